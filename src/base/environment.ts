@@ -1,0 +1,11 @@
+import { type Clock, systemClock } from './clock.ts';
+import { type Random, systemRandom } from './random.ts';
+
+/** What code needs of the world besides storage: the seam that a simulator replaces. */
+export interface Environment {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The real world. */
+export const systemEnvironment: Environment = { clock: systemClock, random: systemRandom };

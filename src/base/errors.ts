@@ -1,0 +1,236 @@
+/** How an error may be retried: never, after a pause, or only if the caller knows the work is idempotent. */
+export type RetryAdvice = 'never' | 'later' | 'maybe';
+
+/** What a row of the error table says. */
+export interface ErrorRow {
+  /** What went wrong, in words for a person, without details. */
+  readonly summary: string;
+  /** What to do about it; a throw site may give a better one. */
+  readonly hint?: string;
+  readonly retry: RetryAdvice;
+  /** Process exit code of the command line; restic's meaning. */
+  readonly exitCode: 1 | 3 | 10 | 11 | 12 | 130;
+  /** Status of the HTTP API. */
+  readonly httpStatus: number;
+}
+
+function row(
+  summary: string,
+  hint?: string,
+  more: Partial<Omit<ErrorRow, 'summary' | 'hint'>> = {},
+): ErrorRow {
+  const base = { summary, retry: 'never', exitCode: 1, httpStatus: 500, ...more } as const;
+  return hint === undefined ? base : { ...base, hint };
+}
+
+/** Every error code. */
+export type ErrorCode =
+  | 'ASSERTION_FAILED'
+  | 'CANCELLED'
+  | 'USAGE'
+  | 'UNSUPPORTED'
+  | 'LOCATION_INVALID'
+  | 'REPOSITORY_NOT_FOUND'
+  | 'REPOSITORY_EXISTS'
+  | 'REPOSITORY_LOCKED'
+  | 'LOCK_LOST'
+  | 'PASSWORD_WRONG'
+  | 'PASSWORD_MISSING'
+  | 'KEY_DAMAGED'
+  | 'KEY_LIMIT'
+  | 'CONFIG_DAMAGED'
+  | 'FORMAT_UNSUPPORTED'
+  | 'FILE_NOT_FOUND'
+  | 'FILE_EXISTS'
+  | 'RANGE_NOT_SATISFIABLE'
+  | 'BACKEND_UNAVAILABLE'
+  | 'BACKEND_READ_FAILED'
+  | 'BACKEND_WRITE_FAILED'
+  | 'STORAGE_FULL'
+  | 'PERMISSION_DENIED'
+  | 'READ_ONLY'
+  | 'UNPACKED_DAMAGED'
+  | 'PACK_DAMAGED'
+  | 'BLOB_DAMAGED'
+  | 'BLOB_NOT_FOUND'
+  | 'TREE_DAMAGED'
+  | 'SNAPSHOT_DAMAGED'
+  | 'INDEX_DAMAGED'
+  | 'LOCK_DAMAGED'
+  | 'JSON_INVALID'
+  | 'SEAL_BROKEN'
+  | 'COMPRESSION_BROKEN'
+  | 'VERIFY_FAILED'
+  | 'SNAPSHOT_NOT_FOUND'
+  | 'ID_AMBIGUOUS'
+  | 'PATH_NOT_FOUND'
+  | 'SOURCE_MISSING'
+  | 'SOURCE_EMPTY'
+  | 'SOURCE_FAILED'
+  | 'SOURCE_HOLDS_REPOSITORY'
+  | 'COMMAND_FAILED'
+  | 'TARGET_FAILED'
+  | 'PATTERN_INVALID'
+  | 'WORKER_FAILED'
+  | 'SYSTEM_CALL_FAILED';
+
+/** What each code means, in the one place that knows it. `docs/ERRORS.md` lists the same rows. */
+export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
+  ASSERTION_FAILED: row(
+    'an internal check failed',
+    'This is a defect in Holdfast: please report it. Nothing was deleted.',
+  ),
+  CANCELLED: row('cancelled', undefined, { exitCode: 130, httpStatus: 499 }),
+  USAGE: row('wrong usage', undefined, { httpStatus: 400 }),
+  UNSUPPORTED: row('not supported here', undefined, { httpStatus: 501 }),
+
+  LOCATION_INVALID: row('the repository location is not valid', undefined, { httpStatus: 400 }),
+  REPOSITORY_NOT_FOUND: row(
+    'there is no repository at this location',
+    'Check the location, or create one with "holdfast init".',
+    { exitCode: 10, httpStatus: 404 },
+  ),
+  REPOSITORY_EXISTS: row('a repository exists at this location already', undefined, {
+    httpStatus: 409,
+  }),
+  REPOSITORY_LOCKED: row(
+    'the repository is locked',
+    'Wait for the other process, use --retry-lock, or run "holdfast unlock" if its owner is dead.',
+    { exitCode: 11, httpStatus: 409, retry: 'later' },
+  ),
+  LOCK_LOST: row('the lock was lost while working', 'Run the command again.', {
+    exitCode: 11,
+    httpStatus: 409,
+  }),
+  PASSWORD_WRONG: row('wrong password or no key found', undefined, {
+    exitCode: 12,
+    httpStatus: 403,
+  }),
+  PASSWORD_MISSING: row(
+    'no password was given',
+    'Use --password-file, --password-command or RESTIC_PASSWORD, or run on a terminal.',
+    { httpStatus: 400 },
+  ),
+  KEY_DAMAGED: row('a key file is damaged'),
+  KEY_LIMIT: row('a key file asks for more work than is safe'),
+  CONFIG_DAMAGED: row('the repository config is damaged'),
+  FORMAT_UNSUPPORTED: row('the repository has a format version that is not supported'),
+
+  FILE_NOT_FOUND: row('a file is missing', undefined, { httpStatus: 404 }),
+  FILE_EXISTS: row('a file exists already', undefined, { httpStatus: 409 }),
+  RANGE_NOT_SATISFIABLE: row('a file is shorter than it should be', undefined, { httpStatus: 416 }),
+  BACKEND_UNAVAILABLE: row('the storage does not answer', undefined, {
+    retry: 'later',
+    httpStatus: 503,
+  }),
+  BACKEND_READ_FAILED: row('the storage failed to read', undefined, { retry: 'later' }),
+  BACKEND_WRITE_FAILED: row('the storage failed to write', undefined, { retry: 'later' }),
+  STORAGE_FULL: row('the storage is full', 'Free space there, then run the command again.', {
+    httpStatus: 507,
+  }),
+  PERMISSION_DENIED: row('permission denied', undefined, { httpStatus: 403 }),
+  READ_ONLY: row('the storage is read-only', undefined, { httpStatus: 403 }),
+
+  UNPACKED_DAMAGED: row('a repository file is damaged', 'Run "holdfast check".'),
+  PACK_DAMAGED: row('a pack is damaged', 'Run "holdfast check --read-data".'),
+  BLOB_DAMAGED: row('a blob is damaged', 'Run "holdfast check --read-data".'),
+  BLOB_NOT_FOUND: row('a blob is not in the index', 'Run "holdfast check".'),
+  TREE_DAMAGED: row('a tree is damaged', 'Run "holdfast check".'),
+  SNAPSHOT_DAMAGED: row('a snapshot is damaged', 'Run "holdfast check".'),
+  INDEX_DAMAGED: row('an index file is damaged', 'Run "holdfast check".'),
+  LOCK_DAMAGED: row('a lock file is damaged'),
+  JSON_INVALID: row('a document is not valid JSON'),
+  SEAL_BROKEN: row('stored data does not authenticate'),
+  COMPRESSION_BROKEN: row('stored data does not decompress'),
+  VERIFY_FAILED: row(
+    'data read back differs from data written',
+    'Check memory and disk of this machine; nothing that refers to the data was stored.',
+  ),
+
+  SNAPSHOT_NOT_FOUND: row('no such snapshot', 'List them with "holdfast snapshots".', {
+    httpStatus: 404,
+  }),
+  ID_AMBIGUOUS: row('an ID prefix fits more than one', 'Give more digits.', { httpStatus: 400 }),
+  PATH_NOT_FOUND: row('no such path in the snapshot', undefined, { httpStatus: 404 }),
+
+  SOURCE_MISSING: row('a source does not exist'),
+  SOURCE_EMPTY: row('a source is empty where it was not before'),
+  SOURCE_FAILED: row('a source could not be read'),
+  SOURCE_HOLDS_REPOSITORY: row('a source contains the repository or its cache'),
+  COMMAND_FAILED: row('a command failed'),
+  TARGET_FAILED: row('a target could not be written'),
+  PATTERN_INVALID: row('a pattern is not valid', undefined, { httpStatus: 400 }),
+  WORKER_FAILED: row('a worker thread failed'),
+  SYSTEM_CALL_FAILED: row('a system call failed'),
+};
+
+/** A value that may stand in an error: ids, sizes, names, redacted locations; never a secret. */
+export type ErrorDetail = string | number | bigint | boolean | undefined;
+
+export interface HoldfastErrorOptions {
+  /** One sentence that replaces the row's summary. */
+  readonly message?: string;
+  readonly details?: Readonly<Record<string, ErrorDetail>>;
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** The one error class. Kind, retry, exit code and HTTP status follow from `code`. */
+export class HoldfastError extends Error {
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, ErrorDetail>>;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, options: HoldfastErrorOptions = {}) {
+    const entry = errorTable[code];
+    super(
+      options.message ?? entry.summary,
+      options.cause === undefined ? {} : { cause: options.cause },
+    );
+    this.name = 'HoldfastError';
+    this.code = code;
+    this.details = options.details ?? {};
+    this.hint = options.hint ?? entry.hint;
+  }
+
+  get row(): ErrorRow {
+    return errorTable[this.code];
+  }
+}
+
+/** True for a HoldfastError, with one of `codes` if any are given. */
+export function isHoldfastError(value: unknown, ...codes: ErrorCode[]): value is HoldfastError {
+  return value instanceof HoldfastError && (codes.length === 0 || codes.includes(value.code));
+}
+
+/** The POSIX code (`ENOENT`) of a system error, or undefined. */
+export function systemCode(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || !('code' in value)) return undefined;
+  return typeof value.code === 'string' ? value.code : undefined;
+}
+
+/**
+ * Writes an error as one line for a person: the sentence, the details, and the causes that add something.
+ * Control characters are escaped, so a file name cannot forge output.
+ */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return escapeControls(String(error));
+  const parts = [error.message];
+  if (error instanceof HoldfastError) {
+    const details = Object.entries(error.details).filter(([, value]) => value !== undefined);
+    if (details.length > 0) parts.push(`(${details.map(([k, v]) => `${k}: ${v}`).join(', ')})`);
+  }
+  let text = parts.join(' ');
+  if (error.cause instanceof Error && !text.includes(error.cause.message)) {
+    text += `: ${describeError(error.cause)}`;
+  }
+  return escapeControls(text);
+}
+
+function escapeControls(text: string): string {
+  // Matching control characters is the purpose of this expression.
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) =>
+    c === '\n' ? ' ' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}
