@@ -1,0 +1,129 @@
+/** What a repository file is for; decides its folder. Every type but `config` is content-addressed. */
+export type FileType = 'config' | 'key' | 'lock' | 'snapshot' | 'index' | 'pack';
+
+/** All file types, in the order in which a new repository gets them. */
+export const fileTypes: readonly FileType[] = [
+  'config',
+  'key',
+  'lock',
+  'snapshot',
+  'index',
+  'pack',
+];
+
+/** Names one file of a repository. */
+export interface FileHandle {
+  readonly type: FileType;
+  /** 64 lower-case hex digits; empty for `config`. */
+  readonly name: string;
+  /** The pack holds trees, not file data, so that a cache may keep it. Says nothing for other types. */
+  readonly holdsTrees?: boolean;
+}
+
+/** Bytes `[start, end)` of a file, 0-based. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface CallOptions {
+  /** Ends the call with CANCELLED, as soon as its storage can. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GetOptions extends CallOptions {
+  /** Do not answer from a cache, and renew what is in it: for the second try after damaged bytes. */
+  readonly fresh?: boolean;
+}
+
+export interface PutOptions extends CallOptions {
+  /** Replace an existing file, atomically where the storage can. Only for `config`. */
+  readonly replace?: boolean;
+}
+
+export interface FileStat {
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Byte store of one repository: the narrow interface that every kind of storage implements, and that the decorators
+ * (retry, limit, bandwidth, cache, record, fault) wrap. Knows names and bytes, nothing of the format.
+ *
+ * All calls may run concurrently. Every call may throw BACKEND_UNAVAILABLE (retry: later), PERMISSION_DENIED and
+ * CANCELLED besides what it lists.
+ */
+export interface Backend {
+  /** Where it is, for people: secrets removed. */
+  readonly location: string;
+  /** Number of calls worth running at once. */
+  readonly connectionCount: number;
+  /** Root folder, when files can be opened directly below it in the default layout. */
+  readonly localPath?: string | undefined;
+
+  /** Makes the folders of an empty repository. Idempotent; does not look whether there is a repository. */
+  create(options?: CallOptions): Promise<void>;
+
+  /**
+   * Stores a file: whole, durable, and visible under its name only when complete. After an error either nothing is
+   * visible or (storage that answers late) exactly these bytes.
+   *
+   * @param parts the content in order; not changed, and not to be changed by the caller until the call returns
+   * @throws FILE_EXISTS (the existing file is untouched), STORAGE_FULL, READ_ONLY, BACKEND_WRITE_FAILED (retry: later)
+   */
+  put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void>;
+
+  /**
+   * Reads a file or a range of it. May be repeated.
+   *
+   * @returns exactly the file, or exactly `end - start` bytes; at offset 0 of a buffer of its own, owned by the caller
+   * @throws FILE_NOT_FOUND, RANGE_NOT_SATISFIABLE (the file ends before `range.end`), BACKEND_READ_FAILED (retry: later)
+   */
+  get(
+    handle: FileHandle,
+    range?: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array<ArrayBuffer>>;
+
+  /** @throws FILE_NOT_FOUND, BACKEND_READ_FAILED (retry: later) */
+  stat(handle: FileHandle, options?: CallOptions): Promise<FileStat>;
+
+  /**
+   * Lists the files of one type, in no order, each once. Complete or throws. Names that are not of 64 hex digits are
+   * left out; a missing folder is empty. Files put or removed meanwhile may be listed or not.
+   *
+   * @throws BACKEND_READ_FAILED (retry: later)
+   */
+  list(type: FileType, options?: CallOptions): AsyncIterable<FileStat>;
+
+  /**
+   * Removes a file. Durable on return for every type but packs and locks, so that what refers to a pack is gone for
+   * good before the pack is; those two may be back after a power cut.
+   *
+   * @throws FILE_NOT_FOUND, READ_ONLY, BACKEND_WRITE_FAILED (retry: later)
+   */
+  remove(handle: FileHandle, options?: CallOptions): Promise<void>;
+
+  /**
+   * Removes what interrupted puts left behind and nobody can be writing any more (24 h old).
+   * Absent where a storage leaves nothing.
+   *
+   * @returns number of removed files
+   */
+  removeLeftovers?(options?: CallOptions): Promise<number>;
+
+  /** Ends connections. Running calls may fail; no further calls. Idempotent. */
+  close(): Promise<void>;
+}
+
+const namePattern = /^[0-9a-f]{64}$/;
+
+/** True for the name of a content-addressed file: 64 lower-case hex digits. */
+export function isFileName(name: string): boolean {
+  return namePattern.test(name);
+}
+
+/** A handle for messages: `pack 0123456789`, `config`. */
+export function describeHandle(handle: FileHandle): string {
+  return handle.type === 'config' ? 'config' : `${handle.type} ${handle.name.slice(0, 10)}`;
+}
