@@ -15,6 +15,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Resolves after `ms`. @throws CANCELLED when `signal` aborts first */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Resolves once events that wait (messages, finished I/O) have been handled. */
+  nextTurn(): Promise<void>;
   /** Calls `action` every `ms` until stopped; never keeps the process alive by itself. */
   every(ms: number, action: () => void): Timer;
 }
@@ -38,6 +40,7 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   },
+  nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
   every(ms, action) {
     const timer = setInterval(action, ms);
     timer.unref();
