@@ -7,7 +7,7 @@ export const idSizeBytes = 32;
 const idPattern = /^[0-9a-f]{64}$/;
 
 /** True for 64 lower-case hex digits; anything else found in a repository is not a name of ours. */
-export function isId(text: string): text is Id {
+export function isId(text: string): boolean {
   return idPattern.test(text);
 }
 

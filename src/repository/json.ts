@@ -1,3 +1,4 @@
+import { unreachable } from '../base/assert.ts';
 import { foldKey, JsonKeys } from './json-keys.ts';
 import { type JsonLimits, JsonReader } from './json-reader.ts';
 
@@ -53,7 +54,8 @@ export function getField(
 
 /** The depth limit of the reader bounds the recursion. */
 function parseValue(reader: JsonReader): JsonValue {
-  switch (reader.peek()) {
+  const kind = reader.peek();
+  switch (kind) {
     case 'object':
       return parseObject(reader);
     case 'array': {
@@ -69,8 +71,10 @@ function parseValue(reader: JsonReader): JsonValue {
     case 'null':
       reader.tryNull();
       return null;
-    default:
+    case 'number':
       return reader.readNumber();
+    default:
+      return unreachable(kind);
   }
 }
 
