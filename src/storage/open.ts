@@ -2,6 +2,7 @@ import type { Environment } from '../base/environment.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Monitor } from '../base/monitor.ts';
 import type { Backend } from './backend.ts';
+import { LocalBackend } from './local/local-backend.ts';
 
 export interface BackendOptions {
   readonly environment: Environment;
@@ -22,7 +23,10 @@ export interface BackendOptions {
  * @throws LOCATION_INVALID, UNSUPPORTED (a scheme that is known but not built in), USAGE (extended option)
  */
 export async function openBackend(location: string, options: BackendOptions): Promise<Backend> {
-  throw new HoldfastError('UNSUPPORTED', { details: { location, given: options.extended?.size } });
+  if (/^[a-z0-9]+:/.test(location) && !location.startsWith('local:')) {
+    throw new HoldfastError('UNSUPPORTED', { details: { location: redactLocation(location) } });
+  }
+  return await LocalBackend.open(location.replace(/^local:/, ''), options);
 }
 
 /** `location` for display: a password in it becomes `***`. Never throws, also for what is no location. */

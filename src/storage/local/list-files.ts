@@ -1,0 +1,112 @@
+import type { Stats } from 'node:fs';
+import path from 'node:path';
+
+import { throwIfAborted } from '../../base/abort.ts';
+import { type FileStat, type FileType, isFileName } from '../backend.ts';
+import { readFolder, status, unlink } from './files.ts';
+import { fanNames, folderOf, type Layout } from './layout.ts';
+import { ignore } from './write-file.ts';
+
+export interface ListOptions {
+  readonly layout: Layout;
+  readonly type: FileType;
+  readonly signal?: AbortSignal | undefined;
+}
+
+// Enough to keep the four threads of libuv's pool busy.
+const foldersAheadMax = 4;
+const statusCallsMax = 256;
+
+/** Lists the files of one type below `root`. @throws system errors untranslated */
+export async function* listFiles(
+  root: string,
+  options: ListOptions,
+): AsyncGenerator<FileStat, void, undefined> {
+  const { layout, type, signal } = options;
+  throwIfAborted(signal);
+  if (type === 'config') {
+    const found = await status(path.join(root, 'config')).catch(ignore('ENOENT'));
+    if (found?.isFile()) yield { name: '', sizeBytes: found.size };
+    return;
+  }
+  const ahead: Promise<FileStat[]>[] = [];
+  try {
+    for (const folder of foldersOf(root, layout, type)) {
+      ahead.push(readFiles(folder.path, folder.prefix));
+      if (ahead.length < foldersAheadMax) continue;
+      throwIfAborted(signal);
+      yield* (await ahead.shift()) ?? [];
+    }
+    while (ahead.length > 0) yield* (await ahead.shift()) ?? [];
+  } finally {
+    // Left early: the rest must neither go on unseen nor fail unheard.
+    await Promise.allSettled(ahead);
+  }
+}
+
+interface Folder {
+  readonly path: string;
+  /** What names in it start with: a file in a wrong folder cannot be read, so it is not listed either. */
+  readonly prefix: string;
+}
+
+function foldersOf(root: string, layout: Layout, type: FileType): Folder[] {
+  const folder = path.join(root, folderOf(layout, type));
+  if (!layout.fannedOut.includes(type)) return [{ path: folder, prefix: '' }];
+  return fanNames.map((name) => ({ path: path.join(folder, name), prefix: name }));
+}
+
+async function readFiles(folder: string, prefix: string): Promise<FileStat[]> {
+  const names = (await readNames(folder)).filter(
+    (name) => name.startsWith(prefix) && isFileName(name),
+  );
+  const files: FileStat[] = [];
+  for (let start = 0; start < names.length; start += statusCallsMax) {
+    const batch = names.slice(start, start + statusCallsMax);
+    const found = await Promise.all(batch.map((name) => statusIfAny(path.join(folder, name))));
+    for (const [index, name] of batch.entries()) {
+      const entry = found[index];
+      if (entry?.isFile()) files.push({ name, sizeBytes: entry.size });
+    }
+  }
+  return files;
+}
+
+/** Names in a folder; none if it is missing, or is a file where a folder may be (`data/ab`). */
+async function readNames(folder: string): Promise<string[]> {
+  return (await readFolder(folder).catch(ignore('ENOENT', 'ENOTDIR'))) ?? [];
+}
+
+async function statusIfAny(file: string): Promise<Stats | undefined> {
+  return await status(file).catch(ignore('ENOENT'));
+}
+
+// What interrupted writes of this program, of restic (local, sftp) and of rest-server are called.
+const temporaryPattern =
+  /^(?:[0-9a-f]{64}|config)(?:-tmp-[0-9]+|-restic-temp-[0-9a-f]{32}|\.rest-server-temp[0-9]+)$|^tmp-[0-9]+$/;
+
+/** Removes temporary files last changed before `changedBeforeMs`. @returns their number */
+export async function removeOldTemporaries(
+  root: string,
+  options: Omit<ListOptions, 'type'> & { readonly changedBeforeMs: number },
+): Promise<number> {
+  let count = 0;
+  for (const folder of temporaryFolders(root, options.layout)) {
+    throwIfAborted(options.signal);
+    const names = (await readNames(folder)).filter((name) => temporaryPattern.test(name));
+    for (const name of names) {
+      const file = path.join(folder, name);
+      const found = await statusIfAny(file);
+      if (!found?.isFile() || found.mtimeMs >= options.changedBeforeMs) continue;
+      await unlink(file).catch(ignore('ENOENT'));
+      count++;
+    }
+  }
+  return count;
+}
+
+function temporaryFolders(root: string, layout: Layout): string[] {
+  const folders = Object.values(layout.folders).map((folder) => path.join(root, folder));
+  const fans = layout.fannedOut.flatMap((type) => foldersOf(root, layout, type));
+  return [...new Set([...folders, ...fans.map((fan) => fan.path)])];
+}

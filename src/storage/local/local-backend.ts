@@ -1,0 +1,250 @@
+import { constants } from 'node:fs';
+import path from 'node:path';
+
+import { throwIfAborted } from '../../base/abort.ts';
+import { assert } from '../../base/assert.ts';
+import type { Environment } from '../../base/environment.ts';
+import { HoldfastError, systemCode } from '../../base/errors.ts';
+import type {
+  Backend,
+  ByteRange,
+  CallOptions,
+  FileHandle,
+  FileStat,
+  FileType,
+  GetOptions,
+  PutOptions,
+} from '../backend.ts';
+import { checkRange } from '../range.ts';
+import { changeMode, closeFile, openFile, readFully, status, statusOf, unlink } from './files.ts';
+import { createFolders, makeMissingFolders } from './folders.ts';
+import { type Layout, placeOf, repositoryLayout } from './layout.ts';
+import { listFiles, removeOldTemporaries } from './list-files.ts';
+import { translate } from './translate.ts';
+import {
+  groupModes,
+  ignore,
+  type Modes,
+  privateModes,
+  syncFolder,
+  writeFile,
+} from './write-file.ts';
+
+export interface LocalBackendOptions {
+  readonly environment: Environment;
+  readonly connectionCount?: number;
+  readonly layout?: Layout;
+  readonly modes?: Modes;
+  /** Sync what is written and removed; default true. */
+  readonly durable?: boolean;
+}
+
+const connectionCountDefault = 2;
+const leftoverAgeMsMin = 24 * 3600 * 1000;
+const readFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+// Removed names that must not come back after a power cut while what they refer to is gone.
+const durablyRemoved: readonly FileType[] = ['config', 'key', 'snapshot', 'index'];
+
+/** A repository in a folder of this machine. Network file systems that are mounted count as such. */
+export class LocalBackend implements Backend {
+  readonly location: string;
+  readonly connectionCount: number;
+  readonly localPath: string | undefined;
+  readonly #root: string;
+  readonly #environment: Environment;
+  readonly #layout: Layout;
+  readonly #modes: Modes;
+  readonly #durable: boolean;
+
+  /** Use `LocalBackend.open` for a repository: it finds the modes to write with. */
+  constructor(root: string, options: LocalBackendOptions) {
+    this.#root = path.resolve(root);
+    this.#environment = options.environment;
+    this.#layout = options.layout ?? repositoryLayout;
+    this.#modes = options.modes ?? privateModes;
+    this.#durable = options.durable ?? true;
+    this.location = this.#root;
+    this.connectionCount = options.connectionCount ?? connectionCountDefault;
+    this.localPath = this.#layout === repositoryLayout ? this.#root : undefined;
+  }
+
+  /**
+   * Opens the folder `root`, which need not exist. If the group may read the config there, it may read what is written.
+   *
+   * @throws LOCATION_INVALID if `root` is no folder, PERMISSION_DENIED
+   */
+  static async open(
+    root: string,
+    options: { readonly environment: Environment; readonly connectionCount?: number },
+  ): Promise<LocalBackend> {
+    try {
+      const folder = await status(root).catch(ignore('ENOENT'));
+      if (folder && !folder.isDirectory()) throw notFolder(root);
+      const config = folder && (await status(path.join(root, 'config')).catch(ignore('ENOENT')));
+      const isForGroup = config !== undefined && (config.mode & 0o040) !== 0;
+      return new LocalBackend(root, {
+        ...options,
+        modes: isForGroup ? groupModes : privateModes,
+      });
+    } catch (error) {
+      throw translate(error, { action: 'read', path: root });
+    }
+  }
+
+  async create(options?: CallOptions): Promise<void> {
+    throwIfAborted(options?.signal);
+    try {
+      await createFolders(this.#root, this.#layout, this.#modes.folder);
+    } catch (error) {
+      throw translate(error, { action: 'write', path: this.#root });
+    }
+  }
+
+  async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
+    const replace = options?.replace ?? false;
+    assert(!replace || handle.type === 'config' || !this.#durable, 'only config is replaced');
+    throwIfAborted(options?.signal);
+    const target = this.#pathOf(handle);
+    const write = (): Promise<void> =>
+      writeFile(target, parts, {
+        modes: this.#modes,
+        random: this.#environment.random,
+        temporaryName: (number) => `${path.basename(target)}-tmp-${number}`,
+        replace,
+        durable: this.#durable,
+        signal: options?.signal,
+      });
+    try {
+      await write().catch(async (error: unknown) => {
+        if (systemCode(error) !== 'ENOENT') throw error;
+        await makeMissingFolders(this.#root, placeOf(this.#layout, handle).folders, {
+          mode: this.#modes.folder,
+          needsConfig: this.localPath !== undefined,
+        });
+        await write();
+      });
+    } catch (error) {
+      // A folder that goes away for good while we write is a storage that is away, not a missing file.
+      if (systemCode(error) === 'ENOENT') throw gone(target, error);
+      throw translate(error, { action: 'write', path: target });
+    }
+  }
+
+  async get(
+    handle: FileHandle,
+    range?: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    if (range) checkRange(range);
+    throwIfAborted(options?.signal);
+    const source = this.#pathOf(handle);
+    try {
+      const file = await openFile(source, readFlags);
+      try {
+        return await readPart(file, source, range);
+      } finally {
+        await closeFile(file);
+      }
+    } catch (error) {
+      throw translate(error, { action: 'read', path: source });
+    }
+  }
+
+  async stat(handle: FileHandle, options?: CallOptions): Promise<FileStat> {
+    throwIfAborted(options?.signal);
+    const target = this.#pathOf(handle);
+    try {
+      const found = await status(target);
+      if (!found.isFile()) throw notFile(target);
+      return { name: handle.name, sizeBytes: found.size };
+    } catch (error) {
+      throw translate(error, { action: 'read', path: target });
+    }
+  }
+
+  async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat, void, undefined> {
+    try {
+      yield* listFiles(this.#root, { layout: this.#layout, type, signal: options?.signal });
+    } catch (error) {
+      throw translate(error, { action: 'read', path: this.#root });
+    }
+  }
+
+  async remove(handle: FileHandle, options?: CallOptions): Promise<void> {
+    throwIfAborted(options?.signal);
+    const target = this.#pathOf(handle);
+    try {
+      if (process.platform === 'win32') await changeMode(target, 0o600);
+      await unlink(target);
+      if (this.#durable && durablyRemoved.includes(handle.type)) {
+        await syncFolder(path.dirname(target));
+      }
+    } catch (error) {
+      throw translate(error, { action: 'write', path: target });
+    }
+  }
+
+  async removeLeftovers(options?: CallOptions): Promise<number> {
+    try {
+      return await removeOldTemporaries(this.#root, {
+        layout: this.#layout,
+        changedBeforeMs: this.#environment.clock.wallMs() - leftoverAgeMsMin,
+        signal: options?.signal,
+      });
+    } catch (error) {
+      throw translate(error, { action: 'write', path: this.#root });
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  #pathOf(handle: FileHandle): string {
+    const place = placeOf(this.#layout, handle);
+    return path.join(this.#root, ...place.folders, place.name);
+  }
+}
+
+async function readPart(
+  file: number,
+  source: string,
+  range: ByteRange | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const found = await statusOf(file);
+  if (!found.isFile()) throw notFile(source);
+  const { start, end } = range ?? { start: 0, end: found.size };
+  // Before the allocation: a damaged index must not make us take memory for a file that is not there.
+  if (end > found.size) throw tooShort(source, { end, sizeBytes: found.size });
+  // Not zeroed first; every byte is overwritten below, or the buffer is dropped.
+  const buffer = Buffer.allocUnsafeSlow(end - start);
+  const count = await readFully(file, buffer, start);
+  if (count !== end - start) throw tooShort(source, { end, sizeBytes: start + count });
+  assert(buffer.byteOffset === 0, 'the buffer is not pooled');
+  assert(buffer.buffer.byteLength === count, 'the buffer has the exact size');
+  return new Uint8Array(buffer.buffer);
+}
+
+function notFolder(root: string): HoldfastError {
+  return new HoldfastError('LOCATION_INVALID', {
+    message: 'the repository location is not a folder',
+    details: { path: root },
+  });
+}
+
+function notFile(target: string): HoldfastError {
+  return new HoldfastError('FILE_NOT_FOUND', {
+    message: 'what has the name of a repository file is no file',
+    details: { path: target },
+  });
+}
+
+function tooShort(source: string, more: { end: number; sizeBytes: number }): HoldfastError {
+  return new HoldfastError('RANGE_NOT_SATISFIABLE', { details: { path: source, ...more } });
+}
+
+function gone(target: string, cause: unknown): HoldfastError {
+  return new HoldfastError('BACKEND_UNAVAILABLE', {
+    message: 'the repository folder went away while a file was written',
+    details: { path: target },
+    cause,
+  });
+}

@@ -1,0 +1,32 @@
+import { type ErrorCode, HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
+
+/** What a failed call was doing. */
+export interface FailedCall {
+  readonly action: 'read' | 'write';
+  /** The file or folder. */
+  readonly path: string;
+}
+
+const codes: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: 'FILE_NOT_FOUND',
+  EEXIST: 'FILE_EXISTS',
+  ENOSPC: 'STORAGE_FULL',
+  EDQUOT: 'STORAGE_FULL',
+  EACCES: 'PERMISSION_DENIED',
+  EPERM: 'PERMISSION_DENIED',
+  EROFS: 'READ_ONLY',
+  ENOTDIR: 'LOCATION_INVALID',
+  EISDIR: 'LOCATION_INVALID',
+  ELOOP: 'LOCATION_INVALID',
+  ENAMETOOLONG: 'LOCATION_INVALID',
+  EMFILE: 'BACKEND_UNAVAILABLE',
+  ENFILE: 'BACKEND_UNAVAILABLE',
+};
+
+/** The error for a failed system call of this store; errors of ours pass unchanged. */
+export function translate(error: unknown, call: FailedCall): HoldfastError {
+  if (isHoldfastError(error)) return error;
+  const fallback = call.action === 'read' ? 'BACKEND_READ_FAILED' : 'BACKEND_WRITE_FAILED';
+  const code = codes[systemCode(error) ?? ''] ?? fallback;
+  return new HoldfastError(code, { details: { path: call.path }, cause: error });
+}
