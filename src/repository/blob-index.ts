@@ -1,0 +1,264 @@
+import { assert } from '../base/assert.ts';
+import { type Random, systemRandom } from '../base/random.ts';
+import { type BlobType, idSizeBytes, recordSizeBytes, recordWords } from './blob.ts';
+import { SharedMutex } from './blob-mutex.ts';
+import {
+  BlobTable,
+  type BlobTableControl,
+  type BlobTableShare,
+  keyFlag,
+  numberMask,
+  pendingFlag,
+  tableControlWords,
+} from './blob-table.ts';
+
+/** Where a blob is stored. All numbers are unsigned 32-bit. */
+export interface BlobLocation {
+  /** Number of the pack, from `addPack`. */
+  readonly pack: number;
+  /** First byte of the sealed blob within the pack. */
+  readonly offset: number;
+  /** Bytes of the sealed blob. */
+  readonly length: number;
+  /** Bytes of the plain blob if it is compressed; 0 if it is stored plain. */
+  readonly uncompressedLength: number;
+}
+
+/** The memory of a BlobIndex; can be posted to other threads. */
+export interface BlobIndexShare {
+  readonly control: SharedArrayBuffer;
+  readonly blobs: BlobTableShare;
+  readonly packs: BlobTableShare;
+}
+
+export interface BlobIndexOptions {
+  /** Room to make at once; the index grows beyond it as needed. */
+  readonly expectedBlobCount?: number;
+  /** Source of the secret that keeps the places of ids unpredictable. */
+  readonly random?: Random;
+}
+
+const mutexWord = 0;
+const seedWord = 4;
+const blobBase = 16;
+const packBase: number = blobBase + tableControlWords;
+const controlWords: number = packBase + tableControlWords;
+
+/**
+ * Which blobs are stored, and where: the union of all index files, plus what this run adds.
+ *
+ * Lives in shared memory: 48 bytes a blob plus about 7 bytes of slots, no JavaScript object a blob. Every thread
+ * attaches its own instance; all methods may be called at any time from any thread. Entries have dense numbers from 0
+ * that never change. The same blob in several packs is several entries.
+ */
+export class BlobIndex {
+  readonly #share: BlobIndexShare;
+  readonly #mutex: SharedMutex;
+  readonly #blobs: BlobTable;
+  readonly #packs: BlobTable;
+
+  private constructor(share: BlobIndexShare) {
+    this.#share = share;
+    this.#mutex = new SharedMutex(new Int32Array(share.control), mutexWord);
+    this.#blobs = new BlobTable(share.blobs, tableControl(share.control, blobBase));
+    this.#packs = new BlobTable(share.packs, tableControl(share.control, packBase));
+  }
+
+  static create(options: BlobIndexOptions = {}): BlobIndex {
+    const control = new SharedArrayBuffer(controlWords * 4);
+    const seed = new Uint8Array((options.random ?? systemRandom).fill(new Uint8Array(32)));
+    for (let word = 0; word < 8; word++) seed[word * 4] = seed[word * 4]! | 1;
+    new Uint8Array(control, seedWord * 4, 32).set(seed);
+    const expected = options.expectedBlobCount ?? 0;
+    return new BlobIndex({
+      control,
+      blobs: BlobTable.allocate(tableControl(control, blobBase), expected),
+      packs: BlobTable.allocate(tableControl(control, packBase), Math.ceil(expected / 64)),
+    });
+  }
+
+  /** The same index in another thread. */
+  static attach(share: BlobIndexShare): BlobIndex {
+    return new BlobIndex(share);
+  }
+
+  share(): BlobIndexShare {
+    return this.#share;
+  }
+
+  /** Number of entries, those without a place yet included. */
+  get blobCount(): number {
+    return this.#blobs.count;
+  }
+
+  get packCount(): number {
+    return this.#packs.count;
+  }
+
+  /** Number of the pack with this id; it is added if it is new. */
+  addPack(id: Uint8Array): number {
+    assert(id.byteLength === idSizeBytes, 'a pack id has 32 bytes');
+    const known = this.findPack(id);
+    if (known >= 0) return known;
+    this.#mutex.lock();
+    try {
+      this.#packs.loadKey(id, 0);
+      const found = this.#packs.find(0);
+      return found >= 0 ? found : this.#packs.append(0, 0, 0, 0);
+    } finally {
+      this.#mutex.unlock();
+    }
+  }
+
+  /** Number of the pack with this id, or -1. */
+  findPack(id: Uint8Array): number {
+    this.#packs.loadKey(id, 0);
+    return this.#packs.find(0);
+  }
+
+  /** A copy of the id of a pack. */
+  packId(pack: number): Uint8Array<ArrayBuffer> {
+    this.#packs.reach(pack);
+    return copyOfKey(this.#packs.records, pack);
+  }
+
+  /** Adds an entry and returns its number. */
+  insert(type: BlobType, id: Uint8Array, location: BlobLocation): number {
+    assert(id.byteLength === idSizeBytes, 'a blob id has 32 bytes');
+    checkLocation(location);
+    this.#mutex.lock();
+    try {
+      this.#blobs.loadKey(id, 0);
+      const flags = keyFlagOf(type) + location.pack;
+      return this.#blobs.append(
+        flags,
+        location.offset,
+        location.length,
+        location.uncompressedLength,
+      );
+    } finally {
+      this.#mutex.unlock();
+    }
+  }
+
+  /** First entry of a blob, stored or pending, or -1. */
+  find(type: BlobType, id: Uint8Array, idOffset = 0): number {
+    this.#blobs.loadKey(id, idOffset);
+    return this.#blobs.find(keyFlagOf(type));
+  }
+
+  /** All entries of a blob in order of insertion. */
+  findAll(type: BlobType, id: Uint8Array, idOffset = 0): number[] {
+    this.#blobs.loadKey(id, idOffset);
+    return this.#blobs.findAll(keyFlagOf(type));
+  }
+
+  /**
+   * Claims a blob for the caller to store, atomically among all threads.
+   * @returns the number of a new, pending entry, to be given to `place` once the blob has a place; -1 if the blob is
+   *   stored or claimed already
+   */
+  claim(type: BlobType, id: Uint8Array, idOffset = 0): number {
+    this.#blobs.loadKey(id, idOffset);
+    const flags = keyFlagOf(type);
+    if (this.#blobs.find(flags) >= 0) return -1;
+    this.#mutex.lock();
+    try {
+      if (this.#blobs.find(flags) >= 0) return -1;
+      return this.#blobs.append(flags + pendingFlag, 0, 0, 0);
+    } finally {
+      this.#mutex.unlock();
+    }
+  }
+
+  /** Gives a claimed entry its place. */
+  place(entry: number, location: BlobLocation): void {
+    checkLocation(location);
+    const word = this.#wordOf(entry);
+    const records = this.#blobs.records;
+    const flags = records[word + 11]!;
+    assert((flags & pendingFlag) !== 0, 'only a pending blob is placed');
+    records[word + 8] = location.offset;
+    records[word + 9] = location.length;
+    records[word + 10] = location.uncompressedLength;
+    // Last and atomically: who sees the mark gone also sees the place.
+    Atomics.store(records, word + 11, (flags & ~(pendingFlag | numberMask)) | location.pack);
+  }
+
+  /** True for a claimed entry that has no place yet. */
+  isPending(entry: number): boolean {
+    const word = this.#wordOf(entry);
+    return (Atomics.load(this.#blobs.records, word + 11) & pendingFlag) !== 0;
+  }
+
+  typeOf(entry: number): BlobType {
+    return this.#word(entry, 11) >= keyFlag ? 'tree' : 'data';
+  }
+
+  packOf(entry: number): number {
+    return this.#word(entry, 11) & numberMask;
+  }
+
+  offsetOf(entry: number): number {
+    return this.#word(entry, 8);
+  }
+
+  lengthOf(entry: number): number {
+    return this.#word(entry, 9);
+  }
+
+  uncompressedLengthOf(entry: number): number {
+    return this.#word(entry, 10);
+  }
+
+  /** Writes the 32 bytes of the blob's id. */
+  idInto(entry: number, target: Uint8Array, offset: number): void {
+    assert(offset + idSizeBytes <= target.byteLength, 'the id fits its target');
+    const records = this.#blobs.records;
+    const first = this.#blobs.firstOf(entry);
+    this.#blobs.reach(first);
+    const start = first * recordSizeBytes;
+    target.set(new Uint8Array(records.buffer, start, idSizeBytes), offset);
+  }
+
+  /** A copy of the blob's id. */
+  idOf(entry: number): Uint8Array<ArrayBuffer> {
+    const first = this.#blobs.firstOf(entry);
+    return copyOfKey(this.#blobs.records, first);
+  }
+
+  #word(entry: number, index: number): number {
+    return this.#blobs.records[this.#wordOf(entry) + index]!;
+  }
+
+  #wordOf(entry: number): number {
+    this.#blobs.reach(entry);
+    return entry * recordWords;
+  }
+}
+
+function keyFlagOf(type: BlobType): number {
+  return type === 'tree' ? keyFlag : 0;
+}
+
+function tableControl(control: SharedArrayBuffer, base: number): BlobTableControl {
+  return { words: new Int32Array(control), base, seed: new Int32Array(control, seedWord * 4, 8) };
+}
+
+function copyOfKey(
+  records: Uint32Array<SharedArrayBuffer>,
+  record: number,
+): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new Uint8Array(records.buffer, record * recordSizeBytes, idSizeBytes));
+}
+
+function checkLocation(location: BlobLocation): void {
+  assert(isUint32(location.offset), 'the offset of a blob fits 32 bits');
+  assert(isUint32(location.length), 'the length of a blob fits 32 bits');
+  assert(isUint32(location.uncompressedLength), 'the plain length of a blob fits 32 bits');
+  assert(location.pack >= 0 && location.pack <= numberMask, 'the number of a pack fits 29 bits');
+}
+
+function isUint32(value: number): boolean {
+  return value >= 0 && value <= 0xffff_ffff && Number.isInteger(value);
+}

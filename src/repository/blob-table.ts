@@ -1,0 +1,359 @@
+import { assert } from '../base/assert.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { recordSizeBytes, recordWords } from './blob.ts';
+
+/** Word of a record that holds flags and number. */
+const flagsWord = 11;
+/** Key bit of a record: records that differ in it are different keys. */
+export const keyFlag = 0x8000_0000;
+/** Mark of a record whose location is not known yet. */
+export const pendingFlag = 0x4000_0000;
+/** Mark of a further record of a known key: word 0 is the key's first record, word 1 the one before it. */
+export const repeatFlag = 0x2000_0000;
+/** Bits of the flags word that belong to the owner of the table. */
+export const numberMask = 0x1fff_ffff;
+
+const recordCountMax = 2 ** 29;
+const recordCountMin = 1 << 10;
+const slotBitsMin = 11;
+const slotBitsMax = 30;
+/** Slots in use above which the table grows: at this load a failed search reads 3 slots on average. */
+const loadMax = 0.65;
+
+/** The words of the shared control block that one table uses, counted from its base. */
+const countWord = 0;
+const capacityWord = 1;
+const slotBitsWord = 2;
+const generationWord = 3;
+/** Words of control block that one table takes. */
+export const tableControlWords = 4;
+
+/** Memory of one table; can be posted to other threads. */
+export interface BlobTableShare {
+  /** Dense records, growable in place. */
+  readonly records: SharedArrayBuffer;
+  /** Open-addressing slots, growable in place: record number + 1 below, rest of the hash above. */
+  readonly slots: SharedArrayBuffer;
+}
+
+/** Where a table keeps its counters: `words` from `base` on, and the eight secret words of its hash. */
+export interface BlobTableControl {
+  readonly words: Int32Array<SharedArrayBuffer>;
+  readonly base: number;
+  /** Random words: whoever chooses ids cannot choose their places. */
+  readonly seed: Int32Array<SharedArrayBuffer>;
+}
+
+/**
+ * A hash table of 48-byte records with 32-byte keys, in memory that all threads share.
+ *
+ * Records are dense, numbered from 0 and never move; their key never changes. Slots are rebuilt in place when they
+ * fill up, under an odd generation. Searching takes no lock: it is repeated when the generation has changed meanwhile.
+ * Everything that changes the table must be called with the owner's mutex held.
+ */
+export class BlobTable {
+  /** Fixed-length views: those that track a growing buffer are several times slower. */
+  records: Uint32Array<SharedArrayBuffer>;
+  readonly #share: BlobTableShare;
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #base: number;
+  readonly #seed: Int32Array<SharedArrayBuffer>;
+  readonly #key = new Int32Array(8);
+  #hash = 0;
+  #slots: Int32Array<SharedArrayBuffer>;
+  #slotBits: number;
+  #generation: number;
+
+  constructor(share: BlobTableShare, control: BlobTableControl) {
+    this.#share = share;
+    this.#words = control.words;
+    this.#base = control.base;
+    this.#seed = control.seed;
+    this.records = new Uint32Array(share.records, 0, 0);
+    this.#slots = new Int32Array(share.slots, 0, 0);
+    this.#slotBits = 0;
+    // Odd: no stable generation, so the first use makes the views.
+    this.#generation = -1;
+  }
+
+  /** Memory for a table, and its counters in `control`. */
+  static allocate(control: BlobTableControl, expectedCount: number): BlobTableShare {
+    const count = Math.max(recordCountMin, expectedCount);
+    let slotBits = slotBitsMin;
+    while (slotBits < slotBitsMax && 2 ** slotBits * loadMax < count) slotBits++;
+    Atomics.store(control.words, control.base + capacityWord, count);
+    Atomics.store(control.words, control.base + slotBitsWord, slotBits);
+    return {
+      records: growable(count * recordSizeBytes, recordCountMax * recordSizeBytes),
+      slots: growable(2 ** slotBits * 4, 2 ** slotBitsMax * 4),
+    };
+  }
+
+  share(): BlobTableShare {
+    return this.#share;
+  }
+
+  get count(): number {
+    return Atomics.load(this.#words, this.#base + countWord);
+  }
+
+  /** Takes the key of the next call from 32 bytes. */
+  loadKey(bytes: Uint8Array, offset: number): void {
+    assert(offset >= 0 && offset + 32 <= bytes.length, 'an id has 32 bytes');
+    const key = this.#key;
+    let at = offset;
+    for (let word = 0; word < 8; word++) {
+      key[word] =
+        bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+      at += 4;
+    }
+    this.#hash = this.#hashOf(key, 0);
+  }
+
+  /** Takes the key of the next call from 8 words. */
+  loadKeyWords(words: Uint32Array, offset: number): void {
+    const key = this.#key;
+    for (let word = 0; word < 8; word++) key[word] = words[offset + word]!;
+    this.#hash = this.#hashOf(key, 0);
+  }
+
+  /** First record of the loaded key with key bit `flags`, or -1. Needs no lock. */
+  find(flags: number): number {
+    for (;;) {
+      const generation = this.#stableGeneration();
+      const position = this.#probe(flags);
+      const found = position < 0 ? -1 : this.#firstOf(this.#recordAt(position));
+      if (Atomics.load(this.#words, this.#base + generationWord) === generation) return found;
+    }
+  }
+
+  /** All records of the loaded key, first to last. Needs no lock. */
+  findAll(flags: number): number[] {
+    for (;;) {
+      const generation = this.#stableGeneration();
+      const position = this.#probe(flags);
+      let record = position < 0 ? -1 : this.#recordAt(position);
+      if (Atomics.load(this.#words, this.#base + generationWord) !== generation) continue;
+      const found: number[] = [];
+      for (; record >= 0; record = this.#before(record)) found.push(record);
+      return found.toReversed();
+    }
+  }
+
+  /**
+   * Adds a record with the loaded key and returns its number. The caller holds the mutex.
+   * `flags` are key bit, marks and the owner's number; words 8 to 10 are `a`, `b`, `c`.
+   */
+  append(flags: number, a: number, b: number, c: number): number {
+    const record = this.count;
+    this.reserve(record + 1);
+    const records = this.records;
+    const word = record * recordWords;
+    const position = this.#probe(flags);
+    const slot = position < 0 ? -position - 1 : position;
+    if (position < 0) {
+      for (let index = 0; index < 8; index++) records[word + index] = this.#key[index]!;
+    } else {
+      const latest = this.#recordAt(position);
+      records[word] = this.#firstOf(latest);
+      records[word + 1] = latest;
+    }
+    records[word + 8] = a;
+    records[word + 9] = b;
+    records[word + 10] = c;
+    records[word + flagsWord] = (position < 0 ? flags : flags | repeatFlag) >>> 0;
+    Atomics.store(this.#words, this.#base + countWord, record + 1);
+    // The slot is stored last and atomically: who sees it also sees the record.
+    Atomics.store(this.#slots, slot, this.#slotOf(record));
+    return record;
+  }
+
+  /** Makes room for `count` records in all. The caller holds the mutex. */
+  reserve(count: number): void {
+    const capacity = Atomics.load(this.#words, this.#base + capacityWord);
+    if (count > capacity) {
+      const target = Math.min(
+        recordCountMax,
+        Math.max(count, capacity + Math.min(capacity, 2 ** 22)),
+      );
+      if (count > recordCountMax) throw tooLarge(count);
+      grow(this.#share.records, target * recordSizeBytes);
+      Atomics.store(this.#words, this.#base + capacityWord, target);
+    }
+    if (this.records.length < count * recordWords) this.#refreshRecords();
+    this.#stableGeneration();
+    let slotBits = this.#slotBits;
+    while (2 ** slotBits * loadMax < count) slotBits++;
+    if (slotBits > slotBitsMax) throw tooLarge(count);
+    if (slotBits > this.#slotBits) this.#rebuild(slotBits);
+  }
+
+  /** Makes sure that the views of this thread reach `record`. */
+  reach(record: number): void {
+    if ((record + 1) * recordWords <= this.records.length) return;
+    this.#refreshRecords();
+    assert(record >= 0 && record < this.count, 'the blob index has this entry');
+  }
+
+  /** First record of the key of `record`. */
+  firstOf(record: number): number {
+    this.reach(record);
+    return this.#firstOf(record);
+  }
+
+  #firstOf(record: number): number {
+    const word = record * recordWords;
+    const flags = this.records[word + flagsWord]!;
+    return (flags & repeatFlag) === 0 ? record : this.records[word]!;
+  }
+
+  #before(record: number): number {
+    this.reach(record);
+    const word = record * recordWords;
+    const flags = this.records[word + flagsWord]!;
+    return (flags & repeatFlag) === 0 ? -1 : this.records[word + 1]!;
+  }
+
+  #hashOf(words: Int32Array | Uint32Array, at: number): number {
+    const seed = this.#seed;
+    let hash = 0;
+    for (let word = 0; word < 8; word++) {
+      hash = (hash + Math.imul(words[at + word]!, seed[word]!)) | 0;
+    }
+    return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  }
+
+  /** Position of the slot that leads to the loaded key, or -1 - position of the free slot where it belongs. */
+  #probe(flags: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    const bits = this.#slotBits;
+    const hash = this.#hash;
+    let position = hash >>> (32 - bits);
+    const tag = (hash << bits) >>> bits;
+    for (let step = 0; step <= mask; step++) {
+      const slot = Atomics.load(slots, position);
+      if (slot === 0) return -1 - position;
+      if (slot >>> bits === tag && this.#matches((slot & mask) - 1, flags)) return position;
+      position = (position + 1) & mask;
+    }
+    // Only while another thread rebuilds the slots; the caller then tries again.
+    return -1;
+  }
+
+  #matches(candidate: number, flags: number): boolean {
+    if ((candidate + 1) * recordWords > this.records.length) this.#refreshRecords();
+    const records = this.records;
+    const own = records[candidate * recordWords + flagsWord]!;
+    if (((own ^ flags) & keyFlag) !== 0) return false;
+    const word =
+      ((own & repeatFlag) === 0 ? candidate : records[candidate * recordWords]!) * recordWords;
+    const key = this.#key;
+    for (let index = 0; index < 8; index++) {
+      if ((records[word + index]! | 0) !== key[index]) return false;
+    }
+    return true;
+  }
+
+  #recordAt(position: number): number {
+    return (Atomics.load(this.#slots, position) & (this.#slots.length - 1)) - 1;
+  }
+
+  #slotOf(record: number): number {
+    const tag = (this.#hash << this.#slotBits) >>> this.#slotBits;
+    return (tag << this.#slotBits) | (record + 1);
+  }
+
+  /** Puts every record into 2^slotBits slots. Searches meanwhile see the odd generation and wait. */
+  #rebuild(slotBits: number): void {
+    const count = this.count;
+    const generation = this.#generation;
+    Atomics.store(this.#words, this.#base + generationWord, generation + 1);
+    grow(this.#share.slots, 2 ** slotBits * 4);
+    this.#slots.fill(0);
+    Atomics.store(this.#words, this.#base + slotBitsWord, slotBits);
+    this.#slotBits = slotBits;
+    this.#slots = new Int32Array(this.#share.slots, 0, 2 ** slotBits);
+    const saved = this.#key.slice();
+    for (let record = 0; record < count; record++) this.#place(record);
+    this.#key.set(saved);
+    this.#hash = this.#hashOf(saved, 0);
+    this.#generation = (generation + 2) | 0;
+    Atomics.store(this.#words, this.#base + generationWord, this.#generation);
+    Atomics.notify(this.#words, this.#base + generationWord);
+  }
+
+  /** Enters one existing record. Records come in order, so a repeat replaces the one before it. */
+  #place(record: number): void {
+    const records = this.records;
+    const flags = records[record * recordWords + flagsWord]!;
+    if ((flags & repeatFlag) !== 0) {
+      this.loadKeyWords(records, records[record * recordWords]! * recordWords);
+      const position = this.#probe(flags);
+      assert(position >= 0, 'a repeated blob follows its first entry');
+      this.#slots[position] = this.#slotOf(record);
+      return;
+    }
+    this.#hash = this.#hashOf(records, record * recordWords);
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let position = this.#hash >>> (32 - this.#slotBits);
+    while (slots[position] !== 0) position = (position + 1) & mask;
+    slots[position] = this.#slotOf(record);
+  }
+
+  /** The even generation that the views of this thread belong to; waits while slots are rebuilt. */
+  #stableGeneration(): number {
+    const index = this.#base + generationWord;
+    let generation = Atomics.load(this.#words, index);
+    if (generation === this.#generation && (generation & 1) === 0) return generation;
+    while ((generation & 1) !== 0) {
+      Atomics.wait(this.#words, index, generation, 1000);
+      generation = Atomics.load(this.#words, index);
+    }
+    this.#refreshSlots();
+    return this.#stableGeneration();
+  }
+
+  #refreshSlots(): void {
+    this.#generation = Atomics.load(this.#words, this.#base + generationWord);
+    this.#slotBits = Atomics.load(this.#words, this.#base + slotBitsWord);
+    this.#slots = new Int32Array(this.#share.slots, 0, 2 ** this.#slotBits);
+  }
+
+  #refreshRecords(): void {
+    const capacity = Atomics.load(this.#words, this.#base + capacityWord);
+    this.records = new Uint32Array(this.#share.records, 0, capacity * recordWords);
+  }
+}
+
+/** Reserves address space for `sizeBytesMax`, or for the largest part of it that the system grants. */
+function growable(sizeBytes: number, sizeBytesMax: number): SharedArrayBuffer {
+  for (let limit = sizeBytesMax; ; limit = Math.floor(limit / 2)) {
+    try {
+      return new SharedArrayBuffer(sizeBytes, { maxByteLength: Math.max(limit, sizeBytes) });
+    } catch (cause) {
+      if (limit <= sizeBytes) throw new HoldfastError('ASSERTION_FAILED', { cause });
+    }
+  }
+}
+
+function grow(buffer: SharedArrayBuffer, sizeBytes: number): void {
+  if (sizeBytes <= buffer.byteLength) return;
+  try {
+    buffer.grow(sizeBytes);
+  } catch (cause) {
+    throw new HoldfastError('UNSUPPORTED', {
+      message: 'there is not enough memory for the blob index',
+      details: { sizeBytes },
+      cause,
+    });
+  }
+}
+
+function tooLarge(count: number): HoldfastError {
+  return new HoldfastError('UNSUPPORTED', {
+    message: 'the index holds more blobs than this program can keep in memory',
+    details: { count },
+  });
+}
