@@ -1,0 +1,295 @@
+import { createHash } from 'node:crypto';
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { concatBytes, utf8 } from '../base/bytes.ts';
+import { type ErrorCode, HoldfastError } from '../base/errors.ts';
+import type { Backend, FileHandle, FileStat, FileType } from './backend.ts';
+
+/** One storage under test. */
+export interface BackendUnderTest {
+  readonly backend: Backend;
+  /** A second client of the same storage. */
+  readonly other: Backend;
+  /** Stores a file past the backend, at its path in the default layout (`data/notes`); absent if there is no way. */
+  readonly plant?: (path: string, content: Uint8Array) => Promise<void>;
+  readonly dispose: () => Promise<void>;
+}
+
+const contentTypes: readonly FileType[] = ['key', 'lock', 'snapshot', 'index', 'pack'];
+const config: FileHandle = { type: 'config', name: '' };
+
+/** A content-addressed handle that differs for each `seed`. */
+export function handleFor(type: FileType, seed: string): FileHandle {
+  return { type, name: createHash('sha256').update(seed).digest('hex') };
+}
+
+/** All that `backend` lists of a type, sorted by name. */
+export async function listAll(backend: Backend, type: FileType): Promise<FileStat[]> {
+  const found: FileStat[] = [];
+  for await (const file of backend.list(type)) found.push(file);
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The code that `work` fails with; fails the test if it does not fail with one of ours. */
+export async function codeOf(work: Promise<unknown>): Promise<ErrorCode> {
+  const error = await work.then(
+    () => undefined,
+    (cause: unknown) => cause,
+  );
+  if (!(error instanceof HoldfastError)) throw new Error(`not a HoldfastError: ${String(error)}`);
+  return error.code;
+}
+
+/** What every backend and decorator must do. `make` gives an empty storage on which `create` was called. */
+export function describeBackend(name: string, make: () => Promise<BackendUnderTest>): void {
+  describe(name, () => {
+    let under: BackendUnderTest;
+    const given = (): BackendUnderTest => under;
+    beforeEach(async () => {
+      under = await make();
+    });
+    afterEach(async () => {
+      await under.backend.close();
+      await under.other.close();
+      await under.dispose();
+    });
+    testFiles(given);
+    testRanges(given);
+    testConfig(given);
+    testLists(given);
+    testCancelling(given);
+    testConcurrency(given);
+  });
+}
+
+type Given = () => BackendUnderTest;
+
+function testFiles(given: Given): void {
+  test('says where it is and how many calls are worth running', () => {
+    expect(given().backend.location).not.toBe('');
+    expect(given().backend.connectionCount).toBeGreaterThan(0);
+  });
+
+  test.each(contentTypes)('stores, reads, lists and removes a file of type %s', async (type) => {
+    const { backend, other } = given();
+    const handle = handleFor(type, 'content');
+    await backend.put(handle, [utf8('one '), utf8(''), utf8('two')]);
+    expect(await other.get(handle)).toEqual(utf8('one two'));
+    expect(await other.stat(handle)).toEqual({ name: handle.name, sizeBytes: 7 });
+    expect(await listAll(other, type)).toEqual([{ name: handle.name, sizeBytes: 7 }]);
+    await backend.remove(handle);
+    expect(await codeOf(backend.get(handle))).toBe('FILE_NOT_FOUND');
+    expect(await listAll(backend, type)).toEqual([]);
+  });
+
+  test('keeps files of the same name and other types apart', async () => {
+    const { backend } = given();
+    for (const type of contentTypes) await backend.put(handleFor(type, 'same'), [utf8(type)]);
+    for (const type of contentTypes) {
+      expect(await backend.get(handleFor(type, 'same'))).toEqual(utf8(type));
+    }
+  });
+
+  test('stores an empty file', async () => {
+    const { backend } = given();
+    const handle = handleFor('pack', 'empty');
+    await backend.put(handle, []);
+    expect(await backend.get(handle)).toEqual(new Uint8Array());
+    expect((await backend.stat(handle)).sizeBytes).toBe(0);
+  });
+
+  test('stores many parts and a file of several MiB', async () => {
+    const { backend } = given();
+    const handle = handleFor('pack', 'large');
+    const parts = Array.from({ length: 3000 }, (_, i) => new Uint8Array(i).fill(i % 251));
+    await backend.put(handle, parts);
+    expect(Buffer.compare(await backend.get(handle), concatBytes(parts))).toBe(0);
+  });
+
+  test('does not overwrite: FILE_EXISTS, and the first content stays', async () => {
+    const { backend, other } = given();
+    const handle = handleFor('lock', 'taken');
+    await backend.put(handle, [utf8('first')]);
+    expect(await codeOf(other.put(handle, [utf8('second')]))).toBe('FILE_EXISTS');
+    expect(await other.get(handle)).toEqual(utf8('first'));
+  });
+
+  test('says FILE_NOT_FOUND for what is not there', async () => {
+    const { backend } = given();
+    for (const handle of [config, ...contentTypes.map((type) => handleFor(type, 'absent'))]) {
+      expect(await codeOf(backend.get(handle))).toBe('FILE_NOT_FOUND');
+      expect(await codeOf(backend.get(handle, { start: 0, end: 1 }))).toBe('FILE_NOT_FOUND');
+      expect(await codeOf(backend.stat(handle))).toBe('FILE_NOT_FOUND');
+      expect(await codeOf(backend.remove(handle))).toBe('FILE_NOT_FOUND');
+    }
+  });
+
+  test.each(['', '..', '../config', 'AB'.repeat(32), 'ab'.repeat(31), `${'a'.repeat(63)}/`])(
+    'refuses the name %j',
+    async (bad) => {
+      const { backend } = given();
+      const handle: FileHandle = { type: 'pack', name: bad };
+      expect(await codeOf(backend.put(handle, [utf8('x')]))).toBe('ASSERTION_FAILED');
+      expect(await codeOf(backend.get(handle))).toBe('ASSERTION_FAILED');
+      expect(await codeOf(backend.remove(handle))).toBe('ASSERTION_FAILED');
+    },
+  );
+}
+
+function testRanges(given: Given): void {
+  test('reads ranges exactly, in buffers of their own', async () => {
+    const { backend } = given();
+    const handle = handleFor('pack', 'ranges');
+    await backend.put(handle, [utf8('0123456789')]);
+    expect(await backend.get(handle, { start: 0, end: 3 })).toEqual(utf8('012'));
+    expect(await backend.get(handle, { start: 4, end: 10 })).toEqual(utf8('456789'));
+    expect(await backend.get(handle, { start: 10, end: 10 })).toEqual(new Uint8Array());
+    const part = await backend.get(handle, { start: 3, end: 5 });
+    expect([part.byteOffset, part.buffer.byteLength, part.constructor]).toEqual([0, 2, Uint8Array]);
+    part.fill(0);
+    expect(await backend.get(handle, { start: 3, end: 5 })).toEqual(utf8('34'));
+  });
+
+  test('says RANGE_NOT_SATISFIABLE past the end, also for absurd ranges', async () => {
+    const { backend } = given();
+    const handle = handleFor('pack', 'short');
+    await backend.put(handle, [utf8('0123456789')]);
+    for (const range of [
+      { start: 0, end: 11 },
+      { start: 10, end: 11 },
+      { start: 20, end: 30 },
+      { start: 0, end: 2 ** 52 },
+    ]) {
+      expect(await codeOf(backend.get(handle, range))).toBe('RANGE_NOT_SATISFIABLE');
+    }
+  });
+
+  test.each([
+    { start: -1, end: 1 },
+    { start: 2, end: 1 },
+    { start: 0.5, end: 1 },
+    { start: 0, end: Number.NaN },
+  ])('refuses the range %j', async (range) => {
+    const { backend } = given();
+    const handle = handleFor('pack', 'refused');
+    await backend.put(handle, [utf8('0123456789')]);
+    expect(await codeOf(backend.get(handle, range))).toBe('ASSERTION_FAILED');
+  });
+}
+
+function testConfig(given: Given): void {
+  test('stores the config once and replaces it only when told', async () => {
+    const { backend, other } = given();
+    await backend.put(config, [utf8('first, longer')]);
+    expect(await codeOf(other.put(config, [utf8('second')]))).toBe('FILE_EXISTS');
+    await other.put(config, [utf8('second')], { replace: true });
+    expect(await backend.get(config)).toEqual(utf8('second'));
+    expect(await listAll(backend, 'config')).toEqual([{ name: '', sizeBytes: 6 }]);
+    await backend.remove(config);
+    expect(await listAll(backend, 'config')).toEqual([]);
+  });
+
+  test('replaces nothing but the config', async () => {
+    const { backend } = given();
+    const put = backend.put(handleFor('pack', 'x'), [utf8('x')], { replace: true });
+    expect(await codeOf(put)).toBe('ASSERTION_FAILED');
+  });
+
+  test('makes its folders again without harm', async () => {
+    const { backend } = given();
+    await backend.put(config, [utf8('config')]);
+    await backend.create();
+    expect(await backend.get(config)).toEqual(utf8('config'));
+  });
+}
+
+function testLists(given: Given): void {
+  test.each(contentTypes)('lists all files of type %s once', async (type) => {
+    const { backend } = given();
+    const handles = Array.from({ length: 300 }, (_, i) => handleFor(type, `file ${i}`));
+    await Promise.all(handles.map((handle, i) => backend.put(handle, [new Uint8Array(i)])));
+    const expected = handles.map((handle, i) => ({ name: handle.name, sizeBytes: i }));
+    expect(await listAll(backend, type)).toEqual(
+      expected.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    );
+  });
+
+  test('may be left in the middle of a list, and used inside it', async () => {
+    const { backend } = given();
+    for (const i of [1, 2, 3]) await backend.put(handleFor('index', `${i}`), [utf8('x')]);
+    for await (const file of backend.list('index')) {
+      expect((await backend.stat({ type: 'index', name: file.name })).sizeBytes).toBe(1);
+      break;
+    }
+    for await (const file of backend.list('index')) {
+      await backend.remove({ type: 'index', name: file.name });
+    }
+    expect(await listAll(backend, 'index')).toEqual([]);
+  });
+
+  test('leaves out names that are not of 64 hex digits', async ({ skip }) => {
+    const { backend, plant = () => skip('this storage cannot hold other names') } = given();
+    const good = handleFor('pack', 'good');
+    await backend.put(good, [utf8('x')]);
+    const folder = good.name.slice(0, 2);
+    await plant('data/notes', utf8('note'));
+    await plant(`data/${good.name}`, utf8('file directly in data'));
+    await plant(`data/${folder}/${good.name}-tmp-123`, utf8('half'));
+    await plant(`data/${folder}/${good.name.toUpperCase()}`, utf8('other'));
+    await plant('snapshots/README', utf8('note'));
+    expect(await listAll(backend, 'pack')).toEqual([{ name: good.name, sizeBytes: 1 }]);
+    expect(await listAll(backend, 'snapshot')).toEqual([]);
+  });
+}
+
+function testCancelling(given: Given): void {
+  test('ends calls whose signal has aborted with CANCELLED, and stores nothing', async () => {
+    const { backend } = given();
+    const handle = handleFor('snapshot', 'late');
+    const signal = AbortSignal.abort();
+    expect(await codeOf(backend.put(handle, [utf8('x')], { signal }))).toBe('CANCELLED');
+    expect(await listAll(backend, 'snapshot')).toEqual([]);
+    await backend.put(handle, [utf8('x')]);
+    const list = async (): Promise<void> => {
+      for await (const file of backend.list('snapshot', { signal })) expect.fail(file.name);
+    };
+    expect(await codeOf(backend.get(handle, undefined, { signal }))).toBe('CANCELLED');
+    expect(await codeOf(backend.stat(handle, { signal }))).toBe('CANCELLED');
+    expect(await codeOf(backend.remove(handle, { signal }))).toBe('CANCELLED');
+    expect(await codeOf(backend.create({ signal }))).toBe('CANCELLED');
+    expect(await codeOf(list())).toBe('CANCELLED');
+    expect(await backend.get(handle)).toEqual(utf8('x'));
+  });
+}
+
+function testConcurrency(given: Given): void {
+  test('lets exactly one of many concurrent puts of a name win', async () => {
+    const { backend, other } = given();
+    const handle = handleFor('key', 'race');
+    const puts = Array.from({ length: 16 }, (_, i) =>
+      (i % 2 === 0 ? backend : other).put(handle, [utf8(`writer ${i}`)]),
+    );
+    const ends = await Promise.allSettled(puts);
+    const winners = ends.flatMap((end, i) => (end.status === 'fulfilled' ? [i] : []));
+    expect(winners).toHaveLength(1);
+    expect(await backend.get(handle)).toEqual(utf8(`writer ${winners[0]}`));
+    for (const end of ends) {
+      if (end.status === 'rejected') expect(end.reason.code).toBe('FILE_EXISTS');
+    }
+  });
+
+  test('runs many calls at once', async () => {
+    const { backend } = given();
+    const work = Array.from({ length: 100 }, async (_, i) => {
+      const handle = handleFor('pack', `concurrent ${i}`);
+      const content = new Uint8Array(1000 + i).fill(i);
+      await backend.put(handle, [content]);
+      expect(await backend.get(handle)).toEqual(content);
+      expect(await backend.get(handle, { start: 10, end: 20 })).toEqual(content.slice(10, 20));
+      if (i % 2 === 0) await backend.remove(handle);
+    });
+    await Promise.all(work);
+    expect(await listAll(backend, 'pack')).toHaveLength(50);
+  });
+}
