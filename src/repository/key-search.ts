@@ -1,0 +1,187 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { forEachConcurrent } from '../base/concurrency.ts';
+import type { Environment } from '../base/environment.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { compareTimestamps } from '../base/timestamp.ts';
+import { deriveKey } from '../kernels/scrypt.ts';
+import { type SealKey, Sealer } from '../kernels/seal.ts';
+import type { Backend, CallOptions } from '../storage/backend.ts';
+import type { Id } from './id.ts';
+import { decodeKeyFile, decodeMasterKey, type KeyFile } from './key-file.ts';
+import { getVerified } from './unpacked.ts';
+
+/** A key file that a password opened. */
+export interface OpenedKey {
+  readonly id: Id;
+  readonly file: KeyFile;
+  readonly masterKey: SealKey;
+}
+
+/** Key files that were read, and what could not be. */
+export interface KeyCandidates {
+  /** In the order in which to try them. */
+  readonly keys: readonly { readonly id: Id; readonly file: KeyFile }[];
+  readonly damaged: readonly { readonly id: Id; readonly error: unknown }[];
+  /** Number of key files in the repository; at most `keyListMax` are counted. */
+  readonly keyCount: number;
+}
+
+export interface KeySearchOptions extends CallOptions {
+  readonly environment: Environment;
+  readonly password: Uint8Array;
+  /** Throws SEAL_BROKEN if the master key is not of this repository; the search then goes on. */
+  readonly accept?: (masterKey: SealKey) => void;
+}
+
+/** Key files tried with one password. */
+export const keyTriesMax = 20;
+/** Names of key files looked at. */
+const keyListMax = 10_000;
+/** Time after which no further key is tried. */
+const keySearchMsMax = 60_000;
+
+/**
+ * Reads the key files worth trying: those that `hint` is a prefix of first, then the newest first; at most
+ * `keyTriesMax`. A damaged one is set aside, so that it locks nobody out who has another.
+ */
+export async function collectKeys(
+  backend: Backend,
+  hint: string | undefined,
+  options: CallOptions = {},
+): Promise<KeyCandidates> {
+  const hinted: Id[] = [];
+  const others: Id[] = [];
+  for await (const { name } of backend.list('key', options)) {
+    if (hint && name.startsWith(hint)) hinted.push(name);
+    else others.push(name);
+    if (hinted.length + others.length >= keyListMax) break;
+  }
+  const names = [...hinted, ...others].slice(0, keyTriesMax);
+  const keys: { id: Id; file: KeyFile }[] = [];
+  const damaged: { id: Id; error: unknown }[] = [];
+  await forEachConcurrent(names, backend.connectionCount, async (id) => {
+    try {
+      keys.push({ id, file: await loadKeyFile(backend, id, options) });
+    } catch (error) {
+      if (!isHoldfastError(error, 'KEY_DAMAGED', 'FILE_NOT_FOUND')) throw error;
+      if (error.code === 'KEY_DAMAGED') damaged.push({ id, error });
+    }
+  });
+  keys.sort(
+    (a, b) =>
+      Number(hinted.includes(b.id)) - Number(hinted.includes(a.id)) ||
+      compareTimestamps(b.file.created, a.file.created),
+  );
+  return { keys, damaged, keyCount: hinted.length + others.length };
+}
+
+/**
+ * Reads one key file.
+ * @throws FILE_NOT_FOUND, KEY_DAMAGED (also when the file does not hold the bytes it is named after)
+ */
+export async function loadKeyFile(
+  backend: Backend,
+  id: Id,
+  options: CallOptions = {},
+): Promise<KeyFile> {
+  try {
+    return decodeKeyFile(await getVerified(backend, { type: 'key', name: id }, options));
+  } catch (error) {
+    if (!isHoldfastError(error, 'KEY_DAMAGED', 'UNPACKED_DAMAGED')) throw error;
+    throw new HoldfastError('KEY_DAMAGED', {
+      message: error.message,
+      details: { keyId: id },
+      hint: 'Use another password, or restore this file from a copy of the repository.',
+      cause: error.cause ?? error,
+    });
+  }
+}
+
+/**
+ * Opens a key file with a password.
+ *
+ * The derivation runs outside the event loop, about half a second for usual parameters.
+ * @returns the master key, or undefined if the password does not fit
+ * @throws KEY_LIMIT (parameters that ask for more than is safe), KEY_DAMAGED (it opens, but holds no master key)
+ */
+export async function openKeyFile(
+  file: KeyFile,
+  password: Uint8Array,
+  environment: Environment,
+): Promise<SealKey | undefined> {
+  const userKey = await deriveKey(password, file.salt, file.parameters);
+  let json: Uint8Array | undefined;
+  try {
+    json = new Sealer(userKey, environment.random).open(file.data);
+    return decodeMasterKey(json);
+  } catch (error) {
+    if (isHoldfastError(error, 'SEAL_BROKEN')) return undefined;
+    throw error;
+  } finally {
+    json?.fill(0);
+  }
+}
+
+/**
+ * Finds the key file that a password opens, one after the other.
+ * @throws PASSWORD_WRONG; KEY_DAMAGED or KEY_LIMIT when the password fits no key and some could not be tried;
+ *   what `accept` throws when it refused the only master key that opened
+ */
+export async function openWithPassword(
+  candidates: KeyCandidates,
+  options: KeySearchOptions,
+): Promise<OpenedKey> {
+  const { clock } = options.environment;
+  const startMs = clock.monotonicMs();
+  const problems: { id: Id; error: unknown }[] = [...candidates.damaged];
+  let refusal: unknown;
+  let tries = 0;
+  for (const { id, file } of candidates.keys) {
+    throwIfAborted(options.signal);
+    if (clock.monotonicMs() - startMs > keySearchMsMax) break;
+    tries++;
+    try {
+      const masterKey = await openKeyFile(file, options.password, options.environment);
+      if (!masterKey) continue;
+      options.accept?.(masterKey);
+      return { id, file, masterKey };
+    } catch (error) {
+      if (isHoldfastError(error, 'SEAL_BROKEN')) refusal = error;
+      else if (isHoldfastError(error, 'KEY_LIMIT', 'KEY_DAMAGED')) problems.push({ id, error });
+      else throw error;
+    }
+  }
+  if (refusal) throw foreignKey(refusal);
+  throw noKeyFits(candidates.keyCount, tries, problems);
+}
+
+function foreignKey(cause: unknown): HoldfastError {
+  return new HoldfastError('CONFIG_DAMAGED', {
+    message: 'the password is right, but the repository config is not sealed with its master key',
+    hint: 'Either the config is damaged or the key is of another repository: restore both from one copy.',
+    cause,
+  });
+}
+
+function noKeyFits(
+  keyCount: number,
+  tries: number,
+  problems: readonly { readonly id: Id; readonly error: unknown }[],
+): HoldfastError {
+  const [problem] = problems;
+  if (problem && isHoldfastError(problem.error, 'KEY_LIMIT', 'KEY_DAMAGED')) {
+    return new HoldfastError(problem.error.code, {
+      message: `the password fits none of ${keyCount} keys, of which ${problems.length} cannot be used`,
+      details: { keyId: problem.id },
+      cause: problem.error,
+    });
+  }
+  if (keyCount > tries) {
+    return new HoldfastError('PASSWORD_WRONG', {
+      message: `the password fits none of the ${tries} keys tried`,
+      details: { keyCount },
+      hint: 'There are more keys: name the right one with --key-hint.',
+    });
+  }
+  return new HoldfastError('PASSWORD_WRONG', keyCount === 0 ? { message: 'no key found' } : {});
+}

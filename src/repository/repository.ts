@@ -1,0 +1,250 @@
+import { equalBytes } from '../base/bytes.ts';
+import type { Environment } from '../base/environment.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { type Random, randomBytes } from '../base/random.ts';
+import { type Polynomial, randomPolynomial } from '../kernels/polynomial.ts';
+import type { ScryptParameters } from '../kernels/scrypt.ts';
+import { type SealKey, Sealer } from '../kernels/seal.ts';
+import { type CompressionMode, Compressor } from '../kernels/zstd.ts';
+import type { Backend, CallOptions } from '../storage/backend.ts';
+import {
+  encodeConfig,
+  loadSealedConfig,
+  newRepositoryId,
+  openConfig,
+  type RepositoryConfig,
+} from './config.ts';
+import type { Id } from './id.ts';
+import { addKey, collectKeys, openWithPassword } from './keys.ts';
+import { assertNothingStored } from './repository-vacancy.ts';
+import { GuardedBackend, type WriteGuard } from './repository-guard.ts';
+import {
+  getVerified,
+  openDocument,
+  putContent,
+  type SealedDocument,
+  sealDocument,
+  type UnpackedTools,
+  type UnpackedType,
+} from './unpacked.ts';
+
+export type { UnpackedType } from './unpacked.ts';
+
+export interface OpenOptions {
+  readonly environment: Environment;
+  /** As given, UTF-8, not normalised; a function is called once, when it is known that there is a repository. */
+  readonly password: Uint8Array | (() => Promise<Uint8Array>);
+  /** Beginning of the id of the key to try first. */
+  readonly keyHint?: string;
+  readonly signal?: AbortSignal;
+  /** Of new blobs in version 2; default `auto`. Unpacked files are always compressed. */
+  readonly compression?: CompressionMode;
+  /** Size at which a pack is full; default 16 MiB. */
+  readonly packSizeBytes?: number;
+  /** Work without lock files, for storage that cannot be written. */
+  readonly noLock?: boolean;
+}
+
+export interface CreateOptions extends OpenOptions {
+  /** Default 2. */
+  readonly version?: 1 | 2;
+  /** Default: random. Give that of another repository to share chunk boundaries with it. */
+  readonly polynomial?: Polynomial;
+  readonly hostname: string;
+  readonly username: string;
+  /** Default: measured for half a second on this machine. */
+  readonly scrypt?: ScryptParameters;
+}
+
+export const packSizeBytesDefault: number = 16 * 1024 * 1024;
+
+interface RepositoryParts {
+  readonly backend: Backend;
+  readonly config: RepositoryConfig;
+  readonly keyId: Id;
+  readonly masterKey: SealKey;
+  readonly options: OpenOptions;
+}
+
+/**
+ * An open repository: its config and master key, and the files that hold one document each. Blobs need an index as
+ * well: see `IndexedRepository`.
+ *
+ * All methods may run concurrently. `backend` holds changes back while a lock of this repository is not certain.
+ */
+export class Repository {
+  readonly backend: Backend;
+  readonly environment: Environment;
+  readonly config: RepositoryConfig;
+  /** The key file that the password opened. */
+  readonly keyId: Id;
+  readonly masterKey: SealKey;
+  readonly sealer: Sealer;
+  readonly compression: CompressionMode;
+  readonly packSizeBytes: number;
+  readonly noLock: boolean;
+  readonly #guarded: GuardedBackend;
+  readonly #tools: UnpackedTools;
+
+  constructor({ backend, config, keyId, masterKey, options }: RepositoryParts) {
+    const compression = options.compression ?? 'auto';
+    this.#guarded = new GuardedBackend(backend);
+    this.backend = this.#guarded;
+    this.environment = options.environment;
+    this.config = config;
+    this.keyId = keyId;
+    this.masterKey = masterKey;
+    this.sealer = new Sealer(masterKey, options.environment.random);
+    this.compression = compression;
+    this.packSizeBytes = options.packSizeBytes ?? packSizeBytesDefault;
+    this.noLock = options.noLock ?? false;
+    this.#tools = {
+      version: config.version,
+      sealer: this.sealer,
+      compressor: onceCreated(compression === 'off' ? 'auto' : compression),
+    };
+  }
+
+  /**
+   * Loads the JSON of an unpacked file. Its bytes are checked against its name, and read again if they differ.
+   * @throws FILE_NOT_FOUND; UNPACKED_DAMAGED
+   */
+  async loadUnpacked(
+    type: UnpackedType,
+    id: Id,
+    options: CallOptions = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const sealed = await getVerified(this.backend, { type, name: id }, options);
+    try {
+      return openDocument(this.#tools, type, sealed);
+    } catch (error) {
+      if (!isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN')) throw error;
+      throw new HoldfastError('UNPACKED_DAMAGED', {
+        message: `a ${type} file is not of this repository, or was damaged before it was stored`,
+        details: { type, id },
+        cause: error,
+      });
+    }
+  }
+
+  /** Seals a document without storing it, for who must know its id first. @throws VERIFY_FAILED */
+  sealUnpacked(type: UnpackedType, json: Uint8Array): SealedDocument {
+    return sealDocument(this.#tools, type, json);
+  }
+
+  /**
+   * Stores a JSON document as an unpacked file; what is stored was opened again and compared before.
+   * @returns its id
+   * @throws VERIFY_FAILED; what `Backend.put` throws
+   */
+  async saveUnpacked(type: UnpackedType, json: Uint8Array, options: CallOptions = {}): Promise<Id> {
+    const { id, sealed } = this.sealUnpacked(type, json);
+    await putContent(this.backend, { type, name: id }, sealed, options);
+    return id;
+  }
+
+  /** @throws FILE_NOT_FOUND; what `Backend.remove` throws */
+  removeUnpacked(type: UnpackedType, id: Id, options: CallOptions = {}): Promise<void> {
+    return this.backend.remove({ type, name: id }, options);
+  }
+
+  /** Asks `guard` before every change from now on. Returns what ends that. */
+  addWriteGuard(guard: WriteGuard): () => void {
+    return this.#guarded.addGuard(guard);
+  }
+
+  /** Closes the backend. Release locks before. */
+  close(): Promise<void> {
+    return this.backend.close();
+  }
+}
+
+function onceCreated(mode: Exclude<CompressionMode, 'off'>): () => Compressor {
+  let compressor: Compressor | undefined;
+  return () => (compressor ??= new Compressor(mode));
+}
+
+/**
+ * Opens a repository with a password. The storage calls run side by side and the key derivation, about half a
+ * second, runs outside the event loop: do other work meanwhile.
+ * @throws REPOSITORY_NOT_FOUND, PASSWORD_WRONG, CONFIG_DAMAGED, FORMAT_UNSUPPORTED, KEY_DAMAGED, KEY_LIMIT
+ */
+export async function openRepository(backend: Backend, options: OpenOptions): Promise<Repository> {
+  const { environment, signal } = options;
+  const candidates = collectKeys(backend, options.keyHint, { signal });
+  // Without a config its result does not matter.
+  candidates.catch(() => undefined);
+  const sealedConfig = await loadSealedConfig(backend, { signal });
+  const password = await passwordOf(options);
+  let config: RepositoryConfig | undefined;
+  const key = await openWithPassword(await candidates, {
+    environment,
+    password,
+    signal,
+    accept: (masterKey) => {
+      config = openConfig(sealedConfig, new Sealer(masterKey, environment.random));
+    },
+  });
+  const { id: keyId, masterKey } = key;
+  return new Repository({ backend, config: config!, keyId, masterKey, options });
+}
+
+async function passwordOf({ password }: OpenOptions): Promise<Uint8Array> {
+  return typeof password === 'function' ? await password() : password;
+}
+
+/**
+ * Creates a repository: the folders, a proven key, then the config, which alone makes it one. Of several that try at
+ * once, one wins. After an error or a crash there is no repository; a key file may be left.
+ * @throws REPOSITORY_EXISTS when there is a config, or a key or snapshot of a repository that lost its config
+ */
+export async function createRepository(
+  backend: Backend,
+  options: CreateOptions,
+): Promise<Repository> {
+  const { environment, signal } = options;
+  await assertNothingStored(backend, { signal });
+  const password = await passwordOf(options);
+  await backend.create({ signal });
+  const masterKey = newMasterKey(environment.random);
+  const config: RepositoryConfig = {
+    version: options.version ?? 2,
+    id: newRepositoryId(environment.random),
+    polynomial: options.polynomial ?? randomPolynomial(environment.random),
+  };
+  const sealedConfig = sealConfig(config, new Sealer(masterKey, environment.random));
+  const keyId = await addKey({ backend, environment, masterKey }, { ...options, password });
+  try {
+    await backend.put({ type: 'config', name: '' }, [sealedConfig], { signal });
+  } catch (error) {
+    if (!isHoldfastError(error, 'FILE_EXISTS')) throw error;
+    const existing = await loadSealedConfig(backend, { signal });
+    if (!equalBytes(existing, sealedConfig)) {
+      await backend.remove({ type: 'key', name: keyId }).catch(() => undefined);
+      throw new HoldfastError('REPOSITORY_EXISTS', {
+        message: 'another process created a repository at this location just now',
+        details: { location: backend.location },
+        cause: error,
+      });
+    }
+  }
+  return new Repository({ backend, config, keyId, masterKey, options });
+}
+
+function newMasterKey(random: Random): SealKey {
+  return {
+    encrypt: randomBytes(random, 32),
+    macK: randomBytes(random, 16),
+    macR: randomBytes(random, 16),
+  };
+}
+
+function sealConfig(config: RepositoryConfig, sealer: Sealer): Uint8Array<ArrayBuffer> {
+  const json = encodeConfig(config);
+  const sealed = sealer.seal(json);
+  const opened = openConfig(sealed, sealer);
+  if (opened.id !== config.id || opened.polynomial !== config.polynomial) {
+    throw new HoldfastError('VERIFY_FAILED', { details: { type: 'config' } });
+  }
+  return sealed;
+}

@@ -1,0 +1,141 @@
+import { equalBytes, toHex } from '../base/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { sha256 } from '../kernels/sha256.ts';
+import type { Sealer } from '../kernels/seal.ts';
+import { type Compressor, compressBound, decompressUnknown } from '../kernels/zstd.ts';
+import type { Backend, CallOptions, FileType } from '../storage/backend.ts';
+import type { Id } from './id.ts';
+
+/** The file types that hold one sealed JSON document. */
+export type UnpackedType = 'index' | 'snapshot' | 'lock';
+
+/** What sealing and opening of unpacked files needs of a repository. */
+export interface UnpackedTools {
+  readonly version: 1 | 2;
+  readonly sealer: Sealer;
+  /** Version 2 compresses every unpacked file, whatever the compression of blobs. */
+  readonly compressor: () => Compressor;
+}
+
+/** A document ready to be stored. */
+export interface SealedDocument {
+  /** SHA-256 of `sealed`, in hex: its file name. */
+  readonly id: Id;
+  readonly sealed: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Largest plain document by type. Above everything seen in practice (an index file of 50,000 blobs has 10 MiB,
+ * a snapshot of 100,000 paths 20 MiB), far below what would exhaust the memory of a small machine.
+ */
+export const documentSizeBytesMax: Readonly<Record<UnpackedType, number>> = {
+  index: 512 * 1024 * 1024,
+  snapshot: 128 * 1024 * 1024,
+  lock: 1024 * 1024,
+};
+
+const compressedMark = 0x02;
+const objectMark = 0x7b;
+const arrayMark = 0x5b;
+
+/**
+ * Seals a JSON document, and opens the result again before anybody relies on it: compressors and memory have
+ * produced undecodable files in the field.
+ * @throws VERIFY_FAILED when what comes back differs
+ * @see docs/FORMAT.md#unpacked-files
+ */
+export function sealDocument(
+  tools: UnpackedTools,
+  type: UnpackedType,
+  json: Uint8Array,
+): SealedDocument {
+  const sealed = tools.sealer.seal(tools.version === 1 ? json : compressDocument(tools, json));
+  const id = toHex(sha256(sealed));
+  if (!opensTo(tools, type, sealed, json)) {
+    throw new HoldfastError('VERIFY_FAILED', { details: { type, id } });
+  }
+  return { id, sealed };
+}
+
+function compressDocument(tools: UnpackedTools, json: Uint8Array): Uint8Array {
+  const target = new Uint8Array(1 + compressBound(json.byteLength));
+  target[0] = compressedMark;
+  const sizeBytes = tools.compressor().compress(json, target.subarray(1));
+  return target.subarray(0, 1 + sizeBytes);
+}
+
+function opensTo(
+  tools: UnpackedTools,
+  type: UnpackedType,
+  sealed: Uint8Array,
+  json: Uint8Array,
+): boolean {
+  try {
+    return equalBytes(openDocument(tools, type, sealed), json);
+  } catch (error) {
+    if (isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN', 'UNPACKED_DAMAGED'))
+      return false;
+    throw error;
+  }
+}
+
+/**
+ * Opens the stored bytes of an unpacked file.
+ * @returns the JSON document
+ * @throws SEAL_BROKEN, COMPRESSION_BROKEN (also for documents above the limit of their type), UNPACKED_DAMAGED
+ */
+export function openDocument(
+  tools: UnpackedTools,
+  type: UnpackedType,
+  sealed: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const plain = tools.sealer.open(sealed);
+  const mark = plain[0];
+  if (mark === undefined || mark === objectMark || mark === arrayMark) return plain;
+  if (tools.version === 1 || mark !== compressedMark) {
+    throw new HoldfastError('UNPACKED_DAMAGED', {
+      message: 'a repository file does not begin as a document of this format version',
+      details: { type, version: tools.version, firstByte: mark },
+    });
+  }
+  return decompressUnknown(plain.subarray(1), documentSizeBytesMax[type]);
+}
+
+/**
+ * Reads a content-addressed file whole and checks its name, twice if need be: bytes are also lost on the way.
+ * @throws FILE_NOT_FOUND; UNPACKED_DAMAGED when the second reading does not fit the name either
+ */
+export async function getVerified(
+  backend: Backend,
+  handle: { readonly type: FileType; readonly name: Id },
+  options: CallOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const first = await backend.get(handle, undefined, options);
+  if (toHex(sha256(first)) === handle.name) return first;
+  const second = await backend.get(handle, undefined, { ...options, fresh: true });
+  if (toHex(sha256(second)) === handle.name) return second;
+  throw new HoldfastError('UNPACKED_DAMAGED', {
+    message: `a ${handle.type} file does not hold the bytes it is named after`,
+    details: { type: handle.type, id: handle.name, sizeBytes: second.byteLength },
+  });
+}
+
+/**
+ * Stores a content-addressed file. A put that was repeated after a lost answer finds its own file: that is success
+ * if the bytes are the same.
+ * @throws what `Backend.put` throws
+ */
+export async function putContent(
+  backend: Backend,
+  handle: { readonly type: FileType; readonly name: Id },
+  bytes: Uint8Array,
+  options: CallOptions = {},
+): Promise<void> {
+  try {
+    await backend.put(handle, [bytes], options);
+  } catch (error) {
+    if (!isHoldfastError(error, 'FILE_EXISTS')) throw error;
+    const existing = await backend.get(handle, undefined, { ...options, fresh: true });
+    if (!equalBytes(existing, bytes)) throw error;
+  }
+}
