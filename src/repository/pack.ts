@@ -1,0 +1,244 @@
+import { assert } from '../base/assert.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { type Sealer, sealOverheadBytes } from '../kernels/seal.ts';
+import { sha256, sha256Into } from '../kernels/sha256.ts';
+import { type CompressionMode, compressBound, Compressor, Decompressor } from '../kernels/zstd.ts';
+import {
+  type BlobType,
+  idSizeBytes,
+  PackedBlobs,
+  recordSizeBytes,
+  recordWords,
+  treeFlag,
+} from './blob.ts';
+import { BlobScratch } from './blob-scratch.ts';
+import type { Id } from './id.ts';
+import {
+  compressedEntrySizeBytes,
+  encodePackHeader,
+  headerEntrySizeBytes,
+  packHeaderSizeBytesMax,
+  packOverheadBytes,
+} from './pack-header.ts';
+
+export { type BlobType, type PackedBlob, PackedBlobs } from './blob.ts';
+export { type BlobTools, openBlob } from './blob-open.ts';
+export { decodePackHeader, packSizeOf, readPackedBlobs, readPackHeader } from './pack-header.ts';
+
+/** Target size of packs unless the user says otherwise. */
+export const packSizeBytesDefault: number = 16 << 20;
+/** Smallest and largest target size that users may choose. */
+export const packSizeBytesMin: number = 4 << 20;
+export const packSizeBytesMax: number = 128 << 20;
+
+/** Room kept for the header behind the last blob; longer headers move the pack to a larger buffer. */
+const headerRoomBytes = 1 << 20;
+const uint32Max = 0xffff_ffff;
+
+/** A pack ready to be stored. */
+export interface FinishedPack {
+  /** SHA-256 of `bytes`: the name of the file. */
+  readonly id: Id;
+  /** The whole file: the start of a larger buffer, which may be transferred, and given back with `recycle`. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly type: BlobType;
+  readonly blobs: PackedBlobs;
+}
+
+export interface PackBuilderOptions {
+  /** Format version of the repository: version 1 knows no compression. */
+  readonly version: 1 | 2;
+  readonly sealer: Sealer;
+  /** `off` stores data blobs plain; trees are compressed all the same, as version 2 wants. */
+  readonly compression: CompressionMode;
+  /** Sum of sealed blobs at which a pack is full. */
+  readonly targetSizeBytes: number;
+  /** Size of plain blobs to have buffers for; a larger blob costs allocations. */
+  readonly maxBlobSizeBytes: number;
+  /** Buffers to share with other builders of the same thread. */
+  readonly workspace?: PackWorkspace;
+}
+
+/** Codec and buffers of a thread, for any number of builders. Used within one call of `add` only. */
+export class PackWorkspace {
+  readonly compressor: Compressor;
+  readonly decompressor: Decompressor = new Decompressor();
+  readonly compressed: BlobScratch;
+  readonly opened: BlobScratch;
+  readonly plain: BlobScratch;
+  readonly digest: Uint8Array<ArrayBuffer> = new Uint8Array(idSizeBytes);
+
+  constructor(options: Pick<PackBuilderOptions, 'compression' | 'maxBlobSizeBytes'>) {
+    this.compressor = new Compressor(options.compression === 'off' ? 'auto' : options.compression);
+    const boundBytes = compressBound(options.maxBlobSizeBytes);
+    this.compressed = new BlobScratch(boundBytes);
+    this.opened = new BlobScratch(boundBytes);
+    this.plain = new BlobScratch(options.maxBlobSizeBytes);
+  }
+}
+
+/**
+ * Builds packs of one blob type, one after another.
+ *
+ * Every blob is compressed and sealed into the pack, then opened, decompressed and hashed again before it counts.
+ * Synchronous; one thread only.
+ * @see docs/FORMAT.md#packs
+ */
+export class PackBuilder {
+  readonly #options: PackBuilderOptions;
+  readonly #workspace: PackWorkspace;
+  readonly #capacityBytes: number;
+  #spare: Uint8Array<ArrayBuffer> | undefined;
+  #pack: Uint8Array<ArrayBuffer> | undefined;
+  #records: Uint32Array<ArrayBuffer> = new Uint32Array(256 * recordWords);
+  #type: BlobType = 'data';
+  #count = 0;
+  #sizeBytes = 0;
+  #headerSizeBytes = 0;
+
+  constructor(options: PackBuilderOptions) {
+    assert(options.targetSizeBytes > 0, 'the target size of packs is positive');
+    this.#options = options;
+    this.#workspace = options.workspace ?? new PackWorkspace(options);
+    const blobBytes = compressBound(options.maxBlobSizeBytes) + sealOverheadBytes;
+    this.#capacityBytes = options.targetSizeBytes + blobBytes + headerRoomBytes;
+  }
+
+  /** Sum of the sealed blobs so far. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  get blobCount(): number {
+    return this.#count;
+  }
+
+  /** True when the pack should be finished before the next blob. */
+  get isFull(): boolean {
+    const headerBytes = this.#headerSizeBytes + compressedEntrySizeBytes + sealOverheadBytes;
+    return this.#sizeBytes >= this.#options.targetSizeBytes || headerBytes > packHeaderSizeBytesMax;
+  }
+
+  /**
+   * Adds one blob. Reads `plain` and `id` during the call only.
+   * @returns the bytes that the blob takes in the pack, header entry included
+   * @throws VERIFY_FAILED if what was written does not open to bytes with this id; the pack is then as before
+   */
+  add(type: BlobType, id: Uint8Array, plain: Uint8Array): { readonly storedBytes: number } {
+    assert(id.byteLength === idSizeBytes, 'a blob id has 32 bytes');
+    assert(this.#count === 0 || type === this.#type, 'a pack holds blobs of one type');
+    assert(this.#count === 0 || !this.isFull, 'a full pack is finished first');
+    const stored = this.#encode(type, plain);
+    const offset = this.#sizeBytes;
+    const length = stored.byteLength + sealOverheadBytes;
+    assert(offset + length <= uint32Max && plain.byteLength <= uint32Max, 'a pack has < 4 GiB');
+    const pack = this.#reserve(offset + length);
+    const written = this.#options.sealer.sealInto(stored, pack, offset);
+    assert(written === length, 'sealing adds 32 bytes');
+    const blob = { id, length, uncompressedLength: stored === plain ? 0 : plain.byteLength };
+    this.#verify(pack.subarray(offset, offset + length), blob, plain.byteLength);
+    this.#type = type;
+    this.#record(blob);
+    return { storedBytes: length + headerEntrySizeBytes(blob) };
+  }
+
+  /** Completes the pack and starts the next one. @throws VERIFY_FAILED */
+  finish(): FinishedPack {
+    assert(this.#count > 0, 'a pack has blobs');
+    const records = this.#records.slice(0, this.#count * recordWords);
+    const blobs = new PackedBlobs(new Uint8Array(records.buffer));
+    const header = new Uint8Array(this.#headerSizeBytes);
+    assert(encodePackHeader(blobs, header) === header.byteLength, 'the header has its length');
+    const start = this.#sizeBytes;
+    const pack = this.#reserve(start + header.byteLength + packOverheadBytes);
+    const sealedSize = this.#options.sealer.sealInto(header, pack, start);
+    this.#verifyHeader(pack.subarray(start, start + sealedSize), header);
+    const end = start + sealedSize + 4;
+    new DataView(pack.buffer, pack.byteOffset).setUint32(end - 4, sealedSize, true);
+    const bytes = pack.subarray(0, end);
+    this.#pack = undefined;
+    this.#count = 0;
+    this.#sizeBytes = 0;
+    this.#headerSizeBytes = 0;
+    return { id: toHex(sha256(bytes)), bytes, type: this.#type, blobs };
+  }
+
+  /** Takes back the buffer of an earlier pack, which must not be used elsewhere any more. */
+  recycle(buffer: ArrayBuffer): void {
+    if (buffer.byteLength >= this.#capacityBytes) this.#spare ??= new Uint8Array(buffer);
+  }
+
+  /** `plain` itself, or its compressed form in the workspace. */
+  #encode(type: BlobType, plain: Uint8Array): Uint8Array {
+    const isPlain = type === 'data' && this.#options.compression === 'off';
+    if (this.#options.version === 1 || isPlain || plain.byteLength === 0) return plain;
+    const target = this.#workspace.compressed.take(compressBound(plain.byteLength));
+    return target.subarray(0, this.#workspace.compressor.compress(plain, target));
+  }
+
+  #verify(
+    sealed: Uint8Array,
+    blob: { readonly id: Uint8Array; readonly uncompressedLength: number },
+    plainSize: number,
+  ): void {
+    const { decompressor, opened, plain, digest } = this.#workspace;
+    try {
+      let bytes: Uint8Array = opened.take(sealed.byteLength);
+      bytes = bytes.subarray(0, this.#options.sealer.openInto(sealed, bytes, 0));
+      if (blob.uncompressedLength > 0) {
+        const target = plain.take(plainSize).subarray(0, plainSize);
+        assert(decompressor.decompress(bytes, target) === plainSize, 'the plain length is kept');
+        bytes = target;
+      }
+      sha256Into(bytes, digest, 0);
+    } catch (cause) {
+      throw verifyFailed(blob.id, cause);
+    }
+    for (let byte = 0; byte < idSizeBytes; byte++) {
+      if (digest[byte] !== blob.id[byte]) throw verifyFailed(blob.id);
+    }
+  }
+
+  #verifyHeader(sealed: Uint8Array, header: Uint8Array): void {
+    if (equalBytes(this.#options.sealer.open(sealed), header)) return;
+    throw new HoldfastError('VERIFY_FAILED', { message: 'a pack header did not open as written' });
+  }
+
+  #record(blob: { id: Uint8Array; length: number; uncompressedLength: number }): void {
+    const word = this.#count * recordWords;
+    if (word + recordWords > this.#records.length) {
+      const larger = new Uint32Array(this.#records.length * 2);
+      larger.set(this.#records);
+      this.#records = larger;
+    }
+    new Uint8Array(this.#records.buffer, this.#count * recordSizeBytes, idSizeBytes).set(blob.id);
+    this.#records[word + 8] = this.#sizeBytes;
+    this.#records[word + 9] = blob.length;
+    this.#records[word + 10] = blob.uncompressedLength;
+    this.#records[word + 11] = this.#type === 'tree' ? treeFlag : 0;
+    this.#count++;
+    this.#sizeBytes += blob.length;
+    this.#headerSizeBytes += headerEntrySizeBytes(blob);
+  }
+
+  /** The pack's buffer, with room for `sizeBytes` in all. */
+  #reserve(sizeBytes: number): Uint8Array<ArrayBuffer> {
+    this.#pack ??= this.#spare ?? new Uint8Array(Math.max(this.#capacityBytes, sizeBytes));
+    if (this.#pack === this.#spare) this.#spare = undefined;
+    if (sizeBytes > this.#pack.byteLength) {
+      const larger = new Uint8Array(sizeBytes + headerRoomBytes);
+      larger.set(this.#pack.subarray(0, this.#sizeBytes));
+      this.#pack = larger;
+    }
+    return this.#pack;
+  }
+}
+
+function verifyFailed(id: Uint8Array, cause?: unknown): HoldfastError {
+  return new HoldfastError('VERIFY_FAILED', {
+    message: 'a blob read back differs from the blob written',
+    details: { blob: toHex(id) },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
