@@ -1,0 +1,314 @@
+import { cancelled } from '../base/abort.ts';
+import { assert } from '../base/assert.ts';
+import type { Timer } from '../base/clock.ts';
+import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
+import type { Monitor } from '../base/monitor.ts';
+import { timestampFromNs } from '../base/timestamp.ts';
+import { shortId, type Id } from './id.ts';
+import { encodeLock, type LockOwner } from './lock-codec.ts';
+import { withDeadline } from './lock-deadline.ts';
+import { assertNoConflict, lockStaleMs, type ProcessProbe } from './lock-list.ts';
+import type { Repository } from './repository.ts';
+import { putContent } from './unpacked.ts';
+
+/** How often a holder writes its lock anew. */
+export const lockRefreshMs: number = 5 * 60_000;
+/** Time without a renewal after which nothing may be written: others may take the lock for stale soon. */
+export const lockExpiryMs: number = lockStaleMs - 1.5 * lockRefreshMs;
+/** Wait before the second look: as long as others may take between looking and writing. */
+export const lockSettleMs = 200;
+/** How often the age is looked at. */
+const lockTickMs = 60_000;
+/** Longest time for one renewal. */
+const lockRenewMsMax = 2 * 60_000;
+/** Longest time for trying to renew an expired lock. */
+const lockRecoveryMsMax = 15 * 60_000;
+/** Pause between such tries. */
+const lockRecoveryPauseMs = 5_000;
+/** Longest time for removing the lock at the end. */
+const lockReleaseMsMax = 60_000;
+
+/** A lock as its user sees it. */
+export interface HeldLock {
+  /** Aborts with LOCK_LOST, or with REPOSITORY_LOCKED when the second look finds another lock. */
+  readonly signal: AbortSignal;
+  /**
+   * Resolves after the second look; rejects with REPOSITORY_LOCKED. Changes of the repository wait for it by
+   * themselves; reading need not.
+   */
+  readonly settled: Promise<void>;
+  /** Throws LOCK_LOST unless the lock is held for sure at this moment, or is still settling. */
+  assertHeld(): void;
+  /**
+   * Removes the lock file, within a minute. Never rejects: a lock that could not be removed is told to the monitor
+   * and stays until `unlock`. Idempotent.
+   */
+  release(): Promise<void>;
+}
+
+export interface LockParts {
+  readonly repository: Repository;
+  readonly exclusive: boolean;
+  readonly owner: LockOwner;
+  readonly probe: ProcessProbe;
+  readonly monitor: Monitor;
+}
+
+type LockState = 'settling' | 'held' | 'lost' | 'released';
+
+/**
+ * A lock and its life: written, looked after a second time, renewed while it is held, removed.
+ *
+ * A renewal writes the new file before it looks whether the old one is still there: so one of the two exists at every
+ * instant, and as long as that is so nobody can have taken an exclusive lock. If the old one is gone, somebody removed
+ * it by force, and everything done since may be worthless: the lock is lost.
+ */
+export class RepositoryLock implements HeldLock {
+  readonly #parts: LockParts;
+  readonly #lost = new AbortController();
+  /** Ends own calls and waits. */
+  readonly #stop = new AbortController();
+  /** Every file of this lock that may exist. */
+  readonly #files = new Set<Id>();
+  readonly #removeGuard: () => void;
+  readonly #timer: Timer;
+  #settled: Promise<void> = Promise.resolve();
+  #state: LockState = 'settling';
+  /** The file that stands for the lock. */
+  #current: Id = '';
+  #renewedWallMs = 0;
+  #renewedMonotonicMs = 0;
+  #renewal: Promise<void> | undefined;
+  #recovery: Promise<void> | undefined;
+  #release: Promise<void> | undefined;
+
+  private constructor(parts: LockParts) {
+    this.#parts = parts;
+    this.#removeGuard = parts.repository.addWriteGuard(() => this.#guard());
+    this.#timer = parts.repository.environment.clock.every(lockTickMs, () => this.#tick());
+  }
+
+  /**
+   * Writes the lock file and begins to settle. The first look was the caller's.
+   * @throws what `Backend.put` throws
+   */
+  static async write(parts: LockParts, signal: AbortSignal | undefined): Promise<RepositoryLock> {
+    const lock = new RepositoryLock(parts);
+    try {
+      await lock.#write(signal);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+    lock.#settled = lock.#settle(signal);
+    lock.#settled.catch(() => undefined);
+    return lock;
+  }
+
+  get signal(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  get settled(): Promise<void> {
+    return this.#settled;
+  }
+
+  assertHeld(): void {
+    assert(this.#state !== 'released', 'the lock was not released yet');
+    if (this.#state === 'lost') throw this.#lost.signal.reason;
+    if (this.#ageMs() >= lockExpiryMs) throw expired(this.#ageMs());
+  }
+
+  release(): Promise<void> {
+    this.#release ??= this.#end();
+    return this.#release;
+  }
+
+  async #end(): Promise<void> {
+    const { repository, monitor } = this.#parts;
+    this.#state = 'released';
+    this.#timer.stop();
+    this.#removeGuard();
+    this.#stop.abort();
+    await Promise.allSettled([this.#settled, this.#renewal, this.#recovery]);
+    const { clock } = repository.environment;
+    try {
+      await withDeadline({ clock, ms: lockReleaseMsMax }, (signal) => this.#removeFiles(signal));
+    } catch (error) {
+      const ids = [...this.#files].map(shortId).join(', ');
+      monitor.note(
+        `the lock ${ids} could not be removed, run "holdfast unlock": ${describeError(error)}`,
+      );
+    }
+  }
+
+  async #settle(signal: AbortSignal | undefined): Promise<void> {
+    const { repository, exclusive, probe } = this.#parts;
+    const either = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+    try {
+      await repository.environment.clock.sleep(lockSettleMs, either);
+      const wanted = { exclusive, probe, own: this.#files };
+      await assertNoConflict(repository, wanted, { signal: either });
+      if (this.#state === 'settling') this.#state = 'held';
+    } catch (error) {
+      await this.#lose(error);
+      throw error;
+    }
+  }
+
+  /** Undefined while the lock is certain; else the wait until it is, or is lost. */
+  #guard(): Promise<void> | undefined {
+    if (this.#state === 'settling') return this.#settled;
+    if (this.#state === 'lost') return Promise.reject(this.#lost.signal.reason);
+    return this.#ageMs() < lockExpiryMs ? undefined : this.#recover();
+  }
+
+  #tick(): void {
+    if (this.#state !== 'held') return;
+    const ageMs = this.#ageMs();
+    if (ageMs >= lockExpiryMs) this.#recover().catch(() => undefined);
+    else if (ageMs >= lockRefreshMs) this.#renew().catch((error: unknown) => this.#note(error));
+  }
+
+  /** By both clocks: the monotonic one may stand still while the machine sleeps, the other may be set back. */
+  #ageMs(): number {
+    const { clock } = this.#parts.repository.environment;
+    const wall = clock.wallMs() - this.#renewedWallMs;
+    return Math.max(wall, clock.monotonicMs() - this.#renewedMonotonicMs);
+  }
+
+  /** Renews an expired lock, again and again for a while; changes of the repository wait meanwhile. */
+  #recover(): Promise<void> {
+    this.#recovery ??= this.#tryRecovery().finally(() => {
+      this.#recovery = undefined;
+    });
+    return this.#recovery;
+  }
+
+  async #tryRecovery(): Promise<void> {
+    const { clock } = this.#parts.repository.environment;
+    const startMs = clock.monotonicMs();
+    for (;;) {
+      try {
+        await this.#renew();
+        if (this.#ageMs() < lockExpiryMs) return;
+      } catch (error) {
+        if (this.#state !== 'held') throw error;
+        this.#note(error);
+        if (clock.monotonicMs() - startMs >= lockRecoveryMsMax) {
+          await this.#lose(expired(this.#ageMs(), error));
+          throw this.#lost.signal.reason;
+        }
+      }
+      await clock.sleep(lockRecoveryPauseMs, this.#stop.signal);
+    }
+  }
+
+  #renew(): Promise<void> {
+    const { clock } = this.#parts.repository.environment;
+    const deadline = { clock, ms: lockRenewMsMax, signal: this.#stop.signal };
+    this.#renewal ??= withDeadline(deadline, (signal) => this.#replace(signal)).finally(() => {
+      this.#renewal = undefined;
+    });
+    return this.#renewal;
+  }
+
+  async #replace(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts.repository.environment;
+    const isExpired = this.#ageMs() >= lockExpiryMs;
+    const old = this.#current;
+    if (isExpired) await this.#assertStored(old, signal);
+    const times = this.#times();
+    const id = await this.#put(signal);
+    if (signal.aborted) {
+      // Stored after its time: a later renewal may have taken it for absent already.
+      this.#files.add(id);
+      throw cancelled(signal);
+    }
+    if (isExpired) await clock.sleep(lockSettleMs, signal);
+    await this.#assertStored(old, signal);
+    this.#accept(id, times);
+    // The lock is renewed already; what cannot be removed now is with the next renewal or at the end.
+    await this.#removeFiles(signal, id).catch((error: unknown) => this.#note(error));
+  }
+
+  async #assertStored(id: Id, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#parts.repository.backend.stat({ type: 'lock', name: id }, { signal });
+    } catch (error) {
+      if (!isHoldfastError(error, 'FILE_NOT_FOUND') || signal.aborted) throw error;
+      const vanished = new HoldfastError('LOCK_LOST', {
+        message: 'the lock was removed by somebody else while working',
+        details: { lockId: id },
+        cause: error,
+      });
+      await this.#lose(vanished);
+      throw vanished;
+    }
+  }
+
+  async #write(signal: AbortSignal | undefined): Promise<void> {
+    const times = this.#times();
+    this.#accept(await this.#put(signal), times);
+  }
+
+  #times(): { readonly wallMs: number; readonly monotonicMs: number } {
+    const { clock } = this.#parts.repository.environment;
+    return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
+  }
+
+  #accept(id: Id, times: { readonly wallMs: number; readonly monotonicMs: number }): void {
+    this.#current = id;
+    this.#renewedWallMs = times.wallMs;
+    this.#renewedMonotonicMs = times.monotonicMs;
+  }
+
+  async #put(signal: AbortSignal | undefined): Promise<Id> {
+    const { repository, exclusive, owner } = this.#parts;
+    const time = timestampFromNs(repository.environment.clock.wallNs());
+    const { id, sealed } = repository.sealUnpacked(
+      'lock',
+      encodeLock({ ...owner, time, exclusive }),
+    );
+    // Before the put: it may fail and yet have stored the file.
+    this.#files.add(id);
+    await putContent(repository.backend, { type: 'lock', name: id }, sealed, { signal });
+    return id;
+  }
+
+  async #removeFiles(signal: AbortSignal, except?: Id): Promise<void> {
+    for (const id of this.#files) {
+      if (id === except) continue;
+      try {
+        await this.#parts.repository.removeUnpacked('lock', id, { signal });
+      } catch (error) {
+        if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+      }
+      this.#files.delete(id);
+    }
+  }
+
+  async #lose(error: unknown): Promise<void> {
+    if (this.#state === 'lost' || this.#state === 'released') return;
+    this.#state = 'lost';
+    this.#timer.stop();
+    this.#lost.abort(error);
+    const { clock } = this.#parts.repository.environment;
+    await withDeadline({ clock, ms: lockReleaseMsMax }, (signal) =>
+      this.#removeFiles(signal),
+    ).catch((cause: unknown) => this.#note(cause));
+  }
+
+  #note(error: unknown): void {
+    if (this.#state !== 'held') return;
+    this.#parts.monitor.note(`the lock could not be renewed: ${describeError(error)}`);
+  }
+}
+
+function expired(ageMs: number, cause?: unknown): HoldfastError {
+  return new HoldfastError('LOCK_LOST', {
+    message: 'the lock could not be renewed in time',
+    details: { ageSeconds: Math.round(ageMs / 1000) },
+    cause,
+  });
+}

@@ -1,0 +1,134 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { type Monitor, silentMonitor } from '../base/monitor.ts';
+import type { CallOptions } from '../storage/backend.ts';
+import type { LockOwner } from './lock-codec.ts';
+import { type HeldLock, type LockParts, RepositoryLock } from './lock-holder.ts';
+import { assertNoConflict, isStaleLock, loadLocks, type ProcessProbe } from './lock-list.ts';
+import type { Repository } from './repository.ts';
+
+export { decodeLock, encodeLock, type LockOwner, type LockRecord } from './lock-codec.ts';
+export type { HeldLock } from './lock-holder.ts';
+export { isStaleLock, type LockList, loadLocks, type ProcessProbe } from './lock-list.ts';
+
+export interface LockOptions extends CallOptions {
+  /** Suffers no other lock; else only no exclusive one. */
+  readonly exclusive: boolean;
+  /** How long to try while another lock stands against it; default 0. */
+  readonly retryMs?: number | undefined;
+  readonly owner: LockOwner;
+  /** Whether a process of this machine is alive. */
+  processExists(pid: number): boolean;
+  /**
+   * Return as soon as the lock file is written, and do the second look 200 ms later in the background: see
+   * `HeldLock.settled`. Without effect when `retryMs` is given.
+   */
+  readonly settleLater?: boolean | undefined;
+  /** Told while waiting, and of renewals and removals that fail. */
+  readonly monitor?: Monitor | undefined;
+}
+
+export interface UnlockOptions extends CallOptions {
+  /** Remove every lock, whoever holds it, and also those that cannot be read. */
+  readonly all: boolean;
+  readonly hostname: string;
+  processExists(pid: number): boolean;
+}
+
+const retryPauseMs = 5_000;
+const retryPauseMsMax = 60_000;
+
+/**
+ * Locks a repository: looks for other locks, writes an own, waits 200 ms and looks again. The lock is renewed every
+ * five minutes until it is released, and holds changes of the repository back whenever it is not certain.
+ *
+ * A repository opened with `noLock` gives a lock without a file.
+ * @throws REPOSITORY_LOCKED, LOCK_DAMAGED, CANCELLED; what `Backend.put` throws
+ * @see docs/FORMAT.md#locks
+ */
+export async function acquireLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
+  if (repository.noLock) return lockWithoutFile();
+  const { clock } = repository.environment;
+  const retryMs = options.retryMs ?? 0;
+  const endMs = clock.monotonicMs() + retryMs;
+  for (let pauseMs = retryPauseMs; ; pauseMs = Math.min(2 * pauseMs, retryPauseMsMax)) {
+    try {
+      return await tryLock(repository, options);
+    } catch (error) {
+      const leftMs = endMs - clock.monotonicMs();
+      if (!isHoldfastError(error, 'REPOSITORY_LOCKED') || leftMs <= 0) throw error;
+      options.monitor?.note(`${error.message}, waiting up to ${Math.ceil(leftMs / 1000)} s`);
+      await clock.sleep(Math.min(pauseMs, leftMs), options.signal);
+    }
+  }
+}
+
+async function tryLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
+  const { exclusive, owner, signal } = options;
+  throwIfAborted(signal);
+  const probe: ProcessProbe = {
+    hostname: owner.hostname,
+    processExists: (pid) => options.processExists(pid),
+  };
+  await assertNoConflict(repository, { exclusive, probe, own: new Set() }, { signal });
+  const monitor = options.monitor ?? silentMonitor;
+  const parts: LockParts = { repository, exclusive, owner, probe, monitor };
+  const lock = await RepositoryLock.write(parts, signal).catch((error: unknown) => {
+    throw isHoldfastError(error, 'READ_ONLY', 'PERMISSION_DENIED') ? cannotLock(error) : error;
+  });
+  if (options.settleLater && !options.retryMs) return lock;
+  try {
+    await lock.settled;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+  return lock;
+}
+
+function cannotLock(cause: HoldfastError): HoldfastError {
+  return new HoldfastError(cause.code, {
+    message: 'the repository cannot be locked',
+    hint: 'Reading works without a lock: use --no-lock.',
+    cause,
+  });
+}
+
+function lockWithoutFile(): HeldLock {
+  return {
+    signal: new AbortController().signal,
+    settled: Promise.resolve(),
+    assertHeld: () => undefined,
+    release: () => Promise.resolve(),
+  };
+}
+
+/**
+ * Removes the locks whose holders are gone, or all. Takes no lock itself, and passes over files it cannot read.
+ * @returns number of removed lock files
+ */
+export async function removeStaleLocks(
+  repository: Repository,
+  options: UnlockOptions,
+): Promise<number> {
+  const { backend, environment } = repository;
+  const { signal } = options;
+  const names: string[] = [];
+  if (options.all) {
+    for await (const { name } of backend.list('lock', { signal })) names.push(name);
+  } else {
+    const nowMs = environment.clock.wallMs();
+    const { locks } = await loadLocks(repository, { signal });
+    names.push(...locks.filter((lock) => isStaleLock(lock, options, nowMs)).map(({ id }) => id));
+  }
+  let removedCount = 0;
+  for (const name of names) {
+    try {
+      await backend.remove({ type: 'lock', name }, { signal });
+      removedCount++;
+    } catch (error) {
+      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+    }
+  }
+  return removedCount;
+}
