@@ -1,0 +1,109 @@
+import { HoldfastError } from '../../base/errors.ts';
+import { sortByName } from '../sort-names.ts';
+import type { FileStatus, ScannedEntry } from '../system-calls.ts';
+import { errnoName, systemError } from '../system-error.ts';
+import { type Arena, arenaAt, arenaListingSizeBytes } from './arena.ts';
+import { attempt, errnoOf, failure, type Linux } from './context.ts';
+import { decodeStatus, statusFlagsNoFollow, statusMask } from './status.ts';
+
+/** struct linux_dirent64: inode 8, offset 8, record length 2, type 1, then the name as a C string. */
+const recordLengthAt = 16;
+const nameAt = 19;
+
+/** Names in the directory, in its own order. */
+export function listLinux(linux: Linux, directory: number): Uint8Array<ArrayBuffer>[] {
+  const { bytes } = linux.arena;
+  const names: Uint8Array<ArrayBuffer>[] = [];
+  rewind(linux, directory);
+  for (;;) {
+    const end = arenaAt.listing + readListing(linux, directory);
+    if (end === arenaAt.listing) return names;
+    for (let at: number = arenaAt.listing; at < end; at += recordLength(bytes, at)) {
+      if (!isDots(bytes, at + nameAt)) names.push(copyName(bytes, at + nameAt));
+    }
+  }
+}
+
+/** Every entry with its status; see `scanDirectory`. */
+export function scanLinux(
+  linux: Linux,
+  directory: number,
+  onVanished: (name: Uint8Array) => void,
+): ScannedEntry[] {
+  const { bytes } = linux.arena;
+  const entries: ScannedEntry[] = [];
+  const vanished: Uint8Array[] = [];
+  rewind(linux, directory);
+  for (;;) {
+    const end = arenaAt.listing + readListing(linux, directory);
+    if (end === arenaAt.listing) break;
+    for (let at: number = arenaAt.listing; at < end; at += recordLength(bytes, at)) {
+      const name = at + nameAt;
+      if (isDots(bytes, name)) continue;
+      const status = statusOfListed(linux, directory, name);
+      if (status === undefined) vanished.push(copyName(bytes, name));
+      else entries.push({ name: copyName(bytes, name), status });
+    }
+  }
+  // Only now: the caller's code may use the arena.
+  for (const name of vanished) onVanished(name);
+  return sortByName(entries);
+}
+
+/** Status of a name that stands in the arena; undefined if it is gone. */
+function statusOfListed(
+  linux: Linux,
+  directory: number,
+  nameOffset: number,
+): FileStatus | HoldfastError | undefined {
+  const { libc, arena } = linux;
+  const name = arena.base + nameOffset;
+  const target = arena.base + arenaAt.status;
+  while (libc.statx(directory, name, statusFlagsNoFollow, statusMask, target) !== 0) {
+    const errno = libc.errno();
+    if (errno === errnoOf.ENOENT) return undefined;
+    if (errno !== errnoOf.EINTR) return statusError(arena, directory, nameOffset, errnoName(errno));
+  }
+  return decodeStatus(arena) ?? statusError(arena, directory, nameOffset, 'EOVERFLOW');
+}
+
+function statusError(
+  arena: Arena,
+  directory: number,
+  nameOffset: number,
+  code: string,
+): HoldfastError {
+  const name = copyName(arena.bytes, nameOffset);
+  return systemError({ call: 'statx', place: { directory, name } }, code);
+}
+
+function rewind(linux: Linux, directory: number): void {
+  const result = attempt(linux, () => linux.libc.lseek(directory, 0, 0));
+  if (result < 0) throw failure({ call: 'lseek', place: directory }, -result);
+}
+
+function readListing(linux: Linux, directory: number): number {
+  const { libc, arena } = linux;
+  const target = arena.base + arenaAt.listing;
+  for (;;) {
+    const sizeBytes = libc.getdents64(directory, target, arenaListingSizeBytes);
+    if (sizeBytes >= 0) return sizeBytes;
+    const errno = libc.errno();
+    if (errno !== errnoOf.EINTR) throw failure({ call: 'getdents64', place: directory }, errno);
+  }
+}
+
+function recordLength(bytes: Uint8Array, at: number): number {
+  return bytes[at + recordLengthAt]! | (bytes[at + recordLengthAt + 1]! << 8);
+}
+
+function isDots(bytes: Uint8Array, name: number): boolean {
+  if (bytes[name] !== 0x2e) return false;
+  return bytes[name + 1] === 0 || (bytes[name + 1] === 0x2e && bytes[name + 2] === 0);
+}
+
+function copyName(bytes: Uint8Array<ArrayBuffer>, start: number): Uint8Array<ArrayBuffer> {
+  let end = start;
+  while (bytes[end] !== 0) end++;
+  return bytes.slice(start, end);
+}

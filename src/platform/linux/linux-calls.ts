@@ -1,0 +1,82 @@
+import type { SystemCalls } from '../system-calls.ts';
+import { readAttributesLinux, removeAttributeLinux, setAttributeLinux } from './attributes.ts';
+import { failure, type Linux, openLinux } from './context.ts';
+import { listLinux, scanLinux } from './directory.ts';
+import {
+  makeDirectoryLinux,
+  makeLinkLinux,
+  makeNodeLinux,
+  makeSymlinkLinux,
+  openLinuxFile,
+  readLinkLinux,
+  readLinux,
+  renameLinux,
+  statusLinux,
+  unlinkLinux,
+} from './files.ts';
+import { allocateLinux, punchHoleLinux, seekLinux } from './holes.ts';
+import {
+  inodeFlagsLinux,
+  setInodeFlagsLinux,
+  setModeLinux,
+  setOwnerLinux,
+  setTimesLinux,
+} from './metadata.ts';
+import { ownerIdLinux, ownerNameLinux } from './owners.ts';
+
+/** The calls made from libc; undefined where that is not possible. One set serves one thread. */
+export function linuxCalls(): SystemCalls | undefined {
+  const linux = openLinux();
+  return linux && callsOf(linux);
+}
+
+function callsOf(linux: Linux): SystemCalls {
+  return {
+    kind: 'linux',
+    losses: [],
+    status: (place, follow) => statusLinux(linux, place, follow),
+    list: (directory) => listLinux(linux, directory),
+    scan: (directory, onVanished) => scanLinux(linux, directory, onVanished),
+    open: (place, flags, mode) => openLinuxFile(linux, place, { flags, mode }),
+    close: (file) => closeLinux(linux, file),
+    read: (file, target, position) => readLinux(linux, { file, position }, target),
+    readLink: (place) => readLinkLinux(linux, place),
+    makeDirectory: (place, mode) => makeDirectoryLinux(linux, place, mode),
+    makeSymlink: (place, target) => makeSymlinkLinux(linux, place, target),
+    makeLink: (existing, place) => makeLinkLinux(linux, existing, place),
+    makeNode: (place, node) => makeNodeLinux(linux, place, node),
+    rename: (from, to, replace) => renameLinux(linux, { from, to }, replace),
+    unlink: (place, isDirectory) => unlinkLinux(linux, place, isDirectory),
+    readAttributes: (place, follow, onProblem) =>
+      readAttributesLinux(linux, place, { follow, onProblem }),
+    setAttribute: (place, attribute) => setAttributeLinux(linux, place, attribute),
+    removeAttribute: (place, name) => removeAttributeLinux(linux, place, name),
+    setOwner: (place, owner) => setOwnerLinux(linux, place, owner),
+    setMode: (place, mode) => setModeLinux(linux, place, mode),
+    setTimes: (place, times) => setTimesLinux(linux, place, times),
+    inodeFlags: (file) => inodeFlagsLinux(linux, file),
+    setInodeFlags: (file, flags) => setInodeFlagsLinux(linux, file, flags),
+    seekData: (file, position) => seekLinux(linux, { file, position }, 'data'),
+    seekHole: (file, position) => seekLinux(linux, { file, position }, 'hole'),
+    punchHole: (file, start, end) => punchHoleLinux(linux, file, { start, end }),
+    allocate: (file, sizeBytes) => allocateLinux(linux, file, sizeBytes),
+    userName: (uid) => ownerNameLinux(linux, 'user', uid),
+    groupName: (gid) => ownerNameLinux(linux, 'group', gid),
+    userId: (name) => ownerIdLinux(linux, 'user', name),
+    groupId: (name) => ownerIdLinux(linux, 'group', name),
+    isForeground: (file) => isForegroundLinux(linux, file),
+  };
+}
+
+function closeLinux(linux: Linux, file: number): void {
+  // Never again after EINTR: Linux has closed it, and the number may be another file's by now.
+  if (linux.libc.close(file) !== 0) {
+    const errno = linux.libc.errno();
+    throw failure({ call: 'close', place: undefined }, errno);
+  }
+}
+
+function isForegroundLinux({ libc }: Linux, file: number): boolean {
+  const owner = libc.tcgetpgrp(file);
+  return owner < 0 || owner === libc.getpgrp();
+}

@@ -1,0 +1,83 @@
+import { makeDevice } from '../device.ts';
+import type { FileKind, FileStatus } from '../system-calls.ts';
+import { type Arena, arenaAt, signedAt, unsignedAt } from './arena.ts';
+
+const kinds: readonly FileKind[] = Array.from({ length: 16 }, (_, type) => kindOfType(type));
+
+/** struct statx in the arena as 32-bit words; the offsets of `statx(2)` divided by 4. */
+const at = arenaAt.status / 4;
+const statusWord = {
+  links: at + 4,
+  uid: at + 5,
+  gid: at + 6,
+  mode: at + 7,
+  inode: at + 8,
+  size: at + 10,
+  blocks: at + 12,
+  atime: at + 16,
+  ctime: at + 24,
+  mtime: at + 28,
+  rdevMajor: at + 32,
+  rdevMinor: at + 33,
+  deviceMajor: at + 34,
+  deviceMinor: at + 35,
+} as const;
+
+/** STATX_BASIC_STATS: all that `stat` gives. */
+export const statusMask = 0x7ff;
+
+/** AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT. */
+export const statusFlagsNoFollow: number = 0x100 | 0x800;
+
+/**
+ * The status that the last `statx` left in the arena, or undefined for a file beyond 2^53 bytes, whose size no number
+ * holds exactly.
+ */
+export function decodeStatus(arena: Arena): FileStatus | undefined {
+  const words = arena.words;
+  const typeAndMode = words[statusWord.mode]! & 0xffff;
+  const kind = kinds[typeAndMode >>> 12]!;
+  const size = unsignedAt(arena, statusWord.size);
+  if (typeof size !== 'number' && kind === 'file') return undefined;
+  return {
+    kind,
+    mode: typeAndMode & 0o7777,
+    uid: words[statusWord.uid]!,
+    gid: words[statusWord.gid]!,
+    links: words[statusWord.links]!,
+    inode: unsignedAt(arena, statusWord.inode),
+    device: makeDevice(words[statusWord.deviceMajor]!, words[statusWord.deviceMinor]!),
+    rdev: makeDevice(words[statusWord.rdevMajor]!, words[statusWord.rdevMinor]!),
+    sizeBytes: Number(size),
+    blocks: Number(unsignedAt(arena, statusWord.blocks)),
+    mtime: timeAt(arena, statusWord.mtime),
+    atime: timeAt(arena, statusWord.atime),
+    ctime: timeAt(arena, statusWord.ctime),
+  };
+}
+
+function timeAt(arena: Arena, word: number): { seconds: number; nanoseconds: number } {
+  return { seconds: signedAt(arena, word), nanoseconds: arena.words[word + 2]! };
+}
+
+/** S_IFMT >> 12. */
+function kindOfType(type: number): FileKind {
+  switch (type) {
+    case 1:
+      return 'fifo';
+    case 2:
+      return 'character';
+    case 4:
+      return 'directory';
+    case 6:
+      return 'block';
+    case 8:
+      return 'file';
+    case 10:
+      return 'symlink';
+    case 12:
+      return 'socket';
+    default:
+      return 'unknown';
+  }
+}

@@ -1,0 +1,137 @@
+import type { HoldfastError } from '../base/errors.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { EntryPlace, Place } from './place.ts';
+
+/** What an entry is. */
+export type FileKind =
+  | 'file'
+  | 'directory'
+  | 'symlink'
+  | 'block'
+  | 'character'
+  | 'fifo'
+  | 'socket'
+  | 'unknown';
+
+/** What the file system says about one entry. A plain object: may be posted to another thread. */
+export interface FileStatus {
+  readonly kind: FileKind;
+  /** `st_mode & 0o7777`: permissions with setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly links: number;
+  /** Exact: a bigint only from 2^53 on. */
+  readonly inode: number | bigint;
+  /** Of the file system that holds the entry, as `makeDevice` encodes it. */
+  readonly device: number | bigint;
+  /** Which device a `block` or `character` entry stands for; 0 for others. */
+  readonly rdev: number | bigint;
+  readonly sizeBytes: number;
+  /** Blocks of 512 bytes in use. */
+  readonly blocks: number;
+  readonly mtime: Timestamp;
+  readonly atime: Timestamp;
+  readonly ctime: Timestamp;
+}
+
+/** One entry of a scanned directory: its status, or why there is none. */
+export interface ScannedEntry {
+  /** Raw bytes, owned by the caller. */
+  readonly name: Uint8Array<ArrayBuffer>;
+  readonly status: FileStatus | HoldfastError;
+}
+
+/** One extended attribute, name with its namespace (`user.note`), both in raw bytes. */
+export interface ExtendedAttribute {
+  readonly name: Uint8Array<ArrayBuffer>;
+  readonly value: Uint8Array<ArrayBuffer>;
+}
+
+/** Receives an attribute that is listed but cannot be read. */
+export type AttributeProblem = (name: Uint8Array, error: HoldfastError) => void;
+
+/** What `makeNodeAt` can make. */
+export interface NodeRequest {
+  readonly kind: 'block' | 'character' | 'fifo' | 'socket' | 'file';
+  /** Permissions, subject to the umask: follow with `setMode`. */
+  readonly mode: number;
+  /** Of a block or character device. */
+  readonly rdev?: number | bigint;
+}
+
+/** New times; the absent one stays. */
+export interface FileTimes {
+  readonly mtime?: Timestamp | undefined;
+  readonly atime?: Timestamp | undefined;
+}
+
+/** New owner; the absent part stays. */
+export interface FileOwner {
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+}
+
+/**
+ * The calls of the operating system that the platform room builds on, made twice: from libc on Linux and from
+ * `node:fs` elsewhere. All are synchronous, never follow a link in the last component unless told so, and throw
+ * HoldfastError as `systemError` makes it.
+ */
+export interface SystemCalls {
+  readonly kind: 'linux' | 'portable';
+  /** What this implementation cannot do, one sentence each; empty on Linux. */
+  readonly losses: readonly string[];
+
+  /** undefined: there is no such entry (ENOENT, ENOTDIR). */
+  status(place: Place, follow: boolean): FileStatus | undefined;
+  list(directory: number): Uint8Array<ArrayBuffer>[];
+  scan(directory: number, onVanished: (name: Uint8Array) => void): ScannedEntry[];
+
+  /** `flags` as in `fs.constants`. Close-on-exec always. */
+  open(place: Uint8Array | EntryPlace, flags: number, mode: number): number;
+  close(file: number): void;
+  /** `position` undefined: at the file's own offset. */
+  read(file: number, target: Uint8Array, position: number | undefined): number;
+  readLink(place: Place): Uint8Array<ArrayBuffer>;
+
+  makeDirectory(place: EntryPlace, mode: number): void;
+  makeSymlink(place: EntryPlace, target: Uint8Array): void;
+  makeLink(existing: EntryPlace | number, place: EntryPlace): void;
+  makeNode(place: EntryPlace, node: NodeRequest): void;
+  rename(from: EntryPlace, to: EntryPlace, replace: boolean): void;
+  unlink(place: EntryPlace, isDirectory: boolean): void;
+
+  readAttributes(
+    place: Place,
+    follow: boolean,
+    onProblem: AttributeProblem | undefined,
+  ): ExtendedAttribute[];
+  setAttribute(place: number | EntryPlace, attribute: ExtendedAttributeInput): void;
+  removeAttribute(place: number | EntryPlace, name: Uint8Array): void;
+  setOwner(place: number | EntryPlace, owner: FileOwner): void;
+  setMode(place: number | EntryPlace, mode: number): void;
+  setTimes(place: number | EntryPlace, times: FileTimes): void;
+  /** undefined: the file system has no such flags. */
+  inodeFlags(file: number): number | undefined;
+  setInodeFlags(file: number, flags: number): void;
+
+  /** First byte of data, or of a hole, at or after `position`; undefined at the end; -1 if this cannot be known. */
+  seekData(file: number, position: number): number | undefined;
+  seekHole(file: number, position: number): number | undefined;
+  /** False: not possible here; the file is unchanged. */
+  punchHole(file: number, start: number, end: number): boolean;
+  allocate(file: number, sizeBytes: number): boolean;
+
+  userName(uid: number): string | undefined;
+  groupName(gid: number): string | undefined;
+  userId(name: string): number | undefined;
+  groupId(name: string): number | undefined;
+  /** True if this process may write to the terminal `file` as its foreground; true when unknown. */
+  isForeground(file: number): boolean;
+}
+
+/** An attribute to set. */
+export interface ExtendedAttributeInput {
+  readonly name: Uint8Array;
+  readonly value: Uint8Array;
+}
