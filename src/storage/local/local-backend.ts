@@ -37,6 +37,8 @@ export interface LocalBackendOptions {
   readonly modes?: Modes;
   /** Sync what is written and removed; default true. */
   readonly durable?: boolean;
+  /** Name of a file while it is written; default `<name>-tmp-<number>`, as restic. */
+  readonly temporaryName?: (name: string, number: number) => string;
 }
 
 const connectionCountDefault = 2;
@@ -55,6 +57,7 @@ export class LocalBackend implements Backend {
   readonly #layout: Layout;
   readonly #modes: Modes;
   readonly #durable: boolean;
+  readonly #temporaryName: (name: string, number: number) => string;
 
   /** Use `LocalBackend.open` for a repository: it finds the modes to write with. */
   constructor(root: string, options: LocalBackendOptions) {
@@ -63,6 +66,7 @@ export class LocalBackend implements Backend {
     this.#layout = options.layout ?? repositoryLayout;
     this.#modes = options.modes ?? privateModes;
     this.#durable = options.durable ?? true;
+    this.#temporaryName = options.temporaryName ?? ((name, number) => `${name}-tmp-${number}`);
     this.location = this.#root;
     this.connectionCount = options.connectionCount ?? connectionCountDefault;
     this.localPath = this.#layout === repositoryLayout ? this.#root : undefined;
@@ -102,14 +106,14 @@ export class LocalBackend implements Backend {
 
   async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
     const replace = options?.replace ?? false;
-    assert(!replace || handle.type === 'config' || !this.#durable, 'only config is replaced');
+    assert(!replace || handle.type === 'config', 'only config is replaced');
     throwIfAborted(options?.signal);
     const target = this.#pathOf(handle);
     const write = (): Promise<void> =>
       writeFile(target, parts, {
         modes: this.#modes,
         random: this.#environment.random,
-        temporaryName: (number) => `${path.basename(target)}-tmp-${number}`,
+        temporaryName: (number) => this.#temporaryName(path.basename(target), number),
         replace,
         durable: this.#durable,
         signal: options?.signal,

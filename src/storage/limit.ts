@@ -1,0 +1,89 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { Semaphore } from '../base/concurrency.ts';
+import type {
+  Backend,
+  ByteRange,
+  CallOptions,
+  FileHandle,
+  FileStat,
+  FileType,
+  GetOptions,
+  PutOptions,
+} from './backend.ts';
+import { ForwardingBackend } from './forward.ts';
+
+/** Lets at most `connectionCount` calls run at once; others wait in order of arrival. */
+export function limit(inner: Backend, options: { readonly connectionCount: number }): Backend {
+  return new LimitedBackend(inner, options.connectionCount);
+}
+
+class LimitedBackend extends ForwardingBackend {
+  readonly #connectionCount: number;
+  readonly #slots: Semaphore;
+
+  constructor(inner: Backend, connectionCount: number) {
+    super(inner);
+    this.#connectionCount = connectionCount;
+    this.#slots = new Semaphore(connectionCount);
+  }
+
+  override get connectionCount(): number {
+    return this.#connectionCount;
+  }
+
+  override create(options?: CallOptions): Promise<void> {
+    return this.#run(options, () => this.inner.create(options));
+  }
+
+  override put(
+    handle: FileHandle,
+    parts: readonly Uint8Array[],
+    options?: PutOptions,
+  ): Promise<void> {
+    return this.#run(options, () => this.inner.put(handle, parts, options));
+  }
+
+  override get(
+    handle: FileHandle,
+    range?: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#run(options, () => this.inner.get(handle, range, options));
+  }
+
+  override stat(handle: FileHandle, options?: CallOptions): Promise<FileStat> {
+    return this.#run(options, () => this.inner.stat(handle, options));
+  }
+
+  /** Holds a slot only while it waits for the next file, so that the caller may make calls in its loop. */
+  override async *list(
+    type: FileType,
+    options?: CallOptions,
+  ): AsyncGenerator<FileStat, void, undefined> {
+    const files = this.inner.list(type, options)[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await this.#run(options, () => files.next());
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      await files.return?.();
+    }
+  }
+
+  override remove(handle: FileHandle, options?: CallOptions): Promise<void> {
+    return this.#run(options, () => this.inner.remove(handle, options));
+  }
+
+  override removeLeftovers(options?: CallOptions): Promise<number> {
+    return this.#run(options, () => super.removeLeftovers(options));
+  }
+
+  #run<T>(options: CallOptions | undefined, work: () => Promise<T>): Promise<T> {
+    return this.#slots.run(async () => {
+      throwIfAborted(options?.signal);
+      return await work();
+    });
+  }
+}

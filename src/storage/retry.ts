@@ -1,0 +1,180 @@
+import { throwIfAborted } from '../base/abort.ts';
+import type { Environment } from '../base/environment.ts';
+import { type HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { type Random, randomBelow } from '../base/random.ts';
+import {
+  type Backend,
+  type ByteRange,
+  type CallOptions,
+  describeHandle,
+  type FileHandle,
+  type FileStat,
+  type FileType,
+  type GetOptions,
+  type PutOptions,
+} from './backend.ts';
+import { ForwardingBackend } from './forward.ts';
+
+/** A failed call that will be tried again. */
+export interface RetryEvent {
+  /** The call for people: `put pack 0123456789`. */
+  readonly call: string;
+  readonly error: HoldfastError;
+  readonly delayMs: number;
+}
+
+export interface RetryOptions {
+  readonly environment: Environment;
+  /** How long after its first failure a call is tried again; default 15 min, as in restic. */
+  readonly elapsedMsMax?: number;
+  readonly onRetry?: (event: RetryEvent) => void;
+}
+
+const elapsedMsMaxDefault = 15 * 60 * 1000;
+const firstDelayMs = 1000;
+const delayMsMax = 60_000;
+
+/**
+ * Tries calls again that failed with an error whose row in the error table allows it.
+ *
+ * A failed put or remove may have worked: then a second put finds the same bytes, and a second remove finds nothing.
+ * Both count as done. Other bytes under the name stay and are FILE_EXISTS.
+ */
+export function retry(inner: Backend, options: RetryOptions): Backend {
+  return new RetryingBackend(inner, options);
+}
+
+/** Pause before try `attempt + 1`: 1, 2, 4, … 60 s, each times a random factor in [0.5, 1.5). */
+export function retryDelayMs(attempt: number, random: Random): number {
+  const delayMs = Math.min(firstDelayMs * 2 ** (attempt - 1), delayMsMax);
+  return Math.round(delayMs * (0.5 + randomBelow(random, 2 ** 32) / 2 ** 32));
+}
+
+class RetryingBackend extends ForwardingBackend {
+  readonly #environment: Environment;
+  readonly #elapsedMsMax: number;
+  readonly #onRetry: (event: RetryEvent) => void;
+
+  constructor(inner: Backend, options: RetryOptions) {
+    super(inner);
+    this.#environment = options.environment;
+    this.#elapsedMsMax = options.elapsedMsMax ?? elapsedMsMaxDefault;
+    this.#onRetry = options.onRetry ?? (() => {});
+  }
+
+  override async create(options?: CallOptions): Promise<void> {
+    await this.#repeat('create', options, () => this.inner.create(options));
+  }
+
+  override async put(
+    handle: FileHandle,
+    parts: readonly Uint8Array[],
+    options?: PutOptions,
+  ): Promise<void> {
+    await this.#repeat(`put ${describeHandle(handle)}`, options, async (attempt) => {
+      try {
+        await this.inner.put(handle, parts, options);
+      } catch (error) {
+        const isOurs =
+          attempt > 1 &&
+          isHoldfastError(error, 'FILE_EXISTS') &&
+          holds(await this.inner.get(handle, undefined, options), parts);
+        if (!isOurs) throw error;
+      }
+    });
+  }
+
+  override async get(
+    handle: FileHandle,
+    range?: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#repeat(`get ${describeHandle(handle)}`, options, () =>
+      this.inner.get(handle, range, options),
+    );
+  }
+
+  override async stat(handle: FileHandle, options?: CallOptions): Promise<FileStat> {
+    return await this.#repeat(`stat ${describeHandle(handle)}`, options, () =>
+      this.inner.stat(handle, options),
+    );
+  }
+
+  /** Starts again after a failure, and leaves out what was listed before. */
+  override async *list(
+    type: FileType,
+    options?: CallOptions,
+  ): AsyncGenerator<FileStat, void, undefined> {
+    const listed = new Set<string>();
+    const pacer = this.#pacer(`list ${type} files`, options);
+    for (;;) {
+      try {
+        for await (const file of this.inner.list(type, options)) {
+          if (listed.has(file.name)) continue;
+          listed.add(file.name);
+          yield file;
+        }
+        return;
+      } catch (error) {
+        await pacer(error);
+      }
+    }
+  }
+
+  override async remove(handle: FileHandle, options?: CallOptions): Promise<void> {
+    await this.#repeat(`remove ${describeHandle(handle)}`, options, async (attempt) => {
+      try {
+        await this.inner.remove(handle, options);
+      } catch (error) {
+        if (attempt === 1 || !isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+      }
+    });
+  }
+
+  override async removeLeftovers(options?: CallOptions): Promise<number> {
+    return await this.#repeat('remove leftovers', options, () => super.removeLeftovers(options));
+  }
+
+  async #repeat<T>(
+    call: string,
+    options: CallOptions | undefined,
+    work: (attempt: number) => Promise<T>,
+  ): Promise<T> {
+    let pacer: ((error: unknown) => Promise<void>) | undefined;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work(attempt);
+      } catch (error) {
+        pacer ??= this.#pacer(call, options);
+        await pacer(error);
+      }
+    }
+  }
+
+  /** Gives a function that waits before the next try of one call, or throws the error if there is none. */
+  #pacer(call: string, options: CallOptions | undefined): (error: unknown) => Promise<void> {
+    const { clock, random } = this.#environment;
+    let attempt = 0;
+    let endMs: number | undefined;
+    return async (error) => {
+      if (!isHoldfastError(error) || error.row.retry === 'never') throw error;
+      throwIfAborted(options?.signal);
+      attempt++;
+      endMs ??= clock.monotonicMs() + this.#elapsedMsMax;
+      const delayMs = retryDelayMs(attempt, random);
+      if (clock.monotonicMs() + delayMs > endMs) throw error;
+      this.#onRetry({ call, error, delayMs });
+      await clock.sleep(delayMs, options?.signal);
+    };
+  }
+}
+
+function holds(content: Uint8Array, parts: readonly Uint8Array[]): boolean {
+  let offset = 0;
+  for (const part of parts) {
+    const slice = content.subarray(offset, offset + part.byteLength);
+    if (Buffer.compare(slice, part) !== 0) return false;
+    offset += part.byteLength;
+  }
+  return offset === content.byteLength;
+}
