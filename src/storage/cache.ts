@@ -42,13 +42,18 @@ export function cache(inner: Backend, folder: Backend, options: CacheOptions = {
   return new CachingBackend(inner, folder, options);
 }
 
+interface SharedRead {
+  readonly content: Promise<Uint8Array<ArrayBuffer>>;
+  isShared: boolean;
+}
+
 const listedTypes: readonly FileType[] = ['snapshot', 'index'];
 
 class CachingBackend extends ForwardingBackend implements CachedBackend {
   readonly #folder: Backend;
   readonly #isTreePack: (name: string) => boolean;
   readonly #onProblem: (error: unknown) => void;
-  readonly #reads: Map<string, Promise<Uint8Array<ArrayBuffer>>> = new Map();
+  readonly #reads: Map<string, SharedRead> = new Map();
   readonly #refreshed: Set<string> = new Set();
 
   constructor(inner: Backend, folder: Backend, options: CacheOptions) {
@@ -152,16 +157,17 @@ class CachingBackend extends ForwardingBackend implements CachedBackend {
     const key = `${handle.type}/${handle.name}`;
     const running = this.#reads.get(key);
     if (running) {
-      const shared = await running.catch(() => undefined);
-      // Every caller owns what it gets. If the shared read failed or was cancelled, that is not this call's end.
-      return shared ? shared.slice() : await this.inner.get(handle, undefined, options);
+      running.isShared = true;
+      const shared = await running.content.catch(() => undefined);
+      // If the shared read failed or was cancelled, that is not this call's end.
+      return shared?.slice() ?? (await this.inner.get(handle, undefined, options));
     }
-    const read = this.#readAndKeep(handle, options);
+    const read: SharedRead = { content: this.#readAndKeep(handle, options), isShared: false };
     this.#reads.set(key, read);
     try {
-      const content = await read;
-      // Others that share it copy it when they run, which is after us: give none of them what we may change.
-      return content.slice();
+      const content = await read.content;
+      // Every caller owns what it gets, so those that share it get copies.
+      return read.isShared ? content.slice() : content;
     } finally {
       this.#reads.delete(key);
     }

@@ -1,4 +1,3 @@
-import { constants } from 'node:fs';
 import path from 'node:path';
 
 import { throwIfAborted } from '../../base/abort.ts';
@@ -16,10 +15,11 @@ import type {
   PutOptions,
 } from '../backend.ts';
 import { checkRange } from '../range.ts';
-import { changeMode, closeFile, openFile, readFully, status, statusOf, unlink } from './files.ts';
+import { changeMode, readFully, status, unlink } from './files.ts';
 import { createFolders, makeMissingFolders } from './folders.ts';
 import { type Layout, placeOf, repositoryLayout } from './layout.ts';
 import { listFiles, removeOldTemporaries } from './list-files.ts';
+import { type OpenFile, OpenFiles, withFile } from './open-files.ts';
 import { translate } from './translate.ts';
 import {
   groupModes,
@@ -43,7 +43,6 @@ export interface LocalBackendOptions {
 
 const connectionCountDefault = 2;
 const leftoverAgeMsMin = 24 * 3600 * 1000;
-const readFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 // Removed names that must not come back after a power cut while what they refer to is gone.
 const durablyRemoved: readonly FileType[] = ['config', 'key', 'snapshot', 'index'];
 
@@ -57,6 +56,7 @@ export class LocalBackend implements Backend {
   readonly #layout: Layout;
   readonly #modes: Modes;
   readonly #durable: boolean;
+  readonly #openFiles: OpenFiles;
   readonly #temporaryName: (name: string, number: number) => string;
 
   /** Use `LocalBackend.open` for a repository: it finds the modes to write with. */
@@ -67,6 +67,7 @@ export class LocalBackend implements Backend {
     this.#modes = options.modes ?? privateModes;
     this.#durable = options.durable ?? true;
     this.#temporaryName = options.temporaryName ?? ((name, number) => `${name}-tmp-${number}`);
+    this.#openFiles = new OpenFiles(options.environment.clock);
     this.location = this.#root;
     this.connectionCount = options.connectionCount ?? connectionCountDefault;
     this.localPath = this.#layout === repositoryLayout ? this.#root : undefined;
@@ -142,13 +143,11 @@ export class LocalBackend implements Backend {
     if (range) checkRange(range);
     throwIfAborted(options?.signal);
     const source = this.#pathOf(handle);
+    const read = (opened: OpenFile): Promise<Uint8Array<ArrayBuffer>> =>
+      readPart(opened, source, range);
     try {
-      const file = await openFile(source, readFlags);
-      try {
-        return await readPart(file, source, range);
-      } finally {
-        await closeFile(file);
-      }
+      const isOneOfMany = range !== undefined && handle.type === 'pack';
+      return await (isOneOfMany ? this.#openFiles.use(source, read) : withFile(source, read));
     } catch (error) {
       throw translate(error, { action: 'read', path: source });
     }
@@ -180,6 +179,7 @@ export class LocalBackend implements Backend {
     try {
       if (process.platform === 'win32') await changeMode(target, 0o600);
       await unlink(target);
+      this.#openFiles.forget(target);
       if (this.#durable && durablyRemoved.includes(handle.type)) {
         await syncFolder(path.dirname(target));
       }
@@ -200,7 +200,9 @@ export class LocalBackend implements Backend {
     }
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#openFiles.close();
+  }
 
   #pathOf(handle: FileHandle): string {
     const place = placeOf(this.#layout, handle);
@@ -209,15 +211,15 @@ export class LocalBackend implements Backend {
 }
 
 async function readPart(
-  file: number,
+  opened: OpenFile,
   source: string,
   range: ByteRange | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const found = await statusOf(file);
-  if (!found.isFile()) throw notFile(source);
-  const { start, end } = range ?? { start: 0, end: found.size };
+  const { file, sizeBytes } = opened;
+  if (!opened.isFile) throw notFile(source);
+  const { start, end } = range ?? { start: 0, end: sizeBytes };
   // Before the allocation: a damaged index must not make us take memory for a file that is not there.
-  if (end > found.size) throw tooShort(source, { end, sizeBytes: found.size });
+  if (end > sizeBytes) throw tooShort(source, { end, sizeBytes });
   // Not zeroed first; every byte is overwritten below, or the buffer is dropped.
   const buffer = Buffer.allocUnsafeSlow(end - start);
   const count = await readFully(file, buffer, start);
