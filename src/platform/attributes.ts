@@ -25,7 +25,7 @@ export interface ReadAttributesOptions {
 export function readExtendedAttributes(
   place: Place,
   options: ReadAttributesOptions = {},
-): ExtendedAttribute[] {
+): readonly ExtendedAttribute[] {
   if (typeof place === 'object' && 'name' in place) assertComponent(place.name);
   return system().readAttributes(place, !(options.noFollow ?? true), options.onProblem);
 }
@@ -35,7 +35,7 @@ export function readExtendedAttributesAt(
   directory: number,
   name: Uint8Array,
   onProblem?: AttributeProblem,
-): ExtendedAttribute[] {
+): readonly ExtendedAttribute[] {
   assertComponent(name);
   return system().readAttributes({ directory, name }, false, onProblem);
 }

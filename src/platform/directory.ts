@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
 import { assertComponent } from './place.ts';
-import type { ScannedEntry } from './system-calls.ts';
+import type { ScannedEntry, ScanOptions } from './system-calls.ts';
 import { system } from './system.ts';
 
-export type { ScannedEntry } from './system-calls.ts';
+export type { ScannedEntry, ScanOptions } from './system-calls.ts';
 
 /**
  * Opens a directory to read it and to work below it. The caller closes it with `closeFile`.
@@ -38,23 +38,17 @@ export function listDirectory(place: Uint8Array | number): Uint8Array<ArrayBuffe
   }
 }
 
-export interface ScanOptions {
-  /** Hears the name of an entry that was listed but is gone; it is left out of the result. */
-  readonly onVanished?: (name: Uint8Array) => void;
-}
-
 /**
  * Every entry of an opened directory with its status, sorted by raw name bytes. Links are not followed.
  *
  * The directory is read from its start. An entry that is listed but refuses its status keeps its place with the error.
  * Measured on tmpfs: 110,000 files in 2,200 directories in 0.25 s, opening included, on one thread.
+ * The callbacks run after the directory has been read.
  * @throws SYSTEM_CALL_FAILED if the listing itself fails: a part of a listing is never returned
  */
 export function scanDirectory(directory: number, options: ScanOptions = {}): ScannedEntry[] {
-  return system().scan(directory, options.onVanished ?? ignore);
+  return system().scan(directory, options);
 }
-
-function ignore(): void {}
 
 // Windows has neither flag.
 const directoryFlag: number = constants.O_DIRECTORY ?? 0;

@@ -35,18 +35,32 @@ export interface FileStatus {
   readonly ctime: Timestamp;
 }
 
-/** One entry of a scanned directory: its status, or why there is none. */
-export interface ScannedEntry {
-  /** Raw bytes, owned by the caller. */
-  readonly name: Uint8Array<ArrayBuffer>;
-  readonly status: FileStatus | HoldfastError;
-}
-
 /** One extended attribute, name with its namespace (`user.note`), both in raw bytes. */
 export interface ExtendedAttribute {
   readonly name: Uint8Array<ArrayBuffer>;
   readonly value: Uint8Array<ArrayBuffer>;
 }
+
+/** One entry of a scanned directory: its status, or why there is none. */
+export interface ScannedEntry {
+  /** Raw bytes, owned by the caller. */
+  readonly name: Uint8Array<ArrayBuffer>;
+  readonly status: FileStatus | HoldfastError;
+  /** In the order of `listxattr`; empty if there are none, or if they were not asked for. */
+  readonly extendedAttributes: readonly ExtendedAttribute[];
+}
+
+export interface ScanOptions {
+  /** Read the extended attributes of every entry too: 1.6 µs for an entry that has none. Default false. */
+  readonly extendedAttributes?: boolean;
+  /** Hears the name of an entry that was listed but is gone; it is left out of the result. */
+  readonly onVanished?: (name: Uint8Array) => void;
+  /** Hears of attributes that could not be listed or read; the entry is returned without them. */
+  readonly onAttributeProblem?: (entryName: Uint8Array, error: HoldfastError) => void;
+}
+
+/** What most entries have. */
+export const noAttributes: readonly ExtendedAttribute[] = Object.freeze([]);
 
 /** Receives an attribute that is listed but cannot be read. */
 export type AttributeProblem = (name: Uint8Array, error: HoldfastError) => void;
@@ -85,7 +99,7 @@ export interface SystemCalls {
   /** undefined: there is no such entry (ENOENT, ENOTDIR). */
   status(place: Place, follow: boolean): FileStatus | undefined;
   list(directory: number): Uint8Array<ArrayBuffer>[];
-  scan(directory: number, onVanished: (name: Uint8Array) => void): ScannedEntry[];
+  scan(directory: number, options: ScanOptions): ScannedEntry[];
 
   /** `flags` as in `fs.constants`. Close-on-exec always. */
   open(place: Uint8Array | EntryPlace, flags: number, mode: number): number;
@@ -105,7 +119,7 @@ export interface SystemCalls {
     place: Place,
     follow: boolean,
     onProblem: AttributeProblem | undefined,
-  ): ExtendedAttribute[];
+  ): readonly ExtendedAttribute[];
   setAttribute(place: number | EntryPlace, attribute: ExtendedAttributeInput): void;
   removeAttribute(place: number | EntryPlace, name: Uint8Array): void;
   setOwner(place: number | EntryPlace, owner: FileOwner): void;

@@ -1,8 +1,10 @@
-import type { EntryPlace, Place } from '../place.ts';
-import type {
-  AttributeProblem,
-  ExtendedAttribute,
-  ExtendedAttributeInput,
+import type { HoldfastError } from '../../base/errors.ts';
+import { type EntryPlace, type Place, printablePath } from '../place.ts';
+import {
+  type AttributeProblem,
+  type ExtendedAttribute,
+  type ExtendedAttributeInput,
+  noAttributes,
 } from '../system-calls.ts';
 import { errnoName, systemError } from '../system-error.ts';
 import { arenaAt, attributeSizeBytesMax, placeText, putSigned } from './arena.ts';
@@ -24,8 +26,6 @@ const firstSizeBytes = 256;
 /** sizeof(struct xattr_args): value address 8, size 4, flags 4. */
 const argumentsSizeBytes = 16;
 
-const noFollow: { follow: boolean; onProblem: undefined } = { follow: false, onProblem: undefined };
-
 /** The entry whose attributes are meant, in the form that this kernel's calls take. */
 interface Subject {
   /** `at`: directory, path and flags. `file`: directory is the file. `link`, `path`: the path alone. */
@@ -36,36 +36,84 @@ interface Subject {
 }
 
 /**
- * All extended attributes in the kernel's order; none where the file system has no such thing.
+ * Extended attributes of a name that stands in the arena, in a listing; one call if there are none, the usual case.
  *
- * An entry without attributes, the usual case, costs one call: 1.4 µs with `listxattrat`.
+ * Measured: 1.5 µs with `listxattrat`, of which the kernel takes 1.2.
  */
+export function readAttributesOfListed(
+  linux: Linux,
+  entry: { readonly directory: number; readonly nameOffset: number; readonly name: Uint8Array },
+  onProblem: (error: HoldfastError) => void,
+): readonly ExtendedAttribute[] {
+  const { libc, arena } = linux;
+  const { directory } = entry;
+  if (linux.hasAttributesAt) {
+    const name = arena.base + entry.nameOffset;
+    const target = arena.base + arenaAt.attributeList;
+    const number = callNumber.listxattrat;
+    const flags = atFlag.symlinkNoFollow;
+    const first = libc.syscall(number, directory, name, flags, target, firstSizeBytes, 0);
+    if (first === 0) return noAttributes;
+    if (first < 0) {
+      const errno = libc.errno();
+      // Gone since its status was read: whoever opens it will say so.
+      if (errno === errnoOf.ENOTSUP || errno === errnoOf.ENOENT) return noAttributes;
+    }
+  }
+  const place = { directory, name: entry.name };
+  const { result, attributes, problems } = collect(linux, place, false);
+  if (result < 0 && result !== -errnoOf.ENOTSUP && result !== -errnoOf.ENOENT) {
+    onProblem(failure({ call: 'listxattr', place }, -result));
+  }
+  for (const { name, errno } of problems) onProblem(valueError(place, name, errno));
+  return attributes;
+}
+
+/** All extended attributes in the kernel's order; none where the file system has no such thing. */
 export function readAttributesLinux(
   linux: Linux,
   place: Place,
-  options: { follow: boolean; onProblem: AttributeProblem | undefined } = noFollow,
-): ExtendedAttribute[] {
+  { follow, onProblem }: { follow: boolean; onProblem: AttributeProblem | undefined },
+): readonly ExtendedAttribute[] {
+  const { result, attributes, problems } = collect(linux, place, follow);
+  if (result === 0 || result === -errnoOf.ENOTSUP) return noAttributes;
+  if (result < 0) throw failure({ call: 'listxattr', place }, -result);
+  for (const { name, errno } of problems) {
+    const error = valueError(place, name, errno);
+    if (onProblem === undefined) throw error;
+    onProblem(name, error);
+  }
+  return attributes;
+}
+
+interface Collected {
+  /** Size of the list of names, or the negative error number. */
+  readonly result: number;
+  readonly attributes: ExtendedAttribute[];
+  readonly problems: { readonly name: Uint8Array; readonly errno: number }[];
+}
+
+function collect(linux: Linux, place: Place, follow: boolean): Collected {
   const attributes: ExtendedAttribute[] = [];
-  const problems: { name: Uint8Array; code: string }[] = [];
+  const problems: { name: Uint8Array; errno: number }[] = [];
   const result = tryCallAt(linux, place, (aim) => {
-    const subject = subjectOf(linux, aim, options.follow);
+    const subject = subjectOf(linux, aim, follow);
     const sizeBytes = listNames(linux, subject);
+    if (sizeBytes <= 0) return sizeBytes;
     for (const name of namesInList(linux, sizeBytes)) {
       const value = readValue(linux, subject, name);
       if (typeof value !== 'number') attributes.push({ name, value });
       // Removed since it was listed: it is not there, which is no problem.
-      else if (value !== errnoOf.ENODATA) problems.push({ name, code: errnoName(value) });
+      else if (value !== errnoOf.ENODATA) problems.push({ name, errno: value });
     }
     return sizeBytes;
   });
-  const failed = { call: 'listxattr', place };
-  if (result < 0 && result !== -errnoOf.ENOTSUP) throw failure(failed, -result);
-  for (const { name, code } of problems) {
-    const error = systemError({ call: 'getxattr', place }, code);
-    if (options.onProblem === undefined) throw error;
-    options.onProblem(name, error);
-  }
-  return attributes;
+  return { result, attributes, problems };
+}
+
+function valueError(place: Place, name: Uint8Array, errno: number): HoldfastError {
+  const call = `getxattr(${printablePath(name)})`;
+  return systemError({ call, place }, errnoName(errno));
 }
 
 /** Sets one attribute, new or not. */

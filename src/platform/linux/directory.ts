@@ -1,9 +1,15 @@
-import { HoldfastError } from '../../base/errors.ts';
+import type { HoldfastError } from '../../base/errors.ts';
 import { sortByName } from '../sort-names.ts';
-import type { FileStatus, ScannedEntry } from '../system-calls.ts';
+import {
+  type FileStatus,
+  noAttributes,
+  type ScannedEntry,
+  type ScanOptions,
+} from '../system-calls.ts';
 import { errnoName, systemError } from '../system-error.ts';
 import { type Arena, arenaAt, arenaListingSizeBytes } from './arena.ts';
 import { attempt, errnoOf, failure, type Linux } from './context.ts';
+import { readAttributesOfListed } from './attributes.ts';
 import { decodeStatus, statusFlagsNoFollow, statusMask } from './status.ts';
 
 /** struct linux_dirent64: inode 8, offset 8, record length 2, type 1, then the name as a C string. */
@@ -25,28 +31,36 @@ export function listLinux(linux: Linux, directory: number): Uint8Array<ArrayBuff
 }
 
 /** Every entry with its status; see `scanDirectory`. */
-export function scanLinux(
-  linux: Linux,
-  directory: number,
-  onVanished: (name: Uint8Array) => void,
-): ScannedEntry[] {
+export function scanLinux(linux: Linux, directory: number, options: ScanOptions): ScannedEntry[] {
   const { bytes } = linux.arena;
   const entries: ScannedEntry[] = [];
   const vanished: Uint8Array[] = [];
+  const problems: { name: Uint8Array; error: HoldfastError }[] = [];
+  const wantsAttributes = options.extendedAttributes ?? false;
   rewind(linux, directory);
   for (;;) {
     const end = arenaAt.listing + readListing(linux, directory);
     if (end === arenaAt.listing) break;
     for (let at: number = arenaAt.listing; at < end; at += recordLength(bytes, at)) {
-      const name = at + nameAt;
-      if (isDots(bytes, name)) continue;
-      const status = statusOfListed(linux, directory, name);
-      if (status === undefined) vanished.push(copyName(bytes, name));
-      else entries.push({ name: copyName(bytes, name), status });
+      const nameOffset = at + nameAt;
+      if (isDots(bytes, nameOffset)) continue;
+      const status = statusOfListed(linux, directory, nameOffset);
+      const name = copyName(bytes, nameOffset);
+      if (status === undefined) {
+        vanished.push(name);
+        continue;
+      }
+      const extendedAttributes = wantsAttributes
+        ? readAttributesOfListed(linux, { directory, nameOffset, name }, (error) =>
+            problems.push({ name, error }),
+          )
+        : noAttributes;
+      entries.push({ name, status, extendedAttributes });
     }
   }
   // Only now: the caller's code may use the arena.
-  for (const name of vanished) onVanished(name);
+  for (const name of vanished) options.onVanished?.(name);
+  for (const { name, error } of problems) options.onAttributeProblem?.(name, error);
   return sortByName(entries);
 }
 

@@ -36,7 +36,7 @@ function callsOf(linux: Linux): SystemCalls {
     losses: [],
     status: (place, follow) => statusLinux(linux, place, follow),
     list: (directory) => listLinux(linux, directory),
-    scan: (directory, onVanished) => scanLinux(linux, directory, onVanished),
+    scan: (directory, options) => scanLinux(linux, directory, options),
     open: (place, flags, mode) => openLinuxFile(linux, place, { flags, mode }),
     close: (file) => closeLinux(linux, file),
     read: (file, target, position) => readLinux(linux, { file, position }, target),
