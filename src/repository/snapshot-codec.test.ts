@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { utf8 } from '../base/bytes.ts';
@@ -7,6 +7,7 @@ import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot-codec.
 const tree = 'bc0cd425468451e71a7bc5b9d9ea4367f08eee22d07d72975467b2be63887765';
 const damaged = expect.objectContaining({ code: 'SNAPSHOT_DAMAGED' });
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const decode = (json: string): Snapshot => decodeSnapshot(utf8(json));
 
 /** As restic 0.19.1 wrote it. */
@@ -105,7 +106,6 @@ test('writes what it reads, for any snapshot', () => {
   const id = fc
     .uint8Array({ minLength: 32, maxLength: 32 })
     .map((b) => Buffer.from(b).toString('hex'));
-  const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
   // Without "empty" values: those are left out, and read as absent.
   const texts = fc.array(fc.string({ unit: 'grapheme' }), { minLength: 1 });
   const word = fc.string({ unit: 'binary', minLength: 1 }).map((s) => s.toWellFormed());
