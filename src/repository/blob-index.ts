@@ -38,6 +38,11 @@ export interface BlobIndexOptions {
   readonly random?: Random;
 }
 
+/** What became of a pack that an index file lists. */
+export type PackListing = 'added' | 'repeated' | 'conflicting';
+
+/** Copies of one blob that are compared when a pack is listed twice with different blobs. */
+const copiesComparedMax = 64;
 const mutexWord = 0;
 const seedWord = 4;
 const blobBase = 16;
@@ -110,6 +115,34 @@ export class BlobIndex {
     }
   }
 
+  /**
+   * Adds a whole pack as one index file lists it, unless it is known with the same blobs. If it is known with other
+   * blobs, which is damage, what is new is added.
+   * @param records whole records; the flags hold the type only
+   */
+  addListedPack(id: Uint8Array, records: Uint32Array<ArrayBuffer>): PackListing {
+    assert(id.byteLength === idSizeBytes, 'a pack id has 32 bytes');
+    const digest = digestOf(records);
+    const count = records.length / recordWords;
+    this.#mutex.lock();
+    try {
+      this.#packs.loadKey(id, 0);
+      const known = this.#packs.find(0);
+      if (known < 0) {
+        this.#blobs.appendAll(records, this.#packs.append(0, count, digest.a, digest.b));
+        return 'added';
+      }
+      const listed = this.#packs.records.subarray(known * recordWords, (known + 1) * recordWords);
+      if (listed[8] === count && listed[9] === digest.a && listed[10] === digest.b) {
+        return 'repeated';
+      }
+      this.#blobs.appendAll(this.#notIn(known, records), known);
+      return 'conflicting';
+    } finally {
+      this.#mutex.unlock();
+    }
+  }
+
   /** Number of the pack with this id, or -1. */
   findPack(id: Uint8Array): number {
     this.#packs.loadKey(id, 0);
@@ -161,7 +194,7 @@ export class BlobIndex {
   claim(type: BlobType, id: Uint8Array, idOffset = 0): number {
     this.#blobs.loadKey(id, idOffset);
     const flags = keyFlagOf(type);
-    if (this.#blobs.find(flags) >= 0) return -1;
+    if (this.#blobs.findFast(flags) >= 0) return -1;
     this.#mutex.lock();
     try {
       if (this.#blobs.find(flags) >= 0) return -1;
@@ -227,6 +260,27 @@ export class BlobIndex {
     return copyOfKey(this.#blobs.records, first);
   }
 
+  /** Those of `records` that are not entries of `pack` yet. Looks at few copies of each, so it stays linear. */
+  #notIn(pack: number, records: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+    const kept: number[] = [];
+    for (let word = 0; word < records.length; word += recordWords) {
+      this.#blobs.loadKeyWords(records, word);
+      const copies = this.#blobs.findSome(records[word + 11]!, copiesComparedMax);
+      const isKnown = copies.some(
+        (entry) =>
+          this.packOf(entry) === pack &&
+          this.offsetOf(entry) === records[word + 8] &&
+          this.lengthOf(entry) === records[word + 9],
+      );
+      if (!isKnown) kept.push(word);
+    }
+    const rest = new Uint32Array(kept.length * recordWords);
+    for (const [index, word] of kept.entries()) {
+      rest.set(records.subarray(word, word + recordWords), index * recordWords);
+    }
+    return rest;
+  }
+
   #word(entry: number, index: number): number {
     return this.#blobs.records[this.#wordOf(entry) + index]!;
   }
@@ -235,6 +289,21 @@ export class BlobIndex {
     this.#blobs.reach(entry);
     return entry * recordWords;
   }
+}
+
+/** A digest of a pack's blobs that does not depend on their order. Tells equal lists, not secrets. */
+function digestOf(records: Uint32Array): { readonly a: number; readonly b: number } {
+  let a = 0;
+  let b = 0;
+  for (let word = 0; word < records.length; word += recordWords) {
+    const place =
+      Math.imul(records[word + 8]!, 0x9e3779b1) ^ Math.imul(records[word + 9]!, 0x85ebca6b);
+    const kind = Math.imul(records[word + 10]!, 0xc2b2ae35) ^ records[word + 11]!;
+    const mixed = Math.imul(records[word]! ^ place ^ kind, 0x27d4eb2f);
+    a = (a + (mixed ^ (mixed >>> 15))) >>> 0;
+    b = (b + Math.imul(mixed ^ records[word + 1]!, 0x165667b1)) >>> 0;
+  }
+  return { a, b };
 }
 
 function keyFlagOf(type: BlobType): number {

@@ -20,6 +20,9 @@ const slotBitsMax = 30;
 /** Slots in use above which the table grows: at this load a failed search reads 3 slots on average. */
 const loadMax = 0.65;
 
+/** Keys whose slots `appendAll` reads ahead. */
+const aheadCount = 256;
+
 /** The words of the shared control block that one table uses, counted from its base. */
 const countWord = 0;
 const capacityWord = 1;
@@ -57,8 +60,9 @@ export class BlobTable {
   readonly #share: BlobTableShare;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #base: number;
-  readonly #seed: Int32Array<SharedArrayBuffer>;
+  readonly #seed: Int32Array<ArrayBuffer>;
   readonly #key = new Int32Array(8);
+  readonly #ahead = new Int32Array(aheadCount + 1);
   #hash = 0;
   #slots: Int32Array<SharedArrayBuffer>;
   #slotBits: number;
@@ -68,11 +72,11 @@ export class BlobTable {
     this.#share = share;
     this.#words = control.words;
     this.#base = control.base;
-    this.#seed = control.seed;
+    this.#seed = new Int32Array(control.seed);
     this.records = new Uint32Array(share.records, 0, 0);
     this.#slots = new Int32Array(share.slots, 0, 0);
     this.#slotBits = 0;
-    // Odd: no stable generation, so the first use makes the views.
+    // Odd: no stable generation, so the first search that fails makes the views.
     this.#generation = -1;
   }
 
@@ -117,25 +121,43 @@ export class BlobTable {
     this.#hash = this.#hashOf(key, 0);
   }
 
-  /** First record of the loaded key with key bit `flags`, or -1. Needs no lock. */
+  /**
+   * First record of the loaded key with key bit `flags`, or -1. Needs no lock.
+   *
+   * A record never changes its key, so whatever slots lead to it, a match is right; only a failure must be made sure.
+   */
   find(flags: number): number {
+    const fast = this.findFast(flags);
+    if (fast >= 0) return fast;
     for (;;) {
       const generation = this.#stableGeneration();
-      const position = this.#probe(flags);
-      const found = position < 0 ? -1 : this.#firstOf(this.#recordAt(position));
-      if (Atomics.load(this.#words, this.#base + generationWord) === generation) return found;
+      const record = this.#recordAt(this.#probe(flags));
+      if (record >= 0) return this.#firstOf(record);
+      if (Atomics.load(this.#words, this.#base + generationWord) === generation) return -1;
     }
+  }
+
+  /** As `find`, but may miss what another thread changes just now. Atomic loads would make it twice as slow. */
+  findFast(flags: number): number {
+    const record = this.#recordAt(this.#probePlain(flags));
+    return record < 0 ? -1 : this.#firstOf(record);
   }
 
   /** All records of the loaded key, first to last. Needs no lock. */
   findAll(flags: number): number[] {
+    return this.findSome(flags, Number.POSITIVE_INFINITY);
+  }
+
+  /** As `findAll`, but only the latest `countMax`. */
+  findSome(flags: number, countMax: number): number[] {
     for (;;) {
       const generation = this.#stableGeneration();
-      const position = this.#probe(flags);
-      let record = position < 0 ? -1 : this.#recordAt(position);
+      let record = this.#recordAt(this.#probe(flags));
       if (Atomics.load(this.#words, this.#base + generationWord) !== generation) continue;
       const found: number[] = [];
-      for (; record >= 0; record = this.#before(record)) found.push(record);
+      for (; record >= 0 && found.length < countMax; record = this.#before(record)) {
+        found.push(record);
+      }
       return found.toReversed();
     }
   }
@@ -147,10 +169,9 @@ export class BlobTable {
   append(flags: number, a: number, b: number, c: number): number {
     const record = this.count;
     this.reserve(record + 1);
-    const records = this.records;
+    const position = this.#probePlain(flags);
+    const { records } = this;
     const word = record * recordWords;
-    const position = this.#probe(flags);
-    const slot = position < 0 ? -position - 1 : position;
     if (position < 0) {
       for (let index = 0; index < 8; index++) records[word + index] = this.#key[index]!;
     } else {
@@ -162,10 +183,48 @@ export class BlobTable {
     records[word + 9] = b;
     records[word + 10] = c;
     records[word + flagsWord] = (position < 0 ? flags : flags | repeatFlag) >>> 0;
+    this.#publish(record, position < 0 ? -1 - position : position);
+    return record;
+  }
+
+  /**
+   * Appends many records at once: `source` holds whole ones, to whose flags `number` is added. The caller holds the
+   * mutex. Places of some hundred keys are looked at together before they are needed, which hides much of the time
+   * that memory takes to answer.
+   */
+  appendAll(source: Uint32Array, number: number): void {
+    const count = source.length / recordWords;
+    this.reserve(this.count + count);
+    for (let start = 0; start < count; start += aheadCount) {
+      const end = Math.min(count, start + aheadCount);
+      this.#lookAhead(source, start, end);
+      for (let index = start; index < end; index++) {
+        const word = index * recordWords;
+        for (let k = 0; k < 8; k++) this.#key[k] = source[word + k]!;
+        this.#hash = this.#ahead[index - start]!;
+        const flags = source[word + flagsWord]! + number;
+        this.append(flags, source[word + 8]!, source[word + 9]!, source[word + 10]!);
+      }
+    }
+  }
+
+  #lookAhead(source: Uint32Array, start: number, end: number): void {
+    const slots = this.#slots;
+    const shift = 32 - this.#slotBits;
+    let seen = 0;
+    for (let index = start; index < end; index++) {
+      const hash = this.#hashOf(source, index * recordWords);
+      this.#ahead[index - start] = hash;
+      seen |= slots[hash >>> shift]!;
+    }
+    // Stored so that the reads are not optimised away.
+    this.#ahead[aheadCount] = seen;
+  }
+
+  #publish(record: number, position: number): void {
     Atomics.store(this.#words, this.#base + countWord, record + 1);
     // The slot is stored last and atomically: who sees it also sees the record.
-    Atomics.store(this.#slots, slot, this.#slotOf(record));
-    return record;
+    Atomics.store(this.#slots, position, this.#slotOf(record));
   }
 
   /** Makes room for `count` records in all. The caller holds the mutex. */
@@ -228,9 +287,8 @@ export class BlobTable {
     const slots = this.#slots;
     const mask = slots.length - 1;
     const bits = this.#slotBits;
-    const hash = this.#hash;
-    let position = hash >>> (32 - bits);
-    const tag = (hash << bits) >>> bits;
+    const tag = (this.#hash << bits) >>> bits;
+    let position = this.#hash >>> (32 - bits);
     for (let step = 0; step <= mask; step++) {
       const slot = Atomics.load(slots, position);
       if (slot === 0) return -1 - position;
@@ -238,6 +296,22 @@ export class BlobTable {
       position = (position + 1) & mask;
     }
     // Only while another thread rebuilds the slots; the caller then tries again.
+    return -1;
+  }
+
+  /** As `#probe`, with plain loads: exact while the caller holds the mutex. */
+  #probePlain(flags: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    const bits = this.#slotBits;
+    const tag = (this.#hash << bits) >>> bits;
+    let position = this.#hash >>> (32 - bits);
+    for (let step = 0; step <= mask; step++) {
+      const slot = slots[position]!;
+      if (slot === 0) return -1 - position;
+      if (slot >>> bits === tag && this.#matches((slot & mask) - 1, flags)) return position;
+      position = (position + 1) & mask;
+    }
     return -1;
   }
 
@@ -255,7 +329,9 @@ export class BlobTable {
     return true;
   }
 
+  /** The record that the slot at `position` leads to, or -1 for a negative position. */
   #recordAt(position: number): number {
+    if (position < 0) return -1;
     return (Atomics.load(this.#slots, position) & (this.#slots.length - 1)) - 1;
   }
 
@@ -289,7 +365,7 @@ export class BlobTable {
     const flags = records[record * recordWords + flagsWord]!;
     if ((flags & repeatFlag) !== 0) {
       this.loadKeyWords(records, records[record * recordWords]! * recordWords);
-      const position = this.#probe(flags);
+      const position = this.#probePlain(flags);
       assert(position >= 0, 'a repeated blob follows its first entry');
       this.#slots[position] = this.#slotOf(record);
       return;

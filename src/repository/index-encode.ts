@@ -1,0 +1,124 @@
+import { assert } from '../base/assert.ts';
+import { idSizeBytes, type PackedBlobs, recordSizeBytes, recordWords, treeFlag } from './blob.ts';
+
+/** A stored pack and all its blobs. */
+export interface IndexedPack {
+  readonly id: Uint8Array;
+  readonly blobs: PackedBlobs;
+}
+
+/** Most bytes of one blob's entry, comma included: 64 digits of id, three numbers of 10 digits, and the keys. */
+const blobSizeBytesMax = 192;
+/** Most bytes of a pack's entry besides its blobs. */
+const packSizeBytesMax = 96;
+
+const text = {
+  start: latin1('{"packs":['),
+  packId: latin1('{"id":"'),
+  packBlobs: latin1('","blobs":['),
+  packEnd: latin1(']}'),
+  data: latin1('","type":"data","offset":'),
+  tree: latin1('","type":"tree","offset":'),
+  length: latin1(',"length":'),
+  uncompressedLength: latin1(',"uncompressed_length":'),
+  end: latin1(']}\n'),
+} as const;
+const hexDigits: Uint8Array = latin1('0123456789abcdef');
+const comma = 0x2c;
+const braceClose = 0x7d;
+
+/**
+ * Encodes an index file, byte for byte as restic does, with its newline at the end.
+ * @see docs/FORMAT.md#index
+ */
+export function encodeIndex(packs: readonly IndexedPack[]): Uint8Array<ArrayBuffer> {
+  const blobCount = packs.reduce((sum, pack) => sum + pack.blobs.count, 0);
+  const writer = new IndexBytes(
+    packs.length * packSizeBytesMax + blobCount * blobSizeBytesMax + 32,
+  );
+  writer.put(text.start);
+  for (const [index, pack] of packs.entries()) {
+    assert(pack.id.byteLength === idSizeBytes, 'a pack id has 32 bytes');
+    if (index > 0) writer.putByte(comma);
+    writer.put(text.packId);
+    writer.putHex(pack.id, 0);
+    writer.put(text.packBlobs);
+    putBlobs(writer, pack.blobs);
+    writer.put(text.packEnd);
+  }
+  writer.put(text.end);
+  return writer.finish();
+}
+
+function putBlobs(writer: IndexBytes, blobs: PackedBlobs): void {
+  const { bytes, count } = blobs;
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  for (let index = 0; index < count; index++) {
+    const word = index * recordWords;
+    if (index > 0) writer.putByte(comma);
+    writer.put(text.packId);
+    writer.putHex(bytes, index * recordSizeBytes);
+    writer.put(words[word + 11]! >= treeFlag ? text.tree : text.data);
+    writer.putNumber(words[word + 8]!);
+    writer.put(text.length);
+    writer.putNumber(words[word + 9]!);
+    if (words[word + 10]! > 0) {
+      writer.put(text.uncompressedLength);
+      writer.putNumber(words[word + 10]!);
+    }
+    writer.putByte(braceClose);
+  }
+}
+
+/** Bytes written one after another into room that is known to suffice. */
+class IndexBytes {
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #digits = new Uint8Array(10);
+  #at = 0;
+
+  constructor(sizeBytesMax: number) {
+    this.#bytes = new Uint8Array(sizeBytesMax);
+  }
+
+  put(part: Uint8Array): void {
+    const bytes = this.#bytes;
+    let at = this.#at;
+    for (let i = 0; i < part.length; i++) bytes[at++] = part[i]!;
+    this.#at = at;
+  }
+
+  putByte(byte: number): void {
+    this.#bytes[this.#at++] = byte;
+  }
+
+  putHex(source: Uint8Array, offset: number): void {
+    const bytes = this.#bytes;
+    let at = this.#at;
+    for (let i = offset; i < offset + idSizeBytes; i++) {
+      const byte = source[i]!;
+      bytes[at++] = hexDigits[byte >>> 4]!;
+      bytes[at++] = hexDigits[byte & 15]!;
+    }
+    this.#at = at;
+  }
+
+  putNumber(value: number): void {
+    let count = 0;
+    let rest = value;
+    do {
+      const next = Math.floor(rest / 10);
+      this.#digits[count++] = 48 + (rest - next * 10);
+      rest = next;
+    } while (rest > 0);
+    while (count > 0) this.#bytes[this.#at++] = this.#digits[--count]!;
+  }
+
+  finish(): Uint8Array<ArrayBuffer> {
+    assert(this.#at <= this.#bytes.byteLength, 'the index file fits its room');
+    return this.#bytes.slice(0, this.#at);
+  }
+}
+
+function latin1(value: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(value, (c) => c.charCodeAt(0));
+}
