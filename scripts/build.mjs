@@ -1,6 +1,6 @@
-// Builds dist/: the WebAssembly kernel first, because everything else loads it, then TypeScript.
+// Builds dist/: the WebAssembly kernel first, as a module that the TypeScript imports, then TypeScript.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,11 +15,34 @@ function run(tool, args) {
   if (result.status !== 0) process.exit(result.status ?? 1);
 }
 
-mkdirSync(join(root, 'dist/kernels'), { recursive: true });
-const scan = 'src/kernels/assembly/chunk-scan.ts';
-if (existsSync(join(root, scan))) {
-  const output = ['-o', 'dist/kernels/chunk-scan.wasm', '--converge', '-O3', '--noAssert'];
-  const memory = ['--runtime', 'stub', '--importMemory', '--enable', 'simd'];
-  run('assemblyscript/bin/asc.js', [scan, ...output, ...memory]);
+/** The kernel is 1 kB: as text in a module it needs no file access at run time, and works from src/ and dist/ alike. */
+function buildChunkScan() {
+  const binary = 'dist/kernels/chunk-scan.wasm';
+  const options = ['-o', binary, '-O3', '--converge', '--noAssert', '--runtime', 'stub'];
+  const memory = ['--importMemory', '--noExportMemory', '--use', 'abort='];
+  run('assemblyscript/bin/asc.js', ['src/kernels/assembly/chunk-scan.ts', ...options, ...memory]);
+  const base64 = readFileSync(join(root, binary)).toString('base64');
+  const lines = base64.match(/.{1,92}/g).map((line) => `  '${line}'`);
+  const text = [
+    '// Written by scripts/build.mjs from assembly/chunk-scan.ts. Do not edit.',
+    '',
+    '/** The chunk scanner as a WebAssembly binary in base64. */',
+    'export const chunkScanWasm: string =',
+    `${lines.join(' +\n')};`,
+    '',
+  ].join('\n');
+  const target = join(root, 'src/kernels/chunk-scan-wasm.ts');
+  if (text !== readIfThere(target)) writeFileSync(target, text);
 }
+
+function readIfThere(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+mkdirSync(join(root, 'dist/kernels'), { recursive: true });
+buildChunkScan();
 run('typescript/bin/tsc', ['-b', 'tsconfig.json']);

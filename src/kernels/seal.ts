@@ -1,4 +1,13 @@
-import type { Random } from '../base/random.ts';
+import { timingSafeEqual } from 'node:crypto';
+import { assert } from '../base/assert.ts';
+import { equalBytes } from '../base/bytes.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { type Random, systemRandom } from '../base/random.ts';
+import { bindNativeRandom } from './native/random.ts';
+import { bindNativeSeal } from './native/seal.ts';
+import { poly1305 } from './portable/poly1305.ts';
+import { portableSeal } from './portable/seal.ts';
+import type { CipherKeys, SealKernel, SealKernelFactory } from './seal-kernel.ts';
 
 /** A key as key files hold it. */
 export interface SealKey {
@@ -13,34 +22,162 @@ export interface SealKey {
 /** What sealing adds: 16 bytes IV before, 16 bytes tag behind. */
 export const sealOverheadBytes = 32;
 
-/** Seals and opens: AES-256-CTR and Poly1305-AES. One instance per thread. */
+const ivSizeBytes = 16;
+const tagSizeBytes = 16;
+
+const kernelOf: SealKernelFactory = chooseKernel();
+const nativeRandom = bindNativeRandom();
+
+/**
+ * Seals and opens: `IV(16), AES-256-CTR ciphertext, Poly1305-AES tag(16)` over the ciphertext.
+ *
+ * Every sealing takes a fresh random IV. With the system's randomness nothing is kept ahead in this process, so
+ * that a copy of a running virtual machine cannot use an IV a second time. Synchronous, 2 to 3 GB/s. One
+ * instance per thread.
+ * @see docs/FORMAT.md#sealing
+ */
 export class Sealer {
-  constructor(key: SealKey, random: Random) {
-    void key;
-    void random;
+  readonly #kernel: SealKernel;
+  readonly #random: Random;
+  /** Clamped r, then the encrypted nonce of the sealing at hand. */
+  readonly #oneTimeKey: Uint8Array = new Uint8Array(32);
+  readonly #nonce: Uint8Array = this.#oneTimeKey.subarray(16);
+  readonly #tag: Uint8Array = new Uint8Array(tagSizeBytes);
+
+  /**
+   * @param using the implementation; tests give theirs
+   * @throws KEY_DAMAGED if a part of the key has the wrong length or is all zero
+   */
+  constructor(key: SealKey, random: Random, using: SealKernelFactory = kernelOf) {
+    assertKey(key);
+    this.#kernel = using(ownKeys(key));
+    this.#random = random;
+    this.#oneTimeKey.set(clamp(key.macR));
   }
 
-  /** Writes `IV, ciphertext, tag` to `target` at `offset`; returns the bytes written: `plain` + 32. */
+  /**
+   * Writes the sealed form of `plain` to `target` at `offset`. The two must not overlap.
+   * @returns the bytes written: those of `plain` and 32 more
+   */
   sealInto(plain: Uint8Array, target: Uint8Array, offset: number): number {
-    throw new Error(`not there yet ${plain.length} ${target.length} ${offset}`);
+    const size = plain.length + sealOverheadBytes;
+    assertRoom(target, offset, size);
+    const middle = offset + ivSizeBytes;
+    const end = middle + plain.length;
+    const ciphertext = target.subarray(middle, end);
+    assertApart(plain, target, offset, size);
+    const iv = target.subarray(offset, middle);
+    this.#drawIv(iv);
+    this.#kernel.crypt(iv, plain, ciphertext);
+    this.#authenticate(iv, ciphertext);
+    target.set(this.#tag, end);
+    return size;
   }
 
-  /** Verifies, then decrypts to `target` at `offset`; returns the bytes written. @throws SEAL_BROKEN */
+  /**
+   * Verifies `sealed` and only then decrypts it to `target` at `offset`. The two must not overlap.
+   * @returns the bytes written: those of `sealed` less 32
+   * @throws SEAL_BROKEN if it is too short, its IV is all zero, or the tag does not fit; nothing is written
+   */
   openInto(sealed: Uint8Array, target: Uint8Array, offset: number): number {
-    throw new Error(`not there yet ${sealed.length} ${target.length} ${offset}`);
+    const size = sealed.length - sealOverheadBytes;
+    if (size < 0) throw new HoldfastError('SEAL_BROKEN', { details: { sizeBytes: sealed.length } });
+    assertRoom(target, offset, size);
+    assertApart(sealed, target, offset, size);
+    const iv = sealed.subarray(0, ivSizeBytes);
+    if (isZero(iv)) throw new HoldfastError('SEAL_BROKEN');
+    const ciphertext = sealed.subarray(ivSizeBytes, ivSizeBytes + size);
+    this.#authenticate(iv, ciphertext);
+    const tag = sealed.subarray(ivSizeBytes + size);
+    if (!timingSafeEqual(tag, this.#tag)) throw new HoldfastError('SEAL_BROKEN');
+    this.#kernel.crypt(iv, ciphertext, target.subarray(offset, offset + size));
+    return size;
   }
 
-  /** Sealed copy of `plain`. */
+  /** Sealed copy of `plain`, owned by the caller. */
   seal(plain: Uint8Array): Uint8Array<ArrayBuffer> {
     const sealed = new Uint8Array(plain.length + sealOverheadBytes);
     this.sealInto(plain, sealed, 0);
     return sealed;
   }
 
-  /** Plain copy of `sealed`. @throws SEAL_BROKEN */
+  /** Plain copy of `sealed`, owned by the caller. @throws SEAL_BROKEN */
   open(sealed: Uint8Array): Uint8Array<ArrayBuffer> {
     const plain = new Uint8Array(Math.max(0, sealed.length - sealOverheadBytes));
     this.openInto(sealed, plain, 0);
     return plain;
   }
+
+  #drawIv(iv: Uint8Array): void {
+    const isSystem = this.#random === systemRandom && nativeRandom !== undefined;
+    if (!isSystem || !nativeRandom(iv)) this.#random.fill(iv);
+    assert(!isZero(iv), 'an IV is not all zero');
+  }
+
+  #authenticate(iv: Uint8Array, ciphertext: Uint8Array): void {
+    this.#kernel.encryptNonce(iv, this.#nonce);
+    this.#kernel.authenticate(this.#oneTimeKey, ciphertext, this.#tag);
+  }
+}
+
+/** A copy of `r` with the bits cleared that Poly1305 wants clear. */
+function clamp(r: Uint8Array): Uint8Array {
+  const clamped = r.slice();
+  for (const i of [3, 7, 11, 15]) clamped[i]! &= 15;
+  for (const i of [4, 8, 12]) clamped[i]! &= 252;
+  return clamped;
+}
+
+function ownKeys(key: SealKey): CipherKeys {
+  return { encrypt: key.encrypt.slice(), macK: key.macK.slice() };
+}
+
+function assertKey(key: SealKey): void {
+  const parts = [
+    [key.encrypt, 32],
+    [key.macK, 16],
+    [key.macR, 16],
+  ] as const;
+  for (const [bytes, size] of parts) {
+    if (bytes.length !== size || isZero(bytes)) throw new HoldfastError('KEY_DAMAGED');
+  }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+function assertRoom(target: Uint8Array, offset: number, size: number): void {
+  assert(Number.isSafeInteger(offset) && offset >= 0, 'an offset is a natural number');
+  assert(offset + size <= target.length, 'the sealed or opened bytes fit their target');
+}
+
+function assertApart(source: Uint8Array, target: Uint8Array, offset: number, size: number): void {
+  if (source.buffer !== target.buffer) return;
+  const start = target.byteOffset + offset;
+  const isApart = source.byteOffset + source.length <= start || start + size <= source.byteOffset;
+  assert(isApart, 'sealed and plain bytes do not overlap');
+}
+
+/** The native kernel if it is there and agrees with the portable one on a sample. */
+function chooseKernel(): SealKernelFactory {
+  const native = bindNativeSeal();
+  if (native === undefined) return portableSeal;
+  const sample = Uint8Array.from({ length: 100 }, (_, i) => i + 1);
+  const keys = { encrypt: sample.subarray(0, 32), macK: sample.subarray(32, 48) };
+  const expected = trial({ ...portableSeal(keys), authenticate: poly1305 }, sample);
+  return equalBytes(trial(native(keys), sample), expected) ? native : portableSeal;
+}
+
+/** What the three parts of a kernel make of `sample`, 100 bytes. */
+function trial(kernel: SealKernel, sample: Uint8Array): Uint8Array {
+  const result = new Uint8Array(132);
+  kernel.crypt(sample.subarray(0, 16), sample, result.subarray(0, 100));
+  kernel.encryptNonce(sample.subarray(0, 16), result.subarray(100, 116));
+  const oneTimeKey = new Uint8Array(32);
+  oneTimeKey.set([9, 8, 7, 6, 5], 0);
+  oneTimeKey.set(result.subarray(100, 116), 16);
+  kernel.authenticate(oneTimeKey, result.subarray(0, 100), result.subarray(116));
+  return result;
 }

@@ -1,0 +1,114 @@
+import { HoldfastError } from '../base/errors.ts';
+
+/** The largest window a decoder must offer; restic's writers stay far below. */
+export const zstdWindowSizeBytesMax: number = 2 ** 27;
+
+const frameMagic = 0xfd2fb528;
+const skippableMagic = 0x184d2a50;
+const blockSizeBytesMax = 128 * 1024;
+
+interface FrameHeader {
+  /** Where the first block starts. */
+  readonly blocksAt: number;
+  readonly contentSizeBytes: number | undefined;
+  readonly windowSizeBytes: number;
+  readonly hasChecksum: boolean;
+}
+
+interface FrameEnd {
+  readonly end: number;
+  /** At most so many bytes come out, by the block headers and the declared content size. */
+  readonly sizeBytesMax: number;
+}
+
+/**
+ * Walks the frames in `source` by their headers, without decompressing, so that bad input is refused
+ * before memory is spent on it: frames must follow one another to the very end, need no dictionary and
+ * no window above `zstdWindowSizeBytesMax`.
+ *
+ * @returns the most bytes that decompression can give; exact where frames declare their content size
+ * @throws COMPRESSION_BROKEN
+ * @see RFC 8878, section 3.1
+ */
+export function zstdContentBound(source: Uint8Array): number {
+  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+  let position = 0;
+  let sizeBytesMax = 0;
+  if (source.length === 0) throw broken('there is no frame');
+  try {
+    while (position < source.length) {
+      const frame = walkFrame(view, position);
+      sizeBytesMax += frame.sizeBytesMax;
+      position = frame.end;
+    }
+  } catch (error) {
+    if (error instanceof RangeError) throw broken('a frame is cut short');
+    throw error;
+  }
+  if (position > source.length) throw broken('a frame is cut short');
+  return sizeBytesMax;
+}
+
+function walkFrame(view: DataView, start: number): FrameEnd {
+  const magic = view.getUint32(start, true);
+  if ((magic & 0xfffffff0) === skippableMagic) {
+    return { end: start + 8 + view.getUint32(start + 4, true), sizeBytesMax: 0 };
+  }
+  if (magic !== frameMagic) throw broken('this is not a frame');
+  const header = readHeader(view, start + 4);
+  let position = header.blocksAt;
+  let sizeBytesMax = 0;
+  for (let isLast = false; !isLast; ) {
+    const block = view.getUint16(position, true) | (view.getUint8(position + 2) << 16);
+    isLast = (block & 1) === 1;
+    const kind = (block >>> 1) & 3;
+    const size = block >>> 3;
+    if (kind === 3) throw broken('a block has a reserved type');
+    sizeBytesMax += kind === 2 ? blockSizeBytesMax : size;
+    position += 3 + (kind === 1 ? 1 : size);
+  }
+  const end = position + (header.hasChecksum ? 4 : 0);
+  return { end, sizeBytesMax: Math.min(sizeBytesMax, header.contentSizeBytes ?? Infinity) };
+}
+
+function readHeader(view: DataView, start: number): FrameHeader {
+  const descriptor = view.getUint8(start);
+  if ((descriptor & 8) !== 0) throw broken('a frame uses a reserved bit');
+  const isSingleSegment = (descriptor & 32) !== 0;
+  let position = start + 1;
+  let windowSizeBytes = 0;
+  if (!isSingleSegment) {
+    const window = view.getUint8(position++);
+    const base = 2 ** (10 + (window >>> 3));
+    windowSizeBytes = base + (base / 8) * (window & 7);
+  }
+  if (windowSizeBytes > zstdWindowSizeBytesMax) throw broken('a frame needs too large a window');
+  const dictionarySize = [0, 1, 2, 4][descriptor & 3] ?? 0;
+  for (let i = 0; i < dictionarySize; i++) {
+    if (view.getUint8(position++) !== 0) throw broken('a frame needs a dictionary');
+  }
+  const sizeFlag = descriptor >>> 6;
+  const contentSizeBytes = readContentSize(
+    view,
+    position,
+    isSingleSegment ? sizeFlag : sizeFlag || -1,
+  );
+  position += sizeFlag === 0 ? Number(isSingleSegment) : 2 ** sizeFlag;
+  const hasChecksum = (descriptor & 4) !== 0;
+  return { blocksAt: position, contentSizeBytes, windowSizeBytes, hasChecksum };
+}
+
+/** The declared content size; `flag` -1 means that there is none. */
+function readContentSize(view: DataView, position: number, flag: number): number | undefined {
+  if (flag === 0) return view.getUint8(position);
+  if (flag === 1) return view.getUint16(position, true) + 256;
+  if (flag === 2) return view.getUint32(position, true);
+  if (flag === 3) return Number(view.getBigUint64(position, true));
+  return undefined;
+}
+
+function broken(message: string): HoldfastError {
+  return new HoldfastError('COMPRESSION_BROKEN', {
+    message: `stored data does not decompress: ${message}`,
+  });
+}
