@@ -1,5 +1,8 @@
 import { decodeJsonString } from './json-string.ts';
 
+/** A key written longer than this, with escapes, is none of ours. */
+const keySizeBytesMax = 256;
+
 /**
  * The keys an object may have, for `JsonReader.nextKey`. They are ASCII.
  *
@@ -39,10 +42,17 @@ export class JsonKeys {
     return -1;
   }
 
-  /** The number of a key given as raw JSON string content, or -1: exact, unescaped or in other case. */
-  matchFolded(raw: Uint8Array): number {
-    if (raw.byteLength > 256) return -1;
-    return this.#folded.get(foldKey(Buffer.from(decodeJsonString(raw)).toString('utf8'))) ?? -1;
+  /** Bytes of a key with its closing quote; 0 for -1. */
+  sizeBytesOf(key: number): number {
+    return key < 0 ? 0 : this.#encoded[key]!.length;
+  }
+
+  /** The number of a key given as the raw content of a JSON string, or -1: exact, escaped or in other case. */
+  match(raw: Uint8Array): number {
+    if (raw.byteLength > keySizeBytesMax) return -1;
+    const text = Buffer.from(decodeJsonString(raw)).toString('utf8');
+    const exact = this.names.indexOf(text);
+    return exact >= 0 ? exact : (this.#folded.get(foldKey(text)) ?? -1);
   }
 }
 

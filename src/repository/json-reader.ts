@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { JsonKeys } from './json-keys.ts';
-import { decodeJsonString, hexValue } from './json-string.ts';
+import { decodeBase64, decodeJsonString, hexValue } from './json-string.ts';
 
 /** What a document may cost. */
 export interface JsonLimits {
@@ -50,6 +50,8 @@ export class JsonReader {
   /** Content of the string that was scanned last: `[stringStart, stringEnd)`, as written. */
   stringStart = 0;
   stringEnd = 0;
+  /** True if that string is ASCII without escapes, so that the range is its content. */
+  stringIsPlain = true;
   readonly #buffer: Buffer;
   readonly #end: number;
   readonly #depthMax: number;
@@ -113,25 +115,27 @@ export class JsonReader {
 
   /** Number of the next key in `keys.names`, `unknownKey` or `endOfObject`. */
   nextKey(keys: JsonKeys): number {
-    if (!this.#startKey()) return endOfObject;
-    const exact = keys.matchExact(this.bytes, this.position + 1);
-    if (exact >= 0) {
-      this.stringStart = this.position + 1;
-      this.stringEnd = this.stringStart + keys.names[exact]!.length;
-      this.position = this.stringEnd + 1;
-    } else {
-      this.#scanString();
+    const { bytes } = this;
+    // Almost always: no spaces, and a key that is known.
+    const isNext = this.#state === afterValue && bytes[this.position] === 0x2c;
+    const at = this.position + (isNext ? 1 : 0);
+    if (bytes[at] === 0x22 && (isNext || this.#state === afterOpen)) {
+      const key = keys.matchExact(bytes, at + 1);
+      const colon = at + 1 + keys.sizeBytesOf(key);
+      if (key >= 0 && bytes[colon] === 0x3a) {
+        this.position = colon + 1;
+        this.#state = beforeValue;
+        return key;
+      }
     }
-    const { stringStart, stringEnd } = this;
-    this.#colon();
-    return exact >= 0 ? exact : keys.matchFolded(this.bytes.subarray(stringStart, stringEnd));
+    return this.#nextKeySlowly(keys);
   }
 
   /** The next key as it is, or undefined at the end of the object. */
   nextKeyText(): string | undefined {
     if (!this.#startKey()) return undefined;
-    const isPlain = this.#scanString();
-    const key = this.#text(isPlain);
+    this.#scanString();
+    const key = this.stringText();
     this.#colon();
     return key;
   }
@@ -150,67 +154,112 @@ export class JsonReader {
   }
 
   /**
-   * Scans a string and leaves its range in `stringStart` and `stringEnd`.
-   * @returns true if it is plain: ASCII without escapes, so that the range is its content
+   * Consumes the next value if it is a string with exactly this content as written: for what often repeats.
+   * @param raw content of a string scanned before
    */
-  scanString(): boolean {
-    this.#expect(this.#startValue() === 0x22, 'a string');
-    return this.#scanString();
+  trySame(raw: Uint8Array): boolean {
+    assert(this.#state === beforeValue, 'a JSON value is expected here');
+    const { bytes } = this;
+    const length = raw.length;
+    const start = this.position + 1;
+    if (bytes[start - 1] !== 0x22 || bytes[start + length] !== 0x22) return false;
+    for (let i = 0; i < length; i++) {
+      if (raw[i] !== bytes[start + i]) return false;
+    }
+    this.position = start + length + 1;
+    this.#state = afterValue;
+    return true;
   }
 
-  /** Content of a string as UTF-8, owned by the caller. */
-  readStringBytes(): Uint8Array<ArrayBuffer> {
-    const isPlain = this.scanString();
+  /** Scans a string; `stringBytes` or `stringText` gives its content until the next one is scanned. */
+  scanString(): void {
+    this.#expect(this.#startValue() === 0x22, 'a string');
+    this.#scanString();
+  }
+
+  /** Content of the string scanned last as UTF-8, owned by the caller. */
+  stringBytes(): Uint8Array<ArrayBuffer> {
     const raw = this.bytes.subarray(this.stringStart, this.stringEnd);
-    return isPlain ? Uint8Array.from(raw) : this.#decode(raw);
+    return this.stringIsPlain ? Uint8Array.from(raw) : this.#decode(raw);
+  }
+
+  /** Content of the string scanned last. */
+  stringText(): string {
+    const { stringStart, stringEnd } = this;
+    if (this.stringIsPlain) return this.#buffer.toString('latin1', stringStart, stringEnd);
+    const bytes = this.#decode(this.bytes.subarray(stringStart, stringEnd));
+    return Buffer.from(bytes.buffer, 0, bytes.byteLength).toString('utf8');
+  }
+
+  readBytes(): Uint8Array<ArrayBuffer> {
+    this.scanString();
+    return this.stringBytes();
   }
 
   readText(): string {
-    return this.#text(this.scanString());
+    this.scanString();
+    return this.stringText();
+  }
+
+  /** Content of a string that is standard base64; owned by the caller. */
+  readBase64(): Uint8Array<ArrayBuffer> {
+    this.scanString();
+    const raw = this.bytes.subarray(this.stringStart, this.stringEnd);
+    const bytes = decodeBase64(this.stringIsPlain ? raw : this.#decode(raw));
+    if (bytes === undefined) throw this.error('has a string that is not base64');
+    return bytes;
   }
 
   /** Reads `count` bytes written as hex into `target[offset]`; false if the string is something else. */
   readHexInto(target: Uint8Array, offset: number, count: number): boolean {
-    if (!this.scanString() || this.stringEnd - this.stringStart !== 2 * count) return false;
     const { bytes } = this;
-    let at = this.stringStart;
-    let isHex = 0;
-    for (let i = offset; i < offset + count; i++) {
-      const value = (hexValue(bytes[at]!) << 4) | hexValue(bytes[at + 1]!);
-      isHex |= value;
-      target[i] = value;
-      at += 2;
+    const isString = this.#startValue() === 0x22;
+    let at = this.position + 1;
+    if (isString && bytes[at + 2 * count] === 0x22) {
+      let isHex = 0;
+      for (let i = offset; i < offset + count; i++) {
+        const value = (hexValue(bytes[at]!) << 4) | hexValue(bytes[at + 1]!);
+        isHex |= value;
+        target[i] = value;
+        at += 2;
+      }
+      if (isHex >= 0) {
+        this.position = at + 1;
+        this.#state = afterValue;
+        return true;
+      }
     }
-    return isHex >= 0;
+    this.scanString();
+    return false;
   }
 
   /** An integer without fraction or exponent; a bigint beyond the safe integers. */
   readInteger(): number | bigint {
-    this.#expect(this.#startsNumber(), 'a number');
     const { bytes } = this;
+    const isNegative = this.#startValue() === 0x2d;
     const start = this.position;
-    let at = start;
-    const isNegative = bytes[at] === 0x2d;
-    if (isNegative) at++;
-    const first = at;
+    const first = isNegative ? start + 1 : start;
+    let at = first;
     let value = 0;
-    let digit = (bytes[at] ?? 0) - 48;
-    while (digit >= 0 && digit <= 9) {
+    for (;;) {
+      const digit = bytes[at]! - 48;
+      // Also false beyond the end.
+      if (!(digit >= 0 && digit <= 9)) break;
       value = value * 10 + digit;
-      digit = (bytes[++at] ?? 0) - 48;
+      at++;
     }
     const digits = at - first;
     const next = bytes[at];
     const isWhole = next !== 0x2e && next !== 0x65 && next !== 0x45;
-    this.#expect(digits > 0 && isWhole && (digits === 1 || bytes[first] !== 0x30), 'an integer');
+    if (digits === 0 || !isWhole || (digits > 1 && bytes[first] === 0x30)) {
+      throw this.error('does not have an integer where one must be');
+    }
     if (digits > numberDigitsMax) throw this.error('has a number that is too long');
     this.position = at;
     this.#state = afterValue;
     if (digits < 16) return isNegative && value > 0 ? -value : value;
     const exact = BigInt(this.#buffer.toString('latin1', start, at));
-    return BigInt(Number(exact)) === exact && Number.isSafeInteger(Number(exact))
-      ? Number(exact)
-      : exact;
+    return Number.isSafeInteger(Number(exact)) ? Number(exact) : exact;
   }
 
   /** Any number: exact if it is written as an integer, else the nearest double. */
@@ -286,6 +335,11 @@ export class JsonReader {
 
   /** Next byte that is not a space, not consumed; 0 at the end, which no document has elsewhere. */
   #skipSpace(): number {
+    const byte = this.bytes[this.position]!;
+    return byte > 0x20 ? byte : this.#skipSpaces();
+  }
+
+  #skipSpaces(): number {
     const { bytes } = this;
     let byte = bytes[this.position];
     while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) {
@@ -330,6 +384,14 @@ export class JsonReader {
     return this.#skipSpace();
   }
 
+  #nextKeySlowly(keys: JsonKeys): number {
+    if (!this.#startKey()) return endOfObject;
+    this.#scanString();
+    const raw = this.bytes.subarray(this.stringStart, this.stringEnd);
+    this.#colon();
+    return keys.match(raw);
+  }
+
   #startKey(): boolean {
     const byte = this.#skipSpace();
     if (byte === 0x7d) return this.#close();
@@ -343,32 +405,40 @@ export class JsonReader {
     this.#state = beforeValue;
   }
 
-  #scanString(): boolean {
+  #scanString(): void {
     const { bytes } = this;
     const end = this.#end;
-    let at = this.position + 1;
-    let seen = 0;
-    this.stringStart = at;
-    for (;;) {
-      if (at >= end) throw this.error('ends within a string');
-      const kind = stringClass[bytes[at]!]!;
-      if (kind === 1) break;
-      if (kind === 3) throw this.error('has a control character in a string');
-      seen |= kind;
-      at += kind === 2 ? 2 : 1;
-    }
-    this.stringEnd = at;
-    if (at - this.stringStart > this.#stringSizeBytesMax) {
+    const start = this.position + 1;
+    let at = start;
+    while (at < end && stringClass[bytes[at]!] === 0) at++;
+    this.stringIsPlain = bytes[at] === 0x22;
+    if (!this.stringIsPlain) at = this.#scanOnward(at);
+    if (at - start > this.#stringSizeBytesMax) {
       throw this.error(`has a string longer than ${this.#stringSizeBytesMax} bytes`);
     }
+    this.stringStart = start;
+    this.stringEnd = at;
     this.position = at + 1;
     this.#state = afterValue;
-    return seen === 0;
+  }
+
+  /** Offset of the quote that ends a string, from the first byte on that is not plain. */
+  #scanOnward(from: number): number {
+    const { bytes } = this;
+    const end = this.#end;
+    for (let at = from; at < end; at++) {
+      const kind = stringClass[bytes[at]!]!;
+      if (kind === 0 || kind === 4) continue;
+      if (kind === 1) return at;
+      if (kind === 3) throw this.error('has a control character in a string');
+      at++;
+    }
+    throw this.error('ends within a string');
   }
 
   #skipString(): void {
-    if (this.#scanString()) return;
-    this.#checkEscapes();
+    this.#scanString();
+    if (!this.stringIsPlain) this.#checkEscapes();
   }
 
   #checkEscapes(): void {
@@ -392,12 +462,6 @@ export class JsonReader {
           })
         : cause;
     }
-  }
-
-  #text(isPlain: boolean): string {
-    if (isPlain) return this.#buffer.toString('latin1', this.stringStart, this.stringEnd);
-    const bytes = this.#decode(this.bytes.subarray(this.stringStart, this.stringEnd));
-    return Buffer.from(bytes.buffer, 0, bytes.byteLength).toString('utf8');
   }
 
   #literal(word: string): void {

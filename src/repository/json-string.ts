@@ -80,9 +80,45 @@ function hexQuad(raw: Uint8Array, at: number): number {
   return value;
 }
 
+const hexValues: Int8Array = makeDigits('0123456789abcdef');
+hexValues.set(hexValues.subarray(0x61, 0x67), 0x41);
+
+const base64Values: Int8Array = makeDigits(
+  'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',
+);
+
 /** Value of a hex digit of either case, or -1. */
 export function hexValue(byte: number): number {
-  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
-  const lower = byte | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+  return hexValues[byte]!;
+}
+
+/**
+ * Decodes standard base64 with padding, as Go does: line breaks are skipped, all else must be right.
+ * @returns undefined if it is not base64
+ */
+export function decodeBase64(text: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  const digits = text.filter((byte) => byte !== 0x0a && byte !== 0x0d);
+  const end = digits.byteLength;
+  if (end % 4 !== 0) return undefined;
+  const padding = end > 0 && digits[end - 1] === 0x3d ? (digits[end - 2] === 0x3d ? 2 : 1) : 0;
+  digits.fill(0x41, end - padding);
+  const bytes = new Uint8Array((end / 4) * 3);
+  let isDigits = 0;
+  for (let i = 0, to = 0; i < end; i += 4, to += 3) {
+    const a = base64Values[digits[i]!]!;
+    const b = base64Values[digits[i + 1]!]!;
+    const c = base64Values[digits[i + 2]!]!;
+    const d = base64Values[digits[i + 3]!]!;
+    isDigits |= a | b | c | d;
+    bytes[to] = (a << 2) | (b >> 4);
+    bytes[to + 1] = (b << 4) | (c >> 2);
+    bytes[to + 2] = (c << 6) | d;
+  }
+  return isDigits < 0 ? undefined : bytes.slice(0, bytes.byteLength - padding);
+}
+
+function makeDigits(digits: string): Int8Array {
+  const table = new Int8Array(256).fill(-1);
+  for (let i = 0; i < digits.length; i++) table[digits.charCodeAt(i)] = i;
+  return table;
 }

@@ -6,7 +6,7 @@ export const hexDigitBytes: Uint8Array = Uint8Array.from('0123456789abcdef', (c)
   c.charCodeAt(0),
 );
 
-/** Trees above this size leave the writer without a copy. */
+/** Results from this size on leave the writer without a copy. */
 const handOverSizeBytes = 4 * 1024 * 1024;
 
 const base64Digits: Uint8Array = Uint8Array.from(
@@ -23,8 +23,8 @@ const lineSeparatorLead = 0xe2;
  * A growable byte array with writers for the pieces of JSON, as Go's `encoding/json` writes them.
  *
  * It knows no structure: braces, commas and keys are the caller's. `bytes` and `length` are open for
- * hot loops: after `reserve(n)` up to n bytes may be put at `bytes[length]`; `bytes` changes with every
- * growth, so read it again after any call here. Never holds a string of the whole, so there is no limit
+ * hot loops: after `reserve(n)` up to n bytes may be put at `bytes[length]`; growth detaches the old `bytes`,
+ * so read it again after any call here. Never holds a string of the whole, so there is no limit
  * of 512 MiB.
  */
 export class JsonWriter {
@@ -41,9 +41,9 @@ export class JsonWriter {
   reserve(sizeBytes: number): void {
     const needed = this.length + sizeBytes;
     if (needed <= this.bytes.byteLength) return;
-    const grown = new Uint8Array(Math.max(needed, this.bytes.byteLength * 2));
-    grown.set(this.bytes.subarray(0, this.length));
-    this.bytes = grown;
+    // A transfer frees the old memory at once, not at the next garbage collection.
+    const capacityBytes = Math.max(needed, this.bytes.byteLength * 2);
+    this.bytes = new Uint8Array(this.bytes.buffer.transfer(capacityBytes));
   }
 
   byte(value: number): void {

@@ -22,7 +22,7 @@ describe('isPrintable', () => {
   test('equals what restic was seen to write, for every code point', () => {
     const expected = new Uint8Array(0x110000);
     for (const range of vectors.printable) {
-      const [first, last] = range.split('-');
+      const [first = '', last] = range.split('-');
       const from = Number.parseInt(first, 16);
       expected.fill(1, from, Number.parseInt(last ?? first, 16) + 1);
     }
