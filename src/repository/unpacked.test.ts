@@ -1,0 +1,169 @@
+import { zstdCompressSync } from 'node:zlib';
+
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import { concatBytes, utf8 } from '../base/bytes.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { systemRandom } from '../base/random.ts';
+import { Sealer } from '../kernels/seal.ts';
+import { Compressor } from '../kernels/zstd.ts';
+import type { GetOptions } from '../storage/backend.ts';
+import { MemoryBackend } from '../storage/memory/memory-backend.ts';
+import {
+  getVerified,
+  openDocument,
+  putContent,
+  sealDocument,
+  type UnpackedTools,
+} from './unpacked.ts';
+
+const sealer = new Sealer(
+  {
+    encrypt: new Uint8Array(32).fill(1),
+    macK: new Uint8Array(16).fill(2),
+    macR: new Uint8Array(16).fill(255),
+  },
+  systemRandom,
+);
+const compressor = new Compressor('auto');
+const tools = (version: 1 | 2): UnpackedTools => ({
+  version,
+  sealer,
+  compressor: () => compressor,
+});
+const code = (code: string) => expect.objectContaining({ code });
+const sealed = (...parts: Uint8Array[]) => sealer.seal(concatBytes(parts));
+const open = (...parts: Uint8Array[]) => openDocument(tools(2), 'index', sealed(...parts));
+const mark = Uint8Array.of(2);
+const json = utf8(`{"packs":[${'"some text",'.repeat(500)}1]}\n`);
+
+describe('documents', () => {
+  test.each([1, 2] as const)('round trip in version %s', (version) => {
+    const { id, sealed } = sealDocument(tools(version), 'index', json);
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    expect(openDocument(tools(version), 'index', sealed)).toEqual(json);
+    const isCompressed = sealed.length < json.length;
+    expect(isCompressed).toBe(version === 2);
+  });
+
+  test('version 2 also reads plain JSON, empty documents and every kind of frame', () => {
+    expect(open(utf8('[1]'))).toEqual(utf8('[1]'));
+    expect(open(utf8('{}'))).toEqual(utf8('{}'));
+    expect(open()).toEqual(new Uint8Array());
+    expect(open(mark, zstdCompressSync(utf8('{"a":1}')))).toEqual(utf8('{"a":1}'));
+    const twoFrames = [zstdCompressSync(utf8('{"a":')), zstdCompressSync(utf8('1}'))];
+    expect(open(mark, ...twoFrames)).toEqual(utf8('{"a":1}'));
+  });
+
+  test.each([
+    [1, 'a compressed document', [mark, zstdCompressSync(json)], 'UNPACKED_DAMAGED'],
+    [1, 'another beginning', [utf8('x')], 'UNPACKED_DAMAGED'],
+    [2, 'another beginning', [Uint8Array.of(1)], 'UNPACKED_DAMAGED'],
+    [2, 'half a frame', [mark, zstdCompressSync(json).subarray(0, 20)], 'COMPRESSION_BROKEN'],
+    [2, 'no frame', [mark], 'COMPRESSION_BROKEN'],
+    [2, 'other bytes', [mark, utf8('hello world')], 'COMPRESSION_BROKEN'],
+  ] as const)('version %s refuses %s', (version, _, parts, expected) => {
+    expect(() => openDocument(tools(version), 'index', sealed(...parts))).toThrow(code(expected));
+  });
+
+  test('refuses a document that grows above the limit of its type', () => {
+    const bomb = zstdCompressSync(new Uint8Array(2 * 1024 * 1024).fill(0x20));
+    expect(bomb.length).toBeLessThan(1000);
+    expect(() => openDocument(tools(2), 'lock', sealed(mark, bomb))).toThrow(
+      code('COMPRESSION_BROKEN'),
+    );
+    expect(openDocument(tools(2), 'snapshot', sealed(mark, bomb))).toHaveLength(2 * 1024 * 1024);
+  });
+
+  test('refuses every changed bit and every truncation', () => {
+    const { sealed } = sealDocument(tools(2), 'lock', utf8('{"time":1}'));
+    for (let bit = 0; bit < sealed.length * 8; bit++) {
+      const damaged = sealed.slice();
+      damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      expect(() => openDocument(tools(2), 'lock', damaged)).toThrow(code('SEAL_BROKEN'));
+    }
+    for (let length = 0; length < sealed.length; length++) {
+      const damaged = sealed.subarray(0, length);
+      expect(() => openDocument(tools(2), 'lock', damaged)).toThrow(code('SEAL_BROKEN'));
+    }
+  });
+
+  test('any JSON comes back, in both versions', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.constantFrom(1 as const, 2 as const), (value, version) => {
+        const document = utf8(JSON.stringify({ value }));
+        const { sealed } = sealDocument(tools(version), 'index', document);
+        expect(openDocument(tools(version), 'index', sealed)).toEqual(document);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('a compressor that writes rubbish is found out before anything is stored', () => {
+    class Broken extends Compressor {
+      override compress(source: Uint8Array, target: Uint8Array): number {
+        const sizeBytes = super.compress(
+          source.map((byte) => byte ^ 1),
+          target,
+        );
+        return sizeBytes;
+      }
+    }
+    class Short extends Compressor {
+      override compress(source: Uint8Array, target: Uint8Array): number {
+        return super.compress(source, target) - 1;
+      }
+    }
+    for (const broken of [new Broken('auto'), new Short('auto')]) {
+      const brokenTools = { ...tools(2), compressor: () => broken };
+      expect(() => sealDocument(brokenTools, 'index', json)).toThrow(code('VERIFY_FAILED'));
+    }
+  });
+});
+
+async function storeOne() {
+  const backend = new MemoryBackend();
+  const { id, sealed } = sealDocument(tools(2), 'index', json);
+  const handle = { type: 'index', name: id } as const;
+  await putContent(backend, handle, sealed);
+  return { backend, handle, sealed };
+}
+
+describe('content-addressed files', () => {
+  test('are read again once when the bytes do not fit the name', async () => {
+    const { backend, handle, sealed } = await storeOne();
+    const get = backend.get.bind(backend);
+    const calls: (GetOptions | undefined)[] = [];
+    let damagedReads = 1;
+    backend.get = async (handle, range, options) => {
+      calls.push(options);
+      const bytes = await get(handle, range, options);
+      if (damagedReads-- > 0) bytes.reverse();
+      return bytes;
+    };
+    expect(await getVerified(backend, handle)).toEqual(sealed);
+    expect(calls).toEqual([{}, { fresh: true }]);
+    damagedReads = 2;
+    await expect(getVerified(backend, handle)).rejects.toMatchObject({
+      code: 'UNPACKED_DAMAGED',
+      details: { type: 'index', id: handle.name },
+    });
+  });
+
+  test('that are missing are missing, not damaged', async () => {
+    const { backend, handle } = await storeOne();
+    await backend.remove(handle);
+    await expect(getVerified(backend, handle)).rejects.toThrow(code('FILE_NOT_FOUND'));
+  });
+
+  test('that are stored already, by a put whose answer was lost, are stored', async () => {
+    const { backend, handle, sealed } = await storeOne();
+    await putContent(backend, handle, sealed);
+    await expect(putContent(backend, handle, sealed.subarray(1))).rejects.toThrow(
+      code('FILE_EXISTS'),
+    );
+    backend.put = () => Promise.reject(new HoldfastError('STORAGE_FULL'));
+    await expect(putContent(backend, handle, sealed)).rejects.toThrow(code('STORAGE_FULL'));
+  });
+});
