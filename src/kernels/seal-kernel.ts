@@ -12,7 +12,7 @@ export interface SealKernel {
   crypt(iv: Uint8Array, source: Uint8Array, target: Uint8Array): void;
   /** AES-128 of the one block `nonce`, to the 16 bytes of `target`. */
   encryptNonce(nonce: Uint8Array, target: Uint8Array): void;
-  /** Poly1305 of `message` under the 32 bytes of `oneTimeKey`, r clamped, to the 16 bytes of `tag`. */
+  /** Poly1305 of `message` under the 32 bytes of `oneTimeKey` (clamps r), to the 16 bytes of `tag`. */
   authenticate(oneTimeKey: Uint8Array, message: Uint8Array, tag: Uint8Array): void;
 }
 

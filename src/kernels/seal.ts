@@ -39,7 +39,7 @@ const nativeRandom = bindNativeRandom();
 export class Sealer {
   readonly #kernel: SealKernel;
   readonly #random: Random;
-  /** Clamped r, then the encrypted nonce of the sealing at hand. */
+  /** r, then the encrypted nonce of the sealing at hand. */
   readonly #oneTimeKey: Uint8Array = new Uint8Array(32);
   readonly #nonce: Uint8Array = this.#oneTimeKey.subarray(16);
   readonly #tag: Uint8Array = new Uint8Array(tagSizeBytes);
@@ -52,7 +52,7 @@ export class Sealer {
     assertKey(key);
     this.#kernel = using(ownKeys(key));
     this.#random = random;
-    this.#oneTimeKey.set(clamp(key.macR));
+    this.#oneTimeKey.set(key.macR);
   }
 
   /**
@@ -118,14 +118,6 @@ export class Sealer {
     this.#kernel.encryptNonce(iv, this.#nonce);
     this.#kernel.authenticate(this.#oneTimeKey, ciphertext, this.#tag);
   }
-}
-
-/** A copy of `r` with the bits cleared that Poly1305 wants clear. */
-function clamp(r: Uint8Array): Uint8Array {
-  const clamped = r.slice();
-  for (const i of [3, 7, 11, 15]) clamped[i]! &= 15;
-  for (const i of [4, 8, 12]) clamped[i]! &= 252;
-  return clamped;
 }
 
 function ownKeys(key: SealKey): CipherKeys {

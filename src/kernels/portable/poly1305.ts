@@ -16,12 +16,12 @@ type Limbs = [number, number, number, number, number, number];
  * Limbs of 22 bits keep every sum of products below 2^52, where doubles are exact. Not constant time in its
  * last step, which uses one BigInt.
  *
- * @param oneTimeKey r (clamped by the caller), then s: 16 bytes each
+ * @param oneTimeKey r, which is clamped here, then s: 16 bytes each
  * @param tag receives 16 bytes
  */
 export function poly1305(oneTimeKey: Uint8Array, message: Uint8Array, tag: Uint8Array): void {
   assert(oneTimeKey.length === 32 && tag.length === 16, 'Poly1305 has 32 bytes key, 16 bytes tag');
-  const r = readLimbs(oneTimeKey);
+  const r = readClamped(oneTimeKey);
   const h: Limbs = [0, 0, 0, 0, 0, 0];
   const whole = message.length - (message.length % blockSizeBytes);
   absorb(h, r, message.subarray(0, whole));
@@ -37,12 +37,12 @@ function paddedBlock(rest: Uint8Array): Uint8Array {
   return block;
 }
 
-/** The first 16 bytes, little-endian, as limbs. */
-function readLimbs(bytes: Uint8Array): Limbs {
-  const t0 = readWord(bytes, 0);
-  const t1 = readWord(bytes, 4);
-  const t2 = readWord(bytes, 8);
-  const t3 = readWord(bytes, 12);
+/** r, the first 16 bytes, little-endian, without the bits that it may not have. */
+function readClamped(bytes: Uint8Array): Limbs {
+  const t0 = readWord(bytes, 0) & 0x0fffffff;
+  const t1 = readWord(bytes, 4) & 0x0ffffffc;
+  const t2 = readWord(bytes, 8) & 0x0ffffffc;
+  const t3 = readWord(bytes, 12) & 0x0ffffffc;
   return [
     t0 & limbMask,
     ((t0 >>> 22) | (t1 << 10)) & limbMask,
