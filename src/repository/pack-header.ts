@@ -104,30 +104,34 @@ export async function readPackHeader(
   sizeBytes: number,
   sealer: Sealer,
 ): Promise<PackedBlob[]> {
-  return [...(await readPackedBlobs(get, sizeBytes, sealer)).iterate()];
-}
-
-/** As `readPackHeader`, in compact form. */
-export async function readPackedBlobs(
-  get: RangeReader,
-  sizeBytes: number,
-  sealer: Sealer,
-): Promise<PackedBlobs> {
-  if (sizeBytes < packSizeBytesMin) throw damaged('it is too short', { sizeBytes });
   const tailStart = Math.max(0, sizeBytes - firstReadSizeBytes);
   const tail = await readExactly(get, { start: tailStart, end: sizeBytes });
+  const start = headerStartOf(tail, sizeBytes);
+  const end = sizeBytes - lengthSizeBytes;
+  const sealed =
+    start >= tailStart
+      ? tail.subarray(start - tailStart, end - tailStart)
+      : await readExactly(get, { start, end });
+  return [...decodePackHeader(openHeader(sealed, sealer), start).iterate()];
+}
+
+/** The blobs of a whole pack in memory, as its header lists them. @throws PACK_DAMAGED */
+export function readPackedBlobs(pack: Uint8Array, sealer: Sealer): PackedBlobs {
+  const start = headerStartOf(pack, pack.byteLength);
+  const sealed = pack.subarray(start, pack.byteLength - lengthSizeBytes);
+  return decodePackHeader(openHeader(sealed, sealer), start);
+}
+
+/** Where the sealed header begins, from the end of the pack. */
+function headerStartOf(tail: Uint8Array, sizeBytes: number): number {
+  if (sizeBytes < packSizeBytesMin) throw damaged('it is too short', { sizeBytes });
   const view = new DataView(tail.buffer, tail.byteOffset, tail.byteLength);
   const sealedSize = view.getUint32(tail.byteLength - lengthSizeBytes, true);
-  const headerEnd = sizeBytes - lengthSizeBytes;
-  const headerStart = headerEnd - sealedSize;
-  if (sealedSize < sealOverheadBytes || sealedSize > packHeaderSizeBytesMax || headerStart < 0) {
+  const start = sizeBytes - lengthSizeBytes - sealedSize;
+  if (sealedSize < sealOverheadBytes || sealedSize > packHeaderSizeBytesMax || start < 0) {
     throw damaged('its header has an impossible length', { headerSizeBytes: sealedSize });
   }
-  const sealed =
-    headerStart >= tailStart
-      ? tail.subarray(headerStart - tailStart, headerEnd - tailStart)
-      : await readExactly(get, { start: headerStart, end: headerEnd });
-  return decodePackHeader(openHeader(sealed, sealer), headerStart);
+  return start;
 }
 
 async function readExactly(get: RangeReader, range: ByteRange): Promise<Uint8Array> {

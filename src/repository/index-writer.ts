@@ -1,0 +1,90 @@
+import { fromHex } from '../base/bytes.ts';
+import { defined } from '../base/assert.ts';
+import type { CallOptions } from '../storage/backend.ts';
+import type { PackedBlobs } from './blob.ts';
+import type { Id } from './id.ts';
+import { encodeIndex, type IndexedPack } from './index-file.ts';
+import type { Repository } from './repository.ts';
+
+/** An index file is saved when it lists this many blobs. */
+export const indexBlobCountMax = 50_000;
+/** An index file is saved when its first pack has waited this long. */
+export const indexAgeMsMax: number = 10 * 60 * 1000;
+
+/**
+ * Saves index files for packs that are stored.
+ *
+ * After a failure every further call fails as well: nothing may be built on packs that no index lists.
+ * @see docs/FORMAT.md#index
+ */
+export class IndexWriter {
+  readonly #repository: Pick<Repository, 'saveUnpacked' | 'environment'>;
+  readonly #options: CallOptions;
+  readonly #saving = new Set<Promise<void>>();
+  readonly #savedIds: Id[] = [];
+  #packs: IndexedPack[] = [];
+  #blobCount = 0;
+  #firstMs = 0;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(
+    repository: Pick<Repository, 'saveUnpacked' | 'environment'>,
+    options: CallOptions = {},
+  ) {
+    this.#repository = repository;
+    this.#options = options;
+  }
+
+  /** Index files saved so far. */
+  get savedIds(): readonly Id[] {
+    return this.#savedIds;
+  }
+
+  /** Blobs that no saved index file lists yet. */
+  get pendingBlobCount(): number {
+    return this.#blobCount;
+  }
+
+  /** Adds a pack that is stored. Saves an index file if it is time, and then resolves once that is stored. */
+  async add(packId: Id, blobs: PackedBlobs): Promise<void> {
+    this.#throwFailure();
+    const nowMs = this.#repository.environment.clock.monotonicMs();
+    if (this.#packs.length === 0) this.#firstMs = nowMs;
+    this.#packs.push({ id: defined(fromHex(packId), 'a pack id is hex'), blobs });
+    this.#blobCount += blobs.count;
+    const isDue = this.#blobCount >= indexBlobCountMax || nowMs - this.#firstMs >= indexAgeMsMax;
+    if (isDue) await this.#save();
+  }
+
+  /** Saves what is pending, and resolves once every pack added so far is listed in a stored index file. */
+  async flush(): Promise<void> {
+    this.#throwFailure();
+    const last = this.#packs.length > 0 ? this.#save() : undefined;
+    await Promise.allSettled(this.#saving);
+    await last;
+    this.#throwFailure();
+  }
+
+  #save(): Promise<void> {
+    const packs = this.#packs;
+    this.#packs = [];
+    this.#blobCount = 0;
+    const task = this.#store(packs).finally(() => this.#saving.delete(task));
+    this.#saving.add(task);
+    return task;
+  }
+
+  async #store(packs: readonly IndexedPack[]): Promise<void> {
+    try {
+      const json = encodeIndex(packs);
+      this.#savedIds.push(await this.#repository.saveUnpacked('index', json, this.#options));
+    } catch (error) {
+      this.#failure ??= { error };
+      throw error;
+    }
+  }
+
+  #throwFailure(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}

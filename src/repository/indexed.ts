@@ -1,0 +1,219 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { toHex } from '../base/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { sealOverheadBytes } from '../kernels/seal.ts';
+import { compressBound, Decompressor } from '../kernels/zstd.ts';
+import type { CallOptions, FileHandle, GetOptions } from '../storage/backend.ts';
+import type { BlobType } from './blob.ts';
+import type { BlobIndex } from './blob-index.ts';
+import { dataSizeBytesMax, openBlob, treeSizeBytesMaxDefault } from './blob-open.ts';
+import { BlobScratch } from './blob-scratch.ts';
+import { type PackRead, planPackReads } from './indexed-reads.ts';
+import type { Repository } from './repository.ts';
+import { decodeTree, type TreeNode } from './tree.ts';
+
+export { type PackRead, planPackReads } from './indexed-reads.ts';
+
+/** Times that a damaged copy is read again, past caches: bytes are also lost on the way. */
+const rereadCount = 2;
+/** Compressed blobs up to this size are opened without an allocation for the intermediate bytes. */
+const scratchSizeBytes: number = 9 << 20;
+
+/** A blob of a pack, or why it cannot be had from any pack. */
+export type LoadedBlob =
+  | { readonly entry: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly entry: number; readonly error: unknown };
+
+/**
+ * A repository whose index is loaded: blobs can be found and read.
+ *
+ * Methods may run concurrently. Every blob that is returned has the hash that it was asked by.
+ */
+export class IndexedRepository {
+  readonly repository: Repository;
+  readonly index: BlobIndex;
+  readonly #decompressor = new Decompressor();
+  readonly #scratch = new BlobScratch(scratchSizeBytes);
+
+  constructor(repository: Repository, index: BlobIndex) {
+    this.repository = repository;
+    this.index = index;
+  }
+
+  /**
+   * Loads a blob from the first copy that is readable. A damaged copy is read again before the next one is tried.
+   * @returns the plain bytes, owned by the caller
+   * @throws BLOB_NOT_FOUND if no stored pack is known to hold it; BLOB_DAMAGED if every copy is damaged or gone;
+   *   BACKEND_UNAVAILABLE, BACKEND_READ_FAILED
+   */
+  async loadBlob(
+    type: BlobType,
+    id: Uint8Array,
+    options: CallOptions = {},
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const entries = this.index.findAll(type, id).filter((entry) => !this.index.isPending(entry));
+    const failures: unknown[] = [];
+    for (const entry of entries) {
+      try {
+        return await this.#loadCopy(entry, options);
+      } catch (error) {
+        if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+        failures.push(error);
+      }
+    }
+    throw failureOf(type, id, failures);
+  }
+
+  /** Loads and decodes a tree. @throws as `loadBlob`; TREE_DAMAGED */
+  async loadTree(id: Uint8Array, options: CallOptions = {}): Promise<TreeNode[]> {
+    return decodeTree(await this.loadTreeBytes(id, options));
+  }
+
+  /** Loads a tree as it is stored. @throws as `loadBlob` */
+  loadTreeBytes(id: Uint8Array, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    return this.loadBlob('tree', id, options);
+  }
+
+  /**
+   * Loads entries of one pack with few reads, in order of their offsets. One read is made ahead of the caller.
+   * What cannot be read from this pack is looked for in others.
+   * @param entries of `pack`, none pending
+   * @throws only what ends the work: CANCELLED, BACKEND_UNAVAILABLE; the trouble of one blob comes in its place
+   */
+  async *loadBlobsOfPack(
+    pack: number,
+    entries: readonly number[],
+    options: CallOptions = {},
+  ): AsyncGenerator<LoadedBlob, void, void> {
+    const reads = planPackReads(this.index, entries);
+    let ahead: Promise<Uint8Array | undefined> | undefined;
+    for (const [number, read] of reads.entries()) {
+      const bytes = await (ahead ?? this.#tryRead(pack, read, options));
+      const next = reads[number + 1];
+      ahead = next && this.#tryRead(pack, next, options);
+      // Its failure is met when it is awaited, which an early return of the caller leaves out.
+      ahead?.catch(() => undefined);
+      for (const entry of read.entries) yield await this.#loadFrom(bytes, read, entry, options);
+    }
+  }
+
+  /** The bytes of a read, or undefined if the pack does not give them. */
+  async #tryRead(
+    pack: number,
+    read: PackRead,
+    options: CallOptions,
+  ): Promise<Uint8Array | undefined> {
+    const entry = read.entries[0];
+    if (entry === undefined || read.entries.some((each) => this.#isTooLarge(each)))
+      return undefined;
+    try {
+      return await this.repository.backend.get(this.#handleOf(pack, entry), read, options);
+    } catch (error) {
+      if (isFatal(error)) throw error;
+      return undefined;
+    }
+  }
+
+  async #loadFrom(
+    bytes: Uint8Array | undefined,
+    read: PackRead,
+    entry: number,
+    options: CallOptions,
+  ): Promise<LoadedBlob> {
+    throwIfAborted(options.signal);
+    const start = this.index.offsetOf(entry) - read.start;
+    try {
+      if (bytes) {
+        const sealed = bytes.subarray(start, start + this.index.lengthOf(entry));
+        return { entry, bytes: this.#open(entry, sealed) };
+      }
+    } catch (error) {
+      if (!isHoldfastError(error, 'BLOB_DAMAGED')) throw error;
+    }
+    try {
+      const id = this.index.idOf(entry);
+      return { entry, bytes: await this.loadBlob(this.index.typeOf(entry), id, options) };
+    } catch (error) {
+      if (isFatal(error)) throw error;
+      return { entry, error };
+    }
+  }
+
+  async #loadCopy(entry: number, options: CallOptions): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#isTooLarge(entry)) throw damagedError(this.index, entry, 'is larger than allowed');
+    for (let reread = 0; ; reread++) {
+      try {
+        return await this.#readCopy(entry, reread === 0 ? options : { ...options, fresh: true });
+      } catch (error) {
+        if (!isHoldfastError(error, 'BLOB_DAMAGED') || reread === rereadCount) throw error;
+      }
+    }
+  }
+
+  async #readCopy(entry: number, options: GetOptions): Promise<Uint8Array<ArrayBuffer>> {
+    const start = this.index.offsetOf(entry);
+    const range = { start, end: start + this.index.lengthOf(entry) };
+    const handle = this.#handleOf(this.index.packOf(entry), entry);
+    return this.#open(entry, await this.repository.backend.get(handle, range, options));
+  }
+
+  #open(entry: number, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
+    const blob = {
+      type: this.index.typeOf(entry),
+      id: this.index.idOf(entry),
+      uncompressedLength: this.index.uncompressedLengthOf(entry),
+    };
+    return openBlob(sealed, blob, {
+      sealer: this.repository.sealer,
+      decompressor: this.#decompressor,
+      scratch: this.#scratch,
+    });
+  }
+
+  #handleOf(pack: number, entry: number): FileHandle {
+    const holdsTrees = this.index.typeOf(entry) === 'tree';
+    return { type: 'pack', name: toHex(this.index.packId(pack)), holdsTrees };
+  }
+
+  /** True if the index declares a size that no blob may have: it is not even read. */
+  #isTooLarge(entry: number): boolean {
+    const isTree = this.index.typeOf(entry) === 'tree';
+    const plainMax = isTree ? treeSizeBytesMaxDefault : dataSizeBytesMax;
+    return this.index.lengthOf(entry) > compressBound(plainMax) + sealOverheadBytes;
+  }
+}
+
+/** Errors that concern more than one blob. */
+function isFatal(error: unknown): boolean {
+  return !isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE');
+}
+
+/** True for what another reading would not change. */
+function isAtRest(error: unknown): boolean {
+  return isHoldfastError(error, 'BLOB_DAMAGED', 'FILE_NOT_FOUND', 'RANGE_NOT_SATISFIABLE');
+}
+
+function failureOf(type: BlobType, id: Uint8Array, failures: readonly unknown[]): unknown {
+  const details = { type, blob: toHex(id), copies: failures.length };
+  if (failures.length === 0) {
+    return new HoldfastError('BLOB_NOT_FOUND', {
+      message: `a ${type} blob is not in the index`,
+      details,
+    });
+  }
+  const other = failures.find((error) => !isAtRest(error));
+  if (other !== undefined) return other;
+  if (failures.length === 1 && isHoldfastError(failures[0], 'BLOB_DAMAGED')) return failures[0];
+  return new HoldfastError('BLOB_DAMAGED', {
+    message: `a ${type} blob cannot be read from any pack`,
+    details,
+    cause: failures[0],
+  });
+}
+
+function damagedError(index: BlobIndex, entry: number, what: string): HoldfastError {
+  return new HoldfastError('BLOB_DAMAGED', {
+    message: `a ${index.typeOf(entry)} blob ${what}`,
+    details: { blob: toHex(index.idOf(entry)), lengthBytes: index.lengthOf(entry) },
+  });
+}
