@@ -30,7 +30,7 @@ export interface NewKeyOptions extends CallOptions {
   readonly hostname: string;
   readonly username: string;
   /** Default: measured, see `calibrateScrypt`. */
-  readonly scrypt?: ScryptParameters;
+  readonly scrypt?: ScryptParameters | undefined;
 }
 
 /** One row of `key list`. */

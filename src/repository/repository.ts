@@ -35,25 +35,25 @@ export interface OpenOptions {
   /** As given, UTF-8, not normalised; a function is called once, when it is known that there is a repository. */
   readonly password: Uint8Array | (() => Promise<Uint8Array>);
   /** Beginning of the id of the key to try first. */
-  readonly keyHint?: string;
-  readonly signal?: AbortSignal;
+  readonly keyHint?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Of new blobs in version 2; default `auto`. Unpacked files are always compressed. */
-  readonly compression?: CompressionMode;
+  readonly compression?: CompressionMode | undefined;
   /** Size at which a pack is full; default 16 MiB. */
-  readonly packSizeBytes?: number;
+  readonly packSizeBytes?: number | undefined;
   /** Work without lock files, for storage that cannot be written. */
-  readonly noLock?: boolean;
+  readonly noLock?: boolean | undefined;
 }
 
 export interface CreateOptions extends OpenOptions {
   /** Default 2. */
-  readonly version?: 1 | 2;
+  readonly version?: 1 | 2 | undefined;
   /** Default: random. Give that of another repository to share chunk boundaries with it. */
-  readonly polynomial?: Polynomial;
+  readonly polynomial?: Polynomial | undefined;
   readonly hostname: string;
   readonly username: string;
   /** Default: measured for half a second on this machine. */
-  readonly scrypt?: ScryptParameters;
+  readonly scrypt?: ScryptParameters | undefined;
 }
 
 export const packSizeBytesDefault: number = 16 * 1024 * 1024;
