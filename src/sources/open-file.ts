@@ -1,4 +1,8 @@
-import type { FileStatus } from '../platform/status.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { closeFile, openFile } from '../platform/files.ts';
+import { printablePath } from '../platform/place.ts';
+import { type FileStatus, readStatusOf } from '../platform/status.ts';
+import { posixCode } from '../platform/system-error.ts';
 import type { SourceEntry } from './source.ts';
 
 /** What a thread needs to open one regular file of a source; plain data that can be posted. */
@@ -33,7 +37,36 @@ export function openSourceFile(
   request: OpenRequest,
   options: { readonly acceptReplaced?: boolean } = {},
 ): OpenedFile {
-  void request;
-  void options;
-  throw new Error('not implemented yet');
+  const fd = openUnlessLink(request.path);
+  try {
+    const status = readStatusOf(fd);
+    const isSame = status.inode === request.inode && status.device === request.device;
+    if (status.kind !== 'file' || !(isSame || options.acceptReplaced)) {
+      throw replacedError(request.path);
+    }
+    return { fd, status };
+  } catch (error) {
+    closeFile(fd);
+    throw error;
+  }
+}
+
+/** The error for an entry that is something else than it was when it was listed. */
+export function replacedError(path: Uint8Array, cause?: unknown): HoldfastError {
+  return new HoldfastError('SOURCE_FAILED', {
+    message: 'a source was replaced by something else while it was read',
+    details: { path: printablePath(path), reason: 'replaced' },
+    cause,
+  });
+}
+
+function openUnlessLink(path: Uint8Array): number {
+  try {
+    return openFile(path);
+  } catch (error) {
+    const code = posixCode(error);
+    // A link refuses with ELOOP, a FIFO or device without its other end with ENXIO.
+    if (code === 'ELOOP' || code === 'ENXIO') throw replacedError(path, error);
+    throw error;
+  }
 }

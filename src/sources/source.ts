@@ -70,11 +70,6 @@ export interface Source {
    * rejects: what does not answer within the limit becomes a problem of the listing.
    */
   probe?(entry: SourceEntry): Promise<void> | undefined;
-  /**
-   * Reads one non-directory entry's metadata again (it changed while it was read). Undefined if it is gone.
-   * @throws SYSTEM_CALL_FAILED
-   */
-  refresh?(entry: SourceEntry): SourceEntry | undefined;
 }
 
 /** One file whose content comes from a stream: standard input or a command's output. */

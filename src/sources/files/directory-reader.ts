@@ -1,0 +1,259 @@
+import { equalBytes } from '../../base/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { readExtendedAttributesAt } from '../../platform/attributes.ts';
+import { listDirectory, type ScannedEntry, scanDirectory } from '../../platform/directory.ts';
+import { readLinkAt } from '../../platform/files.ts';
+import { printablePath } from '../../platform/place.ts';
+import { type FileStatus, readStatusAt } from '../../platform/status.ts';
+import { posixCode } from '../../platform/system-error.ts';
+import { replacedError } from '../open-file.ts';
+import type { SourceProblem } from '../source.ts';
+import { type ByteText, byteTextOf } from './byte-text.ts';
+import type { DirectoryScope } from './directory-scope.ts';
+import type { ExcludeRules } from './exclude-rules.ts';
+import { FileEntry } from './file-entry.ts';
+import type { FolderGuard } from './folder-guard.ts';
+
+/** A listing in the making. */
+export interface ListingDraft {
+  readonly entries: FileEntry[];
+  readonly problems: SourceProblem[];
+  readonly vanished: Uint8Array[];
+}
+
+export function emptyDraft(): ListingDraft {
+  return { entries: [], problems: [], vanished: [] };
+}
+
+/** What decides on entries while directories are read. */
+export interface ReaderParts {
+  readonly rules: ExcludeRules;
+  readonly folders: FolderGuard;
+  /** Hears what is left out although nobody asked for that: sockets. */
+  readonly onNote: (text: string) => void;
+}
+
+export interface ReadOptions {
+  /** Names of mount points that do not answer: they are not touched, and each is a problem. */
+  readonly silent?: ReadonlySet<ByteText> | undefined;
+  /** True for names that the listing gets from somewhere else. */
+  readonly isElsewhere?: ((name: ByteText) => boolean) | undefined;
+}
+
+/** What was read of a directory before anything is decided. */
+interface Scan {
+  readonly entries: readonly ScannedEntry[];
+  readonly vanished: readonly Uint8Array[];
+  /** Attributes that could not be read, by entry. */
+  readonly attributeProblems: ReadonlyMap<ByteText, readonly HoldfastError[]>;
+}
+
+/** Turns an opened directory into entries with their metadata, excludes applied. */
+export class DirectoryReader {
+  readonly #parts: ReaderParts;
+
+  constructor(parts: ReaderParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Reads all entries of the opened directory that `scope` describes, sorted by name.
+   * @throws SYSTEM_CALL_FAILED and kin if the directory cannot be listed
+   */
+  read(directory: number, scope: DirectoryScope, options: ReadOptions = {}): ListingDraft {
+    const { rules, onNote } = this.#parts;
+    const { isElsewhere } = options;
+    const { state } = scope.facts;
+    const draft = emptyDraft();
+    const { silent } = options;
+    const scan = silent?.size ? scanAround(directory, silent) : scanAll(directory);
+    const tags = rules.tagsIn(directory, scan.entries, (name, why) =>
+      onNote(`${printablePath(scope.pathOf(name))} ${why}: it excludes nothing`),
+    );
+    const skips = (name: Uint8Array): boolean =>
+      rules.excludesName(state, name) ||
+      (isElsewhere !== undefined && isElsewhere(byteTextOf(name))) ||
+      (tags.length > 0 && !tags.every((tag) => equalBytes(tag, name)));
+    for (const name of scan.vanished) if (!skips(name)) draft.vanished.push(scope.pathOf(name));
+    let previous: Uint8Array | undefined;
+    for (const scanned of scan.entries) {
+      const { name, status } = scanned;
+      if (skips(name)) continue;
+      // Some network file systems list a name twice.
+      if (previous !== undefined && equalBytes(previous, name)) continue;
+      previous = name;
+      if (status instanceof HoldfastError) addProblem(draft, scope, { name, error: status });
+      else if (this.#admits(status, name, { scope, draft })) {
+        const linkTarget = status.kind === 'symlink' ? tryReadLink(directory, name) : undefined;
+        addEntry(draft, scope, { scanned, status, linkTarget });
+        if (scan.attributeProblems.size > 0) addAttributeProblems(draft, scope, { scan, name });
+      }
+    }
+    return draft;
+  }
+
+  /** True if an entry of this kind can be stored at all; else says why not, in a note or a problem. */
+  admitsKind(status: FileStatus, path: Uint8Array, problems: SourceProblem[]): boolean {
+    const { folders, onNote } = this.#parts;
+    if (status.kind === 'directory') {
+      const role = folders.roleOf(status);
+      if (role === 'forbidden') problems.push({ path, error: holdsError(), during: 'scan' });
+      return role === undefined;
+    }
+    if (status.kind === 'socket') {
+      onNote(`${printablePath(path)} is a socket: left out`);
+      return false;
+    }
+    if (status.kind !== 'unknown') return true;
+    const message = 'a source is of a kind that this system does not name';
+    const error = new HoldfastError('SOURCE_FAILED', { message });
+    problems.push({ path, error, during: 'scan' });
+    return false;
+  }
+
+  /** True if an entry with this status belongs to the source, as far as its name does not decide. */
+  #admits(
+    status: FileStatus,
+    name: Uint8Array,
+    { scope, draft }: { readonly scope: DirectoryScope; readonly draft: ListingDraft },
+  ): boolean {
+    const { rules } = this.#parts;
+    if (rules.isOneFileSystem && !isOnFileSystem(status, scope)) return false;
+    if (rules.excludesSize(status)) return false;
+    // The usual case without putting the path together.
+    if (status.kind === 'file' || status.kind === 'symlink') return true;
+    return this.admitsKind(status, scope.pathOf(name), draft.problems);
+  }
+}
+
+/** The error for a mount point whose file system gave no answer within the limit. */
+export function silentMountError(): HoldfastError {
+  return new HoldfastError('SOURCE_FAILED', {
+    message: 'the file system mounted here does not answer',
+    details: { reason: 'silent-mount' },
+    hint: 'Repair or unmount it, or exclude its mount point.',
+  });
+}
+
+function holdsError(): HoldfastError {
+  return new HoldfastError('SOURCE_HOLDS_REPOSITORY', {
+    message: 'the repository is part of the source: its folder is left out',
+    hint: 'Exclude the folder of the repository, or keep the repository elsewhere.',
+  });
+}
+
+function scanAll(directory: number): Scan {
+  const vanished: Uint8Array[] = [];
+  const attributeProblems = new Map<ByteText, HoldfastError[]>();
+  const entries = scanDirectory(directory, {
+    extendedAttributes: true,
+    onVanished: (name) => vanished.push(name),
+    onAttributeProblem: (name, error) => keepProblem(attributeProblems, name, error),
+  });
+  return { entries, vanished, attributeProblems };
+}
+
+/** As `scanAll`, but without touching what would never answer. */
+function scanAround(directory: number, silent: ReadonlySet<ByteText>): Scan {
+  const entries: ScannedEntry[] = [];
+  const vanished: Uint8Array[] = [];
+  const attributeProblems = new Map<ByteText, HoldfastError[]>();
+  const onProblem = (name: Uint8Array, error: HoldfastError): void =>
+    keepProblem(attributeProblems, name, error);
+  for (const name of listDirectory(directory).sort((a, b) => Buffer.compare(a, b))) {
+    if (silent.has(byteTextOf(name))) {
+      entries.push({ name, status: silentMountError(), extendedAttributes: [] });
+      continue;
+    }
+    try {
+      const status = readStatusAt(directory, name);
+      const extendedAttributes = tryReadAttributes(directory, name, onProblem);
+      entries.push({ name, status, extendedAttributes });
+    } catch (error) {
+      if (!isHoldfastError(error)) throw error;
+      if (error.code === 'FILE_NOT_FOUND') vanished.push(name);
+      else entries.push({ name, status: error, extendedAttributes: [] });
+    }
+  }
+  return { entries, vanished, attributeProblems };
+}
+
+function tryReadAttributes(
+  directory: number,
+  name: Uint8Array<ArrayBuffer>,
+  onProblem: (name: Uint8Array, error: HoldfastError) => void,
+): ScannedEntry['extendedAttributes'] {
+  try {
+    return readExtendedAttributesAt(directory, name, (_attribute, error) => onProblem(name, error));
+  } catch (error) {
+    if (!isHoldfastError(error) || error.code === 'FILE_NOT_FOUND') throw error;
+    onProblem(name, error);
+    return [];
+  }
+}
+
+function keepProblem(
+  problems: Map<ByteText, HoldfastError[]>,
+  name: Uint8Array,
+  error: HoldfastError,
+): void {
+  const text = byteTextOf(name);
+  problems.set(text, [...(problems.get(text) ?? []), error]);
+}
+
+/** True on the device of the target above; also for a directory mounted in one that is. */
+function isOnFileSystem(status: FileStatus, scope: DirectoryScope): boolean {
+  const { targetDevice, device } = scope.facts;
+  if (targetDevice === undefined || status.device === targetDevice) return true;
+  return status.kind === 'directory' && device === targetDevice;
+}
+
+function addProblem(
+  draft: ListingDraft,
+  scope: DirectoryScope,
+  { name, error }: { readonly name: Uint8Array; readonly error: HoldfastError },
+): void {
+  draft.problems.push({ path: scope.pathOf(name), error, during: 'scan' });
+}
+
+function addEntry(
+  draft: ListingDraft,
+  scope: DirectoryScope,
+  read: {
+    readonly scanned: ScannedEntry;
+    readonly status: FileStatus;
+    readonly linkTarget: Uint8Array | HoldfastError | undefined;
+  },
+): void {
+  const { scanned, status, linkTarget } = read;
+  const { name, extendedAttributes } = scanned;
+  if (!(linkTarget instanceof HoldfastError)) {
+    draft.entries.push(new FileEntry(name, { status, linkTarget, extendedAttributes }, { scope }));
+  } else if (linkTarget.code === 'FILE_NOT_FOUND') {
+    draft.vanished.push(scope.pathOf(name));
+  } else {
+    // EINVAL: it is no link any more.
+    const isReplaced = posixCode(linkTarget) === 'EINVAL';
+    const error = isReplaced ? replacedError(scope.pathOf(name), linkTarget) : linkTarget;
+    addProblem(draft, scope, { name, error });
+  }
+}
+
+function addAttributeProblems(
+  draft: ListingDraft,
+  scope: DirectoryScope,
+  { scan, name }: { readonly scan: Scan; readonly name: Uint8Array },
+): void {
+  for (const error of scan.attributeProblems.get(byteTextOf(name)) ?? []) {
+    addProblem(draft, scope, { name, error });
+  }
+}
+
+function tryReadLink(directory: number, name: Uint8Array<ArrayBuffer>): Uint8Array | HoldfastError {
+  try {
+    return readLinkAt(directory, name);
+  } catch (error) {
+    if (isHoldfastError(error)) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,316 @@
+import { assert } from '../../base/assert.ts';
+import { compareBytes } from '../../base/bytes.ts';
+import { type HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { readExtendedAttributes } from '../../platform/attributes.ts';
+import { openDirectory } from '../../platform/directory.ts';
+import { closeFile, readLink } from '../../platform/files.ts';
+import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/status.ts';
+import { posixCode } from '../../platform/system-error.ts';
+import { replacedError } from '../open-file.ts';
+import type {
+  ExtendedAttribute,
+  Source,
+  SourceEntry,
+  SourceListing,
+  SourceProblem,
+} from '../source.ts';
+import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
+import { componentsOf } from './clean-path.ts';
+import {
+  DirectoryReader,
+  emptyDraft,
+  type ListingDraft,
+  silentMountError,
+} from './directory-reader.ts';
+import { DirectoryScope, type ScopeFacts } from './directory-scope.ts';
+import type { ExcludeRules } from './exclude-rules.ts';
+import { type EntryFacts, FileEntry } from './file-entry.ts';
+import { type FolderGuard, isSameFolder } from './folder-guard.ts';
+import type { MountWatch } from './mount-watch.ts';
+import type { TargetNode } from './target-tree.ts';
+
+/** What `openFileSource` has prepared. */
+export interface FileSourceParts {
+  readonly paths: readonly string[];
+  readonly excludes: readonly string[];
+  /** The merged targets by name in the snapshot's root. */
+  readonly top: ReadonlyMap<ByteText, TargetNode>;
+  /** Targets that are missing or cannot be used. */
+  readonly problems: readonly SourceProblem[];
+  readonly rules: ExcludeRules;
+  readonly folders: FolderGuard;
+  readonly mounts: MountWatch;
+  readonly onNote: (text: string) => void;
+}
+
+/** A place for one entry of the tree of targets. */
+interface NodePlace {
+  readonly name: ByteText;
+  readonly node: TargetNode;
+  readonly scope: DirectoryScope;
+}
+
+/** Entries of `.` or `/` that were named by that only: members by name on disk. */
+interface SpreadGroup {
+  readonly directory: ByteText;
+  readonly device: FileStatus['device'] | undefined;
+  readonly members: Map<ByteText, { readonly name: ByteText; readonly node: TargetNode }>;
+}
+
+/**
+ * Files and directories of this machine. Made by `openFileSource`.
+ *
+ * Directories are opened by path without following a link, then compared with the status they were listed with, so a
+ * directory that was swapped for another is noticed before anything of it is read.
+ */
+export class FileSource implements Source {
+  readonly kind = 'tree';
+  readonly paths: readonly string[];
+  readonly excludes: readonly string[];
+  readonly #parts: FileSourceParts;
+  readonly #reader: DirectoryReader;
+
+  constructor(parts: FileSourceParts) {
+    this.paths = parts.paths;
+    this.excludes = parts.excludes;
+    this.#parts = parts;
+    this.#reader = new DirectoryReader(parts);
+  }
+
+  root(): SourceListing {
+    const draft = emptyDraft();
+    draft.problems.push(...this.#parts.problems);
+    const groups = new Map<ByteText, SpreadGroup>();
+    for (const [name, node] of this.#parts.top) {
+      const directory = parentOf(node.path);
+      if (isSpread(node)) addToGroup(groups, { directory, name, node });
+      else this.#addNode(draft, { name, node, scope: this.#scopeAt(directory) });
+    }
+    for (const group of groups.values()) this.#addGroup(draft, group);
+    return finish(draft);
+  }
+
+  list(entry: SourceEntry): SourceListing {
+    assert(entry instanceof FileEntry, 'the entry comes from this source');
+    assert(entry.status.kind === 'directory', 'only directories are listed');
+    const facts = this.#factsOf(entry);
+    const { targetDevice } = facts;
+    const isOutside = targetDevice !== undefined && entry.status.device !== targetDevice;
+    // A mount point is kept, empty.
+    if (isOutside && this.#parts.rules.isOneFileSystem) return finish(emptyDraft());
+    const scope = entry.scope.below(entry.realName, facts);
+    const node = entry.node;
+    if (node && node.target === undefined) return this.#listImplied(node, scope);
+    return this.#listReal(entry, scope);
+  }
+
+  probe(entry: SourceEntry): Promise<void> | undefined {
+    assert(entry instanceof FileEntry, 'the entry comes from this source');
+    const { mounts, rules } = this.#parts;
+    const { device } = entry.scope.facts;
+    const isMounted = device !== undefined && device !== entry.status.device;
+    if (isMounted && !rules.isOneFileSystem) {
+      const { path } = entry;
+      return mounts.askAt(path).then(() => mounts.askBelow(path));
+    }
+    return mounts.hasAny ? mounts.askBelow(entry.path) : undefined;
+  }
+
+  #listImplied(node: TargetNode, scope: DirectoryScope): SourceListing {
+    const draft = emptyDraft();
+    for (const [name, child] of node.children) this.#addNode(draft, { name, node: child, scope });
+    return finish(draft);
+  }
+
+  #listReal(entry: FileEntry, scope: DirectoryScope): SourceListing {
+    const { path, node } = entry;
+    const { mounts } = this.#parts;
+    if (mounts.isSilent(path)) return failed(path, silentMountError());
+    const children = node?.children;
+    const hasChildren = children !== undefined && children.size > 0;
+    const isElsewhere = hasChildren ? (name: ByteText): boolean => children.has(name) : undefined;
+    const silent = mounts.silentNamesIn(path);
+    try {
+      const directory = openListed(entry, path);
+      try {
+        const draft = this.#reader.read(directory, scope, { silent, isElsewhere });
+        if (!hasChildren) return { ...draft, complete: true };
+        for (const [name, child] of children) this.#addNode(draft, { name, node: child, scope });
+        return finish(draft);
+      } finally {
+        closeFile(directory);
+      }
+    } catch (error) {
+      if (!isHoldfastError(error)) throw error;
+      return failed(path, error);
+    }
+  }
+
+  /** Adds a target, or a directory above one. */
+  #addNode(draft: ListingDraft, { name, node, scope }: NodePlace): void {
+    const path = bytesOf(node.path);
+    const isAbove = node.children.size > 0;
+    try {
+      const status = tryReadStatus(path, { follow: isAbove });
+      if (status === undefined) draft.vanished.push(path);
+      else if (isAbove && status.kind !== 'directory') throw replacedError(path);
+      else if (this.#reader.admitsKind(status, path, draft.problems)) {
+        const facts = readFacts(path, { status, node, problems: draft.problems });
+        draft.entries.push(new FileEntry(bytesOf(name), facts, { scope, node }));
+      }
+    } catch (error) {
+      if (!isHoldfastError(error)) throw error;
+      if (error.code === 'FILE_NOT_FOUND') draft.vanished.push(path);
+      else draft.problems.push({ path, error, during: 'scan' });
+    }
+  }
+
+  /** Adds entries of `.` or `/`: read as any directory's, because all rules hold for them. */
+  #addGroup(draft: ListingDraft, { directory, device, members }: SpreadGroup): void {
+    const path = bytesOf(directory);
+    const above = this.#scopeAt(parentOf(directory));
+    const name = bytesOf(directory.slice(directory.lastIndexOf('/') + 1));
+    const state = this.#parts.rules.descend(above.facts.state, name);
+    const facts = { state, device, targetDevice: device };
+    const scope = directory === '/' ? DirectoryScope.root(facts) : above.below(name, facts);
+    const options = {
+      silent: this.#parts.mounts.silentNamesIn(path),
+      isElsewhere: (text: ByteText): boolean => !members.has(text),
+    };
+    try {
+      const opened = openDirectory(path, { noFollow: false });
+      try {
+        const read = this.#reader.read(opened, scope, options);
+        for (const entry of read.entries) {
+          const member = members.get(byteTextOf(entry.name));
+          assert(member, 'only members are read');
+          draft.entries.push(
+            new FileEntry(bytesOf(member.name), entry, { scope, node: member.node }),
+          );
+        }
+        draft.problems.push(...read.problems);
+        draft.vanished.push(...read.vanished);
+      } finally {
+        closeFile(opened);
+      }
+    } catch (error) {
+      if (!isHoldfastError(error)) throw error;
+      draft.problems.push({ path, error, during: 'scan' });
+    }
+  }
+
+  /** The scope of a directory above the targets. */
+  #scopeAt(path: ByteText): DirectoryScope {
+    const { rules } = this.#parts;
+    const nothing = { device: undefined, targetDevice: undefined };
+    let scope = DirectoryScope.root({ state: rules.root, ...nothing });
+    for (const component of componentsOf(path)) {
+      const name = bytesOf(component);
+      scope = scope.below(name, { state: rules.descend(scope.facts.state, name), ...nothing });
+    }
+    return scope;
+  }
+
+  #factsOf({ scope, status, realName, node }: FileEntry): ScopeFacts {
+    const state = this.#parts.rules.descend(scope.facts.state, realName);
+    const isTarget = node?.target?.isExplicit === true;
+    const targetDevice = isTarget ? status.device : scope.facts.targetDevice;
+    return { state, device: status.device, targetDevice };
+  }
+}
+
+/** True for an entry of `.` or `/` that nothing else names. */
+function isSpread(node: TargetNode): boolean {
+  return node.children.size === 0 && node.target?.isExplicit === false;
+}
+
+function addToGroup(
+  groups: Map<ByteText, SpreadGroup>,
+  { directory, name, node }: { directory: ByteText; name: ByteText; node: TargetNode },
+): void {
+  let group = groups.get(directory);
+  if (!group) {
+    group = { directory, device: node.target?.device, members: new Map() };
+    groups.set(directory, group);
+  }
+  group.members.set(byteTextOf(node.realName), { name, node });
+}
+
+function parentOf(path: ByteText): ByteText {
+  const slash = path.lastIndexOf('/');
+  return slash <= 0 ? '/' : path.slice(0, slash);
+}
+
+/** Opens a directory and makes sure that it is the one that was listed. */
+function openListed(entry: FileEntry, path: Uint8Array): number {
+  // A link in the middle of a target's path counts as the directory behind it.
+  const isAbove = entry.node !== undefined && entry.node.children.size > 0;
+  const directory = openUnlessLink(path, !isAbove);
+  try {
+    const status = readStatusOf(directory);
+    if (!isSameFolder(status, entry.status) && !isNewlyMounted(entry, path, status)) {
+      throw replacedError(path);
+    }
+    return directory;
+  } catch (error) {
+    closeFile(directory);
+    throw error;
+  }
+}
+
+function openUnlessLink(path: Uint8Array, noFollow: boolean): number {
+  try {
+    return openDirectory(path, { noFollow });
+  } catch (error) {
+    const code = posixCode(error);
+    throw code === 'ELOOP' || code === 'ENOTDIR' ? replacedError(path, error) : error;
+  }
+}
+
+/** An automount point is mounted by the first access, and is another directory from then on. */
+function isNewlyMounted(entry: FileEntry, path: Uint8Array, opened: FileStatus): boolean {
+  if (entry.status.device === entry.scope.facts.device) return false;
+  const now = tryReadStatus(path);
+  return now?.kind === 'directory' && isSameFolder(now, opened);
+}
+
+function readFacts(
+  path: Uint8Array,
+  about: {
+    readonly status: FileStatus;
+    readonly node: TargetNode;
+    readonly problems: SourceProblem[];
+  },
+): EntryFacts {
+  const { status, node, problems } = about;
+  const linkTarget = status.kind === 'symlink' ? readLink(path) : undefined;
+  const onProblem = (_name: Uint8Array, error: HoldfastError): void => {
+    // Of a directory that only leads to a target nobody asked for more than what can be read.
+    if (node.target === undefined && error.code === 'PERMISSION_DENIED') return;
+    problems.push({ path, error, during: 'scan' });
+  };
+  let extendedAttributes: readonly ExtendedAttribute[] = [];
+  try {
+    const noFollow = node.children.size === 0;
+    extendedAttributes = readExtendedAttributes(path, { noFollow, onProblem });
+  } catch (error) {
+    if (!isHoldfastError(error) || error.code === 'FILE_NOT_FOUND') throw error;
+    onProblem(path, error);
+  }
+  return { status, linkTarget, extendedAttributes };
+}
+
+function finish(draft: ListingDraft): SourceListing {
+  draft.entries.sort((a, b) => compareBytes(a.name, b.name));
+  return { ...draft, complete: true };
+}
+
+function failed(path: Uint8Array, error: HoldfastError): SourceListing {
+  const isGone = error.code === 'FILE_NOT_FOUND';
+  return {
+    entries: [],
+    problems: isGone ? [] : [{ path, error, during: 'scan' }],
+    complete: false,
+    vanished: isGone ? [path] : [],
+  };
+}

@@ -1,0 +1,81 @@
+import { realpathSync } from 'node:fs';
+import { HoldfastError } from '../../base/errors.ts';
+import { printablePath } from '../../platform/place.ts';
+import { type FileStatus, tryReadStatus } from '../../platform/status.ts';
+import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
+import { componentsOf } from './clean-path.ts';
+import type { ExcludeRules } from './exclude-rules.ts';
+import { isSameFolder } from './folder-guard.ts';
+
+/**
+ * Refuses targets that are one of `folders` or, with `inside`, hold one that no pattern excludes (hazard C21).
+ *
+ * Folders are compared by device and inode, so links and other mounts of a target do not hide it; what is mounted below
+ * a target another time is found while walking (`FolderGuard`).
+ * @param targets absolute paths
+ * @throws SOURCE_HOLDS_REPOSITORY
+ */
+export function assertHoldsNone(
+  targets: readonly ByteText[],
+  against: {
+    readonly rules: ExcludeRules;
+    readonly folders: readonly (string | Uint8Array)[];
+    readonly inside: boolean;
+  },
+): void {
+  const { rules, folders, inside } = against;
+  for (const folder of folders) {
+    const chain = chainTo(byteTextOf(folder));
+    for (const target of targets) {
+      const status = tryReadStatus(bytesOf(target));
+      if (status?.kind !== 'directory') continue;
+      const holder = chain.find((link) => isSameFolder(link.status, status));
+      if (holder === undefined) continue;
+      const isEqual = holder.below.length === 0;
+      if (isEqual || (inside && !isExcluded(rules, target, holder.below))) {
+        throw holdsError(target, byteTextOf(folder));
+      }
+    }
+  }
+}
+
+/** A directory on the real path to a folder, and what is left of the path from there. */
+interface ChainLink {
+  readonly status: FileStatus;
+  readonly below: readonly ByteText[];
+}
+
+/** The folder, its parent, and so on to the root; none if it does not exist. */
+function chainTo(folder: ByteText): ChainLink[] {
+  const real = realPath(folder);
+  if (real === undefined) return [];
+  const components = componentsOf(real);
+  const chain: ChainLink[] = [];
+  for (let depth = components.length; depth >= 0; depth--) {
+    const status = tryReadStatus(bytesOf(`/${components.slice(0, depth).join('/')}`));
+    if (status) chain.push({ status, below: components.slice(depth) });
+  }
+  return chain;
+}
+
+function realPath(path: ByteText): ByteText | undefined {
+  try {
+    return byteTextOf(realpathSync.native(Buffer.from(path, 'latin1'), { encoding: 'buffer' }));
+  } catch {
+    // It does not exist, or not for us: then nothing of it can be read either.
+    return undefined;
+  }
+}
+
+function isExcluded(rules: ExcludeRules, target: ByteText, below: readonly ByteText[]): boolean {
+  let state = rules.root;
+  for (const component of componentsOf(target)) state = rules.descend(state, bytesOf(component));
+  return rules.excludesBelow(state, below);
+}
+
+function holdsError(target: ByteText, folder: ByteText): HoldfastError {
+  return new HoldfastError('SOURCE_HOLDS_REPOSITORY', {
+    details: { source: printablePath(bytesOf(target)), folder: printablePath(bytesOf(folder)) },
+    hint: 'Exclude the folder of the repository, or keep the repository elsewhere.',
+  });
+}
