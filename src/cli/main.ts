@@ -1,1 +1,81 @@
-console.log('holdfast');
+import type { ReadStream } from 'node:tty';
+import { systemEnvironment } from '../base/environment.ts';
+import { HoldfastError, systemCode } from '../base/errors.ts';
+import type { Input } from './command.ts';
+import { Output, type Sink } from './output.ts';
+import { runProgram } from './program.ts';
+import { StandardInput } from './stdin.ts';
+import { Variables } from './variables.ts';
+
+/** Exit code of a process that was interrupted. */
+const cancelledExitCode = 130;
+
+const controller = new AbortController();
+
+function sinkOf(stream: NodeJS.WriteStream): Sink {
+  stream.on('error', (error) => {
+    // Whoever read the output is gone: end in order, so that locks are released.
+    const message =
+      systemCode(error) === 'EPIPE' ? 'the output was closed' : 'the output cannot be written';
+    controller.abort(new HoldfastError('CANCELLED', { message }));
+  });
+  return {
+    isTerminal: stream.isTTY === true,
+    get columns() {
+      return stream.columns || 80;
+    },
+    write: (text) => {
+      stream.write(text);
+    },
+  };
+}
+
+/** Opens standard input only when it is asked for. */
+function lazyInput(): Input {
+  let opened: StandardInput | undefined;
+  const input = (): StandardInput => {
+    opened ??= new StandardInput(process.stdin as ReadStream);
+    return opened;
+  };
+  return {
+    get isTerminal() {
+      return input().isTerminal;
+    },
+    readLine: (signal) => input().readLine(signal),
+    readHidden: (signal) => input().readHidden(signal),
+    stream: () => input().stream(),
+  };
+}
+
+/** The first signal asks the work to stop and release what it holds; the second ends the process at once. */
+function onSignal(): void {
+  if (controller.signal.aborted) process.exit(cancelledExitCode);
+  controller.abort(new HoldfastError('CANCELLED', { message: 'interrupted' }));
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed) resolve();
+    else stream.write('', () => resolve());
+  });
+}
+
+async function main(): Promise<void> {
+  const output = new Output({ stdout: sinkOf(process.stdout), stderr: sinkOf(process.stderr) });
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  process.on('uncaughtException', (error) => process.exit(output.fatal(error)));
+  const exitCode = await runProgram({
+    args: process.argv.slice(2),
+    variables: new Variables(process.env),
+    environment: systemEnvironment,
+    output,
+    input: lazyInput(),
+    signal: controller.signal,
+  });
+  await flushed(process.stdout);
+  await flushed(process.stderr);
+  process.exit(exitCode);
+}
+
+await main();

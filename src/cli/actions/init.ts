@@ -1,0 +1,82 @@
+import type { Polynomial } from '../../kernels/polynomial.ts';
+import { createRepository } from '../../repository/repository.ts';
+import { cliMonitor } from '../cli-monitor.ts';
+import type { Invocation } from '../command.ts';
+import type { InitFlags } from '../commands/init.ts';
+import { usage } from '../parse.ts';
+import { passwordToCreate, repositoryPassword } from '../password.ts';
+import { locationFrom, repositoryLocation } from '../repository-location.ts';
+import { formatOptions, openStorage, openWithTries, thisOwner } from '../session.ts';
+
+const versions = { '1': 1, '2': 2, latest: 2, stable: 2 } as const;
+
+/** `holdfast init`. */
+export async function init(invocation: Invocation<InitFlags>): Promise<number> {
+  const { flags, output } = invocation;
+  const location = repositoryLocation(invocation);
+  const polynomial = await polynomialToCopy(invocation);
+  const backend = await openStorage(invocation, location, cliMonitor(output));
+  try {
+    const repository = await createRepository(backend, {
+      ...formatOptions(invocation),
+      ...thisOwner(),
+      version: versions[flags.repositoryVersion ?? 'stable'],
+      ...(polynomial === undefined ? {} : { polynomial }),
+      password: () =>
+        passwordToCreate(invocation, repositoryPassword(invocation), {
+          first: 'enter password for new repository: ',
+          second: 'enter password again: ',
+        }),
+    });
+    const { id } = repository.config;
+    if (output.isJson) {
+      output.json({ message_type: 'initialized', id, repository: backend.location });
+    } else {
+      output.info(`created restic repository ${id.slice(0, 10)} at ${backend.location}`);
+      output.info('');
+      output.info('Please note that knowledge of your password is required to access');
+      output.info('the repository. Losing your password means that your data is');
+      output.info('irrecoverably lost.');
+    }
+    return 0;
+  } finally {
+    await backend.close();
+  }
+}
+
+/** The chunker polynomial of `--from-repo`; undefined unless --copy-chunker-params asks for it. */
+async function polynomialToCopy(
+  invocation: Invocation<InitFlags>,
+): Promise<Polynomial | undefined> {
+  const { flags, output } = invocation;
+  const location = locationFrom({ location: flags.fromRepository, file: flags.fromRepositoryFile });
+  if (!flags.copyChunkerParameters) {
+    if (flags.fromRepository === undefined || invocation.variables.get('FROM_REPOSITORY')) {
+      return undefined;
+    }
+    throw usage('--from-repo is only of use with --copy-chunker-params');
+  }
+  if (location === undefined) {
+    throw usage(
+      '--copy-chunker-params needs a repository to copy from',
+      'Name it with --from-repo, --from-repository-file or RESTIC_FROM_REPOSITORY.',
+    );
+  }
+  const backend = await openStorage(invocation, location, cliMonitor(output));
+  try {
+    const repository = await openWithTries(invocation, backend, {
+      location,
+      password: {
+        file: flags.fromPasswordFile,
+        command: flags.fromPasswordCommand,
+        variable: 'FROM_PASSWORD',
+        allowEmpty: flags.fromInsecureNoPassword,
+      },
+      keyHint: flags.fromKeyHint,
+      name: 'source repository',
+    });
+    return repository.config.polynomial;
+  } finally {
+    await backend.close();
+  }
+}

@@ -1,0 +1,34 @@
+import { type BackupFlags, backupFlags } from '../backup-flags.ts';
+import type { Command } from '../command.ts';
+
+export const command: Command<BackupFlags> = {
+  name: 'backup',
+  summary: 'Create a new backup of files and/or directories',
+  description: `
+Stores the files and folders given in a new snapshot. Only what changed since the last snapshot of the same paths is read,
+and only what the repository does not hold yet is stored.
+
+A file that cannot be read, or that changes while it is read, is named, the rest is stored, and the exit code is 3.`,
+  arguments: {
+    usage: '[FILE/DIR ...]',
+    minimum: 0,
+    maximum: Number.POSITIVE_INFINITY,
+    complete: 'file',
+  },
+  flags: backupFlags,
+  examples: [
+    { text: 'back up two folders', command: 'holdfast backup ~/documents /etc' },
+    {
+      text: 'without caches and large files',
+      command: 'holdfast backup ~ --exclude-caches --exclude-larger-than 2G --exclude "*.iso"',
+    },
+    { text: 'see what would be stored', command: 'holdfast backup --dry-run -vv ~/documents' },
+    {
+      text: 'the output of a program',
+      command:
+        'holdfast backup --stdin-filename shop.sql --stdin-from-command -- mysqldump --single-transaction shop',
+    },
+  ],
+  exitCodes: [0, 1, 3, 10, 11, 12, 130],
+  run: async (invocation) => (await import('../actions/backup.ts')).backup(invocation),
+};

@@ -1,0 +1,100 @@
+import type { CommandGroup, Command, FlagTable } from '../command.ts';
+import { repositoryExitCodes } from '../help.ts';
+
+/** Flags of commands that make a new key. */
+export const newKeyFlags = {
+  user: {
+    kind: 'text',
+    name: 'user',
+    placeholder: 'name',
+    description: 'user name to note in the key',
+    defaultText: 'the current user',
+  },
+  host: {
+    kind: 'text',
+    name: 'host',
+    placeholder: 'name',
+    description: 'host name to note in the key',
+    defaultText: 'this host',
+  },
+  newPasswordFile: {
+    kind: 'text',
+    name: 'new-password-file',
+    placeholder: 'file',
+    description: 'file to read the new password from',
+  },
+  newInsecureNoPassword: {
+    kind: 'boolean',
+    name: 'new-insecure-no-password',
+    description: 'make the new password empty (insecure)',
+  },
+} as const satisfies FlagTable;
+
+export type NewKeyFlags = typeof newKeyFlags;
+
+const list: Command = {
+  name: 'key list',
+  summary: 'List keys (passwords)',
+  description:
+    'Lists all keys of the repository with their id, user, host and age. A star marks the key in use.',
+  arguments: { usage: '', minimum: 0, maximum: 0 },
+  flags: {},
+  examples: [{ text: 'who can open the repository', command: 'holdfast key list' }],
+  exitCodes: repositoryExitCodes,
+  run: async (invocation) => (await import('../actions/key.ts')).keyList(invocation),
+};
+
+const add: Command<NewKeyFlags> = {
+  name: 'key add',
+  summary: 'Add a new key (password) to the repository; returns the new key ID',
+  description: 'Adds a key with a password of its own, and proves that it opens the repository.',
+  arguments: { usage: '', minimum: 0, maximum: 0 },
+  flags: newKeyFlags,
+  examples: [
+    { text: 'asks for the new password', command: 'holdfast key add' },
+    {
+      text: 'for somebody else',
+      command: 'holdfast key add --user anna --host laptop --new-password-file anna.txt',
+    },
+  ],
+  exitCodes: repositoryExitCodes,
+  run: async (invocation) => (await import('../actions/key.ts')).keyAdd(invocation),
+};
+
+const remove: Command = {
+  name: 'key remove',
+  summary: 'Remove key ID (password) from the repository',
+  description: 'Removes a key. The key in use cannot be removed.',
+  arguments: { usage: 'ID', minimum: 1, maximum: 1 },
+  flags: {},
+  examples: [{ text: 'take access away', command: 'holdfast key remove eb78040b' }],
+  exitCodes: repositoryExitCodes,
+  run: async (invocation) => (await import('../actions/key.ts')).keyRemove(invocation),
+};
+
+const passwd: Command<NewKeyFlags> = {
+  name: 'key passwd',
+  summary:
+    'Change key (password); creates a new key ID and removes the old key ID, returns new key ID',
+  description:
+    'Changes the password: adds a key with the new one, proves that it opens the repository, and then removes the key in use.',
+  arguments: { usage: '', minimum: 0, maximum: 0 },
+  flags: newKeyFlags,
+  examples: [
+    { text: 'asks for the new password', command: 'holdfast key passwd' },
+    { text: 'from a file', command: 'holdfast key passwd --new-password-file new.txt' },
+  ],
+  exitCodes: repositoryExitCodes,
+  run: async (invocation) => (await import('../actions/key.ts')).keyPasswd(invocation),
+};
+
+export const command: CommandGroup = {
+  name: 'key',
+  summary: 'Manage keys (passwords)',
+  description: 'A repository can have several keys, each with a password of its own.',
+  commands: [add, list, passwd, remove],
+  examples: [
+    { text: 'list the keys', command: 'holdfast key list' },
+    { text: 'change the password', command: 'holdfast key passwd' },
+  ],
+};

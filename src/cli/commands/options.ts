@@ -1,0 +1,23 @@
+import type { Command } from '../command.ts';
+
+export const command: Command = {
+  name: 'options',
+  summary: 'Print list of extended options',
+  description: 'Prints all options that can be given with -o KEY=VALUE.',
+  arguments: { usage: '', minimum: 0, maximum: 0 },
+  flags: {},
+  examples: [
+    { text: 'list them', command: 'holdfast options' },
+    { text: 'use one', command: 'holdfast -o local.connections=4 backup ~/documents' },
+  ],
+  exitCodes: [0, 1],
+  async run({ output }) {
+    const { extendedOptions } = await import('../../storage/open.ts');
+    const width = Math.max(...extendedOptions.map(({ name }) => name.length));
+    output.line('All Extended Options:');
+    for (const { name, description } of extendedOptions) {
+      output.line(`  ${name.padEnd(width)}  ${description}`);
+    }
+    return 0;
+  },
+};

@@ -1,0 +1,44 @@
+import type { Command, FlagTable } from '../command.ts';
+import { type FilterFlags, filterFlags } from '../filter-flags.ts';
+import { repositoryExitCodes } from '../help.ts';
+
+export const flags = {
+  compact: {
+    kind: 'boolean',
+    name: 'compact',
+    short: 'c',
+    description: 'leave the paths out of the table',
+  },
+  groupBy: {
+    kind: 'text',
+    name: 'group-by',
+    short: 'g',
+    placeholder: 'group',
+    description: 'a table for each host, paths and/or tags, separated by comma',
+  },
+  latest: {
+    kind: 'integer',
+    name: 'latest',
+    placeholder: 'n',
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'only the last n snapshots of each host and path',
+  },
+} as const satisfies FlagTable;
+
+export type SnapshotsFlags = FilterFlags & typeof flags;
+
+export const command: Command<SnapshotsFlags> = {
+  name: 'snapshots',
+  summary: 'List all snapshots',
+  description: 'Lists the snapshots in the repository, oldest first.',
+  arguments: { usage: '[snapshotID ...]', minimum: 0, maximum: Number.POSITIVE_INFINITY },
+  flags: { ...filterFlags, ...flags },
+  examples: [
+    { text: 'list all snapshots', command: 'holdfast snapshots' },
+    { text: 'the newest of each host', command: 'holdfast snapshots --latest 1 --group-by host' },
+    { text: 'for a program', command: 'holdfast snapshots --json --tag daily' },
+  ],
+  exitCodes: repositoryExitCodes,
+  run: async (invocation) => (await import('../actions/snapshots.ts')).snapshots(invocation),
+};

@@ -1,0 +1,27 @@
+import type { Command, FlagTable } from '../command.ts';
+
+export const flags = {
+  removeAll: {
+    kind: 'boolean',
+    name: 'remove-all',
+    description: 'remove all locks, also of processes that still work',
+  },
+} as const satisfies FlagTable;
+
+export type UnlockFlags = typeof flags;
+
+export const command: Command<UnlockFlags> = {
+  name: 'unlock',
+  summary: 'Remove locks other processes created',
+  description: `
+Removes locks that are stale: older than 30 minutes, or of a process on this host that does not exist any more. With
+--remove-all it removes every lock: make sure that nobody works on the repository then.`,
+  arguments: { usage: '', minimum: 0, maximum: 0 },
+  flags,
+  examples: [
+    { text: 'after a crash', command: 'holdfast unlock' },
+    { text: 'when nobody works on the repository', command: 'holdfast unlock --remove-all' },
+  ],
+  exitCodes: [0, 1, 10, 12, 130],
+  run: async (invocation) => (await import('../actions/unlock.ts')).unlock(invocation),
+};

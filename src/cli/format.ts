@@ -1,0 +1,31 @@
+import type { Timestamp } from '../base/timestamp.ts';
+import { formatTime, localZone } from '../repository/time-format.ts';
+
+/** `2026-01-31 18:05:00`, in the zone of this machine. */
+export function formatLocalTime({ seconds, nanoseconds }: Timestamp): string {
+  return formatTime({ seconds, nanoseconds }, localZone).slice(0, 19).replace('T', ' ');
+}
+
+/** A time as Go prints it: `2026-01-31 18:05:00.25 +0100 CET`, with the offset in place of an unknown zone name. */
+export function formatStoredTime(time: Timestamp): string {
+  const text = formatTime(time, localZone);
+  const [date = '', rest = ''] = text.split('T');
+  const zoneAt = rest.search(/[Z+-]/);
+  const zone = rest.slice(zoneAt);
+  const offset = zone === 'Z' ? '+0000' : zone.replace(':', '');
+  return `${date} ${rest.slice(0, zoneAt)} ${offset} ${zone === 'Z' ? 'UTC' : offset}`;
+}
+
+/** `1:05` or `2:00:07`. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const rest = String(whole % 60).padStart(2, '0');
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes}:${rest}`;
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${rest}`;
+}
+
+/** `99.50%`. */
+export function formatPercent(part: number, whole: number): string {
+  return `${(whole === 0 ? 0 : Math.min(100, (100 * part) / whole)).toFixed(2)}%`;
+}

@@ -1,0 +1,123 @@
+import { HoldfastError } from '../base/errors.ts';
+import type { Input, Invocation } from './command.ts';
+import { readSmallFile } from './files.ts';
+import { usage } from './parse.ts';
+import { runPasswordCommand } from './password-command.ts';
+import { decodeText, trimText } from './text-file.ts';
+import type { Variables } from './variables.ts';
+
+/** Where a password may come from, in the words of flags and variables. */
+export interface PasswordSources {
+  readonly file: string | undefined;
+  readonly command: string | undefined;
+  /** The variable that holds the password itself, without its prefix. */
+  readonly variable: string | undefined;
+  /** `--insecure-no-password`. */
+  readonly allowEmpty: boolean;
+}
+
+/** A password and whether a person typed it, who may try again. */
+export interface GivenPassword {
+  readonly password: Uint8Array;
+  readonly isTyped: boolean;
+}
+
+/** How often a person may type a password. */
+export const passwordTryCount = 3;
+
+const emptyHint =
+  'Use --password-file, --password-command or RESTIC_PASSWORD, or --insecure-no-password for no password.';
+
+/** The sources of the repository's own password. */
+export function repositoryPassword({ globals }: Pick<Invocation, 'globals'>): PasswordSources {
+  return {
+    file: globals.passwordFile,
+    command: globals.passwordCommand,
+    variable: 'PASSWORD',
+    allowEmpty: globals.insecureNoPassword,
+  };
+}
+
+/**
+ * Reads a password that needs nobody to type it.
+ *
+ * @returns undefined if none is given
+ * @throws USAGE, COMMAND_FAILED, PASSWORD_MISSING (an empty one)
+ */
+export async function givenPassword(
+  sources: PasswordSources,
+  variables: Variables,
+  signal: AbortSignal,
+): Promise<Uint8Array | undefined> {
+  const { file, command, variable, allowEmpty } = sources;
+  if (file !== undefined && command !== undefined) {
+    throw usage('a password file and a password command cannot be given together');
+  }
+  const text = variable === undefined ? undefined : variables.get(variable);
+  if (allowEmpty) {
+    if (file === undefined && command === undefined && text === undefined) return new Uint8Array();
+    throw usage('--insecure-no-password cannot be given together with a password');
+  }
+  if (command !== undefined) return refuseEmpty(await runPasswordCommand(command, signal));
+  if (file !== undefined) {
+    return refuseEmpty(trimText(decodeText(readSmallFile(file, 'password file'))));
+  }
+  return text === undefined ? undefined : Buffer.from(text, 'utf8');
+}
+
+function refuseEmpty(password: Uint8Array): Uint8Array {
+  if (password.byteLength > 0) return password;
+  throw new HoldfastError('PASSWORD_MISSING', {
+    message: 'an empty password is not allowed',
+    hint: emptyHint,
+  });
+}
+
+/** The password for a repository that exists: given, typed, or the first line of standard input. */
+export async function passwordToOpen(
+  invocation: Pick<Invocation, 'variables' | 'input' | 'output' | 'signal'>,
+  sources: PasswordSources,
+  what = 'repository',
+): Promise<GivenPassword> {
+  const { variables, input, signal } = invocation;
+  const given = await givenPassword(sources, variables, signal);
+  if (given) return { password: given, isTyped: false };
+  if (!input.isTerminal) return { password: await readPasswordLine(input, signal), isTyped: false };
+  return {
+    password: await typePassword(invocation, `enter password for ${what}: `),
+    isTyped: true,
+  };
+}
+
+/** The password for something new; a person types it twice. */
+export async function passwordToCreate(
+  invocation: Pick<Invocation, 'variables' | 'input' | 'output' | 'signal'>,
+  sources: PasswordSources,
+  prompts: { readonly first: string; readonly second: string },
+): Promise<Uint8Array> {
+  const { variables, input, signal } = invocation;
+  const given = await givenPassword(sources, variables, signal);
+  if (given) return given;
+  if (!input.isTerminal) return readPasswordLine(input, signal);
+  const first = await typePassword(invocation, prompts.first);
+  const second = await typePassword(invocation, prompts.second);
+  if (Buffer.from(first).equals(second)) return first;
+  throw usage('the passwords do not match', 'Nothing was changed.');
+}
+
+async function readPasswordLine(input: Input, signal: AbortSignal): Promise<Uint8Array> {
+  return refuseEmpty((await input.readLine(signal)) ?? new Uint8Array());
+}
+
+/** Asks on the terminal, without echo. */
+async function typePassword(
+  { input, output, signal }: Pick<Invocation, 'input' | 'output' | 'signal'>,
+  prompt: string,
+): Promise<Uint8Array> {
+  output.stderr.write(prompt);
+  try {
+    return refuseEmpty((await input.readHidden(signal)) ?? new Uint8Array());
+  } finally {
+    output.stderr.write('\n');
+  }
+}

@@ -1,0 +1,143 @@
+import type { Environment } from '../base/environment.ts';
+import { type Command, type CommandEntry, type Input, isGroup } from './command.ts';
+import { globalFlags } from './global-flags.ts';
+import type { Output } from './output.ts';
+import {
+  type ParsedArguments,
+  type Positional,
+  readFlags,
+  refuseUnknown,
+  splitArguments,
+  usage,
+} from './parse.ts';
+import { commandNames, loadCommand } from './registry.ts';
+import { nearest } from './suggest.ts';
+import type { Variables } from './variables.ts';
+
+/** All that the program needs of its process. */
+export interface ProgramOptions {
+  /** Arguments after the program's name. */
+  readonly args: readonly string[];
+  readonly variables: Variables;
+  readonly environment: Environment;
+  readonly output: Output;
+  readonly input: Input;
+  readonly signal: AbortSignal;
+}
+
+/** Runs one command line. Reports every error itself. @returns the exit code */
+export async function runProgram(options: ProgramOptions): Promise<number> {
+  try {
+    return await run(options);
+  } catch (error) {
+    if (options.variables.get('DEBUG') && error instanceof Error) {
+      options.output.errorLine(error.stack ?? error.message);
+    }
+    return options.output.fatal(error);
+  }
+}
+
+async function run(options: ProgramOptions): Promise<number> {
+  const { output } = options;
+  const split = splitArguments(options.args, globalFlags);
+  output.isJson = split.given.has('json');
+  const wantsHelp = split.given.has('help');
+  const found = findName(split, commandNames, 'command');
+  if (!found) {
+    refuseUnknown(split, globalFlags);
+    if (!wantsHelp) readFlags(globalFlags, split, options.variables);
+    return printHelp(output, undefined);
+  }
+  const args = without(options.args, found);
+  let entry = await loadCommand(found.text);
+  if (!isGroup(entry)) return runCommand(entry, args, options);
+  const names = entry.commands.map((command) => command.name.split(' ').at(-1) ?? '');
+  const sub = findName(splitArguments(args, globalFlags), names, `command of "${entry.name}":`);
+  if (!sub) return printHelp(output, entry);
+  entry = entry.commands[names.indexOf(sub.text)] ?? entry;
+  if (isGroup(entry) || wantsHelp) return printHelp(output, entry);
+  return runCommand(entry, without(args, sub), options);
+}
+
+function without(args: readonly string[], positional: Positional): string[] {
+  return args.filter((_, i) => i !== positional.index);
+}
+
+/**
+ * The first argument that is one of `names`.
+ *
+ * Flags of the command itself may stand before its name, and then the value of such a flag looks like an argument;
+ * so one argument after a flag that is not global is passed over.
+ * @throws USAGE if something else stands where the name should be
+ */
+function findName(
+  split: ParsedArguments,
+  names: readonly string[],
+  what: string,
+): Positional | undefined {
+  for (const positional of split.positionals) {
+    if (names.includes(positional.text)) return positional;
+    if (split.unknown.some((flag) => flag.index === positional.index - 1)) continue;
+    throw unknownName(positional.text, names, what);
+  }
+  return undefined;
+}
+
+function unknownName(given: string, names: readonly string[], what: string): Error {
+  const meant = nearest(given, names);
+  return usage(
+    `unknown ${what} ${JSON.stringify(given)}`,
+    meant ? `Did you mean "${meant}"?` : 'See "holdfast help".',
+  );
+}
+
+async function printHelp(output: Output, entry: CommandEntry | undefined): Promise<number> {
+  const { describeEntry } = await import('./describe.ts');
+  output.line(await describeEntry(entry));
+  return 0;
+}
+
+async function runCommand(
+  command: Command,
+  args: readonly string[],
+  options: ProgramOptions,
+): Promise<number> {
+  const { output, variables } = options;
+  const table = { ...globalFlags, ...command.flags };
+  const parsed = splitArguments(args, table);
+  const globals = readFlags(globalFlags, parsed, variables);
+  output.isJson = globals.json;
+  if (globals.help) return printHelp(output, command);
+  refuseUnknown(parsed, table);
+  const flags = readFlags(command.flags, parsed, variables);
+  if (globals.quiet && globals.verbose > 0) {
+    throw usage('--quiet and --verbose cannot be given together');
+  }
+  if (globals.noExtraVerify) {
+    throw usage(
+      'unknown flag: --no-extra-verify',
+      'Holdfast verifies everything that it stores; this cannot be switched off.',
+    );
+  }
+  output.verbosity = globals.quiet ? 0 : Math.min(1 + globals.verbose, 3);
+  const positionals = parsed.positionals.map(({ text }) => text);
+  checkCount(command, positionals);
+  return command.run({ ...options, globals, flags, arguments: positionals });
+}
+
+/** @throws USAGE if there are too many or too few arguments */
+function checkCount(command: Command, args: readonly string[]): void {
+  const { minimum, maximum, usage: shown } = command.arguments;
+  const line = ['holdfast', command.name, '[flags]', shown].filter(Boolean).join(' ');
+  const hint = `Usage: ${line}; see "holdfast help ${command.name}".`;
+  if (args.length > maximum) {
+    const extra = args[maximum] ?? '';
+    throw usage(
+      maximum === 0
+        ? `the ${command.name} command expects no arguments, only flags, but was given ${JSON.stringify(extra)}`
+        : `unexpected argument ${JSON.stringify(extra)}`,
+      hint,
+    );
+  }
+  if (args.length < minimum) throw usage(`the ${command.name} command needs: ${shown}`, hint);
+}

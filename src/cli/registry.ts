@@ -1,0 +1,51 @@
+import { HoldfastError } from '../base/errors.ts';
+import type { CommandEntry } from './command.ts';
+
+interface CommandModule {
+  readonly command: CommandEntry;
+}
+
+// Loaded one by one, so that a command pays only for itself.
+const loaders = {
+  backup: () => import('./commands/backup.ts'),
+  cache: () => import('./commands/cache.ts'),
+  cat: () => import('./commands/cat.ts'),
+  check: () => import('./commands/check.ts'),
+  completion: () => import('./commands/completion.ts'),
+  diff: () => import('./commands/diff.ts'),
+  dump: () => import('./commands/dump.ts'),
+  find: () => import('./commands/find.ts'),
+  generate: () => import('./commands/generate.ts'),
+  help: () => import('./commands/help.ts'),
+  init: () => import('./commands/init.ts'),
+  key: () => import('./commands/key.ts'),
+  list: () => import('./commands/list.ts'),
+  ls: () => import('./commands/ls.ts'),
+  options: () => import('./commands/options.ts'),
+  restore: () => import('./commands/restore.ts'),
+  snapshots: () => import('./commands/snapshots.ts'),
+  stats: () => import('./commands/stats.ts'),
+  tag: () => import('./commands/tag.ts'),
+  unlock: () => import('./commands/unlock.ts'),
+  version: () => import('./commands/version.ts'),
+} as const satisfies Readonly<Record<string, () => Promise<CommandModule>>>;
+
+/** Names of all commands, sorted. */
+export const commandNames: readonly string[] = Object.keys(loaders);
+
+function isCommandName(name: string): name is keyof typeof loaders {
+  return Object.hasOwn(loaders, name);
+}
+
+/** Loads one command. @throws USAGE if there is none of this name */
+export async function loadCommand(name: string): Promise<CommandEntry> {
+  if (!isCommandName(name)) {
+    throw new HoldfastError('USAGE', { message: `unknown command ${JSON.stringify(name)}` });
+  }
+  return (await loaders[name]()).command;
+}
+
+/** Loads all commands, in order of their names. */
+export function loadAllCommands(): Promise<CommandEntry[]> {
+  return Promise.all(commandNames.map(loadCommand));
+}

@@ -1,0 +1,226 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { isHoldfastError } from '../base/errors.ts';
+import type { Monitor, Problem } from '../base/monitor.ts';
+import {
+  currentIds,
+  currentUserName,
+  hostName,
+  processExists,
+  processId,
+} from '../platform/machine.ts';
+import type { LockOwner } from '../repository/lock-codec.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
+import { loadIndex } from '../repository/index-load.ts';
+import { acquireLock, type HeldLock } from '../repository/locks.ts';
+import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
+import type { Backend } from '../storage/backend.ts';
+import { openBackend } from '../storage/open.ts';
+import { SessionCache } from './cache.ts';
+import { cliMonitor } from './cli-monitor.ts';
+import type { Invocation } from './command.ts';
+import { parseExtendedOptions } from './extended-options.ts';
+import {
+  type PasswordSources,
+  passwordToOpen,
+  passwordTryCount,
+  repositoryPassword,
+} from './password.ts';
+import { repositoryLocation } from './repository-location.ts';
+
+export interface SessionOptions {
+  /** `shared` lets others read and write beside it. */
+  readonly lock: 'none' | 'shared' | 'exclusive';
+  /** Default: the local cache is used unless --no-cache. */
+  readonly useCache?: boolean;
+  readonly monitor?: Monitor;
+}
+
+/** An open repository for the time of one command. */
+export interface Session {
+  readonly repository: Repository;
+  /** Absent without a lock. */
+  readonly lock: HeldLock | undefined;
+  readonly monitor: Monitor;
+  /** Aborts when the user interrupts or the lock is lost. */
+  readonly signal: AbortSignal;
+  /** Loads the index; list snapshots before, so that all they refer to is in it. */
+  loadIndex(): Promise<IndexedRepository>;
+  /** What a command that only reports problems returns: 1 if there were any. */
+  exitCode(): number;
+}
+
+/** The parts of a location that a command line gives. */
+export interface RepositoryChoice {
+  readonly location: string;
+  readonly password: PasswordSources;
+  readonly keyHint: string | undefined;
+  /** How a prompt calls it. */
+  readonly name?: string;
+}
+
+/**
+ * Opens the repository of the command line, locks it, lets `work` use it, and always releases and closes what was opened.
+ *
+ * @throws USAGE, REPOSITORY_NOT_FOUND, PASSWORD_WRONG, REPOSITORY_LOCKED and what `work` throws
+ */
+export async function withSession<T>(
+  invocation: Invocation,
+  options: SessionOptions,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const { globals, output } = invocation;
+  const monitor = options.monitor ?? cliMonitor(output);
+  const choice = {
+    location: repositoryLocation(invocation),
+    password: repositoryPassword(invocation),
+    keyHint: globals.keyHint,
+  };
+  const storage = await openStorage(invocation, choice.location, monitor);
+  const cache = new SessionCache(storage, invocation);
+  try {
+    const repository = await openWithTries(invocation, cache.backend, choice);
+    if (options.useCache ?? true) await cache.attach(repository.config.id);
+    const lock = await lockFor(invocation, repository, { ...options, monitor });
+    try {
+      const counter = new ProblemCounter(monitor);
+      return await work(sessionOf(invocation, { repository, lock, cache, counter }));
+    } finally {
+      await lock?.release();
+    }
+  } finally {
+    await cache.backend.close();
+  }
+}
+
+interface SessionParts {
+  readonly repository: Repository;
+  readonly lock: HeldLock | undefined;
+  readonly cache: SessionCache;
+  readonly counter: ProblemCounter;
+}
+
+function sessionOf(invocation: Invocation, parts: SessionParts): Session {
+  const { lock, repository, cache, counter } = parts;
+  const signal = lock ? AbortSignal.any([invocation.signal, lock.signal]) : invocation.signal;
+  return {
+    repository,
+    lock,
+    monitor: counter,
+    signal,
+    exitCode: () => (counter.problemCount > 0 ? 1 : 0),
+    async loadIndex() {
+      throwIfAborted(signal);
+      const onProblem = (error: unknown): void => {
+        counter.problem({ item: '', during: 'scan', error });
+      };
+      const index = await loadIndex(repository, { signal, onProblem });
+      await cache.retainPacks(index);
+      return new IndexedRepository(repository, index);
+    },
+  };
+}
+
+/** Passes on what it hears and counts problems, for the exit code. */
+class ProblemCounter implements Monitor {
+  problemCount = 0;
+  readonly #inner: Monitor;
+
+  constructor(inner: Monitor) {
+    this.#inner = inner;
+  }
+
+  problem(problem: Problem): void {
+    this.problemCount++;
+    this.#inner.problem(problem);
+  }
+
+  note(text: string): void {
+    this.#inner.note(text);
+  }
+}
+
+/** Opens the storage with the limits of the command line. */
+export function openStorage(
+  { globals, environment, signal }: Pick<Invocation, 'globals' | 'environment' | 'signal'>,
+  location: string,
+  monitor: Monitor,
+): Promise<Backend> {
+  return openBackend(location, {
+    environment,
+    signal,
+    monitor,
+    extended: parseExtendedOptions(globals.options),
+    uploadLimitBytesPerSecond: (globals.uploadLimitKiB ?? 0) * 1024,
+    downloadLimitBytesPerSecond: (globals.downloadLimitKiB ?? 0) * 1024,
+  });
+}
+
+/** Opens a repository; a person may type the password three times. */
+export async function openWithTries(
+  invocation: Invocation,
+  backend: Backend,
+  choice: RepositoryChoice,
+): Promise<Repository> {
+  let isTyped = false;
+  const options: OpenOptions = {
+    ...formatOptions(invocation),
+    ...(choice.keyHint === undefined ? {} : { keyHint: choice.keyHint }),
+    password: async () => {
+      const given = await passwordToOpen(invocation, choice.password, choice.name);
+      isTyped = given.isTyped;
+      return given.password;
+    },
+  };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await openRepository(backend, options);
+    } catch (error) {
+      const mayTryAgain = isTyped && attempt < passwordTryCount;
+      if (!isHoldfastError(error, 'PASSWORD_WRONG') || !mayTryAgain) throw error;
+      invocation.output.errorLine('wrong password, try again');
+    }
+  }
+}
+
+/** What the command line says about how a repository is used. */
+export function formatOptions(invocation: Invocation): Omit<OpenOptions, 'password' | 'keyHint'> {
+  const { globals, environment, signal } = invocation;
+  return {
+    environment,
+    signal,
+    ...(globals.compression === undefined ? {} : { compression: globals.compression }),
+    ...(globals.packSizeMiB === undefined
+      ? {}
+      : { packSizeBytes: globals.packSizeMiB * 1024 * 1024 }),
+    noLock: globals.noLock,
+  };
+}
+
+/** Who holds locks and makes keys: this process. */
+export function thisOwner(): LockOwner {
+  return {
+    hostname: hostName(),
+    username: currentUserName(),
+    pid: processId,
+    ...currentIds(),
+  };
+}
+
+async function lockFor(
+  invocation: Invocation,
+  repository: Repository,
+  options: SessionOptions & { readonly monitor: Monitor },
+): Promise<HeldLock | undefined> {
+  if (options.lock === 'none') return undefined;
+  const exclusive = options.lock === 'exclusive';
+  if (exclusive) invocation.output.info('create exclusive lock for repository');
+  return acquireLock(repository, {
+    exclusive,
+    owner: thisOwner(),
+    processExists,
+    settleLater: !exclusive,
+    signal: invocation.signal,
+    monitor: options.monitor,
+    retryMs: invocation.globals.retryLock,
+  });
+}
