@@ -13,6 +13,7 @@ import {
   type PutOptions,
 } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
+import { checkRange } from './range.ts';
 
 export interface CacheOptions {
   /** Says of a pack whether it holds trees; `holdsTrees` of its handle counts as well. */
@@ -55,6 +56,7 @@ class CachingBackend extends ForwardingBackend implements CachedBackend {
   readonly #onProblem: (error: unknown) => void;
   readonly #reads: Map<string, SharedRead> = new Map();
   readonly #refreshed: Set<string> = new Set();
+  #isWritable = true;
 
   constructor(inner: Backend, folder: Backend, options: CacheOptions) {
     super(inner);
@@ -78,6 +80,7 @@ class CachingBackend extends ForwardingBackend implements CachedBackend {
     options?: GetOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (!this.#isKept(handle)) return await this.inner.get(handle, range, options);
+    if (range) checkRange(range);
     if (options?.fresh) {
       if (this.#refreshed.has(handle.name)) return await this.inner.get(handle, range, options);
       this.#refreshed.add(handle.name);
@@ -182,11 +185,15 @@ class CachingBackend extends ForwardingBackend implements CachedBackend {
     return content;
   }
 
+  /** After its first failure (a full disk, a deleted folder) nothing more is kept. */
   async #keep(handle: FileHandle, parts: readonly Uint8Array[]): Promise<void> {
+    if (!this.#isWritable) return;
     try {
       await this.#folder.put(handle, parts);
     } catch (error) {
-      if (!isHoldfastError(error, 'FILE_EXISTS')) this.#onProblem(error);
+      if (isHoldfastError(error, 'FILE_EXISTS')) return;
+      this.#isWritable = false;
+      this.#onProblem(error);
     }
   }
 

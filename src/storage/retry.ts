@@ -78,7 +78,7 @@ class RetryingBackend extends ForwardingBackend {
         const isOurs =
           attempt > 1 &&
           isHoldfastError(error, 'FILE_EXISTS') &&
-          holds(await this.inner.get(handle, undefined, options), parts);
+          holds(await this.get(handle, undefined, options), parts);
         if (!isOurs) throw error;
       }
     });
