@@ -42,7 +42,8 @@ const retryPauseMsMax = 60_000;
  * Locks a repository: looks for other locks, writes an own, waits 200 ms and looks again. The lock is renewed every
  * five minutes until it is released, and holds changes of the repository back whenever it is not certain.
  *
- * A repository opened with `noLock` gives a lock without a file.
+ * A process that holds a lock must survive SIGHUP: with it restic (0.19.1, `unlock`) asks whether the owner of a lock on
+ * its machine is alive. A repository opened with `noLock` gives a lock without a file.
  * @throws REPOSITORY_LOCKED, LOCK_DAMAGED, CANCELLED; what `Backend.put` throws
  * @see docs/FORMAT.md#locks
  */
