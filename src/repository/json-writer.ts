@@ -20,30 +20,48 @@ const escapeOf: Uint8Array = makeEscapes();
 const lineSeparatorLead = 0xe2;
 
 /**
+ * From this size on the writer starts a new piece instead of growing. The system's allocator gives memory of
+ * this size back when it is freed, so that joining the pieces never needs the memory twice.
+ */
+const pieceSizeBytes = 64 * 1024 * 1024;
+
+/**
  * A growable byte array with writers for the pieces of JSON, as Go's `encoding/json` writes them.
  *
  * It knows no structure: braces, commas and keys are the caller's. `bytes` and `length` are open for
- * hot loops: after `reserve(n)` up to n bytes may be put at `bytes[length]`; growth detaches the old `bytes`,
- * so read it again after any call here. Never holds a string of the whole, so there is no limit
- * of 512 MiB.
+ * hot loops: after `reserve(n)` up to n bytes may be put at `bytes[length]`; any call here may replace
+ * `bytes` and move `length`, so read both again after it. Never holds a string of the whole, so there is no
+ * limit of 512 MiB.
  */
 export class JsonWriter {
+  /** The piece that is written now. */
   bytes: Uint8Array<ArrayBuffer>;
+  /** Bytes in use of this piece. */
   length = 0;
   readonly #capacityBytes: number;
+  #fullPieces: Uint8Array<ArrayBuffer>[] = [];
 
   constructor(capacityBytes = 4096) {
     this.#capacityBytes = capacityBytes;
     this.bytes = new Uint8Array(capacityBytes);
   }
 
-  /** Makes room for `sizeBytes` more. */
+  /** Makes room for `sizeBytes` more in one piece. */
   reserve(sizeBytes: number): void {
+    if (this.length + sizeBytes > this.bytes.byteLength) this.#grow(sizeBytes);
+  }
+
+  #grow(sizeBytes: number): void {
     const needed = this.length + sizeBytes;
-    if (needed <= this.bytes.byteLength) return;
-    // A transfer frees the old memory at once, not at the next garbage collection.
-    const capacityBytes = Math.max(needed, this.bytes.byteLength * 2);
-    this.bytes = new Uint8Array(this.bytes.buffer.transfer(capacityBytes));
+    const doubled = 2 * this.bytes.byteLength;
+    if (doubled <= pieceSizeBytes || this.length === 0) {
+      // A transfer frees the old memory at once, not at the next garbage collection.
+      this.bytes = new Uint8Array(this.bytes.buffer.transfer(Math.max(needed, doubled)));
+      return;
+    }
+    this.#fullPieces.push(this.bytes.subarray(0, this.length));
+    this.bytes = new Uint8Array(Math.max(sizeBytes, pieceSizeBytes));
+    this.length = 0;
   }
 
   byte(value: number): void {
@@ -164,19 +182,35 @@ export class JsonWriter {
 
   /**
    * Gives what was written, owned by the caller, and empties the writer. Small results are copied and
-   * the buffer is kept; large ones are handed over, so that they are never in memory twice.
+   * the buffer is kept; large ones are handed over or joined piece by piece, so that they are never in
+   * memory twice.
    */
   finish(): Uint8Array<ArrayBuffer> {
-    const whole = this.bytes.subarray(0, this.length);
+    const last = this.bytes.subarray(0, this.length);
     this.length = 0;
-    if (whole.byteLength < handOverSizeBytes) return whole.slice();
+    if (this.#fullPieces.length === 0 && last.byteLength < handOverSizeBytes) return last.slice();
+    const pieces = [...this.#fullPieces, last];
     this.bytes = new Uint8Array(this.#capacityBytes);
-    return whole;
+    this.#fullPieces = [];
+    return pieces.length === 1 ? last : joinPieces(pieces);
   }
 
   reset(): void {
     this.length = 0;
+    this.#fullPieces = [];
   }
+}
+
+/** Joins the pieces and frees each as soon as it is copied. */
+function joinPieces(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    whole.set(piece, offset);
+    offset += piece.byteLength;
+    piece.buffer.transfer(0);
+  }
+  return whole;
 }
 
 /** A Go string without its quotes. */
