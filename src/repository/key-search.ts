@@ -37,8 +37,6 @@ export interface KeySearchOptions extends CallOptions {
 export const keyTriesMax = 20;
 /** Names of key files looked at. */
 const keyListMax = 10_000;
-/** N·r·p of a derivation of about 30 s; new keys have 2^20. `deriveKey` limits memory and p as well. */
-const scryptWorkMax = 2 ** 26;
 /** Time after which no further key is tried. */
 const keySearchMsMax = 60_000;
 
@@ -111,10 +109,6 @@ export async function openKeyFile(
   password: Uint8Array,
   environment: Environment,
 ): Promise<SealKey | undefined> {
-  const { N, r, p } = file.parameters;
-  if (N * r * p > scryptWorkMax) {
-    throw new HoldfastError('KEY_LIMIT', { details: { N, r, p } });
-  }
   const userKey = await deriveKey(password, file.salt, file.parameters);
   let json: Uint8Array | undefined;
   try {
