@@ -1,0 +1,113 @@
+// npm run bench [-- ROW ...] [--pairs N] [--folder FOLDER]: holdfast against restic, in turn, in one run.
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { makeLargeFile, makeManyFiles, makeTree } from './data.ts';
+import { type Measured, measure, median } from './measure.ts';
+import { dataPath, type Row, rows } from './rows.ts';
+import { folderBytes, makeTools, type Tool } from './tools.ts';
+
+interface RowResult {
+  readonly name: string;
+  readonly title: string;
+  readonly ratio: number;
+  readonly goal: number;
+  readonly bar: number;
+  readonly sizeRatio?: number;
+  readonly holdfast: readonly Measured[];
+  readonly restic: readonly Measured[];
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { pairs: { type: 'string', default: '3' }, folder: { type: 'string' } },
+});
+const chosen = rows.filter(({ name }) =>
+  positionals.length === 0 ? !name.startsWith('many') : positionals.includes(name),
+);
+if (chosen.length === 0) {
+  console.error(`no such row; there are: ${rows.map((row) => row.name).join(', ')}`);
+  process.exit(1);
+}
+// In memory where that is possible, so that no disk is measured.
+const base = values.folder ?? (existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
+const folder = mkdtempSync(join(base, 'holdfast-bench-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+process.on('SIGINT', () => process.exit(130));
+const tools = makeTools(folder);
+
+console.log(`${tools.holdfast.version()}\n${tools.restic.version()}`);
+const results: RowResult[] = [];
+let made: Row['data'] | undefined;
+for (const row of chosen) {
+  if (made !== row.data) {
+    if (made) rmSync(dataPath(folder, made), { recursive: true, force: true });
+    makeData(row.data);
+    made = row.data;
+  }
+  const result = await runRow(row, Number(values.pairs));
+  results.push(result);
+  console.log(lineOf(result));
+}
+const output = join(dirname(fileURLToPath(import.meta.url)), 'results');
+mkdirSync(output, { recursive: true });
+const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
+const versions = { holdfast: tools.holdfast.version(), restic: tools.restic.version() };
+const date = new Date().toISOString().slice(0, 10);
+writeFileSync(
+  join(
+    output,
+    `${chosen.length === rows.length ? 'all' : chosen.map((r) => r.name).join('-')}.json`,
+  ),
+  `${JSON.stringify({ date, machine, versions, results }, undefined, 2)}\n`,
+);
+process.exitCode = results.some(({ ratio, bar }) => ratio > bar) ? 1 : 0;
+
+function makeData(data: Row['data']): void {
+  const path = dataPath(folder, data);
+  if (data === 'tree') makeTree(path, { fileCount: 110_000, totalBytes: 2.2e9, seed: 1 });
+  else if (data === 'many') makeManyFiles(path, { count: 1_000_000, sizeBytes: 200 });
+  else makeLargeFile(path, 2 ** 31);
+}
+
+async function runRow(row: Row, pairs: number): Promise<RowResult> {
+  const measured: Record<Tool['name'], Measured[]> = { holdfast: [], restic: [] };
+  const data = dataPath(folder, row.data);
+  for (let pair = 0; pair < pairs; pair++) {
+    for (const tool of [tools.holdfast, tools.restic]) {
+      for (const command of row.prepare(tool, data)) await measure(command);
+      measured[tool.name].push(await measure(row.timed(tool, data)));
+    }
+  }
+  const ratios = measured.holdfast.map(
+    ({ wallSeconds }, i) => wallSeconds / (measured.restic[i]?.wallSeconds ?? Number.NaN),
+  );
+  const { name, title, goal, bar } = row;
+  const sizeRatio = folderBytes(tools.holdfast.repository) / folderBytes(tools.restic.repository);
+  return {
+    name,
+    title,
+    ratio: median(ratios),
+    goal,
+    bar,
+    ...(row.comparesSize ? { sizeRatio } : {}),
+    ...measured,
+  };
+}
+
+function lineOf(result: RowResult): string {
+  const peak = Math.max(...result.holdfast.map((run) => run.peakBytes)) / 2 ** 20;
+  const size = result.sizeRatio === undefined ? '' : `, size ${result.sizeRatio.toFixed(3)}`;
+  const verdict =
+    result.ratio <= result.goal ? 'goal' : result.ratio <= result.bar ? 'ok' : 'MISSED';
+  return (
+    `${result.name.padEnd(15)} ratio ${result.ratio.toFixed(3)} (goal ${result.goal}, bar ${result.bar}): ` +
+    `${seconds(result.holdfast)} s against ${seconds(result.restic)} s, peak ${peak.toFixed(0)} MiB${size}  ${verdict}`
+  );
+}
+
+function seconds(of: readonly Measured[]): string {
+  return median(of.map((run) => run.wallSeconds)).toFixed(2);
+}

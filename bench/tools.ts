@@ -1,0 +1,51 @@
+// The two programs that are compared, with everything that is not the same kept apart.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Command } from './measure.ts';
+
+const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** A program under test and its own repository and cache. */
+export interface Tool {
+  readonly name: 'holdfast' | 'restic';
+  readonly repository: string;
+  command(...args: string[]): Command;
+  version(): string;
+}
+
+export function makeTools(folder: string): { holdfast: Tool; restic: Tool } {
+  return {
+    holdfast: tool('holdfast', join(checkout, 'bin/holdfast'), folder),
+    restic: tool('restic', 'restic', folder),
+  };
+}
+
+function tool(name: Tool['name'], program: string, folder: string): Tool {
+  const repository = join(folder, `${name}-repository`);
+  const environment = {
+    RESTIC_REPOSITORY: repository,
+    RESTIC_PASSWORD: 'benchmark',
+    RESTIC_CACHE_DIR: join(folder, `${name}-cache`),
+  };
+  return {
+    name,
+    repository,
+    command: (...args) => ({ program, args, environment }),
+    version: () => execFileSync(program, ['version'], { encoding: 'utf8' }).trim(),
+  };
+}
+
+/** Removes a tool's repository and cache. */
+export function reset(tool: Tool): void {
+  rmSync(tool.repository, { recursive: true, force: true });
+}
+
+/** Bytes of all files below a folder. */
+export function folderBytes(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}

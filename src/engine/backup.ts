@@ -1,0 +1,180 @@
+import { availableParallelism } from 'node:os';
+import { fromHex, toHex } from '../base/bytes.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { type Timestamp, timestampFromNs } from '../base/timestamp.ts';
+import { sha256 } from '../kernels/sha256.ts';
+import type { Id } from '../repository/id.ts';
+import type { IndexedRepository } from '../repository/indexed.ts';
+import type { HeldLock } from '../repository/locks.ts';
+import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/snapshots.ts';
+import { encodeSnapshot, saveSnapshot } from '../repository/snapshots.ts';
+import { localZone } from '../repository/time-format.ts';
+import type { StreamSource } from '../sources/source.ts';
+import type { Counters } from './backup/counters.ts';
+import type { BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
+import { selectParent } from './backup/parent-snapshot.ts';
+import { Pipeline } from './backup/pipeline.ts';
+import { BackupReport } from './backup/report.ts';
+import { BackupRun } from './backup/run.ts';
+import type { SourceWalk } from './backup/source-walk.ts';
+import { storeStream } from './backup/stream.ts';
+import type { EngineContext } from './context.ts';
+
+export type {
+  BackupItem,
+  BackupMonitor,
+  BackupOptions,
+  BackupResult,
+  GroupBy,
+} from './backup/options.ts';
+export { SourceWalk } from './backup/source-walk.ts';
+
+/** Tree id of an empty directory. */
+const emptyTreeId = 'ac08ce34ba4f8123618661bef2425f7028ffb9ac740578a3ee88684d2523fee8';
+
+export interface BackupRequest {
+  readonly options: BackupOptions;
+  /** Held for the whole backup; absent in a dry run or without locks. */
+  readonly lock?: HeldLock | undefined;
+}
+
+/**
+ * Backs up a source into a repository.
+ *
+ * Order: packs, index files, then the snapshot, so that a crash at any time leaves the repository
+ * whole. Problems with single items go to the monitor and into the result; the snapshot is written
+ * without those items, and the caller must not report success.
+ * @throws SOURCE_EMPTY if nothing is left to store, SOURCE_MISSING, COMMAND_FAILED, CANCELLED,
+ * VERIFY_FAILED and what the backend throws: no snapshot was written then
+ */
+export async function backup(
+  indexed: IndexedRepository,
+  source: SourceWalk | StreamSource,
+  request: BackupRequest,
+  context: EngineContext<BackupMonitor>,
+): Promise<BackupResult> {
+  const { options } = request;
+  const { clock } = context.environment;
+  const startedMs = clock.monotonicMs();
+  const started = localTime(clock.wallNs());
+  const time = options.time ?? started;
+  const isStream = 'kind' in source && source.kind === 'stream';
+  const paths = isStream ? source.paths : (source as SourceWalk).source.paths;
+  const parent = isStream
+    ? undefined
+    : await selectParent(indexed.repository, paths, { options, time, context });
+  const report = new BackupReport(context.monitor);
+  const pipeline = await startPipeline(indexed, options, context);
+  let tree: Id;
+  try {
+    const work = { indexed, pipeline, report, options, context };
+    tree = toHex(
+      isStream
+        ? await storeStream(source, { ...work, time })
+        : await new BackupRun({ ...work, walk: source as SourceWalk }).run(idBytes(parent?.tree)),
+    );
+  } catch (error) {
+    pipeline.fail(error);
+    throw error;
+  } finally {
+    await pipeline.close();
+  }
+  if (tree === emptyTreeId)
+    throw new HoldfastError('SOURCE_EMPTY', { message: 'snapshot is empty' });
+  const ended = localTime(clock.wallNs());
+  const summary = summaryOf(report.counters, started, ended);
+  const excludes = isStream ? [] : (source as SourceWalk).source.excludes;
+  const snapshot = snapshotOf({ options, paths, excludes, parent, time, tree, summary });
+  const snapshotId = await publish(indexed, snapshot, { request, parent, context });
+  return {
+    ...(snapshotId === undefined ? {} : { snapshotId }),
+    ...(parent ? { parentId: parent.id } : {}),
+    treeId: tree,
+    dryRun: options.dryRun === true,
+    summary,
+    totalDurationMs: clock.monotonicMs() - startedMs,
+    problems: report.problems,
+  };
+}
+
+function startPipeline(
+  indexed: IndexedRepository,
+  options: BackupOptions,
+  context: EngineContext,
+): Promise<Pipeline> {
+  const workerCount = options.workerCount ?? Math.max(2, availableParallelism());
+  return Pipeline.start(indexed, { workerCount, dryRun: options.dryRun === true }, context);
+}
+
+/** Writes the snapshot, the last thing a backup writes; undefined if nothing changed and that was asked. */
+async function publish(
+  { repository }: IndexedRepository,
+  snapshot: Snapshot,
+  how: {
+    readonly request: BackupRequest;
+    readonly parent: StoredSnapshot | undefined;
+    readonly context: EngineContext;
+  },
+): Promise<Id | undefined> {
+  const { options, lock } = how.request;
+  if (options.skipIfUnchanged && how.parent?.tree === snapshot.tree) return undefined;
+  if (options.dryRun) return toHex(sha256(encodeSnapshot(snapshot)));
+  // All packs and index files are stored and synced; the lock proves that nobody pruned meanwhile.
+  await lock?.settled;
+  lock?.assertHeld();
+  return saveSnapshot(repository, snapshot, { signal: how.context.signal });
+}
+
+function snapshotOf(parts: {
+  readonly options: BackupOptions;
+  readonly paths: readonly string[];
+  readonly excludes: readonly string[];
+  readonly parent: StoredSnapshot | undefined;
+  readonly time: Timestamp;
+  readonly tree: Id;
+  readonly summary: SnapshotSummary;
+}): Snapshot {
+  const { options, parent, excludes } = parts;
+  return {
+    time: parts.time,
+    ...(parent ? { parent: parent.id } : {}),
+    tree: parts.tree,
+    paths: parts.paths,
+    hostname: options.hostname,
+    username: options.username,
+    uid: options.uid,
+    gid: options.gid,
+    ...(excludes.length > 0 ? { excludes } : {}),
+    ...(options.tags.length > 0 ? { tags: options.tags } : {}),
+    programVersion: options.programVersion,
+    summary: parts.summary,
+  };
+}
+
+function summaryOf(counters: Counters, started: Timestamp, ended: Timestamp): SnapshotSummary {
+  return {
+    backupStart: started,
+    backupEnd: ended,
+    filesNew: counters.files.new,
+    filesChanged: counters.files.changed,
+    filesUnmodified: counters.files.unmodified,
+    dirsNew: counters.directories.new,
+    dirsChanged: counters.directories.changed,
+    dirsUnmodified: counters.directories.unmodified,
+    dataBlobs: counters.dataBlobs,
+    treeBlobs: counters.treeBlobs,
+    dataAdded: counters.addedBytes,
+    dataAddedPacked: counters.addedStoredBytes,
+    totalFilesProcessed: counters.filesProcessed,
+    totalBytesProcessed: counters.processedBytes,
+  };
+}
+
+function localTime(wallNs: bigint): Timestamp {
+  const time = timestampFromNs(wallNs);
+  return { ...time, offsetMinutes: localZone(time.seconds) };
+}
+
+function idBytes(id: Id | undefined): Uint8Array | undefined {
+  return id === undefined ? undefined : fromHex(id);
+}

@@ -1,0 +1,70 @@
+import { assert } from '../../base/assert.ts';
+import type { SourceEntry } from '../../sources/source.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+import { type FileBatch, fileStatFields as field, fileStatStride } from './messages.ts';
+import type { NodeDraft } from './node.ts';
+import type { TreeFrame } from './tree-frame.ts';
+
+/** Limits of one batch: enough work to make a message worth it, small enough to share it out evenly. */
+const batchFilesMax = 128;
+const batchBytesMax = 4 << 20;
+
+/** A file on its way through a worker, and where its node belongs. */
+export interface QueuedFile {
+  readonly entry: SourceEntry;
+  readonly path: Uint8Array;
+  readonly node: NodeDraft;
+  readonly previous: TreeNode | undefined;
+  readonly frame: TreeFrame;
+  readonly slot: number;
+}
+
+/** Collects files into batches for the workers. */
+export class FileBatches {
+  #files: QueuedFile[] = [];
+  #bytes = 0;
+  readonly #send: (files: readonly QueuedFile[]) => void;
+
+  constructor(send: (files: readonly QueuedFile[]) => void) {
+    this.#send = send;
+  }
+
+  add(file: QueuedFile): void {
+    this.#files.push(file);
+    this.#bytes += file.entry.status.sizeBytes;
+    if (this.#files.length >= batchFilesMax || this.#bytes >= batchBytesMax) this.flush();
+  }
+
+  flush(): void {
+    if (this.#files.length === 0) return;
+    const files = this.#files;
+    this.#files = [];
+    this.#bytes = 0;
+    this.#send(files);
+  }
+}
+
+/** The message that makes a worker read `files`. */
+export function encodeBatch(files: readonly QueuedFile[]): FileBatch {
+  const count = files.length;
+  assert(count > 0, 'a batch has files');
+  const paths = new Uint8Array(files.reduce((sum, file) => sum + file.path.byteLength, 0));
+  const pathEnds = new Uint32Array(count);
+  const stats = new Float64Array(count * fileStatStride);
+  const identities = new BigUint64Array(count * 2);
+  let end = 0;
+  files.forEach(({ entry: { status }, path }, i) => {
+    paths.set(path, end);
+    end += path.byteLength;
+    pathEnds[i] = end;
+    const at = i * fileStatStride;
+    stats[at + field.size] = status.sizeBytes;
+    stats[at + field.mtimeSeconds] = status.mtime.seconds;
+    stats[at + field.mtimeNanoseconds] = status.mtime.nanoseconds;
+    stats[at + field.ctimeSeconds] = status.ctime.seconds;
+    stats[at + field.ctimeNanoseconds] = status.ctime.nanoseconds;
+    identities[2 * i] = BigInt(status.inode);
+    identities[2 * i + 1] = BigInt(status.device);
+  });
+  return { type: 'files', paths, pathEnds, stats, identities };
+}

@@ -1,0 +1,163 @@
+import { concatBytes } from '../../base/bytes.ts';
+import { ChunkScanner } from '../../kernels/chunker.ts';
+import type { Polynomial } from '../../kernels/polynomial.ts';
+import { closeFile } from '../../platform/files.ts';
+import { type FileStatus, readStatusOf } from '../../platform/status.ts';
+import { openRequestOf, openSourceFile, type SourceEntry } from '../../sources/source.ts';
+import { CutPicker } from './cut-picker.ts';
+import { isFileFailure } from './file-failure.ts';
+import { isUnchanged } from './file-reader.ts';
+import type { AddedData } from './messages.ts';
+import type { Pipeline } from './pipeline.ts';
+import { firstCandidateIn } from './span-scan.ts';
+
+/** Files of this size and more are cut by all workers together. */
+export const largeFileBytesMin = 48 << 20;
+/** What one worker scans at a time. */
+const spanBytes = 32 << 20;
+/** What one worker stores at a time, about. */
+const storeBytes = 16 << 20;
+/** Spans scanned ahead of what is stored, per worker: bounds how much must stay in the page cache. */
+const spansAheadPerWorker = 2;
+const changedReadsMax = 3;
+
+/** How a large file was stored. */
+export interface LargeFileResult {
+  /** Ids of its chunks, 32 bytes each. */
+  readonly ids: Uint8Array;
+  readonly sizeBytes: number;
+  readonly status: FileStatus;
+  readonly changing: boolean;
+  readonly added: readonly AddedData[];
+}
+
+/** Cuts and stores one large file with several threads. */
+export class LargeFileReader {
+  readonly #pipeline: Pipeline;
+  readonly #polynomial: Polynomial;
+  #scanner: ChunkScanner | undefined;
+
+  constructor(pipeline: Pipeline, polynomial: Polynomial) {
+    this.#pipeline = pipeline;
+    this.#polynomial = polynomial;
+  }
+
+  /** @param onBytes hears of bytes as they are stored */
+  async read(entry: SourceEntry, onBytes: (sizeBytes: number) => void): Promise<LargeFileResult> {
+    const opened = openSourceFile(openRequestOf(entry), { acceptReplaced: true });
+    const added: AddedData[] = [];
+    try {
+      let before = opened.status;
+      for (let reads = 1; ; reads++) {
+        const counted = reads === 1 ? onBytes : (): void => {};
+        const pass = new FilePass(this.#pipeline, opened.fd, { onBytes: counted, added });
+        const isLastTry = reads === changedReadsMax;
+        const ids = await this.#pass(pass, before.sizeBytes, isLastTry);
+        const after = readStatusOf(opened.fd);
+        const stable = isUnchanged(before, after);
+        if (ids && (stable || isLastTry)) {
+          const { sizeBytes } = before;
+          return { ids, sizeBytes, status: after, changing: !stable, added };
+        }
+        before = after;
+      }
+    } finally {
+      closeFile(opened.fd);
+    }
+  }
+
+  /** Undefined if the file could not be read to the end but another try is left: it may have shrunk. */
+  async #pass(
+    pass: FilePass,
+    sizeBytes: number,
+    isLastTry: boolean,
+  ): Promise<Uint8Array | undefined> {
+    try {
+      return await pass.run(sizeBytes, this.#gapScanner());
+    } catch (error) {
+      if (isLastTry || !isFileFailure(error)) throw error;
+      return undefined;
+    }
+  }
+
+  #gapScanner(): ChunkScanner {
+    this.#scanner ??= new ChunkScanner(this.#polynomial, 2 << 20);
+    return this.#scanner;
+  }
+}
+
+/** One reading of one file from start to end. */
+class FilePass {
+  readonly #pipeline: Pipeline;
+  readonly #fd: number;
+  readonly #onBytes: (sizeBytes: number) => void;
+  readonly #added: AddedData[];
+  readonly #stores: Promise<Uint8Array>[] = [];
+  #storeFrom = 0;
+  #queued: number[] = [];
+
+  constructor(
+    pipeline: Pipeline,
+    fd: number,
+    to: { onBytes: (sizeBytes: number) => void; added: AddedData[] },
+  ) {
+    this.#pipeline = pipeline;
+    this.#fd = fd;
+    this.#onBytes = to.onBytes;
+    this.#added = to.added;
+  }
+
+  async run(sizeBytes: number, scanner: ChunkScanner): Promise<Uint8Array> {
+    const fd = this.#fd;
+    const picker = new CutPicker(sizeBytes, (range) => firstCandidateIn(scanner, fd, range));
+    const ahead = this.#pipeline.workerCount * spansAheadPerWorker;
+    const scans: Promise<{ covered: Float64Array; candidates: Float64Array }>[] = [];
+    let scanStart = 0;
+    try {
+      for (let addedEnd = 0; addedEnd < sizeBytes; ) {
+        while (scanStart < sizeBytes && scans.length < ahead) {
+          const end = Math.min(scanStart + spanBytes, sizeBytes);
+          scans.push(handled(this.#pipeline.send({ type: 'scan', fd, start: scanStart, end })));
+          scanStart = end;
+        }
+        const found = await scans.shift();
+        if (!found) break;
+        addedEnd = Math.min(addedEnd + spanBytes, sizeBytes);
+        picker.addSpan(addedEnd, found);
+        for (const cut of picker.takeCuts()) this.#queue(cut);
+        // The next spans are scanned only when there is room: stores come first.
+        await this.#pipeline.ready();
+      }
+      this.#store();
+    } finally {
+      // The descriptor must stay open until no worker uses it.
+      await Promise.allSettled([...scans, ...this.#stores]);
+    }
+    return concatBytes(await Promise.all(this.#stores));
+  }
+
+  #queue(cut: number): void {
+    this.#queued.push(cut);
+    if (cut - this.#storeFrom >= storeBytes) this.#store();
+  }
+
+  #store(): void {
+    if (this.#queued.length === 0) return;
+    const ends = Float64Array.from(this.#queued);
+    const request = { type: 'store', fd: this.#fd, start: this.#storeFrom, ends } as const;
+    this.#storeFrom = ends.at(-1) ?? this.#storeFrom;
+    this.#queued = [];
+    const store = this.#pipeline.send(request).then((response) => {
+      this.#added.push(response.added);
+      this.#onBytes(response.sizeBytes);
+      return response.ids;
+    });
+    this.#stores.push(handled(store));
+  }
+}
+
+/** The same promise; its failure is looked at later, so it is not unhandled meanwhile. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}

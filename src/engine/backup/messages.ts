@@ -1,0 +1,159 @@
+import type { FileStatus } from '../../platform/status.ts';
+import type { SealKey } from '../../kernels/seal.ts';
+import type { CompressionMode } from '../../kernels/zstd.ts';
+import type { SerializedError } from '../../kernels/worker-errors.ts';
+import type { BlobIndexShare } from '../../repository/blob-index.ts';
+import type { BlobType } from '../../repository/pack.ts';
+
+/** What a backup worker is started with. */
+export interface BackupWorkerData {
+  readonly index: BlobIndexShare;
+  readonly masterKey: SealKey;
+  readonly version: 1 | 2;
+  readonly compression: CompressionMode;
+  readonly packSizeBytes: number;
+  /** Hex of the chunker polynomial. */
+  readonly polynomial: string;
+  /** Packs this worker may hand over before it must wait: one Int32, see `PackCredit`. */
+  readonly credit: SharedArrayBuffer;
+}
+
+/** Numbers kept a file in `FileBatch.stats`, in this order. */
+export const fileStatFields = {
+  size: 0,
+  mtimeSeconds: 1,
+  mtimeNanoseconds: 2,
+  ctimeSeconds: 3,
+  ctimeNanoseconds: 4,
+} as const;
+export const fileStatStride = 5;
+
+/** Files for one worker, as columns: a message of plain arrays is many times cheaper than objects. */
+export interface FileBatch {
+  readonly type: 'files';
+  /** All paths one after the other. */
+  readonly paths: Uint8Array<ArrayBuffer>;
+  /** End of each path in `paths`. */
+  readonly pathEnds: Uint32Array<ArrayBuffer>;
+  /** `fileStatStride` numbers a file: what the listing said. */
+  readonly stats: Float64Array<ArrayBuffer>;
+  /** Inode and device of each file. */
+  readonly identities: BigUint64Array<ArrayBuffer>;
+}
+
+export interface TreeBatch {
+  readonly type: 'trees';
+  /** Encoded trees, all claimed by the sender. */
+  readonly trees: readonly ClaimedBlob[];
+}
+
+export interface ClaimedBlob {
+  readonly id: Uint8Array;
+  readonly entry: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Looks for places to cut in one span of a large file. */
+export interface SpanScan {
+  readonly type: 'scan';
+  readonly fd: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Stores chunks of a large file; `ends` are absolute offsets, the first chunk starts at `start`. */
+export interface ChunkStore {
+  readonly type: 'store';
+  readonly fd: number;
+  readonly start: number;
+  readonly ends: Float64Array<ArrayBuffer>;
+}
+
+/** The next bytes of a stream; all of one stream go to one worker, in order. */
+export interface StreamPart {
+  readonly type: 'stream';
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly isLast: boolean;
+}
+
+/** Hands over what is packed but not full. */
+export interface Flush {
+  readonly type: 'flush';
+}
+
+export type BackupRequest = FileBatch | TreeBatch | SpanScan | ChunkStore | StreamPart | Flush;
+
+/** How reading one file ended. */
+export const fileOutcome = { stored: 0, changing: 1, failed: 2, moved: 3 } as const;
+
+export interface FilesResponse {
+  readonly type: 'files';
+  /** Ids of all chunks of all files, 32 bytes each. */
+  readonly ids: Uint8Array<ArrayBuffer>;
+  /** Chunks of each file. */
+  readonly chunkCounts: Uint32Array<ArrayBuffer>;
+  /** Bytes read of each file. */
+  readonly sizes: Float64Array<ArrayBuffer>;
+  /** A `fileOutcome` of each file. */
+  readonly outcomes: Uint8Array<ArrayBuffer>;
+  /** Status or error of the files whose outcome is not `stored` as listed. */
+  readonly extras: readonly FileExtra[];
+  readonly added: AddedData;
+  /** For each file: bytes of new blobs, and what they take when stored. */
+  readonly addedByFile: Float64Array<ArrayBuffer>;
+}
+
+export interface FileExtra {
+  readonly index: number;
+  readonly status?: FileStatus;
+  readonly error?: SerializedError;
+}
+
+/** What a request added to the repository. */
+export interface AddedData {
+  readonly blobCount: number;
+  readonly plainBytes: number;
+  readonly storedBytes: number;
+}
+
+export interface TreesResponse {
+  readonly type: 'trees';
+  readonly added: AddedData;
+}
+
+export interface ScanResponse {
+  readonly type: 'scan';
+  /** Pairs [from, to]: every position in it was looked at. */
+  readonly covered: Float64Array<ArrayBuffer>;
+  /** Places where a cut may fall, ascending. */
+  readonly candidates: Float64Array<ArrayBuffer>;
+}
+
+export interface ChunksResponse {
+  readonly type: 'chunks';
+  readonly ids: Uint8Array<ArrayBuffer>;
+  readonly sizeBytes: number;
+  readonly added: AddedData;
+}
+
+export interface FlushResponse {
+  readonly type: 'flush';
+}
+
+export type BackupResponse =
+  | FilesResponse
+  | TreesResponse
+  | ScanResponse
+  | ChunksResponse
+  | FlushResponse;
+
+/** A worker hands over a finished pack. */
+export interface PackEvent {
+  readonly type: 'pack';
+  readonly id: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly blobType: BlobType;
+  readonly blobs: Uint8Array<ArrayBuffer>;
+  /** Index entries of the blobs, in the order of `blobs`. */
+  readonly entries: Int32Array<ArrayBuffer>;
+}

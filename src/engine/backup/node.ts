@@ -1,0 +1,110 @@
+import type { Timestamp } from '../../base/timestamp.ts';
+import type { FileKind, FileStatus } from '../../platform/status.ts';
+import { groupName, userName } from '../../platform/owners.ts';
+import { goMode } from '../../repository/mode.ts';
+import type { NodeType, TreeNode } from '../../repository/tree.ts';
+import type { SourceEntry } from '../../sources/source.ts';
+
+const nodeTypes: Readonly<Record<FileKind, NodeType>> = {
+  file: 'file',
+  directory: 'dir',
+  symlink: 'symlink',
+  block: 'dev',
+  character: 'chardev',
+  fifo: 'fifo',
+  socket: 'socket',
+  unknown: 'irregular',
+};
+
+const noDevice: ReadonlySet<NodeType> = new Set(['file', 'dir', 'symlink', 'fifo', 'socket']);
+const noLinks: ReadonlySet<NodeType> = new Set(['dir', 'fifo', 'socket']);
+
+/** A tree node that is still being filled. */
+export type NodeDraft = { -readonly [K in keyof TreeNode]: TreeNode[K] };
+
+/** The tree node of a source entry, without content and subtree. @see docs/FORMAT.md#trees */
+export function nodeOf(entry: SourceEntry, withAtime: boolean): NodeDraft {
+  const { status } = entry;
+  const type = nodeTypes[status.kind];
+  const node: NodeDraft = {
+    name: entry.name,
+    type,
+    mode: goMode(nodeTypes[status.kind], status.mode),
+    mtime: status.mtime,
+    atime: withAtime ? status.atime : status.mtime,
+    ctime: status.ctime,
+    uid: status.uid,
+    gid: status.gid,
+    user: userName(status.uid) ?? '',
+    group: groupName(status.gid) ?? '',
+    inode: status.inode,
+    deviceId: status.device,
+    sizeBytes: type === 'file' ? status.sizeBytes : 0,
+    links: noLinks.has(type) ? 0 : status.links,
+    extendedAttributes: entry.extendedAttributes,
+    device: noDevice.has(type) ? 0 : status.rdev,
+  };
+  if (entry.linkTarget) node.linkTarget = entry.linkTarget;
+  return node;
+}
+
+/** Brings a file's node up to a newer status of the same file. */
+export function updateNode(node: NodeDraft, status: FileStatus, withAtime: boolean): void {
+  node.mode = goMode(nodeTypes[status.kind], status.mode);
+  node.mtime = status.mtime;
+  node.atime = withAtime ? status.atime : status.mtime;
+  node.ctime = status.ctime;
+  node.uid = status.uid;
+  node.gid = status.gid;
+  node.user = userName(status.uid) ?? '';
+  node.group = groupName(status.gid) ?? '';
+  node.links = status.links;
+}
+
+/** True if both stand for the same thing with the same metadata and content. */
+export function equalNodes(a: TreeNode, b: TreeNode): boolean {
+  return (
+    a.type === b.type &&
+    a.mode === b.mode &&
+    a.uid === b.uid &&
+    a.gid === b.gid &&
+    a.inode === b.inode &&
+    a.deviceId === b.deviceId &&
+    a.sizeBytes === b.sizeBytes &&
+    a.links === b.links &&
+    a.device === b.device &&
+    a.user === b.user &&
+    a.group === b.group &&
+    equalTimes(a.mtime, b.mtime) &&
+    equalTimes(a.ctime, b.ctime) &&
+    equalTimes(a.atime, b.atime) &&
+    equalOptionalBytes(a.name, b.name) &&
+    equalOptionalBytes(a.linkTarget, b.linkTarget) &&
+    equalOptionalBytes(a.subtree, b.subtree) &&
+    equalOptionalBytes(a.content, b.content) &&
+    equalAttributes(a, b)
+  );
+}
+
+export function equalTimes(a: Timestamp, b: Timestamp): boolean {
+  return a.seconds === b.seconds && a.nanoseconds === b.nanoseconds;
+}
+
+function equalOptionalBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === b) return true;
+  if (!a || !b || a.byteLength !== b.byteLength) return false;
+  for (let i = 0; i < a.byteLength; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function equalAttributes(a: TreeNode, b: TreeNode): boolean {
+  const count = a.extendedAttributes.length;
+  if (count !== b.extendedAttributes.length) return false;
+  return a.extendedAttributes.every((attribute, i) => {
+    const other = b.extendedAttributes[i];
+    return (
+      equalOptionalBytes(attribute.name, other?.name) &&
+      equalOptionalBytes(attribute.value, other?.value)
+    );
+  });
+}

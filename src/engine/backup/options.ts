@@ -1,0 +1,66 @@
+import type { Monitor, Problem, Progress } from '../../base/monitor.ts';
+import type { Timestamp } from '../../base/timestamp.ts';
+import type { Id } from '../../repository/id.ts';
+import type { SnapshotSummary } from '../../repository/snapshots.ts';
+
+/** What a parent snapshot must share with the new one. */
+export interface GroupBy {
+  readonly host: boolean;
+  readonly paths: boolean;
+  readonly tags: boolean;
+}
+
+export interface BackupOptions {
+  readonly hostname: string;
+  readonly username: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Recorded in the snapshot, such as `holdfast 0.1.0`. */
+  readonly programVersion: string;
+  /** Time of the snapshot; the start of the backup if absent. */
+  readonly time?: Timestamp;
+  readonly tags: readonly string[];
+  /** Id or prefix of the parent, or `latest`. */
+  readonly parent?: string;
+  /** Read every file again. */
+  readonly force?: boolean;
+  readonly groupBy: GroupBy;
+  readonly ignoreInode?: boolean;
+  readonly ignoreCtime?: boolean;
+  readonly withAtime?: boolean;
+  readonly skipIfUnchanged?: boolean;
+  readonly dryRun?: boolean;
+  /** Threads that read and store; by default one a core, at least 2. */
+  readonly workerCount?: number;
+}
+
+/** One entry of the source as it is done, for verbose output. */
+export interface BackupItem {
+  readonly action: 'new' | 'unchanged' | 'modified';
+  readonly path: Uint8Array;
+  readonly isDirectory: boolean;
+  /** Bytes of new data blobs, and what they take in the repository. */
+  readonly dataSizeBytes: number;
+  readonly dataStoredBytes: number;
+  readonly metadataSizeBytes: number;
+  readonly metadataStoredBytes: number;
+}
+
+export interface BackupMonitor extends Monitor {
+  /** Numbers so far; called often, so it must be cheap. */
+  progress(progress: Progress): void;
+  /** Set only where somebody listens: a call for every entry costs. */
+  readonly item?: (item: BackupItem) => void;
+}
+
+export interface BackupResult {
+  /** Absent if no snapshot was written (nothing changed). In a dry run the id it would have had. */
+  readonly snapshotId?: Id;
+  readonly treeId: Id;
+  readonly parentId?: Id;
+  readonly dryRun: boolean;
+  readonly summary: SnapshotSummary;
+  readonly totalDurationMs: number;
+  /** Everything that was not stored exactly as read. Empty: the snapshot is complete. */
+  readonly problems: readonly Problem[];
+}

@@ -1,0 +1,29 @@
+import { toHex } from '../../base/bytes.ts';
+import { describeError, isHoldfastError } from '../../base/errors.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+import type { EngineContext } from '../context.ts';
+import { TreeReader } from '../tree-reader.ts';
+
+/** Reads the trees of the parent snapshot, which a backup can do without. */
+export class ParentTrees {
+  readonly #reader: TreeReader;
+  readonly #context: EngineContext;
+
+  constructor(indexed: IndexedRepository, context: EngineContext) {
+    this.#reader = new TreeReader(indexed, { signal: context.signal });
+    this.#context = context;
+  }
+
+  /** The nodes of a tree; undefined, with a note, if it cannot be read: all below counts as new then. */
+  async load(id: Uint8Array): Promise<readonly TreeNode[] | undefined> {
+    try {
+      return await this.#reader.load(id);
+    } catch (error) {
+      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+      const { monitor } = this.#context;
+      monitor.note(`tree ${toHex(id)} of the parent is not readable: ${describeError(error)}`);
+      return undefined;
+    }
+  }
+}

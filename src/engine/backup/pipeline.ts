@@ -1,0 +1,187 @@
+import type { Transferable } from 'node:worker_threads';
+import { assert } from '../../base/assert.ts';
+import { isHoldfastError } from '../../base/errors.ts';
+import { formatPolynomial } from '../../kernels/polynomial.ts';
+import { WorkerPool } from '../../kernels/worker-pool.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import { IndexWriter } from '../../repository/index-writer.ts';
+import type { EngineContext } from '../context.ts';
+import { isFileFailure } from './file-failure.ts';
+import type {
+  BackupRequest,
+  BackupResponse,
+  BackupWorkerData,
+  ChunksResponse,
+  FilesResponse,
+  PackEvent,
+  ScanResponse,
+  TreesResponse,
+} from './messages.ts';
+import { PackCredit } from './pack-credit.ts';
+import { PackStore } from './pack-store.ts';
+
+/** Requests that wait per worker while one runs: enough that no worker idles while this thread walks. */
+const requestsPerWorkerMax = 4;
+/** Finished packs per worker that may wait to be stored. */
+const packsPerWorkerMax = 2;
+
+const workerModule = new URL(
+  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
+  import.meta.url,
+);
+
+/** The response that belongs to a request. */
+export type ResponseTo<R extends BackupRequest> = R extends { type: 'files' }
+  ? FilesResponse
+  : R extends { type: 'trees' }
+    ? TreesResponse
+    : R extends { type: 'scan' }
+      ? ScanResponse
+      : R extends { type: 'flush' }
+        ? BackupResponse
+        : ChunksResponse;
+
+/** The worker threads of a backup and what they produce: packs go to storage, results to the caller. */
+export class Pipeline {
+  readonly workerCount: number;
+  readonly #pool: WorkerPool<BackupRequest, BackupResponse>;
+  readonly #packs: PackStore;
+  readonly #credit: PackCredit;
+  readonly #signal: AbortSignal | undefined;
+  #outstanding = 0;
+  #tasks = 0;
+  #failure: { readonly error: unknown } | undefined;
+  #wake: (() => void)[] = [];
+
+  private constructor(
+    pool: WorkerPool<BackupRequest, BackupResponse>,
+    parts: { packs: PackStore; credit: PackCredit; signal: AbortSignal | undefined },
+  ) {
+    this.#pool = pool;
+    this.workerCount = pool.size;
+    this.#packs = parts.packs;
+    this.#credit = parts.credit;
+    this.#signal = parts.signal;
+  }
+
+  static async start(
+    indexed: IndexedRepository,
+    options: { readonly workerCount: number; readonly dryRun: boolean },
+    context: EngineContext,
+  ): Promise<Pipeline> {
+    const { repository, index } = indexed;
+    const credit = PackCredit.create(options.workerCount * packsPerWorkerMax);
+    const workerData: BackupWorkerData = {
+      index: index.share(),
+      masterKey: repository.masterKey,
+      version: repository.config.version,
+      compression: repository.compression,
+      packSizeBytes: repository.packSizeBytes,
+      polynomial: formatPolynomial(repository.config.polynomial),
+      credit,
+    };
+    const pool = await WorkerPool.start<BackupRequest, BackupResponse>(workerModule, {
+      size: options.workerCount,
+      workerData,
+      environment: context.environment,
+    });
+    const writer = options.dryRun ? undefined : new IndexWriter(repository);
+    const packs = new PackStore(repository, index, writer);
+    return new Pipeline(pool, { packs, credit: new PackCredit(credit), signal: context.signal });
+  }
+
+  /** Resolves when another request may be sent. @throws the first failure of any request or pack */
+  async ready(): Promise<void> {
+    this.#assertSound();
+    while (this.#outstanding >= this.workerCount * requestsPerWorkerMax) await this.#change();
+    this.#assertSound();
+  }
+
+  /** Runs `task` beside everything else; a failure ends the run. */
+  spawn(task: () => Promise<void>): void {
+    this.#tasks++;
+    task()
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.#tasks--;
+        this.#notify();
+      });
+  }
+
+  /** Resolves when every spawned task has ended. @throws the first failure */
+  async idle(): Promise<void> {
+    while (this.#tasks > 0 && !this.#failure) await this.#change();
+    this.#assertSound();
+  }
+
+  /** Sends a request to the next free worker, or to worker `options.worker`. */
+  async send<R extends BackupRequest>(
+    request: R,
+    options: { readonly transfer?: readonly Transferable[]; readonly worker?: number } = {},
+  ): Promise<ResponseTo<R>> {
+    this.#outstanding++;
+    try {
+      const call = { signal: this.#signal, onEvent: (event: unknown) => this.#onEvent(event) };
+      const { worker, transfer = [] } = options;
+      const response =
+        worker === undefined
+          ? await this.#pool.run(request, transfer, call)
+          : await this.#pool.runOn(worker, request, transfer, call);
+      // The worker answers each request type with its own response type.
+      return response as ResponseTo<R>;
+    } catch (error) {
+      if (!isFileFailure(error)) this.fail(error);
+      throw error;
+    } finally {
+      this.#outstanding--;
+      this.#notify();
+    }
+  }
+
+  /** Ends the run: `ready`, `idle` and `finish` throw `error`. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#notify();
+  }
+
+  /** Hands over all open packs and resolves once every pack and the index are stored. */
+  async finish(): Promise<void> {
+    await this.idle();
+    for (let worker = 0; worker < this.workerCount; worker++) {
+      await this.send({ type: 'flush' }, { worker });
+    }
+    await this.#packs.finish();
+  }
+
+  /**
+   * Stops the threads. After an interrupt: packs that are complete are stored and entered into the
+   * index, so that the next run need not send them again.
+   */
+  async close(): Promise<void> {
+    await this.#pool.close();
+    if (this.#failure && isHoldfastError(this.#failure.error, 'CANCELLED')) {
+      await this.#packs.finish();
+    }
+  }
+
+  #onEvent(event: unknown): void {
+    const pack = event as PackEvent;
+    assert(pack.type === 'pack', 'backup workers send packs only');
+    this.#packs.take(pack, this.#credit, {});
+  }
+
+  #assertSound(): void {
+    if (this.#failure) throw this.#failure.error;
+    this.#packs.assertStored();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#wake.push(resolve));
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = [];
+    for (const resolve of wake) resolve();
+  }
+}

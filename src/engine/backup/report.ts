@@ -1,0 +1,113 @@
+import type { Problem } from '../../base/monitor.ts';
+import type { SourceEntry, SourceProblem } from '../../sources/source.ts';
+import { HoldfastError } from '../../base/errors.ts';
+import { Counters, type Change } from './counters.ts';
+import type { BackupItem, BackupMonitor } from './options.ts';
+
+/** Items named as being worked on. */
+const currentItemsMax = 2;
+
+const actions = { new: 'new', changed: 'modified', unmodified: 'unchanged' } as const;
+
+/** Text of a path for messages; bytes that are not UTF-8 become U+FFFD. */
+export function pathText(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('utf8');
+}
+
+/** Collects what a backup has to say: numbers, problems, progress. */
+export class BackupReport {
+  readonly counters: Counters = new Counters();
+  readonly problems: Problem[] = [];
+  readonly #monitor: BackupMonitor;
+  readonly #current: string[] = [];
+  #readingBytes = 0;
+
+  constructor(monitor: BackupMonitor) {
+    this.#monitor = monitor;
+  }
+
+  /** Remembers what is worked on. */
+  working(path: Uint8Array): void {
+    this.#current.push(pathText(path));
+    if (this.#current.length > currentItemsMax) this.#current.shift();
+  }
+
+  problem(path: Uint8Array, error: unknown, during: Problem['during']): void {
+    const problem = { item: pathText(path), error, during };
+    this.problems.push(problem);
+    this.#monitor.problem(problem);
+  }
+
+  sourceProblem({ path, error, during }: SourceProblem): void {
+    this.problem(path, error, during);
+  }
+
+  vanished(path: Uint8Array): void {
+    const message = 'it vanished while it was being backed up';
+    this.problem(path, new HoldfastError('SOURCE_FAILED', { message }), 'archival');
+  }
+
+  note(text: string): void {
+    this.#monitor.note(text);
+  }
+
+  file(
+    entry: SourceEntry,
+    change: Change,
+    sizes: {
+      readonly sizeBytes: number;
+      readonly plainBytes: number;
+      readonly storedBytes: number;
+    },
+  ): void {
+    this.counters.countFile(change, sizes.sizeBytes);
+    this.#item(entry, change, {
+      dataSizeBytes: sizes.plainBytes,
+      dataStoredBytes: sizes.storedBytes,
+    });
+  }
+
+  /** A link, device or pipe: counted as a file without bytes. */
+  special(entry: SourceEntry, change: Change): void {
+    this.counters.countFile(change, 0);
+    this.#item(entry, change, {});
+  }
+
+  /** Bytes of a large file as they are read; taken back when the file is counted whole. */
+  reading(sizeBytes: number): void {
+    this.#readingBytes += sizeBytes;
+  }
+
+  /** @param entry absent for a made-up directory */
+  directory(
+    entry: SourceEntry | undefined,
+    change: Change,
+    sizes: { readonly metadataSizeBytes: number },
+  ): void {
+    this.counters.directories[change]++;
+    if (entry) this.#item(entry, change, sizes);
+  }
+
+  progress(): void {
+    const { counters } = this;
+    this.#monitor.progress({
+      filesDone: counters.filesProcessed,
+      bytesDone: counters.processedBytes + this.#readingBytes,
+      errorCount: this.problems.length,
+      currentItems: this.#current,
+    });
+  }
+
+  #item(entry: SourceEntry, change: Change, sizes: Partial<BackupItem>): void {
+    this.#monitor.item?.({
+      dataSizeBytes: 0,
+      dataStoredBytes: 0,
+      metadataSizeBytes: 0,
+      metadataStoredBytes: 0,
+      ...sizes,
+      action: actions[change],
+      path: entry.path,
+      isDirectory: entry.status.kind === 'directory',
+    });
+  }
+}

@@ -1,0 +1,263 @@
+import { defined } from '../../base/assert.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { deserializeError } from '../../kernels/worker-errors.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+import type { SourceEntry, SourceListing } from '../../sources/source.ts';
+import type { EngineContext } from '../context.ts';
+import { throwIfAborted } from '../../base/abort.ts';
+import type { Change } from './counters.ts';
+import { hasAllChunks, isUnmodified } from './change-detection.ts';
+import { encodeBatch, FileBatches, type QueuedFile } from './file-batches.ts';
+import { isFileFailure } from './file-failure.ts';
+import { largeFileBytesMin, LargeFileReader } from './large-file.ts';
+import { fileOutcome, type FilesResponse } from './messages.ts';
+import { equalNodes, type NodeDraft, nodeOf, updateNode } from './node.ts';
+import type { BackupMonitor, BackupOptions } from './options.ts';
+import { ParentTrees } from './parent-trees.ts';
+import type { Pipeline } from './pipeline.ts';
+import { type BackupReport, pathText } from './report.ts';
+import type { SourceWalk } from './source-walk.ts';
+import { TreeBuilder } from './tree-builder.ts';
+import { NodeCursor, TreeFrame } from './tree-frame.ts';
+
+/** How long this thread works before results of the workers are looked at. */
+const turnMs = 15;
+const idSizeBytes = 32;
+
+/** What one run works with. */
+export interface RunParts {
+  readonly indexed: IndexedRepository;
+  readonly walk: SourceWalk;
+  readonly pipeline: Pipeline;
+  readonly report: BackupReport;
+  readonly options: BackupOptions;
+  readonly context: EngineContext<BackupMonitor>;
+}
+
+/** Walks the source, compares it with the parent's trees, has changed files read, and builds the new trees. */
+export class BackupRun {
+  readonly #parts: RunParts;
+  readonly #parents: ParentTrees;
+  readonly #trees: TreeBuilder;
+  readonly #batches: FileBatches;
+  readonly #largeFiles: LargeFileReader;
+  /** Directories that wait for their listing; the next one is the last. */
+  readonly #frames: TreeFrame[] = [];
+  /** Settles when the large file before is done. */
+  #largeFile: Promise<void> = Promise.resolve();
+
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+    const { indexed, pipeline, report, context } = parts;
+    this.#parents = new ParentTrees(indexed, context);
+    this.#trees = new TreeBuilder(indexed, pipeline, report);
+    this.#batches = new FileBatches((files) => this.#sendFiles(files));
+    this.#largeFiles = new LargeFileReader(pipeline, indexed.repository.config.polynomial);
+  }
+
+  /**
+   * @param parentTree root tree of the parent snapshot
+   * @returns the id of the new root tree, stored with all it refers to unless this is a dry run
+   */
+  async run(parentTree: Uint8Array | undefined): Promise<Uint8Array> {
+    const { walk, pipeline, report, context } = this.#parts;
+    const { clock } = context.environment;
+    let turnStart = clock.monotonicMs();
+    this.#frames.push(new TreeFrame({ previousTree: parentTree }));
+    for (;;) {
+      throwIfAborted(context.signal);
+      const listing = await walk.next();
+      if (!listing) break;
+      await this.#takeListing(listing);
+      await pipeline.ready();
+      if (clock.monotonicMs() - turnStart < turnMs) continue;
+      report.progress();
+      await clock.nextTurn();
+      turnStart = clock.monotonicMs();
+    }
+    this.#batches.flush();
+    await pipeline.idle();
+    this.#trees.flush();
+    await pipeline.finish();
+    report.progress();
+    return defined(this.#trees.root, 'the root tree is complete once nothing is on the way');
+  }
+
+  async #takeListing(listing: SourceListing): Promise<void> {
+    const frame = defined(this.#frames.pop(), 'each listing has its directory');
+    const { report } = this.#parts;
+    for (const problem of listing.problems) report.sourceProblem(problem);
+    for (const path of listing.vanished) report.vanished(path);
+    if (!listing.complete && frame.parent) {
+      // A directory that could not be listed is left out; its problem has been reported.
+      this.#trees.settle(frame.parent, frame.slot, undefined);
+      return;
+    }
+    const previous = frame.previousTree && (await this.#parents.load(frame.previousTree));
+    this.#warnIfEmptied(frame, listing, previous);
+    const cursor = new NodeCursor(previous ?? []);
+    frame.nodes = Array.from<undefined>({ length: listing.entries.length });
+    const directories: TreeFrame[] = [];
+    listing.entries.forEach((entry, slot) => {
+      const below = this.#takeEntry(entry, { frame, slot, previous: cursor.find(entry.name) });
+      if (below) directories.push(below);
+    });
+    for (const directory of directories.toReversed()) this.#frames.push(directory);
+    this.#trees.release(frame);
+  }
+
+  /** A directory that held something and now is an empty mount point's folder makes no clean snapshot. */
+  #warnIfEmptied(
+    frame: TreeFrame,
+    listing: SourceListing,
+    previous: readonly TreeNode[] | undefined,
+  ): void {
+    const { entry, previousNode } = frame;
+    if (!entry || !previousNode || !previous?.length || listing.entries.length > 0) return;
+    const isOtherDevice = previousNode.deviceId !== entry.status.device;
+    if (!isOtherDevice && !this.#isTarget(entry)) return;
+    const message = isOtherDevice
+      ? 'it is empty and on another device than before: is its file system mounted?'
+      : 'it is empty, and was not in the parent snapshot';
+    const error = new HoldfastError('SOURCE_EMPTY', { message });
+    this.#parts.report.problem(entry.path, error, 'archival');
+  }
+
+  #isTarget(entry: SourceEntry): boolean {
+    return this.#parts.walk.source.paths.includes(pathText(entry.path));
+  }
+
+  /** Settles one entry, or sets it on its way. Returns the frame of a directory that is to be listed. */
+  #takeEntry(entry: SourceEntry, place: Place): TreeFrame | undefined {
+    const node = nodeOf(entry, this.#parts.options.withAtime === true);
+    const { frame, slot, previous } = place;
+    if (node.type === 'dir') {
+      frame.pending++;
+      const previousNode = previous?.type === 'dir' ? previous : undefined;
+      return new TreeFrame({ parent: frame, slot, entry, node, previousNode });
+    }
+    if (node.type === 'file') this.#takeFile(entry, node, place);
+    else {
+      frame.nodes[slot] = node;
+      this.#parts.report.special(entry, changeOf(node, previous));
+    }
+    return undefined;
+  }
+
+  #takeFile(entry: SourceEntry, node: NodeDraft, { frame, slot, previous }: Place): void {
+    const { indexed, report, options } = this.#parts;
+    if (previous?.content && isUnmodified(node, previous, options)) {
+      if (hasAllChunks(indexed.index, previous.content)) {
+        node.content = previous.content;
+        node.sizeBytes = previous.sizeBytes;
+        frame.nodes[slot] = node;
+        report.file(entry, 'unmodified', { ...nothingAdded, sizeBytes: node.sizeBytes });
+        return;
+      }
+      const path = pathText(entry.path);
+      report.note(`${path}: data that the parent snapshot refers to is missing; reading the file`);
+    }
+    frame.pending++;
+    const file = { entry, path: entry.path, node, previous, frame, slot };
+    if (entry.status.sizeBytes >= largeFileBytesMin) this.#queueLargeFile(file);
+    else this.#batches.add(file);
+  }
+
+  #sendFiles(files: readonly QueuedFile[]): void {
+    const { pipeline, report } = this.#parts;
+    const last = files.at(-1);
+    if (last) report.working(last.path);
+    pipeline.spawn(async () => {
+      const batch = encodeBatch(files);
+      const transfer = [batch.paths.buffer, batch.stats.buffer, batch.identities.buffer];
+      this.#takeFiles(files, await pipeline.send(batch, { transfer }));
+    });
+  }
+
+  #takeFiles(files: readonly QueuedFile[], response: FilesResponse): void {
+    this.#parts.report.counters.add('data', response.added);
+    const extras = new Map(response.extras.map((extra) => [extra.index, extra]));
+    let id = 0;
+    files.forEach((file, i) => {
+      const idEnd = id + (response.chunkCounts[i] ?? 0) * idSizeBytes;
+      const content = response.ids.subarray(id, idEnd);
+      id = idEnd;
+      const { status, error } = extras.get(i) ?? {};
+      if (error) return this.#dropFile(file, deserializeError(error));
+      if (status) updateNode(file.node, status, this.#parts.options.withAtime === true);
+      file.node.content = content;
+      file.node.sizeBytes = response.sizes[i] ?? 0;
+      this.#finishFile(file, {
+        changing: response.outcomes[i] === fileOutcome.changing,
+        plainBytes: response.addedByFile[2 * i] ?? 0,
+        storedBytes: response.addedByFile[2 * i + 1] ?? 0,
+      });
+    });
+  }
+
+  /** Large files are read one after the other, each by all workers. */
+  #queueLargeFile(file: QueuedFile): void {
+    const { pipeline, report, options } = this.#parts;
+    const before = this.#largeFile;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#largeFile = promise;
+    pipeline.spawn(async () => {
+      await before;
+      try {
+        report.working(file.path);
+        const read = await this.#largeFiles.read(file.entry, (sizeBytes) =>
+          report.reading(sizeBytes),
+        );
+        report.reading(-read.sizeBytes);
+        for (const added of read.added) report.counters.add('data', added);
+        updateNode(file.node, read.status, options.withAtime === true);
+        file.node.content = read.ids;
+        file.node.sizeBytes = read.sizeBytes;
+        const plainBytes = read.added.reduce((sum, added) => sum + added.plainBytes, 0);
+        const storedBytes = read.added.reduce((sum, added) => sum + added.storedBytes, 0);
+        this.#finishFile(file, { changing: read.changing, plainBytes, storedBytes });
+      } catch (error) {
+        if (!isFileFailure(error)) throw error;
+        this.#dropFile(file, error);
+      } finally {
+        resolve();
+      }
+    });
+  }
+
+  #finishFile(
+    file: QueuedFile,
+    read: { readonly changing: boolean; readonly plainBytes: number; readonly storedBytes: number },
+  ): void {
+    const { node, previous, entry } = file;
+    const { report } = this.#parts;
+    if (read.changing) {
+      const message =
+        'it changed while it was being read, three times over: the stored content may mix states';
+      report.problem(file.path, new HoldfastError('SOURCE_FAILED', { message }), 'archival');
+    }
+    report.file(entry, changeOf(node, previous), { ...read, sizeBytes: node.sizeBytes });
+    this.#trees.settle(file.frame, file.slot, node);
+  }
+
+  #dropFile(file: QueuedFile, error: HoldfastError): void {
+    if (isHoldfastError(error, 'FILE_NOT_FOUND')) this.#parts.report.vanished(file.path);
+    else this.#parts.report.problem(file.path, error, 'archival');
+    this.#trees.settle(file.frame, file.slot, undefined);
+  }
+}
+
+/** Where an entry belongs, and what was there in the parent snapshot. */
+interface Place {
+  readonly frame: TreeFrame;
+  readonly slot: number;
+  readonly previous: TreeNode | undefined;
+}
+
+const nothingAdded = { plainBytes: 0, storedBytes: 0 };
+
+function changeOf(node: TreeNode, previous: TreeNode | undefined): Change {
+  if (!previous || previous.type !== node.type) return 'new';
+  return equalNodes(node, previous) ? 'unmodified' : 'changed';
+}

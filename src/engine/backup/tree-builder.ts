@@ -1,0 +1,95 @@
+import { assert } from '../../base/assert.ts';
+import { sha256 } from '../../kernels/sha256.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import { localZone } from '../../repository/time-format.ts';
+import { TreeEncoder, type TreeNode } from '../../repository/tree.ts';
+import type { BackupReport } from './report.ts';
+import type { ClaimedBlob } from './messages.ts';
+import { equalNodes } from './node.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { TreeFrame } from './tree-frame.ts';
+
+/** Encoded bytes collected before trees are sent to a worker. */
+const treeBatchBytes = 2 << 20;
+
+/** Turns finished directories into tree blobs, bottom up. */
+export class TreeBuilder {
+  readonly #indexed: IndexedRepository;
+  readonly #pipeline: Pipeline;
+  readonly #report: BackupReport;
+  readonly #encoder = new TreeEncoder(localZone);
+  #batch: ClaimedBlob[] = [];
+  #batchBytes = 0;
+  #root: Uint8Array | undefined;
+
+  constructor(indexed: IndexedRepository, pipeline: Pipeline, report: BackupReport) {
+    this.#indexed = indexed;
+    this.#pipeline = pipeline;
+    this.#report = report;
+  }
+
+  /** Id of the root tree, once everything is settled. */
+  get root(): Uint8Array | undefined {
+    return this.#root;
+  }
+
+  /** One child of `frame` is done: with its node, or left out. Completes directories that wait for it. */
+  settle(frame: TreeFrame, slot: number, node: TreeNode | undefined): void {
+    frame.nodes[slot] = node;
+    this.release(frame);
+  }
+
+  /** One thing less that `frame` waits for. */
+  release(start: TreeFrame): void {
+    // A loop, not a recursion: directories may be thousands deep.
+    let frame: TreeFrame | undefined = start;
+    while (frame) {
+      assert(frame.pending > 0, 'a directory is settled once');
+      if (--frame.pending > 0) return;
+      const node = this.#complete(frame);
+      if (frame.parent) frame.parent.nodes[frame.slot] = node;
+      frame = frame.parent;
+    }
+  }
+
+  /** Sends the trees that wait to a worker. */
+  flush(): void {
+    if (this.#batch.length === 0) return;
+    const trees = this.#batch;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    const transfer = trees.map((tree) => tree.bytes.buffer);
+    this.#pipeline.spawn(async () => {
+      const response = await this.#pipeline.send({ type: 'trees', trees }, { transfer });
+      this.#report.counters.add('tree', response.added);
+    });
+  }
+
+  #complete(frame: TreeFrame): TreeNode | undefined {
+    for (const node of frame.nodes) if (node) this.#encoder.add(node);
+    const bytes = this.#encoder.finish();
+    frame.nodes = [];
+    const id = sha256(bytes);
+    const sizeBytes = bytes.byteLength;
+    const isNew = this.#store(id, bytes);
+    const { node, entry, previousNode } = frame;
+    if (!node) {
+      this.#root = id;
+      return undefined;
+    }
+    node.subtree = id;
+    const isDirectory = previousNode?.type === 'dir';
+    const change = !isDirectory ? 'new' : equalNodes(node, previousNode) ? 'unmodified' : 'changed';
+    this.#report.directory(entry, change, { metadataSizeBytes: isNew ? sizeBytes : 0 });
+    return node;
+  }
+
+  #store(id: Uint8Array, bytes: Uint8Array<ArrayBuffer>): boolean {
+    const entry = this.#indexed.index.claim('tree', id);
+    if (entry < 0) return false;
+    this.#batch.push({ id, entry, bytes });
+    this.#batchBytes += bytes.byteLength;
+    if (this.#batchBytes >= treeBatchBytes) this.flush();
+    return true;
+  }
+}

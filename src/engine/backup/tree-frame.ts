@@ -1,0 +1,69 @@
+import { compareBytes } from '../../base/bytes.ts';
+import type { SourceEntry } from '../../sources/source.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+import type { NodeDraft } from './node.ts';
+
+/** One directory whose tree is being put together. */
+export class TreeFrame {
+  readonly parent: TreeFrame | undefined;
+  /** Where the directory's node stands in the parent. */
+  readonly slot: number;
+  /** Absent for the root of the snapshot. */
+  readonly entry: SourceEntry | undefined;
+  readonly node: NodeDraft | undefined;
+  /** The directory's node in the parent snapshot. */
+  readonly previousNode: TreeNode | undefined;
+  /** The tree to compare with. */
+  readonly previousTree: Uint8Array | undefined;
+  /** Finished nodes by slot; undefined while on the way or if left out. */
+  nodes: (TreeNode | undefined)[] = [];
+  /** Files and directories on the way, plus one while the directory itself is not listed. */
+  pending = 1;
+
+  constructor(options: {
+    readonly parent?: TreeFrame;
+    readonly slot?: number;
+    readonly entry?: SourceEntry;
+    readonly node?: NodeDraft;
+    readonly previousNode?: TreeNode | undefined;
+    /** For the root, which has no node. */
+    readonly previousTree?: Uint8Array | undefined;
+  }) {
+    this.parent = options.parent;
+    this.slot = options.slot ?? 0;
+    this.entry = options.entry;
+    this.node = options.node;
+    this.previousNode = options.previousNode;
+    this.previousTree = options.previousTree ?? options.previousNode?.subtree;
+  }
+}
+
+/** Finds nodes of a sorted tree by name, for names that are asked for in ascending order. */
+export class NodeCursor {
+  readonly #nodes: readonly TreeNode[];
+  #at = 0;
+
+  constructor(nodes: readonly TreeNode[]) {
+    // Foreign programs may have written an unsorted tree.
+    this.#nodes = isSorted(nodes) ? nodes : nodes.toSorted((a, b) => compareBytes(a.name, b.name));
+  }
+
+  find(name: Uint8Array): TreeNode | undefined {
+    for (; this.#at < this.#nodes.length; this.#at++) {
+      const node = this.#nodes[this.#at];
+      if (!node) return undefined;
+      const order = compareBytes(node.name, name);
+      if (order === 0) return node;
+      if (order > 0) return undefined;
+    }
+    return undefined;
+  }
+}
+
+function isSorted(nodes: readonly TreeNode[]): boolean {
+  for (let i = 1; i < nodes.length; i++) {
+    const [a, b] = [nodes[i - 1], nodes[i]];
+    if (a && b && compareBytes(a.name, b.name) >= 0) return false;
+  }
+  return true;
+}

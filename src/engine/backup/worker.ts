@@ -1,0 +1,192 @@
+import { workerData } from 'node:worker_threads';
+import { systemRandom } from '../../base/random.ts';
+import { ChunkScanner, chunkSizeBytesMax } from '../../kernels/chunker.ts';
+import { parsePolynomial } from '../../kernels/polynomial.ts';
+import { Sealer } from '../../kernels/seal.ts';
+import { serializeError } from '../../kernels/worker-errors.ts';
+import { serveWorker, type WorkerReply } from '../../kernels/worker-serve.ts';
+import { BlobIndex } from '../../repository/blob-index.ts';
+import { type FinishedPack, PackBuilder, PackWorkspace } from '../../repository/pack.ts';
+import { ChunkSink, IdList } from './chunk-sink.ts';
+import { isFileFailure } from './file-failure.ts';
+import { FileReader, type ListedFile } from './file-reader.ts';
+import {
+  type BackupRequest,
+  type BackupResponse,
+  type BackupWorkerData,
+  type ChunkStore,
+  type ChunksResponse,
+  type FileBatch,
+  type FileExtra,
+  fileOutcome,
+  fileStatFields as field,
+  fileStatStride,
+  type FilesResponse,
+  type PackEvent,
+  type StreamPart,
+} from './messages.ts';
+import { PackCredit } from './pack-credit.ts';
+import { readExactly, scanSpan } from './span-scan.ts';
+
+/** Room for a whole chunk and as much to read ahead. */
+const scanBufferBytes = 2 * chunkSizeBytesMax;
+
+const data = workerData as BackupWorkerData;
+const credit = new PackCredit(data.credit);
+const index = BlobIndex.attach(data.index);
+const scanner = new ChunkScanner(parsePolynomial(data.polynomial), scanBufferBytes);
+let reply: WorkerReply;
+const workspace = new PackWorkspace({
+  compression: data.compression,
+  maxBlobSizeBytes: chunkSizeBytesMax,
+});
+const sink = new ChunkSink(index, { data: builder(), tree: builder() }, handOver);
+const reader = new FileReader(scanner, sink);
+let stream = { start: 0, filled: 0 };
+
+serveWorker<BackupRequest, BackupResponse>((request, to) => {
+  reply = to;
+  return answer(request);
+});
+
+function builder(): PackBuilder {
+  return new PackBuilder({
+    version: data.version,
+    sealer: new Sealer(data.masterKey, systemRandom),
+    compression: data.compression,
+    targetSizeBytes: data.packSizeBytes,
+    maxBlobSizeBytes: chunkSizeBytesMax,
+    workspace,
+  });
+}
+
+function handOver(pack: FinishedPack, entries: Int32Array<ArrayBuffer>): void {
+  credit.take();
+  const blobs = pack.blobs.bytes;
+  const event: PackEvent = {
+    type: 'pack',
+    id: pack.id,
+    bytes: pack.bytes,
+    blobType: pack.type,
+    blobs,
+    entries,
+  };
+  reply.event(event, [pack.bytes.buffer, blobs.buffer, entries.buffer]);
+}
+
+function answer(request: BackupRequest): BackupResponse {
+  switch (request.type) {
+    case 'files':
+      return storeFiles(request);
+    case 'trees':
+      for (const tree of request.trees) sink.addClaimed('tree', tree);
+      return { type: 'trees', added: sink.takeAdded() };
+    case 'scan': {
+      const found = scanSpan(scanner, request);
+      return {
+        type: 'scan',
+        covered: Float64Array.from(found.covered),
+        candidates: Float64Array.from(found.candidates),
+      };
+    }
+    case 'store':
+      return storeChunks(request);
+    case 'stream':
+      return storeStream(request);
+    case 'flush':
+      sink.flush();
+      return { type: 'flush' };
+  }
+}
+
+function storeFiles(batch: FileBatch): FilesResponse {
+  const count = batch.pathEnds.length;
+  const ids = new IdList();
+  const extras: FileExtra[] = [];
+  const chunkCounts = new Uint32Array(count);
+  const sizes = new Float64Array(count);
+  const outcomes = new Uint8Array(count);
+  const addedByFile = new Float64Array(2 * count);
+  for (let i = 0; i < count; i++) {
+    const firstId = ids.count;
+    const { plainBytes, storedBytes } = sink.added;
+    try {
+      const read = reader.read(listedFile(batch, i), ids);
+      sizes[i] = read.sizeBytes;
+      if (read.changing) outcomes[i] = fileOutcome.changing;
+      else if (read.status) outcomes[i] = fileOutcome.moved;
+      if (read.status) extras.push({ index: i, status: read.status });
+    } catch (error) {
+      if (!isFileFailure(error)) throw error;
+      ids.truncate(firstId);
+      outcomes[i] = fileOutcome.failed;
+      extras.push({ index: i, error: serializeError(error) });
+    }
+    chunkCounts[i] = ids.count - firstId;
+    addedByFile[2 * i] = sink.added.plainBytes - plainBytes;
+    addedByFile[2 * i + 1] = sink.added.storedBytes - storedBytes;
+  }
+  const added = sink.takeAdded();
+  const columns = { ids: ids.toBytes(), chunkCounts, sizes, outcomes };
+  return { type: 'files', ...columns, extras, added, addedByFile };
+}
+
+function listedFile(batch: FileBatch, i: number): ListedFile {
+  const start = i === 0 ? 0 : (batch.pathEnds[i - 1] ?? 0);
+  const at = i * fileStatStride;
+  const stat = (offset: number): number => batch.stats[at + offset] ?? 0;
+  return {
+    path: batch.paths.subarray(start, batch.pathEnds[i]),
+    sizeBytes: stat(field.size),
+    mtimeSeconds: stat(field.mtimeSeconds),
+    mtimeNanoseconds: stat(field.mtimeNanoseconds),
+    ctimeSeconds: stat(field.ctimeSeconds),
+    ctimeNanoseconds: stat(field.ctimeNanoseconds),
+    inode: exactNumber(batch.identities[2 * i] ?? 0n),
+    device: exactNumber(batch.identities[2 * i + 1] ?? 0n),
+  };
+}
+
+function exactNumber(value: bigint): number | bigint {
+  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+}
+
+function storeChunks(request: ChunkStore): ChunksResponse {
+  const ids = new IdList();
+  let start = request.start;
+  for (const end of request.ends) {
+    const chunk = scanner.buffer.subarray(0, end - start);
+    readExactly(request.fd, chunk, start);
+    sink.addChunk(chunk, ids);
+    start = end;
+  }
+  const sizeBytes = start - request.start;
+  return { type: 'chunks', ids: ids.toBytes(), sizeBytes, added: sink.takeAdded() };
+}
+
+function storeStream(part: StreamPart): ChunksResponse {
+  const ids = new IdList();
+  const buffer = scanner.buffer;
+  let taken = 0;
+  do {
+    if (stream.start > 0 && buffer.byteLength - stream.filled < part.bytes.byteLength - taken) {
+      buffer.copyWithin(0, stream.start, stream.filled);
+      stream = { start: 0, filled: stream.filled - stream.start };
+    }
+    const piece = part.bytes.subarray(taken, taken + buffer.byteLength - stream.filled);
+    buffer.set(piece, stream.filled);
+    taken += piece.byteLength;
+    stream.filled += piece.byteLength;
+    cutStream(part.isLast && taken === part.bytes.byteLength, ids);
+  } while (taken < part.bytes.byteLength);
+  return { type: 'chunks', ids: ids.toBytes(), sizeBytes: taken, added: sink.takeAdded() };
+}
+
+function cutStream(isLast: boolean, ids: IdList): void {
+  while (stream.start < stream.filled) {
+    const cut = scanner.nextCut(stream.start, stream.filled, isLast);
+    if (cut < 0) return;
+    sink.addChunk(scanner.buffer.subarray(stream.start, cut), ids);
+    stream.start = cut;
+  }
+}

@@ -1,0 +1,48 @@
+import type { Monitor, Progress } from '../../base/monitor.ts';
+import type { Id } from '../../repository/id.ts';
+
+/** Which packs are read whole. */
+export type ReadData =
+  | { readonly kind: 'all' }
+  /** Packs whose first id byte modulo `total` is `part - 1`. */
+  | { readonly kind: 'part'; readonly part: number; readonly total: number }
+  /** A random choice of this share of all packs. */
+  | { readonly kind: 'percent'; readonly percent: number }
+  /** A random choice of packs of about this many bytes in all. */
+  | { readonly kind: 'size'; readonly sizeBytes: number };
+
+export interface CheckOptions {
+  /** Absent: structure only. */
+  readonly readData?: ReadData;
+}
+
+export interface CheckMonitor extends Monitor {
+  /** Packs read so far, as files. */
+  progress(progress: Progress): void;
+  /** What is checked now, such as `snapshots, trees and blobs`. */
+  phase(name: string): void;
+}
+
+/** A path that cannot be restored as it was. */
+export interface AffectedFile {
+  readonly snapshot: Id;
+  readonly path: string;
+}
+
+export interface CheckResult {
+  /** Everything that is damaged, one line each, in the order found. */
+  readonly errors: readonly string[];
+  /** What is no damage: packs without index, mixed packs, packs in several indexes. */
+  readonly hints: readonly string[];
+  /** Packs that are missing or damaged. */
+  readonly brokenPacks: readonly Id[];
+  readonly suggestRepairIndex: boolean;
+  readonly suggestPrune: boolean;
+  /** Files and directories of snapshots that the damage reaches, by snapshot and path. */
+  readonly affectedFiles: readonly AffectedFile[];
+  /** Snapshots that the damage reaches, also those that are unreadable themselves. */
+  readonly affectedSnapshots: readonly Id[];
+  readonly snapshotCount: number;
+  readonly packsRead: number;
+  readonly bytesRead: number;
+}

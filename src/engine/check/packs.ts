@@ -1,0 +1,104 @@
+import { toHex } from '../../base/bytes.ts';
+import { isHoldfastError } from '../../base/errors.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
+import { shortId } from '../../repository/id.ts';
+import { packSizeOf } from '../../repository/pack.ts';
+import type { Repository } from '../../repository/repository.ts';
+import type { EngineContext } from '../context.ts';
+import type { Findings } from './findings.ts';
+import { blobKey } from './findings.ts';
+import type { CheckMonitor } from './options.ts';
+import type { PackOrder } from './pack-order.ts';
+
+/** What comparing packs and index gives. */
+export interface PackList {
+  /** Size as stored, by pack number; undefined if it is missing. */
+  readonly sizes: readonly (number | undefined)[];
+}
+
+/**
+ * Compares the packs that are stored with those of the index: missing, of another size, mixed, not indexed.
+ *
+ * A pack that the listing lacks is asked for by name before it counts as missing.
+ */
+export async function comparePacks(
+  repository: Repository,
+  parts: { readonly index: BlobIndex; readonly order: PackOrder; readonly findings: Findings },
+  context: EngineContext<CheckMonitor>,
+): Promise<PackList> {
+  const { index, order, findings } = parts;
+  const stored = await listPacks(repository, context);
+  const sizes: (number | undefined)[] = [];
+  for (let pack = 0; pack < index.packCount; pack++) {
+    const name = toHex(index.packId(pack));
+    const size = stored.get(name) ?? (await statPack(repository, name, context));
+    stored.delete(name);
+    sizes.push(size);
+    comparePack({ index, order, findings }, { pack, name, size });
+  }
+  for (const name of stored.keys()) {
+    findings.hint(`pack ${name} is not in any index`);
+    findings.suggestPrune = true;
+  }
+  return { sizes };
+}
+
+async function listPacks(
+  repository: Repository,
+  { signal }: EngineContext<CheckMonitor>,
+): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for await (const { name, sizeBytes } of repository.backend.list('pack', { signal })) {
+    sizes.set(name, sizeBytes);
+  }
+  return sizes;
+}
+
+async function statPack(
+  repository: Repository,
+  name: string,
+  { signal }: EngineContext<CheckMonitor>,
+): Promise<number | undefined> {
+  try {
+    return (await repository.backend.stat({ type: 'pack', name }, { signal })).sizeBytes;
+  } catch (error) {
+    if (isHoldfastError(error, 'FILE_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+function comparePack(
+  parts: { readonly index: BlobIndex; readonly order: PackOrder; readonly findings: Findings },
+  stored: { readonly pack: number; readonly name: string; readonly size: number | undefined },
+): void {
+  const { index, order, findings } = parts;
+  const { pack, name, size } = stored;
+  const entries = order.entriesOf(pack);
+  const blobs = Array.from(entries, (entry) => ({
+    length: index.lengthOf(entry),
+    uncompressedLength: index.uncompressedLengthOf(entry),
+  }));
+  const expected = packSizeOf(blobs);
+  const types = new Set(Array.from(entries, (entry) => index.typeOf(entry)));
+  if (types.size > 1) {
+    findings.hint(`pack ${shortId(name)} holds both data and tree blobs`);
+    findings.suggestPrune = true;
+  }
+  if (size === expected) return;
+  findings.brokenPacks.add(name);
+  findings.suggestRepairIndex = true;
+  if (size === undefined) {
+    findings.error(`pack ${name}`, 'it is missing');
+    // What only this pack held is lost; the files are named from it.
+    for (const entry of entries) noteDamagedCopy(index, entry, findings);
+  } else {
+    findings.error(`pack ${name}`, `it has ${size} bytes, by the index ${expected}`);
+  }
+}
+
+/** Remembers that the copy of a blob at `entry` cannot be read. */
+export function noteDamagedCopy(index: BlobIndex, entry: number, findings: Findings): void {
+  const id = index.idOf(entry);
+  const type = index.typeOf(entry);
+  findings.damagedCopy(blobKey(type, toHex(id)), index.findAll(type, id).length);
+}

@@ -1,0 +1,17 @@
+import { workerData } from 'node:worker_threads';
+import { systemRandom } from '../../base/random.ts';
+import { Sealer } from '../../kernels/seal.ts';
+import { serveWorker } from '../../kernels/worker-serve.ts';
+import { BlobIndex } from '../../repository/blob-index.ts';
+import type { CheckWorkerData, PackCheck, PackFindings } from './messages.ts';
+import { PackOrder } from './pack-order.ts';
+import { PackReader } from './pack-reader.ts';
+
+const data = workerData as CheckWorkerData;
+const reader = new PackReader(
+  BlobIndex.attach(data.index),
+  new PackOrder(data.entriesByPack, data.packStarts),
+  new Sealer(data.masterKey, systemRandom),
+);
+
+serveWorker<PackCheck, PackFindings>((request) => reader.check(request.pack, request.bytes));

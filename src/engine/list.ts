@@ -1,0 +1,106 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import type { IndexedRepository } from '../repository/indexed.ts';
+import type { TreeNode } from '../repository/tree.ts';
+import type { EngineContext } from './context.ts';
+import { joinSnapshotPath } from './snapshot-path.ts';
+import { TreeReader } from './tree-reader.ts';
+
+/** An entry met on a walk through a snapshot. */
+export interface WalkedNode {
+  /** From the root of the walk, beginning with a slash; raw bytes, not to be changed. */
+  readonly path: Uint8Array;
+  readonly node: TreeNode;
+  /** The tree that holds the entry. */
+  readonly parentTree: Uint8Array;
+}
+
+/** What a walk tells. All calls come one after the other. */
+export interface TreeVisitor {
+  /** A folder's tree is about to be read; the root has the empty path. @returns false to pass it over */
+  enter?(path: Uint8Array, tree: Uint8Array): boolean;
+  /** An entry, in the order of the trees, a folder before what is in it. @returns false not to enter this folder */
+  node(item: WalkedNode): boolean | void;
+  /** All of a folder that was entered has been visited. */
+  leave?(path: Uint8Array): void;
+  /** Awaited between entries, for visitors that must not run ahead of their output. */
+  settle?(): Promise<void> | undefined;
+}
+
+/**
+ * Deepest folder that is walked. A hostile repository can hold a chain of any depth, and every path costs its length;
+ * file systems end far below.
+ */
+const depthMax = 20_000;
+
+interface Frame {
+  readonly path: Uint8Array;
+  readonly tree: Uint8Array;
+  readonly nodes: readonly TreeNode[];
+  next: number;
+}
+
+/**
+ * Walks a tree with all below it, depth first, without recursion.
+ *
+ * A folder that cannot be read, or an entry that must not be used, is told to the monitor and left out; the rest goes on.
+ * @param root id of the tree to begin with
+ * @throws CANCELLED and what ends the use of the storage
+ */
+export async function walkTree(
+  indexed: IndexedRepository,
+  root: Uint8Array,
+  visitor: TreeVisitor,
+  context: EngineContext,
+): Promise<void> {
+  const reader = new TreeReader(indexed, { signal: context.signal });
+  const stack: Frame[] = [];
+  const push = async (path: Uint8Array, tree: Uint8Array): Promise<void> => {
+    if (visitor.enter?.(path, tree) === false) return;
+    const nodes = await loadNodes(reader, { path, tree }, { depth: stack.length, context });
+    if (nodes) stack.push({ path, tree, nodes, next: 0 });
+  };
+  await push(new Uint8Array(0), root);
+  for (let frame = stack.at(-1); frame; frame = stack.at(-1)) {
+    const node = frame.nodes[frame.next++];
+    if (!node) {
+      stack.pop();
+      visitor.leave?.(frame.path);
+      continue;
+    }
+    const path = joinSnapshotPath(frame.path, node.name);
+    if (node.invalid !== undefined) {
+      const error = new HoldfastError('TREE_DAMAGED', { message: node.invalid });
+      context.monitor.problem({ item: textOf(path), during: 'scan', error });
+      continue;
+    }
+    const mayEnter = visitor.node({ path, node, parentTree: frame.tree }) !== false;
+    const settled = visitor.settle?.();
+    if (settled) await settled;
+    if (mayEnter && node.type === 'dir' && node.subtree) await push(path, node.subtree);
+  }
+}
+
+async function loadNodes(
+  reader: TreeReader,
+  { path, tree }: { readonly path: Uint8Array; readonly tree: Uint8Array },
+  { depth, context }: { readonly depth: number; readonly context: EngineContext },
+): Promise<readonly TreeNode[] | undefined> {
+  throwIfAborted(context.signal);
+  try {
+    if (depth >= depthMax) {
+      throw new HoldfastError('TREE_DAMAGED', {
+        message: `folders are nested more than ${depthMax} deep`,
+      });
+    }
+    return await reader.load(tree);
+  } catch (error) {
+    if (!isHoldfastError(error, 'BLOB_NOT_FOUND', 'BLOB_DAMAGED', 'TREE_DAMAGED')) throw error;
+    context.monitor.problem({ item: textOf(path) || '/', during: 'scan', error });
+    return undefined;
+  }
+}
+
+function textOf(path: Uint8Array): string {
+  return Buffer.from(path).toString('utf8');
+}

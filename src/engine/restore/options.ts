@@ -1,0 +1,73 @@
+import type { Monitor, Problem, Progress } from '../../base/monitor.ts';
+
+/** What happens to a file that exists in the target. */
+export type Overwrite = 'always' | 'if-changed' | 'if-newer' | 'never';
+
+/** Decides about one item; `path` is below the root of what is restored, starts with `/`, raw bytes. */
+export type RestoreSelect = (
+  path: Uint8Array,
+  isDirectory: boolean,
+) => {
+  /** Restore the item itself. */
+  readonly selected: boolean;
+  /** Directories: something below may be selected. */
+  readonly mayHoldSelected: boolean;
+};
+
+export interface RestoreOptions {
+  /** Folder of the snapshot to restore, such as `home/anna`; the whole snapshot if absent. */
+  readonly subfolder?: string | undefined;
+  /** Absent: everything. */
+  readonly select?: RestoreSelect | undefined;
+  readonly overwrite: Overwrite;
+  /** Remove what the snapshot does not have, as far as it is selected. */
+  readonly delete?: boolean;
+  /** Leave runs of zeros as holes. */
+  readonly sparse?: boolean;
+  readonly dryRun?: boolean;
+  /** Read everything back and compare, once it is written. */
+  readonly verify?: boolean;
+  /** Look owners up by name on this machine instead of taking their numbers. */
+  readonly ownershipByName?: boolean;
+  /** Which extended attributes are restored; all if absent. */
+  readonly selectAttribute?: (name: string) => boolean;
+  readonly workerCount?: number;
+}
+
+/** One item as it is done. */
+export interface RestoreItem {
+  readonly action: 'restored' | 'updated' | 'unchanged' | 'deleted';
+  /** Below the target, starting with `/`. */
+  readonly path: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+export interface RestoreProgress extends Progress {
+  readonly filesSkipped: number;
+  readonly bytesSkipped: number;
+  readonly filesDeleted: number;
+}
+
+export interface RestoreMonitor extends Monitor {
+  progress(progress: RestoreProgress): void;
+  /** Set only where somebody listens. */
+  readonly item?: (item: RestoreItem) => void;
+}
+
+export interface RestoreResult {
+  /** Files, links, devices and directories that the snapshot has, as far as selected. */
+  readonly filesTotal: number;
+  /** Of them written or found right. */
+  readonly filesRestored: number;
+  /** Files that were left as they are: right already, or kept by `overwrite`. */
+  readonly filesSkipped: number;
+  readonly filesDeleted: number;
+  readonly bytesTotal: number;
+  readonly bytesRestored: number;
+  readonly bytesSkipped: number;
+  /** Files read back and found right; only with `verify`. */
+  readonly filesVerified: number;
+  /** Everything that is not as in the snapshot now. */
+  readonly problems: readonly Problem[];
+  readonly totalDurationMs: number;
+}

@@ -1,0 +1,206 @@
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { serializeError } from '../../kernels/worker-errors.ts';
+import type { Sealer } from '../../kernels/seal.ts';
+import { Decompressor } from '../../kernels/zstd.ts';
+import { closeFile } from '../../platform/files.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
+import { type BlobTools, openBlob } from '../../repository/blob-open.ts';
+import { BlobScratch } from '../../repository/blob-scratch.ts';
+import { discardFile, finishFile, openForWriting, withFile, writeContent } from './file-writer.ts';
+import { applyMetadata } from './metadata.ts';
+import type {
+  FileFailure,
+  FileTask,
+  FinishFiles,
+  PackPart,
+  PlainWrite,
+  SetMetadata,
+  WriteResponse,
+} from './messages.ts';
+
+const plainBytes = 8 << 20;
+
+/** Opens blobs and writes them into files. One per thread. */
+export class PartWriter {
+  readonly #index: BlobIndex;
+  readonly #tools: BlobTools;
+
+  constructor(index: BlobIndex, sealer: Sealer) {
+    this.#index = index;
+    this.#tools = {
+      sealer,
+      decompressor: new Decompressor(),
+      target: new Uint8Array(plainBytes),
+      scratch: new BlobScratch(plainBytes),
+    };
+  }
+
+  /** Writes the wanted blobs of one part of a pack, and finishes the files that are whole with it. */
+  writePart(part: PackPart): WriteResponse {
+    const files = new OpenTasks(part);
+    const damagedEntries: number[] = [];
+    try {
+      for (const { entry, targets } of part.blobs) {
+        const plain = this.#open(part, entry);
+        if (!plain) {
+          damagedEntries.push(entry);
+          for (const { task } of targets) files.hold(task);
+          continue;
+        }
+        for (const { task, offset } of targets) files.write(task, plain, offset);
+      }
+      files.finishEmpty();
+    } finally {
+      files.closeAll();
+    }
+    const { failures, bytesWritten } = files;
+    return { type: 'written', failures, damagedEntries, bytesWritten };
+  }
+
+  writePlain({ task, bytes, offset }: PlainWrite): WriteResponse {
+    const failures: FileFailure[] = [];
+    guard(task, failures, () =>
+      withFile(task, (fd) => writeContent(fd, bytes, { offset, sparse: task.sparse })),
+    );
+    const bytesWritten = bytes.byteLength;
+    return { type: 'written', failures, damagedEntries: [], bytesWritten };
+  }
+
+  finish({ tasks }: FinishFiles): WriteResponse {
+    const failures: FileFailure[] = [];
+    for (const task of tasks) {
+      guard(task, failures, () =>
+        noteMetadata(
+          task,
+          failures,
+          withFile(task, (fd) => finishFile(fd, task)),
+        ),
+      );
+    }
+    return { type: 'written', failures, damagedEntries: [], bytesWritten: 0 };
+  }
+
+  setMetadata({ tasks }: SetMetadata): WriteResponse {
+    const failures: FileFailure[] = [];
+    for (const task of tasks) {
+      const place = { directory: task.directory, name: task.name };
+      noteMetadata(task, failures, applyMetadata(place, task.metadata, false));
+    }
+    return { type: 'written', failures, damagedEntries: [], bytesWritten: 0 };
+  }
+
+  /** The plain bytes, valid until the next call; undefined if this copy is damaged. */
+  #open(part: PackPart, entry: number): Uint8Array | undefined {
+    const index = this.#index;
+    const start = index.offsetOf(entry) - part.start;
+    const sealed = part.bytes.subarray(start, start + index.lengthOf(entry));
+    const id = index.idOf(entry);
+    const uncompressedLength = index.uncompressedLengthOf(entry);
+    try {
+      return openBlob(sealed, { type: 'data', id, uncompressedLength }, this.#tools);
+    } catch (error) {
+      if (!isHoldfastError(error, 'BLOB_DAMAGED')) throw error;
+      return undefined;
+    }
+  }
+}
+
+/** The files of one message. Each is open from its first blob to its last: few at a time. */
+class OpenTasks {
+  readonly failures: FileFailure[] = [];
+  bytesWritten = 0;
+  readonly #tasks: readonly FileTask[];
+  /** Blobs of each task that are still to come in this message. */
+  readonly #remaining: Int32Array;
+  readonly #fds = new Map<number, number>();
+  /** Tasks that must not be finished here: failed, or waiting for a blob from elsewhere. */
+  readonly #held = new Set<number>();
+
+  constructor(part: PackPart) {
+    this.#tasks = part.tasks;
+    this.#remaining = new Int32Array(part.tasks.length);
+    for (const { targets } of part.blobs) {
+      for (const { task } of targets) this.#remaining[task] = (this.#remaining[task] ?? 0) + 1;
+    }
+  }
+
+  write(task: number, bytes: Uint8Array, offset: number): void {
+    const file = this.#tasks[task];
+    if (!file) return;
+    if (!this.#held.has(task)) {
+      const written = guard(file, this.failures, () => {
+        writeContent(this.#open(task, file), bytes, { offset, sparse: file.sparse });
+      });
+      if (written) this.bytesWritten += bytes.byteLength;
+      else this.#held.add(task);
+    }
+    this.#settle(task);
+  }
+
+  /** A blob of the task is not readable here: it will come another way. */
+  hold(task: number): void {
+    this.#held.add(task);
+    this.#settle(task);
+  }
+
+  /** Makes the files that have no content. */
+  finishEmpty(): void {
+    this.#tasks.forEach((file, task) => {
+      if (this.#remaining[task] === 0 && file.sizeBytes === 0 && file.isWhole) this.#finish(task);
+    });
+  }
+
+  closeAll(): void {
+    for (const fd of this.#fds.values()) closeFile(fd);
+    this.#fds.clear();
+  }
+
+  #settle(task: number): void {
+    const remaining = (this.#remaining[task] ?? 0) - 1;
+    this.#remaining[task] = remaining;
+    if (remaining > 0) return;
+    if (this.#tasks[task]?.isWhole && !this.#held.has(task)) this.#finish(task);
+    const fd = this.#fds.get(task);
+    this.#fds.delete(task);
+    if (fd !== undefined) closeFile(fd);
+  }
+
+  #finish(task: number): void {
+    const file = this.#tasks[task];
+    if (!file) return;
+    guard(file, this.failures, () => {
+      noteMetadata(file, this.failures, finishFile(this.#open(task, file), file));
+    });
+  }
+
+  #open(task: number, file: FileTask): number {
+    const open = this.#fds.get(task);
+    if (open !== undefined) return open;
+    const fd = openForWriting(file);
+    this.#fds.set(task, fd);
+    return fd;
+  }
+}
+
+/** Runs `action`; on failure the file is discarded and the failure noted. */
+function guard(task: FileTask, failures: FileFailure[], action: () => void): boolean {
+  try {
+    action();
+    return true;
+  } catch (error) {
+    if (!isHoldfastError(error) || isHoldfastError(error, 'ASSERTION_FAILED')) throw error;
+    failures.push({ file: task.file, fatal: true, error: serializeError(error) });
+    discardFile(task);
+    return false;
+  }
+}
+
+function noteMetadata(
+  task: FileTask,
+  failures: FileFailure[],
+  errors: readonly HoldfastError[],
+): void {
+  for (const error of errors) {
+    failures.push({ file: task.file, fatal: false, error: serializeError(error) });
+  }
+}

@@ -1,0 +1,56 @@
+import { defined } from '../../base/assert.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
+import { planPackReads } from '../../repository/indexed-reads.ts';
+
+/** Where the bytes of one blob go: which file of the batch, and where in it. */
+export interface WantedTarget {
+  readonly file: number;
+  readonly offset: number;
+}
+
+/** A blob and all places it is needed at. */
+export interface WantedBlob {
+  readonly entry: number;
+  readonly targets: WantedTarget[];
+}
+
+/** A stretch of one pack that is read at once. */
+export interface PackRange {
+  readonly pack: number;
+  readonly start: number;
+  readonly end: number;
+  readonly blobs: readonly WantedBlob[];
+}
+
+/** Collects wanted blobs and groups them into few reads. */
+export class WantedBlobs {
+  readonly #index: BlobIndex;
+  readonly #byPack = new Map<number, Map<number, WantedBlob>>();
+
+  constructor(index: BlobIndex) {
+    this.#index = index;
+  }
+
+  add(entry: number, target: WantedTarget): void {
+    const pack = this.#index.packOf(entry);
+    let blobs = this.#byPack.get(pack);
+    if (!blobs) this.#byPack.set(pack, (blobs = new Map()));
+    const blob = blobs.get(entry);
+    if (blob) blob.targets.push(target);
+    else blobs.set(entry, { entry, targets: [target] });
+  }
+
+  /** All that was added, as reads: by pack, then by offset. */
+  ranges(): PackRange[] {
+    const ranges: PackRange[] = [];
+    for (const [pack, blobs] of this.#byPack) {
+      for (const { start, end, entries } of planPackReads(this.#index, [...blobs.keys()])) {
+        const wanted = entries.map((entry) =>
+          defined(blobs.get(entry), 'a planned blob is wanted'),
+        );
+        ranges.push({ pack, start, end, blobs: wanted });
+      }
+    }
+    return ranges;
+  }
+}
