@@ -106,14 +106,14 @@ export class FileSource implements Source {
 
   probe(entry: SourceEntry): Promise<void> | undefined {
     assert(entry instanceof FileEntry, 'the entry comes from this source');
-    const { mounts, rules } = this.#parts;
-    const { device } = entry.scope.facts;
-    const isMounted = device !== undefined && device !== entry.status.device;
-    if (isMounted && !rules.isOneFileSystem) {
-      const { path } = entry;
-      return mounts.askAt(path).then(() => mounts.askBelow(path));
-    }
-    return mounts.hasAny ? mounts.askBelow(entry.path) : undefined;
+    const { mounts } = this.#parts;
+    const above = entry.scope.facts.device;
+    const { device } = entry.status;
+    const isCrossing = (above !== undefined && above !== device) || mounts.isAutomount(device);
+    if (!isCrossing && !mounts.hasAny) return undefined;
+    const { path } = entry;
+    const answer = isCrossing ? mounts.askAt(path, device) : undefined;
+    return answer ? answer.then(() => mounts.askBelow(path)) : mounts.askBelow(path);
   }
 
   #listImplied(node: TargetNode, scope: DirectoryScope): SourceListing {
@@ -131,7 +131,7 @@ export class FileSource implements Source {
     const isElsewhere = hasChildren ? (name: ByteText): boolean => children.has(name) : undefined;
     const silent = mounts.silentNamesIn(path);
     try {
-      const directory = openListed(entry, path);
+      const directory = this.#open(entry, path);
       try {
         const draft = this.#reader.read(directory, scope, { silent, isElsewhere });
         if (!hasChildren) return { ...draft, complete: true };
@@ -143,6 +143,24 @@ export class FileSource implements Source {
     } catch (error) {
       if (!isHoldfastError(error)) throw error;
       return failed(path, error);
+    }
+  }
+
+  /** Opens a directory and makes sure that it is the one that was listed. */
+  #open(entry: FileEntry, path: Uint8Array): number {
+    // A link in the middle of a target's path counts as the directory behind it.
+    const isAbove = entry.node !== undefined && entry.node.children.size > 0;
+    const directory = openUnlessLink(path, !isAbove);
+    try {
+      const { status } = entry;
+      const opened = readStatusOf(directory);
+      // An automount point is mounted by the first access, and is another directory from then on.
+      const isMounted = opened.device !== status.device && this.#parts.mounts.isMountPoint(path);
+      if (!isSameFolder(opened, status) && !isMounted) throw replacedError(path);
+      return directory;
+    } catch (error) {
+      closeFile(directory);
+      throw error;
     }
   }
 
@@ -241,23 +259,6 @@ function parentOf(path: ByteText): ByteText {
   return slash <= 0 ? '/' : path.slice(0, slash);
 }
 
-/** Opens a directory and makes sure that it is the one that was listed. */
-function openListed(entry: FileEntry, path: Uint8Array): number {
-  // A link in the middle of a target's path counts as the directory behind it.
-  const isAbove = entry.node !== undefined && entry.node.children.size > 0;
-  const directory = openUnlessLink(path, !isAbove);
-  try {
-    const status = readStatusOf(directory);
-    if (!isSameFolder(status, entry.status) && !isNewlyMounted(entry, path, status)) {
-      throw replacedError(path);
-    }
-    return directory;
-  } catch (error) {
-    closeFile(directory);
-    throw error;
-  }
-}
-
 function openUnlessLink(path: Uint8Array, noFollow: boolean): number {
   try {
     return openDirectory(path, { noFollow });
@@ -265,13 +266,6 @@ function openUnlessLink(path: Uint8Array, noFollow: boolean): number {
     const code = posixCode(error);
     throw code === 'ELOOP' || code === 'ENOTDIR' ? replacedError(path, error) : error;
   }
-}
-
-/** An automount point is mounted by the first access, and is another directory from then on. */
-function isNewlyMounted(entry: FileEntry, path: Uint8Array, opened: FileStatus): boolean {
-  if (entry.status.device === entry.scope.facts.device) return false;
-  const now = tryReadStatus(path);
-  return now?.kind === 'directory' && isSameFolder(now, opened);
 }
 
 function readFacts(

@@ -1,17 +1,27 @@
 import { readlinkSync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
-import { mountPoints, probeDirectory } from '../../platform/mounts.ts';
-import { tryReadStatus } from '../../platform/status.ts';
+import { type MountPoint, mountPoints, probeDirectory } from '../../platform/mounts.ts';
+import { type FileStatus, tryReadStatus } from '../../platform/status.ts';
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
 import { absolutePath, componentsOf } from './clean-path.ts';
 
 /** As the kernel's own limit. */
 const linksMax = 40;
 
+/**
+ * File systems that answer from memory or from a disk of this machine; asking them first would only cost time. All
+ * others (NFS, FUSE, autofs, what is not known) may wait for somebody else without end.
+ */
+const localTypes: ReadonlySet<string> = new Set(
+  `bcachefs bpf btrfs cgroup cgroup2 configfs debugfs devpts devtmpfs ecryptfs efivarfs erofs exfat ext2 ext3 ext4 f2fs
+  fusectl hfsplus hugetlbfs iso9660 jfs minix mqueue nilfs2 nsfs ntfs3 overlay proc pstore ramfs reiserfs rootfs
+  securityfs selinuxfs squashfs sysfs tmpfs tracefs udf vfat xfs zfs`.split(/\s+/),
+);
+
 /** The system's part of the watch; a test has its own. */
 export interface MountCalls {
-  /** Absolute paths of all mount points. */
-  list(): readonly Uint8Array[];
+  /** What is mounted now; a later one at the same path hides an earlier one. */
+  list(): readonly Pick<MountPoint, 'path' | 'device' | 'type'>[];
   /** True if the directory can be listed; false if it gives no answer in time. Must not block the thread. */
   probe(path: Uint8Array): Promise<boolean>;
 }
@@ -19,7 +29,7 @@ export interface MountCalls {
 /** Mount points of this machine; one that gives no answer within `timeoutMs` counts as dead. */
 export function systemMounts(clock: Clock, timeoutMs: number): MountCalls {
   return {
-    list: () => mountPoints().map((mount) => mount.path),
+    list: mountPoints,
     probe: (path) => probeDirectory(path, timeoutMs, clock),
   };
 }
@@ -32,7 +42,9 @@ export function systemMounts(clock: Clock, timeoutMs: number): MountCalls {
  */
 export class MountWatch {
   readonly #calls: MountCalls;
-  readonly #points: ReadonlySet<ByteText>;
+  #types: ReadonlyMap<ByteText, string>;
+  /** Devices whose directories may be mounted by the first access to them. */
+  readonly #automountDevices: ReadonlySet<FileStatus['device']>;
   readonly #answers = new Map<ByteText, Promise<boolean>>();
   readonly #silent = new Set<ByteText>();
   /** Names of mount points by the directory that holds them, below the targets only. */
@@ -42,10 +54,14 @@ export class MountWatch {
 
   constructor(calls: MountCalls) {
     this.#calls = calls;
-    this.#points = new Set(calls.list().map(byteTextOf));
+    const mounts = calls.list();
+    this.#types = typesByPath(mounts);
+    this.#automountDevices = new Set(
+      mounts.filter((mount) => mount.type === 'autofs').map((mount) => mount.device),
+    );
   }
 
-  /** False: nothing is mounted below any target. */
+  /** False: nothing is mounted below any target that may hang. */
   get hasAny(): boolean {
     return this.#namesIn.size > 0;
   }
@@ -58,8 +74,8 @@ export class MountWatch {
     const real = await this.#resolve(path);
     if (real === undefined) return false;
     if (real !== path) this.#aliases.unshift([path, real]);
-    for (const point of this.#points) {
-      if (point === real || !isBelow(point, real)) continue;
+    for (const point of this.#types.keys()) {
+      if (!isBelow(point, real) || !this.#mayHang(point)) continue;
       const slash = point.lastIndexOf('/');
       const parent = slash === 0 ? '/' : point.slice(0, slash);
       const names = this.#namesIn.get(parent) ?? new Set();
@@ -77,9 +93,26 @@ export class MountWatch {
     return Promise.all(Array.from(names, (name) => this.#ask(joined(real, name)))).then(() => {});
   }
 
-  /** Asks the file system mounted at `path`. */
-  async askAt(path: Uint8Array): Promise<void> {
-    await this.#ask(this.#realPath(path));
+  /**
+   * Asks the file system mounted at `path`, if there is one: a Btrfs subvolume has a device of its own, too. Undefined
+   * if there is nothing to ask.
+   */
+  askAt(path: Uint8Array, device: FileStatus['device']): Promise<unknown> | undefined {
+    const real = this.#realPath(path);
+    const isAutomount = this.#automountDevices.has(device);
+    if (!isAutomount && (!this.isMountPoint(path) || !this.#mayHang(real))) return undefined;
+    return this.#ask(real);
+  }
+
+  /** True if something is mounted at `path` now. */
+  isMountPoint(path: Uint8Array): boolean {
+    const real = this.#realPath(path);
+    if (!this.#types.has(real)) this.#types = typesByPath(this.#calls.list());
+    return this.#types.has(real);
+  }
+
+  isAutomount(device: FileStatus['device']): boolean {
+    return this.#automountDevices.size > 0 && this.#automountDevices.has(device);
   }
 
   /** True if the file system at `path` was asked and did not answer. */
@@ -93,6 +126,10 @@ export class MountWatch {
     const real = this.#realPath(path);
     const names = this.#namesIn.get(real) ?? [];
     return new Set([...names].filter((name) => this.#silent.has(joined(real, name))));
+  }
+
+  #mayHang(point: ByteText): boolean {
+    return !localTypes.has(this.#types.get(point) ?? '');
   }
 
   #ask(point: ByteText): Promise<boolean> {
@@ -124,7 +161,8 @@ export class MountWatch {
     while (rest.length > 0) {
       const next = joined(at, rest[0] ?? '');
       rest = rest.slice(1);
-      if (this.#points.has(next) && !(await this.#ask(next))) return undefined;
+      const mayHang = this.#types.has(next) && this.#mayHang(next);
+      if (mayHang && !(await this.#ask(next))) return undefined;
       const target = rest.length > 0 ? linkTargetOf(next) : undefined;
       if (target === undefined) at = next;
       else {
@@ -136,6 +174,10 @@ export class MountWatch {
     }
     return at;
   }
+}
+
+function typesByPath(mounts: ReturnType<MountCalls['list']>): Map<ByteText, string> {
+  return new Map(mounts.map((mount) => [byteTextOf(mount.path), mount.type]));
 }
 
 function linkTargetOf(path: ByteText): ByteText | undefined {
