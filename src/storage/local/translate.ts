@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 import { type ErrorCode, HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
 
 /** What a failed call was doing. */
@@ -11,7 +13,6 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   ENOENT: 'FILE_NOT_FOUND',
   EEXIST: 'FILE_EXISTS',
   ENOSPC: 'STORAGE_FULL',
-  EDQUOT: 'STORAGE_FULL',
   EACCES: 'PERMISSION_DENIED',
   EPERM: 'PERMISSION_DENIED',
   EROFS: 'READ_ONLY',
@@ -27,6 +28,12 @@ const codes: Readonly<Record<string, ErrorCode>> = {
 export function translate(error: unknown, call: FailedCall): HoldfastError {
   if (isHoldfastError(error)) return error;
   const fallback = call.action === 'read' ? 'BACKEND_READ_FAILED' : 'BACKEND_WRITE_FAILED';
-  const code = codes[systemCode(error) ?? ''] ?? fallback;
-  return new HoldfastError(code, { details: { path: call.path }, cause: error });
+  const code = isQuotaExceeded(error) ? 'STORAGE_FULL' : codes[systemCode(error) ?? ''];
+  return new HoldfastError(code ?? fallback, { details: { path: call.path }, cause: error });
+}
+
+/** libuv has no name for EDQUOT: the code is `Unknown system error -122`. */
+function isQuotaExceeded(error: unknown): boolean {
+  if (!(error instanceof Error) || !('errno' in error)) return false;
+  return error.errno === -constants.errno.EDQUOT;
 }
