@@ -1,0 +1,129 @@
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { setExtendedAttribute } from './attributes.ts';
+import { listDirectory, openDirectory, openDirectoryAt, scanDirectory } from './directory.ts';
+import { closeFile, makeDirectoryAt } from './files.ts';
+import { b, describeSystems, latin } from './fixtures/both-systems.ts';
+import { tryReadStatus } from './status.ts';
+
+/** Hazard C9. */
+const hostileNames = [
+  Buffer.from([0xff, 0xfe, 0x80]),
+  b('a\nb'),
+  b('a\rb'),
+  b('\x1b]0;title\x07'),
+  Buffer.alloc(255, 0x78),
+  b('\u{1f600}'),
+  b('e\u0301'),
+  b('\u00e9'),
+  b('\u202egnp.exe'),
+  b('-rf'),
+  b('"quoted\' `x` $(y)'),
+  b('back\\slash'),
+  b('..foo'),
+  b('...'),
+  b('trailing '),
+  b('trailing.'),
+  b('CON'),
+  b('a:b'),
+  b('Case'),
+  b('case'),
+  b('\x01'),
+  b(' '),
+];
+
+describeSystems('directory', (scratch) => {
+  it('lists and scans hostile names byte by byte, sorted', () => {
+    for (const name of hostileNames) writeFileSync(scratch.bytesAt(name), 'x');
+    const expected = hostileNames.toSorted(Buffer.compare).map(latin);
+    expect(listDirectory(scratch.directory).map(latin).toSorted()).toEqual(expected.toSorted());
+    const entries = scanDirectory(scratch.directory);
+    expect(entries.map((entry) => latin(entry.name))).toEqual(expected);
+    for (const { name, status } of entries) {
+      expect(status).toEqual(tryReadStatus({ directory: scratch.directory, name }));
+    }
+  });
+
+  it('starts at the beginning each time, also by path', () => {
+    writeFileSync(scratch.at('a'), '');
+    expect(listDirectory(scratch.directory)).toHaveLength(1);
+    expect(listDirectory(scratch.directory)).toHaveLength(1);
+    expect(scanDirectory(scratch.directory)).toHaveLength(1);
+    expect(listDirectory(scratch.bytesAt('')).map(latin)).toEqual(['a']);
+    rmSync(scratch.at('a'));
+    expect(scanDirectory(scratch.directory)).toEqual([]);
+  });
+
+  it('lists more than one buffer holds', () => {
+    const names = Array.from({ length: 1200 }, (_, i) => `${i}`.padStart(250, '0'));
+    for (const name of names) symlinkSync('x', scratch.at(name));
+    expect(scanDirectory(scratch.directory).map((entry) => latin(entry.name))).toEqual(names);
+    expect(listDirectory(scratch.directory)).toHaveLength(1200);
+  });
+
+  it('refuses a link and a file', () => {
+    mkdirSync(scratch.at('real'));
+    symlinkSync('real', scratch.at('link'));
+    writeFileSync(scratch.at('file'), '');
+    for (const name of ['link', 'file']) {
+      expect(() => openDirectoryAt(scratch.directory, b(name))).toThrow(
+        expect.objectContaining({ code: 'SYSTEM_CALL_FAILED' }),
+      );
+      expect(() => openDirectory(scratch.bytesAt(name))).toThrow();
+    }
+    closeFile(openDirectory(scratch.bytesAt('link'), { noFollow: false }));
+    expect(() => openDirectory(scratch.bytesAt('none'))).toThrow(
+      expect.objectContaining({ code: 'FILE_NOT_FOUND' }),
+    );
+  });
+
+  it('throws for what is no directory, and leaks nothing', () => {
+    const before = openCount();
+    expect(() => listDirectory(b('/etc/hostname'))).toThrow();
+    expect(() => listDirectory(scratch.bytesAt('none'))).toThrow();
+    expect(openCount()).toBe(before);
+  });
+
+  it('works 3,000 levels down, where no path reaches', () => {
+    let directory = scratch.directory;
+    const opened: number[] = [];
+    for (let level = 0; level < 3000; level++) {
+      makeDirectoryAt(directory, b('directory10'));
+      directory = openDirectoryAt(directory, b('directory10'));
+      opened.push(directory);
+    }
+    writeFileSync(`/proc/self/fd/${directory}/end`, 'x');
+    expect(scanDirectory(directory).map((entry) => latin(entry.name))).toEqual(['end']);
+    for (const file of opened) closeFile(file);
+    if (scratch.isPortable) return;
+    const path = Buffer.concat([scratch.bytesAt('directory10'), b('/directory10'.repeat(2999))]);
+    expect(path.length).toBeGreaterThan(33_000);
+    expect(listDirectory(path).map(latin)).toEqual(['end']);
+    expect(tryReadStatus(Buffer.concat([path, b('/end')]))?.sizeBytes).toBe(1);
+    expect(tryReadStatus(Buffer.concat([path, b('/none')]))).toBeUndefined();
+    expect(tryReadStatus(Buffer.concat([b('/none'), path]))).toBeUndefined();
+  });
+
+  it('reads attributes on the way', () => {
+    writeFileSync(scratch.at('plain'), '');
+    writeFileSync(scratch.at('marked'), '');
+    if (scratch.isPortable) {
+      expect(scanDirectory(scratch.directory, { extendedAttributes: true })[0]).toMatchObject({
+        extendedAttributes: [],
+      });
+      return;
+    }
+    const attribute = { name: b('user.note'), value: b('value') };
+    setExtendedAttribute({ directory: scratch.directory, name: b('marked') }, attribute);
+    const attributesOf = (options: object): string[][] =>
+      scanDirectory(scratch.directory, options).map((entry) =>
+        entry.extendedAttributes.map(({ name, value }) => `${latin(name)}=${latin(value)}`),
+      );
+    expect(attributesOf({ extendedAttributes: true })).toEqual([['user.note=value'], []]);
+    expect(attributesOf({})).toEqual([[], []]);
+  });
+});
+
+function openCount(): number {
+  return readdirSync('/proc/self/fd').length;
+}

@@ -1,0 +1,139 @@
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isHoldfastError } from '../base/errors.ts';
+import { openDirectory, openDirectoryAt } from './directory.ts';
+import { closeFile, renameAt, syncFile, unlinkAt } from './file-calls.ts';
+import type { EntryPlace } from './place.ts';
+import { tryReadStatus } from './status.ts';
+import { fromNodeError, posixCode } from './system-error.ts';
+import { system } from './system.ts';
+
+/** Directories held open at once while a tree is removed. */
+const removeDepthMax = 64;
+
+/** Codes of file systems that cannot sync a directory; the names are then as safe as they can be. */
+const noDirectorySync: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOTSUP', 'EBADF']);
+
+/** True if `path` leads to something, links followed. */
+export function exists(path: Uint8Array): boolean {
+  return tryReadStatus(path, { follow: true }) !== undefined;
+}
+
+/** Makes a directory and those above it that are missing; no error if it is there. */
+export function makeDirectories(path: Uint8Array, mode = 0o700): void {
+  try {
+    mkdirSync(Buffer.from(path), { recursive: true, mode });
+  } catch (error) {
+    throw fromNodeError({ call: 'mkdir', place: path }, error);
+  }
+}
+
+/** Makes an empty directory that only this user can enter, below `parent` or the system's folder for such. */
+export function temporaryDirectory(prefix = 'holdfast-', parent: string = tmpdir()): Uint8Array {
+  const path = join(parent, prefix);
+  try {
+    return mkdtempSync(path, { encoding: 'buffer' });
+  } catch (error) {
+    throw fromNodeError({ call: 'mkdtemp', place: Buffer.from(path) }, error);
+  }
+}
+
+/**
+ * Removes an entry and all below it, of any depth, never through a link. No error if it is missing.
+ * @throws PERMISSION_DENIED, SYSTEM_CALL_FAILED; then a part may be gone
+ */
+export function removeTree(path: Uint8Array): void {
+  const status = tryReadStatus(path);
+  if (status === undefined) return;
+  const { parent, name } = splitPath(path);
+  const directory = openDirectory(parent, { noFollow: false });
+  try {
+    removeEntry({ directory, name });
+  } finally {
+    closeFile(directory);
+  }
+}
+
+/** Waits until the names in an opened directory are on stable storage, where the file system can do that. */
+export function syncDirectory(directory: number): void {
+  try {
+    syncFile(directory);
+  } catch (error) {
+    const code = posixCode(error);
+    const isWindows = process.platform === 'win32' && code === 'EPERM';
+    if (!isWindows && !noDirectorySync.has(code)) throw error;
+  }
+}
+
+/** The directory and the last component of a path, slashes at its end ignored. */
+export function splitPath(path: Uint8Array): { parent: Uint8Array; name: Uint8Array } {
+  let end = path.length;
+  while (end > 1 && path[end - 1] === slash) end--;
+  const start = path.subarray(0, end).lastIndexOf(slash) + 1;
+  const parent = start === 0 ? Buffer.from('.') : path.subarray(0, start);
+  return { parent, name: path.subarray(start, end) };
+}
+
+const slash = 0x2f;
+
+/** The root of a tree being removed, and how many directories have come up to it. */
+interface Removal {
+  readonly root: number;
+  movedCount: number;
+}
+
+function removeEntry(place: EntryPlace): void {
+  const status = tryReadStatus(place);
+  if (status === undefined) return;
+  const isDirectory = status.kind === 'directory';
+  if (isDirectory) {
+    const root = openDirectoryAt(place.directory, place.name);
+    try {
+      const removal = { root, movedCount: 0 };
+      let before: number;
+      do {
+        before = removal.movedCount;
+        removeContents(removal, root, 0);
+        // Deep directories have come up to the root, so it is not empty.
+      } while (removal.movedCount > before);
+    } finally {
+      closeFile(root);
+    }
+  }
+  unlinkAt(place.directory, place.name, { directory: isDirectory });
+}
+
+function removeContents(removal: Removal, directory: number, depth: number): void {
+  for (const name of system().list(directory)) {
+    const place = { directory, name };
+    const status = tryReadStatus(place);
+    if (status === undefined) continue;
+    if (status.kind !== 'directory') unlinkAt(directory, name);
+    else if (depth >= removeDepthMax) moveToRoot(removal, place);
+    else removeDirectory(removal, place, depth + 1);
+  }
+}
+
+function removeDirectory(removal: Removal, place: EntryPlace, depth: number): void {
+  const opened = openDirectoryAt(place.directory, place.name);
+  try {
+    removeContents(removal, opened, depth);
+  } finally {
+    closeFile(opened);
+  }
+  unlinkAt(place.directory, place.name, { directory: true });
+}
+
+/** So that neither the stack nor the open directories grow with the depth of the tree. */
+function moveToRoot(removal: Removal, place: EntryPlace): void {
+  for (;;) {
+    const name = Buffer.from(`.holdfast-removing-${removal.movedCount}`);
+    removal.movedCount++;
+    try {
+      return renameAt(place, { directory: removal.root, name }, { replace: false });
+    } catch (error) {
+      if (!isHoldfastError(error, 'FILE_EXISTS')) throw error;
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { homedir, hostname, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { isatty } from 'node:tty';
+import { systemCode } from '../base/errors.ts';
+import { userName } from './owners.ts';
+import { system } from './system.ts';
+
+/** Environment variables. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Name of this machine, as snapshots and locks record it. */
+export function hostName(): string {
+  return hostname();
+}
+
+/** User and group of this process; 0 where the system has no such numbers. */
+export function currentIds(): { uid: number; gid: number } {
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+}
+
+/** Name of the user of this process; its number where it has no name. */
+export function currentUserName(): string {
+  const uid = process.getuid?.();
+  if (uid === undefined) return nodeUserName() ?? '';
+  return userName(uid) ?? nodeUserName() ?? String(uid);
+}
+
+export const processId: number = process.pid;
+
+/** True if a process with this id runs on this machine, whoever owns it. */
+export function processExists(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Only ESRCH says that there is none; EPERM says that it is another user's.
+    return systemCode(error) !== 'ESRCH';
+  }
+}
+
+/** True if this process may do what only an administrator may; false where this cannot be told. */
+export function isElevated(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+/** Changes with every start of the machine; undefined where the system does not tell. */
+export function bootId(): string | undefined {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Folder for caches: `HOLDFAST_CACHE_DIR`, `RESTIC_CACHE_DIR`, else `holdfast` in the user's folder for caches of this
+ * system; undefined if there is none. It may not exist.
+ */
+export function cacheDirectory(variables: Variables): string | undefined {
+  const named = variables['HOLDFAST_CACHE_DIR'] || variables['RESTIC_CACHE_DIR'];
+  if (named) return named;
+  const base = cacheBase(variables);
+  return base === undefined ? undefined : join(base, 'holdfast');
+}
+
+/** True if the descriptor (0 to 2) is a terminal. */
+export function isTerminal(file: number): boolean {
+  return isatty(file);
+}
+
+/** True if this process may write to its terminal now: it is not in the background of a shell. */
+export function isForeground(file: number): boolean {
+  return !isatty(file) || system().isForeground(file);
+}
+
+/** Columns of the terminal that is standard output or error; undefined if neither is one. */
+export function terminalWidth(): number | undefined {
+  return process.stdout.columns || process.stderr.columns || undefined;
+}
+
+function cacheBase(variables: Variables): string | undefined {
+  if (process.platform === 'win32') return variables['LOCALAPPDATA'] || undefined;
+  const home = variables['HOME'] || homeDirectory();
+  if (process.platform === 'darwin') return home && join(home, 'Library', 'Caches');
+  const named = variables['XDG_CACHE_HOME'];
+  // A relative one must be ignored, says the XDG base directory specification.
+  if (named?.startsWith('/')) return named;
+  return home && join(home, '.cache');
+}
+
+function homeDirectory(): string | undefined {
+  try {
+    return homedir() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function nodeUserName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,87 @@
+import {
+  closeSync,
+  constants,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import type { EntryPlace, Place } from '../place.ts';
+import type { NodeRequest } from '../system-calls.ts';
+import { fromNodeError, systemError } from '../system-error.ts';
+import { forgetPath, pathOf, rememberPath } from './paths.ts';
+import { statusPortable } from './status.ts';
+import { unsupported } from './unsupported.ts';
+
+/** Runs a call of `node:fs` and translates its error. */
+export function run<T>(call: string, place: Place, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw fromNodeError({ call, place }, error);
+  }
+}
+
+export function openPortable(
+  place: Uint8Array | EntryPlace,
+  { flags, mode }: { flags: number; mode: number },
+): number {
+  const path = pathOf(place);
+  const file = run('open', place, () => openSync(path, flags, mode));
+  rememberPath(file, path);
+  return file;
+}
+
+export function closePortable(file: number): void {
+  forgetPath(file);
+  run('close', file, () => closeSync(file));
+}
+
+export function readPortable(
+  file: number,
+  target: Uint8Array,
+  position: number | undefined,
+): number {
+  return run('read', file, () => readSync(file, target, 0, target.length, position ?? null));
+}
+
+export function readLinkPortable(place: Place): Uint8Array<ArrayBuffer> {
+  const target = run('readlink', place, () => readlinkSync(pathOf(place), { encoding: 'buffer' }));
+  return Uint8Array.from(target);
+}
+
+export function makeDirectoryPortable(place: EntryPlace, mode: number): void {
+  run('mkdir', place, () => mkdirSync(pathOf(place), { mode }));
+}
+
+export function makeSymlinkPortable(place: EntryPlace, target: Uint8Array): void {
+  run('symlink', place, () => symlinkSync(pathOf(target), pathOf(place)));
+}
+
+export function makeLinkPortable(existing: EntryPlace | number, place: EntryPlace): void {
+  if (typeof existing === 'number') throw unsupported('link', place);
+  run('link', place, () => linkSync(pathOf(existing), pathOf(place)));
+}
+
+export function makeNodePortable(place: EntryPlace, node: NodeRequest): void {
+  if (node.kind !== 'file') throw unsupported('mknod', place);
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  closePortable(openPortable(place, { flags, mode: node.mode }));
+}
+
+export function renamePortable(from: EntryPlace, to: EntryPlace, replace: boolean): void {
+  if (!replace && statusPortable(to, false) !== undefined) {
+    throw systemError({ call: 'rename', place: to }, 'EEXIST');
+  }
+  run('rename', to, () => renameSync(pathOf(from), pathOf(to)));
+}
+
+export function unlinkPortable(place: EntryPlace, isDirectory: boolean): void {
+  if (isDirectory) run('rmdir', place, () => rmdirSync(pathOf(place)));
+  else run('unlink', place, () => unlinkSync(pathOf(place)));
+}
