@@ -1,17 +1,71 @@
+import { scrypt } from 'node:crypto';
+import { HoldfastError } from '../base/errors.ts';
+import { portableScrypt, type ScryptInput } from './portable/scrypt.ts';
 import type { SealKey } from './seal.ts';
 
-/** Cost of a key derivation. */
+/** Cost of a key derivation, as key files state it. */
 export interface ScryptParameters {
+  /** Rounds: a power of two. */
   readonly N: number;
+  /** Block size in units of 128 bytes. */
   readonly r: number;
+  /** Repetitions. */
   readonly p: number;
 }
 
-/** Derives the user key. @throws KEY_LIMIT */
-export function deriveKey(
+/** A derivation takes 128 * N * r bytes of memory: at most 1 GiB. */
+export const scryptMemoryBytesMax: number = 2 ** 30;
+
+/** At most so many repetitions. */
+export const scryptRepetitionsMax = 16;
+
+/** At most so many bytes are mixed, 128 * N * r * p: some 20 seconds of work, 50 times what new keys ask for. */
+export const scryptWorkBytesMax: number = 2 ** 33;
+
+const keySizeBytes = 64;
+
+/**
+ * Derives the key that opens a key file: scrypt of the password bytes as given, 64 bytes, split into encryption key,
+ * MAC k and MAC r.
+ *
+ * Runs in Node's thread pool; parameters outside RFC 7914 (N >= 2^(16 r), from old repositories), which OpenSSL
+ * refuses, run in steps on this thread. The parameters come from a file that nothing has authenticated yet.
+ * @throws KEY_LIMIT if the parameters ask for too much memory or work; KEY_DAMAGED if they are no parameters at all
+ */
+export async function deriveKey(
   password: Uint8Array,
   salt: Uint8Array,
   parameters: ScryptParameters,
 ): Promise<SealKey> {
-  throw new Error(`not there yet ${password.length} ${salt.length} ${parameters.N}`);
+  const { N, r, p } = parameters;
+  assertParameters(parameters);
+  const input: ScryptInput = { password, salt, N, r, p, sizeBytes: keySizeBytes };
+  const isWithinRfc = Math.log2(N) < 16 * r;
+  const key = await (isWithinRfc ? opensslScrypt(input) : portableScrypt(input));
+  return { encrypt: key.subarray(0, 32), macK: key.subarray(32, 48), macR: key.subarray(48, 64) };
+}
+
+function assertParameters(parameters: ScryptParameters): void {
+  const { N, r, p } = parameters;
+  const isWhole = [N, r, p].every((value) => Number.isSafeInteger(value) && value >= 1);
+  const isPower = N >= 2 && Number.isInteger(Math.log2(N));
+  if (!isWhole || !isPower) throw new HoldfastError('KEY_DAMAGED', { details: { N, r, p } });
+  const memoryBytes = 128 * N * r;
+  const isSafe =
+    memoryBytes <= scryptMemoryBytesMax &&
+    p <= scryptRepetitionsMax &&
+    memoryBytes * p <= scryptWorkBytesMax;
+  if (!isSafe) throw new HoldfastError('KEY_LIMIT', { details: { N, r, p } });
+}
+
+function opensslScrypt(input: ScryptInput): Promise<Uint8Array> {
+  const { password, salt, N, r, p } = input;
+  // OpenSSL counts the blocks and its working space besides the 128 * N * r bytes.
+  const options = { N, r, p, maxmem: 128 * r * (N + p + 2) + 2 ** 16 };
+  return new Promise((resolve, reject) => {
+    scrypt(password, salt, input.sizeBytes, options, (error, key) => {
+      if (error === null) resolve(key);
+      else reject(error);
+    });
+  });
 }

@@ -1,0 +1,173 @@
+import { type Transferable, Worker } from 'node:worker_threads';
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { deserializeError } from './worker-errors.ts';
+import type { MessageFromWorker, MessageToWorker } from './worker-messages.ts';
+
+/** A request on its way, and who waits for it. */
+export interface Call<Request, Response, Event> {
+  readonly id: number;
+  readonly request: Request;
+  readonly transfer: readonly Transferable[];
+  readonly onEvent: ((event: Event) => void) | undefined;
+  resolve(value: Response): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Life of a worker thread: starting, then ready, then closing, then closed. From each of the first three it may
+ * fail instead, which ends in closed too.
+ */
+export type WorkerState = 'starting' | 'ready' | 'closing' | 'closed';
+
+/** A thread that does not come up within this time has failed. */
+export const workerStartMsMax = 30_000;
+
+/** A thread that has not ended by itself within this time is stopped. */
+export const workerCloseMsMax = 3_000;
+
+/** What a thread tells its pool. */
+export interface WorkerListener {
+  /** A call has been answered; another may be sent. */
+  onFree(): void;
+  /** The thread ended though nobody asked it to. */
+  onFailed(error: HoldfastError): void;
+}
+
+/** One thread of a pool, with the calls it is working on. */
+export class WorkerThread<Request, Response, Event> {
+  readonly #worker: Worker;
+  readonly #clock: Clock;
+  readonly #listener: WorkerListener;
+  readonly #calls: Map<number, Call<Request, Response, Event>> = new Map();
+  readonly #ended: Promise<void>;
+  readonly #ready: Promise<void>;
+  #state: WorkerState = 'starting';
+  #markReady: () => void = () => {};
+  #failStart: (error: HoldfastError) => void = () => {};
+
+  constructor(worker: Worker, clock: Clock, listener: WorkerListener) {
+    this.#worker = worker;
+    this.#clock = clock;
+    this.#listener = listener;
+    this.#ready = new Promise((resolve, reject) => {
+      this.#markReady = resolve;
+      this.#failStart = reject;
+    });
+    this.#ready.catch(() => {});
+    this.#ended = new Promise((resolve) => {
+      worker.once('exit', (exitCode) => {
+        this.#end(new HoldfastError('WORKER_FAILED', { details: { exitCode } }));
+        resolve();
+      });
+    });
+    worker.on('message', (message: MessageFromWorker<Response, Event>) => this.#receive(message));
+    worker.on('error', (cause) => this.#end(new HoldfastError('WORKER_FAILED', { cause })));
+    worker.on('messageerror', (cause) => this.#end(new HoldfastError('WORKER_FAILED', { cause })));
+  }
+
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  /** Number of calls that are not answered yet. */
+  get callCount(): number {
+    return this.#calls.size;
+  }
+
+  /** Resolves when the thread takes requests. @throws WORKER_FAILED if it ends or takes too long */
+  async start(flags: Int32Array): Promise<void> {
+    this.#post({ type: 'start', flags }, []);
+    const isReady = this.#ready.then(() => true);
+    if (await this.#within(isReady, workerStartMsMax)) return;
+    const details = { startMsMax: workerStartMsMax };
+    throw new HoldfastError('WORKER_FAILED', {
+      message: 'a worker thread did not start in time',
+      details,
+    });
+  }
+
+  /** Sends a call. Its promise is settled by the answer, or by the end of the thread. */
+  send(call: Call<Request, Response, Event>): void {
+    assert(this.#state === 'ready', 'calls go to threads that are ready');
+    this.#calls.set(call.id, call);
+    try {
+      this.#post({ type: 'request', id: call.id, request: call.request }, call.transfer);
+    } catch (cause) {
+      this.#calls.delete(call.id);
+      call.reject(new HoldfastError('WORKER_FAILED', { cause }));
+    }
+  }
+
+  /** Lets the thread finish what it works on, for a limited time, and ends it. Never throws. */
+  async close(): Promise<void> {
+    if (this.#state !== 'closed') {
+      this.#state = 'closing';
+      this.#post({ type: 'close' }, []);
+    }
+    const hasEnded = await this.#within(
+      this.#ended.then(() => true),
+      workerCloseMsMax,
+    );
+    if (!hasEnded) await this.#worker.terminate();
+    await this.#ended;
+  }
+
+  #receive(message: MessageFromWorker<Response, Event>): void {
+    if (message.type === 'ready') {
+      if (this.#state === 'starting') this.#state = 'ready';
+      this.#markReady();
+      return;
+    }
+    const call = this.#calls.get(message.id);
+    if (call === undefined) return;
+    if (message.type === 'event') {
+      hear(call, message.message);
+      return;
+    }
+    this.#calls.delete(message.id);
+    if (message.type === 'response') call.resolve(message.value);
+    else call.reject(deserializeError(message.error));
+    this.#listener.onFree();
+  }
+
+  /** The thread is gone or beyond use: `error` for whoever waits, unless it was asked to end. */
+  #end(error: HoldfastError): void {
+    if (this.#state === 'closed') return;
+    const wasAsked = this.#state === 'closing';
+    this.#state = 'closed';
+    const reason = wasAsked ? new HoldfastError('CANCELLED') : error;
+    this.#failStart(reason);
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    for (const call of calls) call.reject(reason);
+    if (!wasAsked) this.#listener.onFailed(error);
+  }
+
+  /** True if `done` comes within `ms`. */
+  async #within(done: Promise<boolean>, ms: number): Promise<boolean> {
+    const timer = new AbortController();
+    const late = this.#clock.sleep(ms, timer.signal).then(
+      () => false,
+      () => false,
+    );
+    try {
+      return await Promise.race([done, late]);
+    } finally {
+      timer.abort();
+    }
+  }
+
+  #post(message: MessageToWorker<Request>, transfer: readonly Transferable[]): void {
+    this.#worker.postMessage(message, [...transfer]);
+  }
+}
+
+function hear<Event>(call: Call<unknown, never, Event>, event: Event): void {
+  try {
+    call.onEvent?.(event);
+  } catch (error) {
+    call.reject(error);
+  }
+}
