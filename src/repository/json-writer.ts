@@ -23,7 +23,7 @@ const lineSeparatorLead = 0xe2;
  * From this size on the writer starts a new piece instead of growing. The system's allocator gives memory of
  * this size back when it is freed, so that joining the pieces never needs the memory twice.
  */
-const pieceSizeBytes = 64 * 1024 * 1024;
+const pieceSizeBytesDefault = 64 * 1024 * 1024;
 
 /**
  * A growable byte array with writers for the pieces of JSON, as Go's `encoding/json` writes them.
@@ -39,10 +39,12 @@ export class JsonWriter {
   /** Bytes in use of this piece. */
   length = 0;
   readonly #capacityBytes: number;
+  readonly #pieceSizeBytes: number;
   #fullPieces: Uint8Array<ArrayBuffer>[] = [];
 
-  constructor(capacityBytes = 4096) {
+  constructor(capacityBytes = 4096, pieceSizeBytes: number = pieceSizeBytesDefault) {
     this.#capacityBytes = capacityBytes;
+    this.#pieceSizeBytes = pieceSizeBytes;
     this.bytes = new Uint8Array(capacityBytes);
   }
 
@@ -54,13 +56,13 @@ export class JsonWriter {
   #grow(sizeBytes: number): void {
     const needed = this.length + sizeBytes;
     const doubled = 2 * this.bytes.byteLength;
-    if (doubled <= pieceSizeBytes || this.length === 0) {
+    if (doubled <= this.#pieceSizeBytes || this.length === 0) {
       // A transfer frees the old memory at once, not at the next garbage collection.
       this.bytes = new Uint8Array(this.bytes.buffer.transfer(Math.max(needed, doubled)));
       return;
     }
     this.#fullPieces.push(this.bytes.subarray(0, this.length));
-    this.bytes = new Uint8Array(Math.max(sizeBytes, pieceSizeBytes));
+    this.bytes = new Uint8Array(Math.max(sizeBytes, this.#pieceSizeBytes));
     this.length = 0;
   }
 
