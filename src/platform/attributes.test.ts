@@ -23,7 +23,7 @@ import {
   setTimes,
 } from './attributes.ts';
 import { closeFile, openFile, unlinkAt } from './files.ts';
-import { b, describeSystems, latin } from './fixtures/both-systems.ts';
+import { b, describeSystems, latin, type Scratch } from './fixtures/both-systems.ts';
 import { readStatusAt } from './status.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -40,7 +40,9 @@ afterEach(() => {
   unlinkSync(roomyPath);
 });
 
-describeSystems('extended attributes', (scratch) => {
+describeSystems('extended attributes', attributesSuite, { onDisk: true });
+
+function attributesSuite(scratch: Scratch): void {
   const at = (name: string): { directory: number; name: Buffer } => ({
     directory: scratch.directory,
     name: b(name),
@@ -150,9 +152,11 @@ describeSystems('extended attributes', (scratch) => {
       expect.objectContaining({ code: 'FILE_NOT_FOUND' }),
     );
   });
-});
+}
 
-describeSystems('metadata', (scratch) => {
+describeSystems('metadata', metadataSuite, { onDisk: true });
+
+function metadataSuite(scratch: Scratch): void {
   const at = (name: string): { directory: number; name: Buffer } => ({
     directory: scratch.directory,
     name: b(name),
@@ -265,7 +269,7 @@ describeSystems('metadata', (scratch) => {
       closeFile(file);
     }
   });
-});
+}
 
 function shown(attributes: readonly { name: Uint8Array; value: Uint8Array }[]): string[] {
   return attributes.map(({ name, value }) => `${latin(name)}=${latin(value)}`);

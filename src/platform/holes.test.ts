@@ -1,12 +1,14 @@
 import { ftruncateSync, statSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { closeFile, openFile, readAt, truncateFile, writeAt } from './files.ts';
-import { b, describeSystems } from './fixtures/both-systems.ts';
+import { b, describeSystems, type Scratch } from './fixtures/both-systems.ts';
 import { allocate, dataRanges, nextDataRange, punchHole } from './holes.ts';
 
 const mebi = 1 << 20;
 
-describeSystems('holes', (scratch) => {
+describeSystems('holes', holesSuite, { onDisk: true });
+
+function holesSuite(scratch: Scratch): void {
   const withFile = (action: (file: number) => void): void => {
     const file = openFile(scratch.bytesAt('f'), { write: true, create: true });
     try {
@@ -82,4 +84,4 @@ describeSystems('holes', (scratch) => {
       expect.objectContaining({ details: expect.objectContaining({ code: 'EBADF' }) }),
     );
   });
-});
+}
