@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+
+import { toHex } from '../base/bytes.ts';
+import { systemRandom } from '../base/random.ts';
+import { JumpingClock } from '../storage/test-support.ts';
+import type { PackedBlobs } from './blob.ts';
+import { BlobIndex } from './blob-index.ts';
+import { decodeIndexInto } from './index-file.ts';
+import { IndexWriter } from './index-writer.ts';
+import { idOf, madeUpPacks } from './index-test-support.ts';
+
+/** Takes index files and remembers what they list. */
+class IndexTaker {
+  readonly clock = new JumpingClock();
+  readonly environment = { clock: this.clock, random: systemRandom };
+  readonly index = BlobIndex.create();
+  readonly packCounts: number[] = [];
+  failure: Error | undefined;
+  gate: Promise<void> = Promise.resolve();
+
+  async saveUnpacked(type: string, json: Uint8Array): Promise<string> {
+    await this.gate;
+    if (this.failure) throw this.failure;
+    expect(type).toBe('index');
+    this.packCounts.push(decodeIndexInto(json, this.index).packCount);
+    return toHex(idOf(this.packCounts.length));
+  }
+}
+
+const packs = madeUpPacks(0, 12, 5000);
+
+function add(writer: IndexWriter, number: number): Promise<void> {
+  const pack: { id: Uint8Array; blobs: PackedBlobs } = packs.at(number)!;
+  return writer.add(toHex(pack.id), pack.blobs);
+}
+
+describe('IndexWriter', () => {
+  it('saves at 50,000 blobs and at the end, each pack once', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker);
+    for (let number = 0; number < 9; number++) await add(writer, number);
+    expect(taker.packCounts).toEqual([]);
+    await add(writer, 9);
+    expect(taker.packCounts).toEqual([10]);
+    await add(writer, 10);
+    expect(writer.pendingBlobCount).toBe(5000);
+    await writer.flush();
+    expect(taker.packCounts).toEqual([10, 1]);
+    await writer.flush();
+    expect(taker.packCounts).toEqual([10, 1]);
+    expect(writer.savedIds).toEqual([toHex(idOf(1)), toHex(idOf(2))]);
+    expect(taker.index.blobCount).toBe(55_000);
+  });
+
+  it('saves when the first pack has waited 10 minutes', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker);
+    await add(writer, 0);
+    taker.clock.nowMs += 599_999;
+    await add(writer, 1);
+    expect(taker.packCounts).toEqual([]);
+    taker.clock.nowMs += 1;
+    await add(writer, 2);
+    expect(taker.packCounts).toEqual([3]);
+    taker.clock.nowMs += 600_000;
+    await add(writer, 3);
+    expect(taker.packCounts).toEqual([3]);
+  });
+
+  it('flushes only once all files that are being saved are stored', async () => {
+    const taker = new IndexTaker();
+    const gate = Promise.withResolvers<void>();
+    taker.gate = gate.promise;
+    const writer = new IndexWriter(taker);
+    const adds = Array.from({ length: 10 }, (_, number) => add(writer, number));
+    let isFlushed = false;
+    const flushed = writer.flush().then(() => {
+      isFlushed = true;
+    });
+    await Promise.resolve();
+    expect(isFlushed).toBe(false);
+    gate.resolve();
+    await Promise.all([...adds, flushed]);
+    expect(taker.packCounts).toEqual([10]);
+  });
+
+  it('fails for good once an index file is not stored', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker);
+    await add(writer, 0);
+    taker.failure = new Error('storage is full');
+    await expect(writer.flush()).rejects.toThrow('storage is full');
+    taker.failure = undefined;
+    await expect(writer.flush()).rejects.toThrow('storage is full');
+    await expect(add(writer, 1)).rejects.toThrow('storage is full');
+    expect(taker.packCounts).toEqual([]);
+  });
+});
