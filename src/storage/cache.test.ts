@@ -211,6 +211,19 @@ test('drops packs that the index does not know', async () => {
   expect([...folder.files.keys()]).toEqual([memoryKey(known)]);
 });
 
+test('does not use a copy that it could not remove', async () => {
+  const inner = new MemoryBackend();
+  const folder = fault(new MemoryBackend(), [
+    { operation: 'remove', fault: { kind: 'error', code: 'READ_ONLY' } },
+  ]);
+  const backend = cache(inner, folder);
+  const handle = fitting('pack');
+  await backend.put(handle, [content]);
+  await backend.remove(handle);
+  expect(await codeOf(backend.get(handle, { start: 0, end: 1 }))).toBe('FILE_NOT_FOUND');
+  expect(await codeOf(backend.get(handle))).toBe('FILE_NOT_FOUND');
+});
+
 test('tells of a failing cache and goes on', async () => {
   const problems: unknown[] = [];
   const inner = new MemoryBackend();

@@ -56,6 +56,7 @@ class CachingBackend extends ForwardingBackend implements CachedBackend {
   readonly #onProblem: (error: unknown) => void;
   readonly #reads: Map<string, SharedRead> = new Map();
   readonly #refreshed: Set<string> = new Set();
+  readonly #stuck: Set<string> = new Set();
   #isWritable = true;
 
   constructor(inner: Backend, folder: Backend, options: CacheOptions) {
@@ -139,9 +140,11 @@ class CachingBackend extends ForwardingBackend implements CachedBackend {
     range: ByteRange | undefined,
     options: CallOptions | undefined,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    if (this.#stuck.has(handle.name)) return undefined;
     try {
       const content = await this.#folder.get(handle, range, { signal: options?.signal });
-      if (range || fitsName(handle, [content])) return content;
+      const isWhole = !range && fitsName(handle, [content]);
+      if (isWhole || (range && content.byteLength === range.end - range.start)) return content;
       this.#onProblem(damaged(handle));
     } catch (error) {
       if (isHoldfastError(error, 'CANCELLED', 'ASSERTION_FAILED')) throw error;
@@ -197,11 +200,14 @@ class CachingBackend extends ForwardingBackend implements CachedBackend {
     }
   }
 
+  /** A copy that cannot be removed is at least not used again. */
   async #drop(handle: FileHandle): Promise<void> {
     try {
       await this.#folder.remove(handle);
     } catch (error) {
-      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) this.#onProblem(error);
+      if (isHoldfastError(error, 'FILE_NOT_FOUND')) return;
+      this.#stuck.add(handle.name);
+      this.#onProblem(error);
     }
   }
 

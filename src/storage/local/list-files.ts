@@ -32,7 +32,10 @@ export async function* listFiles(
   const ahead: Promise<FileStat[]>[] = [];
   try {
     for (const folder of foldersOf(root, layout, type)) {
-      ahead.push(readFiles(folder.path, folder.prefix));
+      const read = readFiles(folder.path, folder.prefix);
+      // It may fail before its turn comes; the failure is thrown then.
+      read.catch(() => {});
+      ahead.push(read);
       if (ahead.length < foldersAheadMax) continue;
       throwIfAborted(signal);
       yield* (await ahead.shift()) ?? [];
@@ -57,9 +60,9 @@ function foldersOf(root: string, layout: Layout, type: FileType): Folder[] {
 }
 
 async function readFiles(folder: string, prefix: string): Promise<FileStat[]> {
-  const names = (await readNames(folder)).filter(
-    (name) => name.startsWith(prefix) && isFileName(name),
-  );
+  // A plain file in place of `data/ab` is ignored, one in place of `data` is not.
+  const present = await readNames(folder).catch(ignore(...(prefix === '' ? [] : ['ENOTDIR'])));
+  const names = (present ?? []).filter((name) => name.startsWith(prefix) && isFileName(name));
   const files: FileStat[] = [];
   for (let start = 0; start < names.length; start += statusCallsMax) {
     const batch = names.slice(start, start + statusCallsMax);
@@ -72,9 +75,9 @@ async function readFiles(folder: string, prefix: string): Promise<FileStat[]> {
   return files;
 }
 
-/** Names in a folder; none if it is missing, or is a file where a folder may be (`data/ab`). */
+/** Names in a folder; none if it is missing. */
 async function readNames(folder: string): Promise<string[]> {
-  return (await readFolder(folder).catch(ignore('ENOENT', 'ENOTDIR'))) ?? [];
+  return (await readFolder(folder).catch(ignore('ENOENT'))) ?? [];
 }
 
 async function statusIfAny(file: string): Promise<Stats | undefined> {
@@ -93,11 +96,12 @@ export async function removeOldTemporaries(
   let count = 0;
   for (const folder of temporaryFolders(root, options.layout)) {
     throwIfAborted(options.signal);
-    const names = (await readNames(folder)).filter((name) => temporaryPattern.test(name));
+    const present = (await readNames(folder).catch(ignore('ENOTDIR'))) ?? [];
+    const names = present.filter((name) => temporaryPattern.test(name));
     for (const name of names) {
       const file = path.join(folder, name);
-      const found = await statusIfAny(file);
-      if (!found?.isFile() || found.mtimeMs >= options.changedBeforeMs) continue;
+      const entry = await statusIfAny(file);
+      if (!entry?.isFile() || entry.mtimeMs >= options.changedBeforeMs) continue;
       await unlink(file).catch(ignore('ENOENT'));
       count++;
     }

@@ -144,6 +144,14 @@ describe('the folder', () => {
     writeFileSync(path.join(root, 'keys'), 'x');
     expect(await codeOf(backend.create())).toBe('LOCATION_INVALID');
     expect(await codeOf(backend.put(handleFor('key', 'x'), [utf8('x')]))).toBe('LOCATION_INVALID');
+    expect(await codeOf(listAll(backend, 'key'))).toBe('LOCATION_INVALID');
+    // But in place of a fan it is ignored.
+    rmSync(path.dirname(pathOf(pack)), { recursive: true });
+    writeFileSync(path.dirname(pathOf(pack)), 'x');
+    expect(await listAll(backend, 'pack')).toEqual([]);
+    expect(await codeOf(backend.get(pack))).toBe('FILE_NOT_FOUND');
+    expect(await codeOf(backend.put(pack, [utf8('x')]))).toBe('LOCATION_INVALID');
+    expect(await backend.removeLeftovers()).toBe(0);
   });
 });
 

@@ -149,6 +149,8 @@ export class LocalBackend implements Backend {
       const isOneOfMany = range !== undefined && handle.type === 'pack';
       return await (isOneOfMany ? this.#openFiles.use(source, read) : withFile(source, read));
     } catch (error) {
+      // A plain file in place of `data/ab` is ignored, as in lists.
+      if (systemCode(error) === 'ENOTDIR') throw notFile(source);
       throw translate(error, { action: 'read', path: source });
     }
   }

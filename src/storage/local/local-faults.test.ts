@@ -126,7 +126,7 @@ describe.skipIf(process.getuid?.() !== 0)('as another user (needs to be root fir
   });
 });
 
-const childFile = fileURLToPath(new URL('../fixtures/local-child.ts', import.meta.url));
+const childFile = fileURLToPath(new URL('../fixtures/local-child.mjs', import.meta.url));
 
 interface ChildEnd {
   /** What each call of the child came to: `done` or an error code. Absent if it was killed. */

@@ -24,16 +24,16 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   ENFILE: 'BACKEND_UNAVAILABLE',
 };
 
-/** The error for a failed system call of this store; errors of ours pass unchanged. */
-export function translate(error: unknown, call: FailedCall): HoldfastError {
-  if (isHoldfastError(error)) return error;
+/** The error for a failed system call of this store. Other errors, ours and those of defects, pass unchanged. */
+export function translate(error: unknown, call: FailedCall): Error {
+  if (!(error instanceof Error)) return new Error(String(error));
+  if (isHoldfastError(error) || !('errno' in error)) return error;
   const fallback = call.action === 'read' ? 'BACKEND_READ_FAILED' : 'BACKEND_WRITE_FAILED';
   const code = isQuotaExceeded(error) ? 'STORAGE_FULL' : codes[systemCode(error) ?? ''];
   return new HoldfastError(code ?? fallback, { details: { path: call.path }, cause: error });
 }
 
 /** libuv has no name for EDQUOT: the code is `Unknown system error -122`. */
-function isQuotaExceeded(error: unknown): boolean {
-  if (!(error instanceof Error) || !('errno' in error)) return false;
+function isQuotaExceeded(error: { readonly errno: unknown }): boolean {
   return error.errno === -constants.errno.EDQUOT;
 }
