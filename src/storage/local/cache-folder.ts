@@ -56,8 +56,8 @@ export async function openCacheFolder(
     await writeIfMissing(path.join(base, 'CACHEDIR.TAG'), tag);
     const isNew = (await fs.mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined;
     await checkVersion(path.join(folder, 'version'));
-    const now = new Date(options.environment.clock.wallMs());
-    await setTimes(folder, now, now);
+    const nowSeconds = options.environment.clock.wallMs() / 1000;
+    await setTimes(folder, nowSeconds, nowSeconds);
     const backend = new LocalBackend(folder, {
       environment: options.environment,
       layout: cacheLayout,

@@ -17,10 +17,9 @@ export const link: (from: string, to: string) => Promise<void> = promisify(fs.li
 export const rename: (from: string, to: string) => Promise<void> = promisify(fs.rename);
 export const unlink: (path: string) => Promise<void> = promisify(fs.unlink);
 export const changeMode: (path: string, mode: number) => Promise<void> = promisify(fs.chmod);
-export const removeFolder: (path: string) => Promise<void> = promisify(fs.rmdir);
-export const setTimes: (path: string, accessed: Date, modified: Date) => Promise<void> = promisify(
-  fs.utimes,
-);
+/** Times in seconds since 1970. */
+export const setTimes: (path: string, accessed: number, modified: number) => Promise<void> =
+  promisify(fs.utimes);
 
 // One call moves at most 2^31 - 4096 bytes on Linux; stay well below.
 const transferSizeBytesMax = 2 ** 30;
