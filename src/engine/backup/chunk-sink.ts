@@ -57,6 +57,11 @@ export class ChunkSink {
     }
   }
 
+  /** Takes the buffer of a pack that is stored. */
+  recycle(buffer: ArrayBuffer): void {
+    this.#builders.data.recycle(buffer);
+  }
+
   /** What was added since the last call. */
   takeAdded(): AddedData {
     const added = this.#added;

@@ -81,7 +81,10 @@ export interface Flush {
   readonly type: 'flush';
 }
 
-export type BackupRequest = FileBatch | TreeBatch | SpanScan | ChunkStore | StreamPart | Flush;
+export type BackupWork = FileBatch | TreeBatch | SpanScan | ChunkStore | StreamPart | Flush;
+
+/** Work, and the buffer of a pack that was stored, to be filled again: fresh memory is dear. */
+export type BackupRequest = BackupWork & { readonly spare?: ArrayBuffer };
 
 /** How reading one file ended. */
 export const fileOutcome = { stored: 0, changing: 1, failed: 2, moved: 3 } as const;

@@ -14,6 +14,7 @@ export class PackStore {
   readonly #index: BlobIndex;
   readonly #writer: IndexWriter | undefined;
   readonly #running = new Set<Promise<void>>();
+  readonly #spares: ArrayBuffer[] = [];
   #failure: { readonly error: unknown } | undefined;
 
   /** @param writer absent in a dry run: nothing is stored then */
@@ -31,9 +32,15 @@ export class PackStore {
       })
       .finally(() => {
         this.#running.delete(task);
+        this.#spares.push(event.bytes.buffer);
         credit.give();
       });
     this.#running.add(task);
+  }
+
+  /** A buffer that is not needed any more, if there is one. */
+  takeSpare(): ArrayBuffer | undefined {
+    return this.#spares.pop();
   }
 
   /** Throws the first failure so far: nothing may be built on what was not stored. */

@@ -9,6 +9,7 @@ import type { EngineContext } from '../context.ts';
 import { isFileFailure } from './file-failure.ts';
 import type {
   BackupRequest,
+  BackupWork,
   BackupResponse,
   BackupWorkerData,
   ChunksResponse,
@@ -22,8 +23,8 @@ import { PackStore } from './pack-store.ts';
 
 /** Requests that wait per worker while one runs: enough that no worker idles while this thread walks. */
 const requestsPerWorkerMax = 4;
-/** Finished packs per worker that may wait to be stored. */
-const packsPerWorkerMax = 2;
+/** Finished packs that may wait to be stored, besides one for each worker. */
+const packsSpareMax = 1;
 
 const workerModule = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
@@ -31,7 +32,7 @@ const workerModule = new URL(
 );
 
 /** The response that belongs to a request. */
-export type ResponseTo<R extends BackupRequest> = R extends { type: 'files' }
+export type ResponseTo<R extends BackupWork> = R extends { type: 'files' }
   ? FilesResponse
   : R extends { type: 'trees' }
     ? TreesResponse
@@ -70,7 +71,7 @@ export class Pipeline {
     context: EngineContext,
   ): Promise<Pipeline> {
     const { repository, index } = indexed;
-    const credit = PackCredit.create(options.workerCount * packsPerWorkerMax);
+    const credit = PackCredit.create(options.workerCount + packsSpareMax);
     const workerData: BackupWorkerData = {
       index: index.share(),
       masterKey: repository.masterKey,
@@ -115,18 +116,21 @@ export class Pipeline {
   }
 
   /** Sends a request to the next free worker, or to worker `options.worker`. */
-  async send<R extends BackupRequest>(
+  async send<R extends BackupWork>(
     request: R,
     options: { readonly transfer?: readonly Transferable[]; readonly worker?: number } = {},
   ): Promise<ResponseTo<R>> {
     this.#outstanding++;
     try {
       const call = { signal: this.#signal, onEvent: (event: unknown) => this.#onEvent(event) };
-      const { worker, transfer = [] } = options;
+      const { worker } = options;
+      const spare = this.#packs.takeSpare();
+      const message = spare ? { ...request, spare } : request;
+      const transfer = spare ? [...(options.transfer ?? []), spare] : (options.transfer ?? []);
       const response =
         worker === undefined
-          ? await this.#pool.run(request, transfer, call)
-          : await this.#pool.runOn(worker, request, transfer, call);
+          ? await this.#pool.run(message, transfer, call)
+          : await this.#pool.runOn(worker, message, transfer, call);
       // The worker answers each request type with its own response type.
       return response as ResponseTo<R>;
     } catch (error) {

@@ -46,6 +46,7 @@ let stream = { start: 0, filled: 0 };
 
 serveWorker<BackupRequest, BackupResponse>((request, to) => {
   reply = to;
+  if (request.spare) sink.recycle(request.spare);
   return answer(request);
 });
 

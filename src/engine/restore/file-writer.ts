@@ -48,8 +48,14 @@ export function writeContent(
   }
   for (let start = 0; start < bytes.byteLength; start += holeBytesMin) {
     const part = bytes.subarray(start, start + holeBytesMin);
-    if (part.some((byte) => byte !== 0)) writeAt(fd, part, at.offset + start);
+    if (!isZeros(part)) writeAt(fd, part, at.offset + start);
   }
+}
+
+/** True if all bytes are 0. */
+export function isZeros(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.byteLength; i++) if (bytes[i] !== 0) return false;
+  return true;
 }
 
 /**

@@ -6,7 +6,14 @@ import { closeFile } from '../../platform/files.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { type BlobTools, openBlob } from '../../repository/blob-open.ts';
 import { BlobScratch } from '../../repository/blob-scratch.ts';
-import { discardFile, finishFile, openForWriting, withFile, writeContent } from './file-writer.ts';
+import {
+  discardFile,
+  finishFile,
+  isZeros,
+  openForWriting,
+  withFile,
+  writeContent,
+} from './file-writer.ts';
 import { applyMetadata } from './metadata.ts';
 import type {
   FileFailure,
@@ -47,7 +54,9 @@ export class PartWriter {
           for (const { task } of targets) files.hold(task);
           continue;
         }
-        for (const { task, offset } of targets) files.write(task, plain, offset);
+        // A hole of a large file is one blob with very many targets: look at it once.
+        const isHole = targets.length > 1 && isZeros(plain);
+        for (const { task, offset } of targets) files.write(task, { plain, isHole }, offset);
       }
       files.finishEmpty();
     } finally {
@@ -124,14 +133,19 @@ class OpenTasks {
     }
   }
 
-  write(task: number, bytes: Uint8Array, offset: number): void {
+  write(
+    task: number,
+    { plain, isHole }: { readonly plain: Uint8Array; readonly isHole: boolean },
+    offset: number,
+  ): void {
     const file = this.#tasks[task];
     if (!file) return;
     if (!this.#held.has(task)) {
       const written = guard(file, this.failures, () => {
-        writeContent(this.#open(task, file), bytes, { offset, sparse: file.sparse });
+        const fd = this.#open(task, file);
+        if (!isHole || !file.sparse) writeContent(fd, plain, { offset, sparse: file.sparse });
       });
-      if (written) this.bytesWritten += bytes.byteLength;
+      if (written) this.bytesWritten += plain.byteLength;
       else this.#held.add(task);
     }
     this.#settle(task);
