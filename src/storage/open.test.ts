@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { describeError } from '../base/errors.ts';
 import { codeOf, describeBackend } from './conformance.ts';
 import { openBackend } from './open.ts';
-import { temporaryFolder, testEnvironment } from './test-support.ts';
+import { type TemporaryFolder, temporaryFolder, testEnvironment } from './test-support.ts';
 
 describeBackend('opened', async () => {
   const folder = temporaryFolder();
@@ -20,7 +20,7 @@ describeBackend('opened', async () => {
   };
 });
 
-let folder = temporaryFolder();
+let folder: TemporaryFolder;
 beforeEach(() => {
   folder = temporaryFolder();
 });

@@ -63,8 +63,13 @@ export function testEnvironment(): Environment & { readonly clock: JumpingClock 
   return { clock: new JumpingClock(), random: seededRandom(1) };
 }
 
+export interface TemporaryFolder {
+  readonly path: string;
+  readonly remove: () => void;
+}
+
 /** A folder of its own for a test, in memory where there is such a place: a sync to a disk costs milliseconds. */
-export function temporaryFolder(): { readonly path: string; readonly remove: () => void } {
+export function temporaryFolder(): TemporaryFolder {
   const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   const folder = mkdtempSync(path.join(base, 'holdfast-storage-'));
   return { path: folder, remove: () => rmSync(folder, { recursive: true, force: true }) };

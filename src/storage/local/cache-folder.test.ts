@@ -15,7 +15,7 @@ import { utf8 } from '../../base/bytes.ts';
 import { cache } from '../cache.ts';
 import { codeOf, handleFor, listAll } from '../conformance.ts';
 import { MemoryBackend } from '../memory/memory-backend.ts';
-import { temporaryFolder, testEnvironment } from '../test-support.ts';
+import { type TemporaryFolder, temporaryFolder, testEnvironment } from '../test-support.ts';
 import {
   type CacheFolder,
   listCacheFolders,
@@ -24,7 +24,7 @@ import {
 } from './cache-folder.ts';
 
 const repositoryId = '0123456789abcdef'.repeat(4);
-let folder = temporaryFolder();
+let folder: TemporaryFolder;
 let base = '';
 
 beforeEach(() => {

@@ -20,7 +20,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../base/bytes.ts';
 import type { FileHandle } from '../backend.ts';
 import { codeOf, describeBackend, handleFor, listAll } from '../conformance.ts';
-import { temporaryFolder, testEnvironment } from '../test-support.ts';
+import { type TemporaryFolder, temporaryFolder, testEnvironment } from '../test-support.ts';
 import { LocalBackend } from './local-backend.ts';
 
 describeBackend('local', async () => {
@@ -44,7 +44,7 @@ describeBackend('local', async () => {
 
 const config: FileHandle = { type: 'config', name: '' };
 const pack = handleFor('pack', 'local');
-let folder = temporaryFolder();
+let folder: TemporaryFolder;
 let root = '';
 let backend: LocalBackend;
 

@@ -7,13 +7,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { utf8 } from '../../base/bytes.ts';
 import { codeOf, handleFor, listAll } from '../conformance.ts';
-import { temporaryFolder, testEnvironment } from '../test-support.ts';
+import { type TemporaryFolder, temporaryFolder, testEnvironment } from '../test-support.ts';
 import { LocalBackend } from './local-backend.ts';
 
 // Faults of the kernel, not of a stand-in: a small or read-only file system, another user, and system calls that strace
 // makes fail or die.
 
-let folder = temporaryFolder();
+let folder: TemporaryFolder;
 let root = '';
 
 beforeEach(() => {
