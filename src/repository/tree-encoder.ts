@@ -115,18 +115,15 @@ export class TreeEncoder {
       isNameBefore(this.#previousName, node.name),
       'tree nodes come in strictly increasing order of their names',
     );
-    if (node.type === 'file') {
-      assert(
-        node.content !== undefined && node.content.byteLength % idSizeBytes === 0,
-        'a file node has its content',
-      );
-    } else {
-      assert(node.content === undefined, 'only file nodes have content');
-      assert(
-        (node.subtree?.byteLength ?? 0) === (node.type === 'dir' ? idSizeBytes : 0),
-        'a directory node, and no other, has a subtree',
-      );
-    }
+    const contentSizeBytes = node.content?.byteLength ?? -1;
+    assert(
+      node.type === 'file' ? contentSizeBytes % idSizeBytes === 0 : contentSizeBytes < 0,
+      'file nodes, and no others, have content',
+    );
+    assert(
+      (node.subtree?.byteLength ?? 0) === (node.type === 'dir' ? idSizeBytes : 0),
+      'directory nodes, and no others, have a subtree',
+    );
   }
 
   #addName(name: Uint8Array): void {
@@ -142,8 +139,12 @@ export class TreeEncoder {
       if (plainInName[byte] === 0) break;
       target[start + i] = byte;
     }
-    if (i === length) writer.length = start + length;
-    else writer.escaped(quoteName(name));
+    if (i === length) {
+      writer.length = start + length;
+      return;
+    }
+    assert(!name.includes(0x2f) && !name.includes(0), 'a tree node has a file name');
+    writer.escaped(quoteName(name));
   }
 
   /** Type, mode and times; room was made. */
@@ -305,6 +306,6 @@ function ascii(text: string): Uint8Array {
 
 function makePlainBytes(): Uint8Array {
   const table = new Uint8Array(256).fill(1, 0x20, 0x7f);
-  for (const c of '"\\<>&') table[c.charCodeAt(0)] = 0;
+  for (const c of '"\\<>&/') table[c.charCodeAt(0)] = 0;
   return table;
 }
