@@ -21,8 +21,8 @@ export interface TreeVisitor {
   enter?(path: Uint8Array, tree: Uint8Array): boolean;
   /** An entry, in the order of the trees, a folder before what is in it. @returns false not to enter this folder */
   node(item: WalkedNode): boolean | void;
-  /** All of a folder that was entered has been visited. */
-  leave?(path: Uint8Array): void;
+  /** The end of every folder that was entered. `isRead`: all of it was visited; else it could not be read. */
+  leave?(path: Uint8Array, isRead: boolean): void;
   /** Awaited between entries, for visitors that must not run ahead of their output. */
   settle?(): Promise<void> | undefined;
 }
@@ -59,13 +59,14 @@ export async function walkTree(
     if (visitor.enter?.(path, tree) === false) return;
     const nodes = await loadNodes(reader, { path, tree }, { depth: stack.length, context });
     if (nodes) stack.push({ path, tree, nodes, next: 0 });
+    else visitor.leave?.(path, false);
   };
   await push(new Uint8Array(0), root);
   for (let frame = stack.at(-1); frame; frame = stack.at(-1)) {
     const node = frame.nodes[frame.next++];
     if (!node) {
       stack.pop();
-      visitor.leave?.(frame.path);
+      visitor.leave?.(frame.path, true);
       continue;
     }
     const path = joinSnapshotPath(frame.path, node.name);

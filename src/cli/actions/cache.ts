@@ -38,7 +38,7 @@ export async function cache(invocation: Invocation<CacheFlags>): Promise<number>
       ageDays: Math.floor((nowMs - folder.usedMs) / dayMs),
       isOld: nowMs - folder.usedMs > maxAgeMs,
     }))
-    .sort((a, b) => b.usedMs - a.usedMs);
+    .sort((a, b) => a.usedMs - b.usedMs);
   for (const line of formatTable(columnsFor(!flags.noSize), rows)) output.line(line);
   output.line(`${rows.length} cache dirs in ${base}`);
   return 0;
@@ -51,7 +51,7 @@ function columnsFor(withSize: boolean): Column<Row>[] {
     { title: 'Old', cell: ({ isOld }) => (isOld ? 'yes' : '') },
   ];
   if (withSize) {
-    const cell = ({ sizeBytes }: Row): string => formatBytes(sizeBytes).padStart(9);
+    const cell = ({ sizeBytes }: Row): string => formatBytes(sizeBytes).padStart(11);
     columns.push({ title: 'Size', cell });
   }
   return columns;

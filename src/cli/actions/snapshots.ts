@@ -89,7 +89,7 @@ function columnsFor(rows: readonly StoredSnapshot[], compact: boolean): Column<S
     { title: 'Time', cell: ({ time }) => formatLocalTime(time) },
     { title: 'Host'.padEnd(width), cell: ({ hostname }) => safeText(hostname ?? '') },
     {
-      title: 'Tags'.padEnd(width),
+      title: 'Tags'.padEnd(compact ? 6 : width),
       cell: ({ tags = [] }) => (compact ? tags.map(safeText) : tags.map(safeText).join(',')),
     },
   ];

@@ -1,0 +1,96 @@
+import { toHex } from '../base/bytes.ts';
+import type { BlobIndex } from '../repository/blob-index.ts';
+import type { IndexedRepository } from '../repository/indexed.ts';
+import type { EngineContext } from './context.ts';
+import { type TreeVisitor, walkTree } from './list.ts';
+
+/** A use of an object that was searched for. */
+export interface FoundObject {
+  readonly type: 'blob' | 'tree';
+  /** Hex. */
+  readonly id: string;
+  /** The file that uses the blob, or the folder that the tree is. */
+  readonly path: Uint8Array;
+  /** The tree that lists the file; for blobs only. */
+  readonly parentTree?: Uint8Array;
+}
+
+/** Ids that are searched for, each whole or the beginning of one. */
+export class IdSet {
+  readonly #whole: Set<string>;
+  readonly #prefixes: readonly string[];
+
+  constructor(ids: Iterable<string>) {
+    const all = [...ids].map((id) => id.toLowerCase());
+    this.#whole = new Set(all.filter((id) => id.length === 64));
+    this.#prefixes = all.filter((id) => id.length < 64);
+  }
+
+  get isEmpty(): boolean {
+    return this.#whole.size === 0 && this.#prefixes.length === 0;
+  }
+
+  has(id: string): boolean {
+    return this.#whole.has(id) || this.#prefixes.some((prefix) => id.startsWith(prefix));
+  }
+}
+
+export interface ObjectQuery {
+  readonly blobs: IdSet;
+  readonly trees: IdSet;
+}
+
+const idSizeBytes = 32;
+const root = Uint8Array.of(0x2f);
+
+/** Walks one snapshot for uses of blobs and trees, and tells each. @param tree its root */
+export async function findObjects(
+  indexed: IndexedRepository,
+  tree: Uint8Array,
+  query: { readonly ids: ObjectQuery; onFound(found: FoundObject): void },
+  context: EngineContext,
+): Promise<void> {
+  const { ids, onFound } = query;
+  const visitor: TreeVisitor = {
+    enter(path, folderTree) {
+      const id = ids.trees.isEmpty ? '' : toHex(folderTree);
+      if (id !== '' && ids.trees.has(id)) {
+        onFound({ type: 'tree', id, path: path.byteLength === 0 ? root : path });
+      }
+      return true;
+    },
+    node({ path, node, parentTree }) {
+      if (ids.blobs.isEmpty || !node.content) return;
+      for (let at = 0; at < node.content.byteLength; at += idSizeBytes) {
+        const id = toHex(node.content.subarray(at, at + idSizeBytes));
+        if (ids.blobs.has(id)) onFound({ type: 'blob', id, path, parentTree });
+      }
+    },
+  };
+  await walkTree(indexed, tree, visitor, context);
+}
+
+/** Blobs of packs, and the packs that were asked for but are not in the index. */
+export interface PackContents extends ObjectQuery {
+  readonly missing: readonly string[];
+}
+
+/** The blobs of all packs whose id begins with one of `prefixes`. */
+export function blobsOfPacks(index: BlobIndex, prefixes: readonly string[]): PackContents {
+  const wanted = new Map(prefixes.map((prefix) => [prefix.toLowerCase(), false]));
+  const packs = new Set<number>();
+  for (let pack = 0; pack < index.packCount; pack++) {
+    const id = toHex(index.packId(pack));
+    for (const prefix of wanted.keys()) {
+      if (!id.startsWith(prefix)) continue;
+      packs.add(pack);
+      wanted.set(prefix, true);
+    }
+  }
+  const ids = { data: new Set<string>(), tree: new Set<string>() };
+  for (let entry = 0; entry < index.blobCount; entry++) {
+    if (packs.has(index.packOf(entry))) ids[index.typeOf(entry)].add(toHex(index.idOf(entry)));
+  }
+  const missing = [...wanted].filter(([, isFound]) => !isFound).map(([prefix]) => prefix);
+  return { blobs: new IdSet(ids.data), trees: new IdSet(ids.tree), missing };
+}
