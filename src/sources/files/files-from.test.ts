@@ -17,6 +17,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+function names(targets: Uint8Array[]): string[] {
+  return targets.map((each) => Buffer.from(each).toString());
+}
+
 describe('findPaths', () => {
   it.each([
     ['t/*', ['t/.hidden', 't/a', 't/b']],
@@ -53,8 +57,6 @@ describe('readFilesFrom', () => {
     empty: '',
   };
   const read = (name: string): Uint8Array => Buffer.from(texts[name] ?? '');
-  const names = (targets: Uint8Array[]): string[] =>
-    targets.map((each) => Buffer.from(each).toString());
 
   it("reads the three forms, in restic's order", () => {
     const notes: string[] = [];

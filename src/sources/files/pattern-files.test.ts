@@ -43,9 +43,12 @@ it.each([
   expect(readableText(expandVariables(text, variables))).toBe(expanded);
 });
 
+function twoLines(name: string): Uint8Array {
+  return Buffer.from(`${name}1\n${name}2\n`);
+}
+
 it('reads several files in order', () => {
-  const read = (name: string): Uint8Array => Buffer.from(`${name}1\n${name}2\n`);
-  const patterns = readPatternFiles(['a', 'b'], { variables, read });
+  const patterns = readPatternFiles(['a', 'b'], { variables, read: twoLines });
   expect(patterns.map((pattern) => Buffer.from(pattern).toString())).toEqual([
     'a1',
     'a2',
