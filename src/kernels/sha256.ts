@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { bindNativeSha256, type Sha256Kernel } from './native/sha256.ts';
 import { portableSha256 } from './portable/sha256.ts';
@@ -17,9 +18,12 @@ export function sha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 /**
  * Writes the SHA-256 of `bytes` to `target[offset, offset + 32)`, without allocating memory for it.
  * The two may overlap.
+ * @throws ASSERTION_FAILED if there is no room for 32 bytes
  */
 export function sha256Into(bytes: Uint8Array, target: Uint8Array, offset: number): void {
-  kernel(bytes, target.subarray(offset, offset + sha256SizeBytes));
+  const digest = target.subarray(offset, offset + sha256SizeBytes);
+  assert(offset >= 0 && digest.length === sha256SizeBytes, 'a digest has 32 bytes');
+  kernel(bytes, digest);
 }
 
 /** The native kernel if it is there and agrees with Node's on a sample. */

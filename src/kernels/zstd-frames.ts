@@ -15,10 +15,15 @@ interface FrameHeader {
   readonly hasChecksum: boolean;
 }
 
-interface FrameEnd {
-  readonly end: number;
-  /** At most so many bytes come out, by the block headers and the declared content size. */
+/** How much comes out of frames, as far as their headers tell. */
+export interface ContentBound {
   readonly sizeBytesMax: number;
+  /** True if every frame declares its content size: then exactly `sizeBytesMax` bytes must come out. */
+  readonly isExact: boolean;
+}
+
+interface FrameEnd extends ContentBound {
+  readonly end: number;
 }
 
 /**
@@ -26,19 +31,21 @@ interface FrameEnd {
  * before memory is spent on it: frames must follow one another to the very end, need no dictionary and
  * no window above `zstdWindowSizeBytesMax`.
  *
- * @returns the most bytes that decompression can give; exact where frames declare their content size
- * @throws COMPRESSION_BROKEN
+ * @returns the most bytes that decompression can give, by declared sizes or else by the blocks
+ * @throws COMPRESSION_BROKEN, also where a frame declares more content than its blocks can hold
  * @see RFC 8878, section 3.1
  */
-export function zstdContentBound(source: Uint8Array): number {
+export function zstdContentBound(source: Uint8Array): ContentBound {
   const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
   let position = 0;
   let sizeBytesMax = 0;
+  let isExact = true;
   if (source.length === 0) throw broken('there is no frame');
   try {
     while (position < source.length) {
       const frame = walkFrame(view, position);
       sizeBytesMax += frame.sizeBytesMax;
+      isExact &&= frame.isExact;
       position = frame.end;
     }
   } catch (error) {
@@ -46,13 +53,14 @@ export function zstdContentBound(source: Uint8Array): number {
     throw error;
   }
   if (position > source.length) throw broken('a frame is cut short');
-  return sizeBytesMax;
+  return { sizeBytesMax, isExact };
 }
 
 function walkFrame(view: DataView, start: number): FrameEnd {
   const magic = view.getUint32(start, true);
   if ((magic & 0xfffffff0) === skippableMagic) {
-    return { end: start + 8 + view.getUint32(start + 4, true), sizeBytesMax: 0 };
+    const end = start + 8 + view.getUint32(start + 4, true);
+    return { end, sizeBytesMax: 0, isExact: true };
   }
   if (magic !== frameMagic) throw broken('this is not a frame');
   const header = readHeader(view, start + 4);
@@ -68,7 +76,10 @@ function walkFrame(view: DataView, start: number): FrameEnd {
     position += 3 + (kind === 1 ? 1 : size);
   }
   const end = position + (header.hasChecksum ? 4 : 0);
-  return { end, sizeBytesMax: Math.min(sizeBytesMax, header.contentSizeBytes ?? Infinity) };
+  const declared = header.contentSizeBytes;
+  if (declared === undefined) return { end, sizeBytesMax, isExact: false };
+  if (declared > sizeBytesMax) throw broken('a frame declares more than it holds');
+  return { end, sizeBytesMax: declared, isExact: true };
 }
 
 function readHeader(view: DataView, start: number): FrameHeader {

@@ -3,7 +3,7 @@ import { equalBytes } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { bindNativeZstd, type ZstdKernel } from './native/zstd.ts';
 import { portableZstd } from './portable/zstd.ts';
-import { zstdContentBound } from './zstd-frames.ts';
+import { type ContentBound, zstdContentBound } from './zstd-frames.ts';
 
 /** How hard to compress; restic's names. `off` is for the caller: there is no compressor for it. */
 export type CompressionMode = 'off' | 'auto' | 'fastest' | 'better' | 'max';
@@ -68,8 +68,7 @@ export class Decompressor {
    * @throws COMPRESSION_BROKEN if the data is bad, is followed by other bytes, or `target` is too small
    */
   decompress(source: Uint8Array, target: Uint8Array): number {
-    zstdContentBound(source);
-    return this.#kernel.decompress(source, target);
+    return decompressChecked(this.#kernel, source, { target, bound: zstdContentBound(source) });
   }
 }
 
@@ -85,10 +84,23 @@ export function decompressUnknown(
   sizeBytesMax: number,
   using: ZstdKernel = kernel,
 ): Uint8Array<ArrayBuffer> {
-  const target = new Uint8Array(Math.min(zstdContentBound(source), sizeBytesMax));
-  const size = using.decompress(source, target);
-  if (size > sizeBytesMax) throw new HoldfastError('COMPRESSION_BROKEN');
+  const bound = zstdContentBound(source);
+  const target = new Uint8Array(Math.min(bound.sizeBytesMax, sizeBytesMax));
+  const size = decompressChecked(using, source, { target, bound });
   return size === target.length ? target : target.slice(0, size);
+}
+
+function decompressChecked(
+  using: ZstdKernel,
+  source: Uint8Array,
+  { target, bound }: { readonly target: Uint8Array; readonly bound: ContentBound },
+): number {
+  const isTooSmall = bound.isExact && bound.sizeBytesMax > target.length;
+  if (isTooSmall) throw new HoldfastError('COMPRESSION_BROKEN');
+  const size = using.decompress(source, target);
+  const isWhole = bound.isExact ? size === bound.sizeBytesMax : size <= bound.sizeBytesMax;
+  if (!isWhole) throw new HoldfastError('COMPRESSION_BROKEN');
+  return size;
 }
 
 /** The native kernel if it is there and keeps the contract on a sample. */
