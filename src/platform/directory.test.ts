@@ -1,7 +1,22 @@
-import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { expect, it } from 'vitest';
 import { setExtendedAttribute } from './attributes.ts';
-import { listDirectory, openDirectory, openDirectoryAt, scanDirectory } from './directory.ts';
+import {
+  listDirectory,
+  openDirectory,
+  openDirectoryAt,
+  scanDirectory,
+  scanNames,
+  sortNames,
+} from './directory.ts';
 import { closeFile, makeDirectoryAt } from './files.ts';
 import { b, describeSystems, latin } from './fixtures/both-systems.ts';
 import { tryReadStatus } from './status.ts';
@@ -59,6 +74,31 @@ describeSystems('directory', (scratch) => {
     for (const name of names) symlinkSync('x', scratch.at(name));
     expect(scanDirectory(scratch.directory).map((entry) => latin(entry.name))).toEqual(names);
     expect(listDirectory(scratch.directory)).toHaveLength(1200);
+  });
+
+  it('scans the names it is given, in their order, and tells of those that are gone', () => {
+    for (const name of ['a', 'b', 'c']) writeFileSync(scratch.at(name), name);
+    const vanished: string[] = [];
+    const entries = scanNames(scratch.directory, ['c', 'none', 'a'].map(bytesOf), {
+      onVanished: (name) => {
+        // The room may be used from here.
+        vanished.push(latin(name), ...scanDirectory(scratch.directory).map((e) => latin(e.name)));
+      },
+    });
+    expect(entries.map((entry) => latin(entry.name))).toEqual(['c', 'a']);
+    expect(vanished).toEqual(['none', 'a', 'b', 'c']);
+    expect(() => scanNames(scratch.directory, [bytesOf('../x')])).toThrow(/slash/);
+    expect(sortNames(['b', 'a', 'c', 'b'].map(bytesOf)).map(latin)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('leaves the access time of a directory', () => {
+    utimesSync(scratch.path, 1000, 2000);
+    closeFile(openDirectory(scratch.bytesAt('')));
+    const directory = openDirectory(scratch.bytesAt(''));
+    scanDirectory(directory);
+    closeFile(directory);
+    if (scratch.isPortable || process.getuid?.() !== 0) return;
+    expect(statSync(scratch.path).atimeMs).toBe(1000_000);
   });
 
   it('refuses a link and a file', () => {
@@ -123,6 +163,10 @@ describeSystems('directory', (scratch) => {
     expect(attributesOf({})).toEqual([[], []]);
   });
 });
+
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(b(text));
+}
 
 function openCount(): number {
   return readdirSync('/proc/self/fd').length;

@@ -27,6 +27,7 @@ import {
   renameAt,
   symlinkAt,
   syncFile,
+  syncFileSystem,
   truncateFile,
   unlinkAt,
   writeAt,
@@ -51,6 +52,7 @@ describeSystems('files', (scratch) => {
     expect(latin(target.subarray(0, 3))).toBe('lo ');
     truncateFile(file, 5);
     syncFile(file);
+    expect(syncFileSystem(file)).toBe(!scratch.isPortable);
     expect(readStatusOf(file)).toMatchObject({ sizeBytes: 5, mode: 0o640 & ~process.umask() });
     closeFile(file);
     expect(readFileSync(scratch.bytesAt(place.name), 'utf8')).toBe('hello');

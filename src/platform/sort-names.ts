@@ -31,6 +31,11 @@ export function sortByName<T extends Named>(entries: T[]): T[] {
   return pick(entries, order);
 }
 
+/** Raw names sorted by their bytes, each once. */
+export function sortNames<Name extends Uint8Array>(names: readonly Name[]): Name[] {
+  return sortByName(names.map((name) => ({ name }))).map(({ name }) => name);
+}
+
 function pick<T extends Named>(entries: readonly T[], order: readonly number[]): T[] {
   const sorted: T[] = [];
   let previous: T | undefined;

@@ -100,8 +100,13 @@ export interface SystemCalls {
   status(place: Place, follow: boolean): FileStatus | undefined;
   list(directory: number): Uint8Array<ArrayBuffer>[];
   scan(directory: number, options: ScanOptions): ScannedEntry[];
+  scanNames(
+    directory: number,
+    names: readonly Uint8Array<ArrayBuffer>[],
+    options: ScanOptions,
+  ): ScannedEntry[];
 
-  /** `flags` as in `fs.constants`. Close-on-exec always. */
+  /** `flags` as in `fs.constants`. Close-on-exec always; O_NOATIME only where the process may. */
   open(place: Uint8Array | EntryPlace, flags: number, mode: number): number;
   close(file: number): void;
   /** `position` undefined: at the file's own offset. */
@@ -135,6 +140,8 @@ export interface SystemCalls {
   /** False: not possible here; the file is unchanged. */
   punchHole(file: number, start: number, end: number): boolean;
   allocate(file: number, sizeBytes: number): boolean;
+  /** False: not possible here. */
+  syncFileSystem(file: number): boolean;
 
   userName(uid: number): string | undefined;
   groupName(gid: number): string | undefined;

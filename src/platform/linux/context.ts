@@ -55,8 +55,8 @@ const pathSizeBytesMax = 4095;
 const currentDirectory = Uint8Array.of(0x2e);
 
 /** What this thread needs for its calls; undefined where libc, koffi or the kernel cannot serve. */
-export function openLinux(): Linux | undefined {
-  const libc = loadLibc();
+export function openLinux({ assumeOld = false }: { assumeOld?: boolean } = {}): Linux | undefined {
+  const libc = loadLibc(assumeOld);
   if (libc === undefined) return undefined;
   const arena = createArena(libc);
   const path = placeText(arena, arenaAt.path, currentDirectory);
@@ -67,8 +67,9 @@ export function openLinux(): Linux | undefined {
   return {
     libc,
     arena,
-    hasAttributesAt: exists(libc.syscall(callNumber.listxattrat, -1, path, 0, target, 0, 0)),
-    hasModeAt: exists(libc.syscall(callNumber.fchmodat2, -1, path, 0, 0, 0, 0)),
+    hasAttributesAt:
+      !assumeOld && exists(libc.syscall(callNumber.listxattrat, -1, path, 0, target, 0, 0)),
+    hasModeAt: !assumeOld && exists(libc.syscall(callNumber.fchmodat2, -1, path, 0, 0, 0, 0)),
   };
 }
 

@@ -7,7 +7,7 @@ import {
   type ScanOptions,
 } from '../system-calls.ts';
 import { errnoName, systemError } from '../system-error.ts';
-import { type Arena, arenaAt, arenaListingSizeBytes } from './arena.ts';
+import { type Arena, arenaAt, arenaListingSizeBytes, placeText } from './arena.ts';
 import { attempt, errnoOf, failure, type Linux } from './context.ts';
 import { readAttributesOfListed } from './attributes.ts';
 import { decodeStatus, statusFlagsNoFollow, statusMask } from './status.ts';
@@ -33,10 +33,7 @@ export function listLinux(linux: Linux, directory: number): Uint8Array<ArrayBuff
 /** Every entry with its status; see `scanDirectory`. */
 export function scanLinux(linux: Linux, directory: number, options: ScanOptions): ScannedEntry[] {
   const { bytes } = linux.arena;
-  const entries: ScannedEntry[] = [];
-  const vanished: Uint8Array[] = [];
-  const problems: { name: Uint8Array; error: HoldfastError }[] = [];
-  const wantsAttributes = options.extendedAttributes ?? false;
+  const scan = newScan(directory, options);
   rewind(linux, directory);
   for (;;) {
     const end = arenaAt.listing + readListing(linux, directory);
@@ -44,24 +41,66 @@ export function scanLinux(linux: Linux, directory: number, options: ScanOptions)
     for (let at: number = arenaAt.listing; at < end; at += recordLength(bytes, at)) {
       const nameOffset = at + nameAt;
       if (isDots(bytes, nameOffset)) continue;
-      const status = statusOfListed(linux, directory, nameOffset);
-      const name = copyName(bytes, nameOffset);
-      if (status === undefined) {
-        vanished.push(name);
-        continue;
-      }
-      const extendedAttributes = wantsAttributes
-        ? readAttributesOfListed(linux, { directory, nameOffset, name }, (error) =>
-            problems.push({ name, error }),
-          )
-        : noAttributes;
-      entries.push({ name, status, extendedAttributes });
+      scanEntry(linux, scan, { nameOffset, name: copyName(bytes, nameOffset) });
     }
   }
-  // Only now: the caller's code may use the arena.
-  for (const name of vanished) options.onVanished?.(name);
-  for (const { name, error } of problems) options.onAttributeProblem?.(name, error);
-  return sortByName(entries);
+  tellProblems(scan, options);
+  return sortByName(scan.entries);
+}
+
+/** The named entries with their status; see `scanNames`. */
+export function scanNamesLinux(
+  linux: Linux,
+  { directory, names }: { directory: number; names: readonly Uint8Array<ArrayBuffer>[] },
+  options: ScanOptions,
+): ScannedEntry[] {
+  const scan = newScan(directory, options);
+  const nameOffset = arenaAt.listing;
+  for (const name of names) {
+    placeText(linux.arena, nameOffset, name);
+    scanEntry(linux, scan, { nameOffset, name });
+  }
+  tellProblems(scan, options);
+  return scan.entries;
+}
+
+/** A scan under way. Problems are told at its end, because the caller's code may use the arena. */
+interface Scan {
+  readonly directory: number;
+  readonly wantsAttributes: boolean;
+  readonly entries: ScannedEntry[];
+  readonly vanished: Uint8Array[];
+  readonly problems: { readonly name: Uint8Array; readonly error: HoldfastError }[];
+}
+
+function newScan(directory: number, options: ScanOptions): Scan {
+  const wantsAttributes = options.extendedAttributes ?? false;
+  return { directory, wantsAttributes, entries: [], vanished: [], problems: [] };
+}
+
+/** Adds the entry whose name stands in the arena. */
+function scanEntry(
+  linux: Linux,
+  scan: Scan,
+  { nameOffset, name }: { nameOffset: number; name: Uint8Array<ArrayBuffer> },
+): void {
+  const { directory } = scan;
+  const status = statusOfListed(linux, directory, nameOffset);
+  if (status === undefined) {
+    scan.vanished.push(name);
+    return;
+  }
+  const extendedAttributes = scan.wantsAttributes
+    ? readAttributesOfListed(linux, { directory, nameOffset, name }, (error) =>
+        scan.problems.push({ name, error }),
+      )
+    : noAttributes;
+  scan.entries.push({ name, status, extendedAttributes });
+}
+
+function tellProblems(scan: Scan, options: ScanOptions): void {
+  for (const name of scan.vanished) options.onVanished?.(name);
+  for (const { name, error } of scan.problems) options.onAttributeProblem?.(name, error);
 }
 
 /** Status of a name that stands in the arena; undefined if it is gone. */

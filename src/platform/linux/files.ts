@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { assert } from '../../base/assert.ts';
 import type { EntryPlace, Place } from '../place.ts';
 import type { FileStatus, NodeRequest } from '../system-calls.ts';
@@ -42,15 +43,22 @@ export function statusLinux(linux: Linux, place: Place, follow: boolean): FileSt
   return status;
 }
 
-/** Opens a file or directory, close-on-exec. */
+/** Opens a file or directory, close-on-exec. O_NOATIME is a wish: only the owner and root may ask for it. */
 export function openLinuxFile(
   linux: Linux,
   place: Uint8Array | EntryPlace,
   { flags, mode }: { flags: number; mode: number },
 ): number {
-  return callAt(linux, { call: 'openat', place }, (aim) =>
-    linux.libc.openat(aim.directory, aim.path, flags | openFlag.closeOnExec, mode),
-  );
+  const all = flags | openFlag.closeOnExec;
+  const open = (wanted: number): number =>
+    tryCallAt(linux, place, (aim) => linux.libc.openat(aim.directory, aim.path, wanted, mode));
+  let result = open(all);
+  // Refused before anything was opened or made.
+  if (result === -errnoOf.EPERM && (all & constants.O_NOATIME) !== 0) {
+    result = open(all & ~constants.O_NOATIME);
+  }
+  if (result < 0) throw failure({ call: 'openat', place }, -result);
+  return result;
 }
 
 /** One read; fewer bytes than `target` holds are no error, 0 is the end. */

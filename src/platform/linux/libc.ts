@@ -54,6 +54,7 @@ export interface Libc {
   fremovexattr(file: number, name: Address): number;
   lseek(file: number, position: number, whence: number): number;
   fallocate(file: number, mode: number, start: number, sizeBytes: number): number;
+  syncfs(file: number): number;
   ioctl(file: number, request: number, argument: Address): number;
   getpwuid_r(uid: number, entry: Address, text: Address, size: number, result: Address): number;
   getgrgid_r(gid: number, entry: Address, text: Address, size: number, result: Address): number;
@@ -81,22 +82,24 @@ export interface Libc {
 const supportedArchitectures: ReadonlySet<string> = new Set(['x64', 'arm64', 'riscv64', 'loong64']);
 
 /** libc through koffi, or undefined where either is missing or too old. */
-export function loadLibc(): Libc | undefined {
+export function loadLibc(assumeOld: boolean): Libc | undefined {
   if (process.platform !== 'linux' || endianness() !== 'LE') return undefined;
   if (!supportedArchitectures.has(process.arch)) return undefined;
   try {
     // Loaded here, not imported: koffi is an optional part, and its start costs some milliseconds.
     const koffi: Koffi = createRequire(import.meta.url)('koffi');
-    return bind(koffi, koffi.load(null));
+    return bind(koffi, koffi.load(null), assumeOld);
   } catch {
     return undefined;
   }
 }
 
-function bind(koffi: Koffi, library: LibraryHandle): Libc {
+function bind(koffi: Koffi, library: LibraryHandle, assumeOld: boolean): Libc {
+  const syscall: Libc['syscall'] = library.func(
+    'int64_t syscall(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t)',
+  );
   return {
-    statx: library.func('int statx(int, intptr_t, int, unsigned int, intptr_t)'),
-    getdents64: library.func('int64_t getdents64(int, intptr_t, size_t)'),
+    ...bindNewer(assumeOld ? undefined : library, syscall),
     openat: library.func('int openat(int, intptr_t, int, unsigned int)'),
     close: library.func('int close(int)'),
     read: library.func('int64_t read(int, uint8_t *, size_t)'),
@@ -106,7 +109,6 @@ function bind(koffi: Koffi, library: LibraryHandle): Libc {
     symlinkat: library.func('int symlinkat(intptr_t, int, intptr_t)'),
     linkat: library.func('int linkat(int, intptr_t, int, intptr_t, int)'),
     mknodat: library.func('int mknodat(int, intptr_t, unsigned int, uint64_t)'),
-    renameat2: library.func('int renameat2(int, intptr_t, int, intptr_t, unsigned int)'),
     unlinkat: library.func('int unlinkat(int, intptr_t, int)'),
     fchownat: library.func('int fchownat(int, intptr_t, unsigned int, unsigned int, int)'),
     chmod: library.func('int chmod(intptr_t, unsigned int)'),
@@ -123,6 +125,7 @@ function bind(koffi: Koffi, library: LibraryHandle): Libc {
     fremovexattr: library.func('int fremovexattr(int, intptr_t)'),
     lseek: library.func('int64_t lseek(int, int64_t, int)'),
     fallocate: library.func('int fallocate(int, int, int64_t, int64_t)'),
+    syncfs: library.func('int syncfs(int)'),
     ioctl: library.func('int ioctl(int, uint64_t, intptr_t)'),
     getpwuid_r: library.func('int getpwuid_r(unsigned int, intptr_t, intptr_t, size_t, intptr_t)'),
     getgrgid_r: library.func('int getgrgid_r(unsigned int, intptr_t, intptr_t, size_t, intptr_t)'),
@@ -130,10 +133,45 @@ function bind(koffi: Koffi, library: LibraryHandle): Libc {
     getgrnam_r: library.func('int getgrnam_r(intptr_t, intptr_t, intptr_t, size_t, intptr_t)'),
     tcgetpgrp: library.func('int tcgetpgrp(int)'),
     getpgrp: library.func('int getpgrp()'),
-    syscall: library.func(
-      'int64_t syscall(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t)',
-    ),
+    syscall,
     errno: () => koffi.errno(),
     address: (bytes) => Number(koffi.address(bytes)),
   };
+}
+
+/** System call numbers, for a libc that has no function for them: x64, and all other supported architectures. */
+const numbers =
+  process.arch === 'x64'
+    ? { statx: 332, getdents64: 217, renameat2: 316 }
+    : { statx: 291, getdents64: 61, renameat2: 276 };
+
+/** Functions that glibc before 2.30 and some versions of musl lack. */
+function bindNewer(
+  library: LibraryHandle | undefined,
+  syscall: Libc['syscall'],
+): Pick<Libc, 'statx' | 'getdents64' | 'renameat2'> {
+  return {
+    statx:
+      bindOptional(library, 'int statx(int, intptr_t, int, unsigned int, intptr_t)') ??
+      ((directory, path, flags, mask, target) =>
+        syscall(numbers.statx, directory, path, flags, mask, target, 0)),
+    getdents64:
+      bindOptional(library, 'int64_t getdents64(int, intptr_t, size_t)') ??
+      ((directory, target, size) => syscall(numbers.getdents64, directory, target, size, 0, 0, 0)),
+    renameat2:
+      bindOptional(library, 'int renameat2(int, intptr_t, int, intptr_t, unsigned int)') ??
+      ((fromDirectory, from, toDirectory, to, flags) =>
+        syscall(numbers.renameat2, fromDirectory, from, toDirectory, to, flags, 0)),
+  };
+}
+
+function bindOptional(
+  library: LibraryHandle | undefined,
+  prototype: string,
+): ReturnType<LibraryHandle['func']> | undefined {
+  try {
+    return library?.func(prototype);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 import type { SystemCalls } from '../system-calls.ts';
 import { readAttributesLinux, removeAttributeLinux, setAttributeLinux } from './attributes.ts';
-import { failure, type Linux, openLinux } from './context.ts';
-import { listLinux, scanLinux } from './directory.ts';
+import { attempt, errnoOf, failure, type Linux, openLinux } from './context.ts';
+import { listLinux, scanLinux, scanNamesLinux } from './directory.ts';
 import {
   makeDirectoryLinux,
   makeLinkLinux,
@@ -26,13 +26,11 @@ import { ownerIdLinux, ownerNameLinux } from './owners.ts';
 
 /**
  * The calls made from libc; undefined where that is not possible. One set serves one thread.
- * @param options.assumeOldKernel do without the calls that Linux 6.6 and 6.13 added; for tests
+ * @param options.assumeOld do without what Linux 6.6 and 6.13 and newer versions of libc added; for tests
  */
-export function linuxCalls(options: { assumeOldKernel?: boolean } = {}): SystemCalls | undefined {
-  const linux = openLinux();
-  if (linux === undefined) return undefined;
-  if (!options.assumeOldKernel) return callsOf(linux);
-  return callsOf({ ...linux, hasAttributesAt: false, hasModeAt: false });
+export function linuxCalls(options: { assumeOld?: boolean } = {}): SystemCalls | undefined {
+  const linux = openLinux(options);
+  return linux && callsOf(linux);
 }
 
 function callsOf(linux: Linux): SystemCalls {
@@ -42,6 +40,7 @@ function callsOf(linux: Linux): SystemCalls {
     status: (place, follow) => statusLinux(linux, place, follow),
     list: (directory) => listLinux(linux, directory),
     scan: (directory, options) => scanLinux(linux, directory, options),
+    scanNames: (directory, names, options) => scanNamesLinux(linux, { directory, names }, options),
     open: (place, flags, mode) => openLinuxFile(linux, place, { flags, mode }),
     close: (file) => closeLinux(linux, file),
     read: (file, target, position) => readLinux(linux, { file, position }, target),
@@ -65,6 +64,7 @@ function callsOf(linux: Linux): SystemCalls {
     seekHole: (file, position) => seekLinux(linux, { file, position }, 'hole'),
     punchHole: (file, start, end) => punchHoleLinux(linux, file, { start, end }),
     allocate: (file, sizeBytes) => allocateLinux(linux, file, sizeBytes),
+    syncFileSystem: (file) => syncLinux(linux, file),
     userName: (uid) => ownerNameLinux(linux, 'user', uid),
     groupName: (gid) => ownerNameLinux(linux, 'group', gid),
     userId: (name) => ownerIdLinux(linux, 'user', name),
@@ -77,8 +77,14 @@ function closeLinux(linux: Linux, file: number): void {
   // Never again after EINTR: Linux has closed it, and the number may be another file's by now.
   if (linux.libc.close(file) !== 0) {
     const errno = linux.libc.errno();
-    throw failure({ call: 'close', place: undefined }, errno);
+    if (errno !== errnoOf.EINTR) throw failure({ call: 'close', place: undefined }, errno);
   }
+}
+
+function syncLinux(linux: Linux, file: number): true {
+  const result = attempt(linux, () => linux.libc.syncfs(file));
+  if (result < 0) throw failure({ call: 'syncfs', place: file }, -result);
+  return true;
 }
 
 function isForegroundLinux({ libc }: Linux, file: number): boolean {

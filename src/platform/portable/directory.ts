@@ -18,13 +18,22 @@ export function listPortable(directory: number): Uint8Array<ArrayBuffer>[] {
 
 /** Every entry with its status; see `scanDirectory`. */
 export function scanPortable(directory: number, options: ScanOptions): ScannedEntry[] {
+  return sortByName(scanNamesPortable(directory, listPortable(directory), options));
+}
+
+/** The named entries with their status; see `scanNames`. */
+export function scanNamesPortable(
+  directory: number,
+  names: readonly Uint8Array<ArrayBuffer>[],
+  options: ScanOptions,
+): ScannedEntry[] {
   const entries: ScannedEntry[] = [];
-  for (const name of listPortable(directory)) {
+  for (const name of names) {
     const status = statusOrError(directory, name);
     if (status === undefined) options.onVanished?.(name);
     else entries.push({ name, status, extendedAttributes: noAttributes });
   }
-  return sortByName(entries);
+  return entries;
 }
 
 function statusOrError(directory: number, name: Uint8Array): ScannedEntry['status'] | undefined {

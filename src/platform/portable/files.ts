@@ -11,6 +11,7 @@ import {
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
+import { systemCode } from '../../base/errors.ts';
 import type { EntryPlace, Place } from '../place.ts';
 import type { NodeRequest } from '../system-calls.ts';
 import { fromNodeError, systemError } from '../system-error.ts';
@@ -32,9 +33,20 @@ export function openPortable(
   { flags, mode }: { flags: number; mode: number },
 ): number {
   const path = pathOf(place);
-  const file = run('open', place, () => openSync(path, flags, mode));
+  const file = run('open', place, () => openWithWish(path, flags, mode));
   rememberPath(file, path);
   return file;
+}
+
+/** O_NOATIME is a wish: only the owner and root may ask for it. */
+function openWithWish(path: Buffer, flags: number, mode: number): number {
+  const wish = constants.O_NOATIME ?? 0;
+  try {
+    return openSync(path, flags, mode);
+  } catch (error) {
+    if ((flags & wish) === 0 || systemCode(error) !== 'EPERM') throw error;
+    return openSync(path, flags & ~wish, mode);
+  }
 }
 
 export function closePortable(file: number): void {

@@ -1,6 +1,6 @@
 import type { SystemCalls } from '../system-calls.ts';
 import { noAttributes } from '../system-calls.ts';
-import { listPortable, scanPortable } from './directory.ts';
+import { listPortable, scanNamesPortable, scanPortable } from './directory.ts';
 import {
   closePortable,
   makeDirectoryPortable,
@@ -23,6 +23,7 @@ const lossesEverywhere: readonly string[] = [
   'Times are set to about a microsecond, and those before 1970 may be refused.',
   'Devices, FIFOs and sockets are recorded but cannot be made.',
   'Holes of sparse files are read as zeros and are not punched.',
+  'Reading a directory changes its access time.',
   'File flags (immutable, no dump) are neither read nor set.',
   'Permissions are set in two steps: another program could swap the entry between them.',
 ];
@@ -40,6 +41,7 @@ export function portableCalls(): SystemCalls {
     status: statusPortable,
     list: listPortable,
     scan: scanPortable,
+    scanNames: scanNamesPortable,
     open: (place, flags, mode) => openPortable(place, { flags, mode }),
     close: closePortable,
     read: readPortable,
@@ -68,6 +70,7 @@ export function portableCalls(): SystemCalls {
     seekHole: () => -1,
     punchHole: () => false,
     allocate: () => false,
+    syncFileSystem: () => false,
     userName: (uid) => ownerNamePortable('passwd', uid),
     groupName: (gid) => ownerNamePortable('group', gid),
     userId: (name) => ownerIdPortable('passwd', name),
