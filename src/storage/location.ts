@@ -104,14 +104,15 @@ export function redactLocation(location: string): string {
   const start = location.indexOf('://') + 3;
   const slash = location.indexOf('/', start);
   const authorityEnd = slash < 0 ? location.length : slash;
-  let at = location.lastIndexOf('@', authorityEnd - 1);
   const colon = location.indexOf(':', start);
   if (colon < 0 || colon > authorityEnd) return location;
-  if (at < start) {
-    // `user:pa/ss@host`: no valid URL, but a password all the same, unless what follows the colon is a port.
-    if (/^[0-9]*$/.test(location.slice(colon + 1, authorityEnd))) return location;
-    at = location.lastIndexOf('@');
-  }
+  if (location[start] === '[' && !location.slice(start, authorityEnd).includes('@'))
+    return location;
+  let at = location.lastIndexOf('@', authorityEnd - 1);
+  const host = location.slice(Math.max(at, colon) + 1, authorityEnd);
+  // `user:pa/ss@host` is no valid URL, but holds a password all the same; `host:8000/a@b` holds none.
+  const isWhole = at < start ? /^[0-9]*$/.test(host) : /^[\w.:[\]%-]+$/.test(host);
+  if (!isWhole) at = location.lastIndexOf('@');
   return at > colon ? `${location.slice(0, colon + 1)}***${location.slice(at)}` : location;
 }
 
