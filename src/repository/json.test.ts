@@ -36,13 +36,15 @@ function plain(value: JsonValue): unknown {
   if (value instanceof Map) {
     return Object.fromEntries([...value].map(([key, item]) => [key, plain(item)]));
   }
+  if (value === 0) return 0;
   return typeof value === 'bigint' ? Number(value) : value;
 }
 
 /** `undefined` if the document is not JSON. */
 function oracle(text: string): unknown {
   try {
-    return JSON.parse(text);
+    // An integer -0 is 0 here.
+    return JSON.parse(text, (_, value: unknown) => (value === 0 ? 0 : value));
   } catch {
     return undefined;
   }
