@@ -1,6 +1,7 @@
 import { pbkdf2 } from 'node:crypto';
 import { promisify } from 'node:util';
 import { assert } from '../../base/assert.ts';
+import { systemClock } from '../../base/clock.ts';
 
 const pbkdf2Async = promisify(pbkdf2);
 
@@ -57,12 +58,12 @@ class Mixer {
     for (let i = 0; i < this.#N; i++) {
       this.#memory.set(this.#current, i * this.#wordCount);
       this.#step();
-      if (i % mixesPerTurn === mixesPerTurn - 1) await nextTurn();
+      if (i % mixesPerTurn === mixesPerTurn - 1) await systemClock.nextTurn();
     }
     for (let i = 0; i < this.#N; i++) {
       this.#xorWith(this.#current[this.#wordCount - 16]! & (this.#N - 1));
       this.#step();
-      if (i % mixesPerTurn === mixesPerTurn - 1) await nextTurn();
+      if (i % mixesPerTurn === mixesPerTurn - 1) await systemClock.nextTurn();
     }
     for (let i = 0; i < this.#wordCount; i++) view.setInt32(4 * i, this.#current[i]!, true);
   }
@@ -126,8 +127,4 @@ function quarter(a: number, b: number, c: number, d: number): void {
 
 function rotate(value: number, bits: number): number {
   return (value << bits) | (value >>> (32 - bits));
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
