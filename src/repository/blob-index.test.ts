@@ -11,6 +11,17 @@ import { PackedBlobs } from './pack.ts';
 const place = { pack: 0, offset: 1, length: 50, uncompressedLength: 7 };
 
 describe('BlobIndex', () => {
+  it.each(['lengthOf', 'offsetOf', 'uncompressedLengthOf', 'packOf', 'typeOf'] as const)(
+    'answers %s as the first question after it was attached',
+    (question) => {
+      const index = BlobIndex.create();
+      const pack = index.addPack(idOf('pack'));
+      index.addPack(idOf('other pack'));
+      const entry = index.insert('tree', idOf(1), { ...place, pack });
+      expect(BlobIndex.attach(index.share())[question](entry)).toBe(index[question](entry));
+    },
+  );
+
   it('finds what was inserted, by id and type', () => {
     const index = BlobIndex.create();
     const pack = index.addPack(idOf('pack'));

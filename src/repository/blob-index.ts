@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { type Random, systemRandom } from '../base/random.ts';
+import { type Random, randomBytes, systemRandom } from '../base/random.ts';
 import { type BlobType, idSizeBytes, recordSizeBytes, recordWords } from './blob.ts';
 import { SharedMutex } from './blob-mutex.ts';
 import {
@@ -36,6 +36,8 @@ export interface BlobIndexOptions {
   readonly expectedBlobCount?: number;
   /** Source of the secret that keeps the places of ids unpredictable. */
   readonly random?: Random;
+  /** The secret itself, 32 bytes: that of an index whose records are to be adopted. */
+  readonly seed?: Uint8Array;
 }
 
 /** What became of a pack that an index file lists. */
@@ -71,7 +73,7 @@ export class BlobIndex {
 
   static create(options: BlobIndexOptions = {}): BlobIndex {
     const control = new SharedArrayBuffer(controlWords * 4);
-    const seed = new Uint8Array((options.random ?? systemRandom).fill(new Uint8Array(32)));
+    const seed = options.seed?.slice() ?? randomBytes(options.random ?? systemRandom, 32);
     for (let word = 0; word < 8; word++) seed[word * 4] = seed[word * 4]! | 1;
     new Uint8Array(control, seedWord * 4, 32).set(seed);
     const expected = options.expectedBlobCount ?? 0;
@@ -138,6 +140,34 @@ export class BlobIndex {
       }
       this.#blobs.appendAll(this.#notIn(known, records), known);
       return 'conflicting';
+    } finally {
+      this.#mutex.unlock();
+    }
+  }
+
+  /** The secret that decides the places of ids. */
+  seed(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(new Uint8Array(this.#share.control, seedWord * 4, 32));
+  }
+
+  /** A copy of the records `[start, end)` of entries or packs, for `adoptRecords` of another index. */
+  copyRecords(table: 'blobs' | 'packs', start: number, end: number): Uint8Array<ArrayBuffer> {
+    const from = table === 'blobs' ? this.#blobs : this.#packs;
+    assert(start <= end && end <= from.count, 'the index has these records');
+    if (end > 0) from.reach(end - 1);
+    const { buffer } = from.records;
+    const size = (end - start) * recordSizeBytes;
+    return new Uint8Array(new Uint8Array(buffer, start * recordSizeBytes, size));
+  }
+
+  /**
+   * Appends records that another index with the same seed held, none pending, at the same numbers. They are believed:
+   * the caller knows them to be authentic.
+   */
+  adoptRecords(table: 'blobs' | 'packs', records: Uint32Array): void {
+    this.#mutex.lock();
+    try {
+      (table === 'blobs' ? this.#blobs : this.#packs).adopt(records);
     } finally {
       this.#mutex.unlock();
     }
@@ -246,18 +276,24 @@ export class BlobIndex {
 
   /** Writes the 32 bytes of the blob's id. */
   idInto(entry: number, target: Uint8Array, offset: number): void {
-    assert(offset + idSizeBytes <= target.byteLength, 'the id fits its target');
-    const records = this.#blobs.records;
-    const first = this.#blobs.firstOf(entry);
-    this.#blobs.reach(first);
-    const start = first * recordSizeBytes;
-    target.set(new Uint8Array(records.buffer, start, idSizeBytes), offset);
+    assert(offset + idSizeBytes <= target.length, 'the id fits its target');
+    const word = this.#blobs.firstOf(entry) * recordWords;
+    const { records } = this.#blobs;
+    for (let index = 0; index < 8; index++) {
+      const value = records[word + index]!;
+      const at = offset + index * 4;
+      target[at] = value;
+      target[at + 1] = value >>> 8;
+      target[at + 2] = value >>> 16;
+      target[at + 3] = value >>> 24;
+    }
   }
 
   /** A copy of the blob's id. */
   idOf(entry: number): Uint8Array<ArrayBuffer> {
-    const first = this.#blobs.firstOf(entry);
-    return copyOfKey(this.#blobs.records, first);
+    const id = new Uint8Array(idSizeBytes);
+    this.idInto(entry, id, 0);
+    return id;
   }
 
   /** Those of `records` that are not entries of `pack` yet. Looks at few copies of each, so it stays linear. */
@@ -282,7 +318,9 @@ export class BlobIndex {
   }
 
   #word(entry: number, index: number): number {
-    return this.#blobs.records[this.#wordOf(entry) + index]!;
+    // First: it may replace the view, which must not be read before.
+    const word = this.#wordOf(entry);
+    return this.#blobs.records[word + index]!;
   }
 
   #wordOf(entry: number): number {

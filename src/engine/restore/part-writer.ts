@@ -122,7 +122,9 @@ class OpenTasks {
   /** Blobs of each task that are still to come in this message. */
   readonly #remaining: Int32Array;
   readonly #fds = new Map<number, number>();
-  /** Tasks that must not be finished here: failed, or waiting for a blob from elsewhere. */
+  /** Tasks that cannot be written. */
+  readonly #failed = new Set<number>();
+  /** Tasks that wait for a blob from elsewhere: not to be finished here. */
   readonly #held = new Set<number>();
 
   constructor(part: PackPart) {
@@ -140,13 +142,13 @@ class OpenTasks {
   ): void {
     const file = this.#tasks[task];
     if (!file) return;
-    if (!this.#held.has(task)) {
+    if (!this.#failed.has(task)) {
       const written = guard(file, this.failures, () => {
         const fd = this.#open(task, file);
         if (!isHole || !file.sparse) writeContent(fd, plain, { offset, sparse: file.sparse });
       });
       if (written) this.bytesWritten += plain.byteLength;
-      else this.#held.add(task);
+      else this.#failed.add(task);
     }
     this.#settle(task);
   }
@@ -173,7 +175,8 @@ class OpenTasks {
     const remaining = (this.#remaining[task] ?? 0) - 1;
     this.#remaining[task] = remaining;
     if (remaining > 0) return;
-    if (this.#tasks[task]?.isWhole && !this.#held.has(task)) this.#finish(task);
+    const isComplete = !this.#held.has(task) && !this.#failed.has(task);
+    if (this.#tasks[task]?.isWhole && isComplete) this.#finish(task);
     const fd = this.#fds.get(task);
     this.#fds.delete(task);
     if (fd !== undefined) closeFile(fd);
