@@ -1,0 +1,41 @@
+import type { BlobType } from '../repository/blob.ts';
+import type { BlobIndex } from '../repository/blob-index.ts';
+
+const sealOverheadBytes = 32;
+
+/** Bytes of a blob before compression and sealing. */
+export function plainSizeBytes(index: BlobIndex, entry: number): number {
+  return index.uncompressedLengthOf(entry) || index.lengthOf(entry) - sealOverheadBytes;
+}
+
+/** Up to eight marks for every blob of an index, one byte a blob: a set of ten million blobs takes 10 MB. */
+export class BlobMarks {
+  readonly #index: BlobIndex;
+  readonly #marks: Uint8Array;
+
+  constructor(index: BlobIndex) {
+    this.#index = index;
+    this.#marks = new Uint8Array(index.blobCount);
+  }
+
+  /**
+   * Marks a blob.
+   * @param mark a power of two below 256
+   * @returns whether it had the mark before; undefined if the blob is not in the index
+   */
+  add(type: BlobType, id: Uint8Array, mark: number): boolean | undefined {
+    const entry = this.#index.find(type, id);
+    if (entry < 0) return undefined;
+    const before = this.#marks[entry] ?? 0;
+    this.#marks[entry] = before | mark;
+    return (before & mark) !== 0;
+  }
+
+  /** All blobs with any mark: entry and marks. */
+  *marked(): Generator<{ readonly entry: number; readonly marks: number }> {
+    for (let entry = 0; entry < this.#marks.byteLength; entry++) {
+      const marks = this.#marks[entry] ?? 0;
+      if (marks !== 0) yield { entry, marks };
+    }
+  }
+}

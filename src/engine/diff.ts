@@ -1,0 +1,245 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import type { IndexedRepository } from '../repository/indexed.ts';
+import type { TreeNode } from '../repository/tree.ts';
+import { BlobMarks, plainSizeBytes } from './blob-marks.ts';
+import type { EngineContext } from './context.ts';
+import { equalNodes } from './equal-nodes.ts';
+import { joinSnapshotPath } from './snapshot-path.ts';
+import { TreeReader } from './tree-reader.ts';
+
+/** One difference. */
+export interface DiffChange {
+  /** From the root of the comparison; folders end with a slash. */
+  readonly path: Uint8Array;
+  /** Any of `+`, `-`, `T` (type), `M` (content), `?` (content, but not metadata), `U` (metadata), as restic joins them. */
+  readonly modifier: string;
+}
+
+/** What was added or removed. Sizes in bytes, before compression. */
+export interface DiffCounts {
+  readonly files: number;
+  readonly dirs: number;
+  readonly others: number;
+  readonly dataBlobs: number;
+  readonly treeBlobs: number;
+  readonly bytes: number;
+}
+
+export interface DiffStatistics {
+  readonly changedFiles: number;
+  readonly added: DiffCounts;
+  readonly removed: DiffCounts;
+}
+
+export interface DiffRequest {
+  /** Root trees of both sides. */
+  readonly before: Uint8Array;
+  readonly after: Uint8Array;
+  /** Also tell of entries that differ in metadata only. */
+  readonly metadata: boolean;
+  onChange(change: DiffChange): void;
+}
+
+const markBefore = 1;
+const markAfter = 2;
+const markCommon = 4;
+const idSizeBytes = 32;
+/** Deepest folder that is compared; see `walkTree`. */
+const depthMax = 20_000;
+const slash = Uint8Array.of(0x2f);
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/**
+ * Compares two trees, in the order of their names, and counts.
+ *
+ * @throws BLOB_NOT_FOUND, BLOB_DAMAGED, TREE_DAMAGED: a comparison with holes would mislead; CANCELLED
+ */
+export async function diffTrees(
+  indexed: IndexedRepository,
+  request: DiffRequest,
+  context: EngineContext,
+): Promise<DiffStatistics> {
+  const comparison = new Comparison(indexed, request, context);
+  await comparison.compareRoots();
+  return comparison.statistics();
+}
+
+class Comparison {
+  readonly #indexed: IndexedRepository;
+  readonly #request: DiffRequest;
+  readonly #context: EngineContext;
+  readonly #reader: TreeReader;
+  readonly #marks: BlobMarks;
+  readonly #added: Mutable<DiffCounts> = emptyCounts();
+  readonly #removed: Mutable<DiffCounts> = emptyCounts();
+  #changedFiles = 0;
+
+  constructor(indexed: IndexedRepository, request: DiffRequest, context: EngineContext) {
+    this.#indexed = indexed;
+    this.#request = request;
+    this.#context = context;
+    this.#reader = new TreeReader(indexed, { signal: context.signal });
+    this.#marks = new BlobMarks(indexed.index);
+  }
+
+  async compareRoots(): Promise<void> {
+    const { before, after } = this.#request;
+    this.#marks.add('tree', before, markBefore);
+    this.#marks.add('tree', after, markAfter);
+    await this.#compareTrees(new Uint8Array(0), { before, after }, 0);
+  }
+
+  statistics(): DiffStatistics {
+    const { index } = this.#indexed;
+    for (const { entry, marks } of this.#marks.marked()) {
+      if (marks !== markBefore && marks !== markAfter) continue;
+      const counts = marks === markAfter ? this.#added : this.#removed;
+      if (index.typeOf(entry) === 'data') counts.dataBlobs++;
+      else counts.treeBlobs++;
+      counts.bytes += plainSizeBytes(index, entry);
+    }
+    return { changedFiles: this.#changedFiles, added: this.#added, removed: this.#removed };
+  }
+
+  async #load(tree: Uint8Array, depth: number): Promise<readonly TreeNode[]> {
+    throwIfAborted(this.#context.signal);
+    if (depth >= depthMax) {
+      throw new HoldfastError('TREE_DAMAGED', {
+        message: `folders are nested more than ${depthMax} deep`,
+      });
+    }
+    try {
+      return sorted(await this.#reader.load(tree));
+    } catch (error) {
+      if (!isHoldfastError(error, 'TREE_DAMAGED')) throw error;
+      const details = { ...error.details, tree: toHex(tree) };
+      throw new HoldfastError('TREE_DAMAGED', { details, cause: error });
+    }
+  }
+
+  // Awaiting before going down keeps the depth of these calls out of the native stack.
+  async #compareTrees(
+    path: Uint8Array,
+    trees: { readonly before: Uint8Array; readonly after: Uint8Array },
+    depth: number,
+  ): Promise<void> {
+    const before = await this.#load(trees.before, depth);
+    const after = await this.#load(trees.after, depth);
+    for (const [old, now] of mergeByName(before, after)) {
+      if (old) this.#mark(old, markBefore);
+      if (now) this.#mark(now, markAfter);
+      const name = (old ?? now)?.name ?? new Uint8Array(0);
+      const child = joinSnapshotPath(path, name);
+      if (old && now) await this.#comparePair(child, { old, now }, depth);
+      else if (old) await this.#tellSide(child, old, { isAdded: false, depth });
+      else if (now) await this.#tellSide(child, now, { isAdded: true, depth });
+    }
+  }
+
+  async #comparePair(
+    path: Uint8Array,
+    { old, now }: { readonly old: TreeNode; readonly now: TreeNode },
+    depth: number,
+  ): Promise<void> {
+    const modifier = this.#modifierOf(old, now);
+    if (modifier !== '') this.#tell(path, now, modifier);
+    if (!old.subtree || !now.subtree) return;
+    if (equalBytes(old.subtree, now.subtree)) await this.#markCommonTree(old.subtree, depth + 1);
+    else await this.#compareTrees(path, { before: old.subtree, after: now.subtree }, depth + 1);
+  }
+
+  #modifierOf(old: TreeNode, now: TreeNode): string {
+    let modifier = old.type === now.type ? '' : 'T';
+    const isFile = old.type === 'file' && now.type === 'file';
+    if (isFile && !equalContent(old, now)) {
+      this.#changedFiles++;
+      modifier += 'M';
+      // The same metadata, ctime included, but other bytes: the file system lost some.
+      if (equalNodes(old, now, { ignoreContent: true })) modifier += '?';
+    } else if (this.#request.metadata && !equalNodes(old, now)) modifier += 'U';
+    return modifier;
+  }
+
+  /** Tells that an entry and all below it is on one side only. */
+  async #tellSide(
+    path: Uint8Array,
+    node: TreeNode,
+    side: { readonly isAdded: boolean; readonly depth: number },
+  ): Promise<void> {
+    const counts = side.isAdded ? this.#added : this.#removed;
+    this.#tell(path, node, side.isAdded ? '+' : '-');
+    if (node.type === 'file') counts.files++;
+    else if (node.type === 'dir') counts.dirs++;
+    else counts.others++;
+    if (!node.subtree) return;
+    const depth = side.depth + 1;
+    for (const child of await this.#load(node.subtree, depth)) {
+      this.#mark(child, side.isAdded ? markAfter : markBefore);
+      await this.#tellSide(joinSnapshotPath(path, child.name), child, { ...side, depth });
+    }
+  }
+
+  /** Marks what is below a folder that is the same on both sides. Each tree is read once only. */
+  async #markCommonTree(tree: Uint8Array, depth: number): Promise<void> {
+    if (this.#marks.add('tree', tree, markCommon) === true) return;
+    for (const node of await this.#load(tree, depth)) {
+      for (const id of contentIds(node)) this.#marks.add('data', id, markCommon);
+      if (node.subtree) await this.#markCommonTree(node.subtree, depth + 1);
+    }
+  }
+
+  #mark(node: TreeNode, mark: number): void {
+    for (const id of contentIds(node)) this.#marks.add('data', id, mark);
+    if (node.subtree) this.#marks.add('tree', node.subtree, mark);
+  }
+
+  #tell(path: Uint8Array, node: TreeNode, modifier: string): void {
+    const shown = node.type === 'dir' ? Buffer.concat([path, slash]) : path;
+    this.#request.onChange({ path: shown, modifier });
+  }
+}
+
+function emptyCounts(): Mutable<DiffCounts> {
+  return { files: 0, dirs: 0, others: 0, dataBlobs: 0, treeBlobs: 0, bytes: 0 };
+}
+
+function* contentIds({ content }: TreeNode): Generator<Uint8Array> {
+  for (let at = 0; content && at < content.byteLength; at += idSizeBytes) {
+    yield content.subarray(at, at + idSizeBytes);
+  }
+}
+
+function equalContent(a: TreeNode, b: TreeNode): boolean {
+  const none = new Uint8Array(0);
+  return equalBytes(a.content ?? none, b.content ?? none);
+}
+
+/** Trees of other programs need not be sorted. */
+function sorted(nodes: readonly TreeNode[]): readonly TreeNode[] {
+  const isSorted = nodes.every((node, i) => {
+    const previous = nodes[i - 1];
+    return !previous || compareBytes(previous.name, node.name) < 0;
+  });
+  return isSorted ? nodes : [...nodes].sort((a, b) => compareBytes(a.name, b.name));
+}
+
+/** Pairs entries of two sorted lists by their names. */
+function* mergeByName(
+  before: readonly TreeNode[],
+  after: readonly TreeNode[],
+): Generator<readonly [old: TreeNode | undefined, now: TreeNode | undefined]> {
+  let i = 0;
+  let j = 0;
+  for (;;) {
+    const old = before[i];
+    const now = after[j];
+    if (!old && !now) return;
+    const order = old && now ? compareBytes(old.name, now.name) : old ? -1 : 1;
+    yield [order <= 0 ? old : undefined, order >= 0 ? now : undefined];
+    if (order <= 0) i++;
+    if (order >= 0) j++;
+  }
+}

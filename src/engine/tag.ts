@@ -1,0 +1,80 @@
+import { throwIfAborted } from '../base/abort.ts';
+import type { Id } from '../repository/id.ts';
+import type { HeldLock } from '../repository/locks.ts';
+import type { Repository } from '../repository/repository.ts';
+import { saveSnapshot, type Snapshot, type StoredSnapshot } from '../repository/snapshots.ts';
+import type { EngineContext } from './context.ts';
+
+/** What to do with the tags of a snapshot: replace them all, or add some and remove some. */
+export type TagChange =
+  | { readonly kind: 'set'; readonly tags: readonly string[] }
+  | { readonly kind: 'edit'; readonly add: readonly string[]; readonly remove: readonly string[] };
+
+/** A snapshot that was stored anew with other tags. */
+export interface RetaggedSnapshot {
+  readonly oldId: Id;
+  readonly newId: Id;
+}
+
+/** The tags after a change, or undefined if it changes nothing. Tags that are there twice stay so. */
+export function changeTags(
+  tags: readonly string[],
+  change: TagChange,
+): readonly string[] | undefined {
+  if (change.kind === 'set') return change.tags;
+  const changed = [...tags];
+  let isChanged = false;
+  for (const tag of change.add) {
+    if (changed.includes(tag)) continue;
+    changed.push(tag);
+    isChanged = true;
+  }
+  for (const tag of change.remove) {
+    for (let at = changed.indexOf(tag); at >= 0; at = changed.indexOf(tag)) {
+      // As restic: the last tag takes the place of the removed one.
+      const last = changed.pop();
+      if (at < changed.length && last !== undefined) changed[at] = last;
+      isChanged = true;
+    }
+  }
+  return isChanged ? changed : undefined;
+}
+
+/**
+ * Changes the tags of snapshots. Each is stored anew, which gives it another id, and only then the old one is removed: at
+ * every instant at least one of the two is there.
+ *
+ * @param onChange told of each snapshot that was replaced
+ * @returns the number of replaced snapshots
+ * @throws LOCK_LOST, CANCELLED and what the storage throws; snapshots told of before are changed
+ */
+export async function tagSnapshots(
+  repository: Repository,
+  snapshots: readonly StoredSnapshot[],
+  request: {
+    readonly change: TagChange;
+    readonly lock: HeldLock | undefined;
+    onChange(changed: RetaggedSnapshot): void;
+  },
+  context: EngineContext,
+): Promise<number> {
+  const { signal } = context;
+  let count = 0;
+  for (const { id: oldId, ...snapshot } of snapshots) {
+    throwIfAborted(signal);
+    const tags = changeTags(snapshot.tags ?? [], request.change);
+    if (tags === undefined) continue;
+    request.lock?.assertHeld();
+    const newId = await saveSnapshot(repository, retagged(snapshot, tags, oldId), { signal });
+    // Equal in every byte: the old file is the new one.
+    if (newId === oldId) continue;
+    await repository.removeUnpacked('snapshot', oldId, { signal });
+    request.onChange({ oldId, newId });
+    count++;
+  }
+  return count;
+}
+
+function retagged(snapshot: Snapshot, tags: readonly string[], oldId: Id): Snapshot {
+  return { ...snapshot, tags, original: snapshot.original ?? oldId };
+}
