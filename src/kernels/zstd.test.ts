@@ -9,7 +9,7 @@ import {
   type CompressionMode,
   Compressor,
   compressBound,
-  compressionLevels,
+  compressionSettings,
   Decompressor,
   decompressUnknown,
 } from './zstd.ts';
@@ -74,7 +74,7 @@ describe('Compressor', () => {
     const sizes = modes.map((mode) => compress(bytes, portableZstd, mode).length);
     expect(sizes).toEqual(sizes.toSorted((a, b) => b - a));
     const named: Exclude<CompressionMode, 'off'>[] = [...modes];
-    expect(Object.keys(compressionLevels).toSorted()).toEqual(named.toSorted());
+    expect(Object.keys(compressionSettings).toSorted()).toEqual(named.toSorted());
   });
 
   it('holds its bound for noise, and refuses a target below it', () => {
