@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import { fromHex } from '../../base/bytes.ts';
+import { releaseBuffer } from '../../base/release.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
@@ -7,6 +8,9 @@ import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { PackEvent } from './messages.ts';
 import type { PackCredit } from './pack-credit.ts';
+
+/** Buffers kept to be filled again. */
+const sparesMax = 2;
 
 /** Stores finished packs, several at once, and enters them into the index once they are stored. */
 export class PackStore {
@@ -32,7 +36,8 @@ export class PackStore {
       })
       .finally(() => {
         this.#running.delete(task);
-        this.#spares.push(event.bytes.buffer);
+        if (this.#spares.length < sparesMax) this.#spares.push(event.bytes.buffer);
+        else releaseBuffer(event.bytes.buffer);
         credit.give();
       });
     this.#running.add(task);

@@ -1,5 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { systemRandom } from '../../base/random.ts';
+import { releaseBuffer } from '../../base/release.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
@@ -14,4 +15,10 @@ const reader = new PackReader(
   new Sealer(data.masterKey, systemRandom),
 );
 
-serveWorker<PackCheck, PackFindings>((request) => reader.check(request.pack, request.bytes));
+serveWorker<PackCheck, PackFindings>((request) => {
+  try {
+    return reader.check(request.pack, request.bytes);
+  } finally {
+    releaseBuffer(request.bytes.buffer);
+  }
+});

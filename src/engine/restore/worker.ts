@@ -1,5 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { systemRandom } from '../../base/random.ts';
+import { releaseBuffer } from '../../base/release.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
@@ -14,7 +15,11 @@ const writer = new PartWriter(index, new Sealer(data.masterKey, systemRandom));
 serveWorker<RestoreRequest, RestoreResponse>((request) => {
   switch (request.type) {
     case 'part':
-      return writer.writePart(request);
+      try {
+        return writer.writePart(request);
+      } finally {
+        releaseBuffer(request.bytes.buffer);
+      }
     case 'plain':
       return writer.writePlain(request);
     case 'finish':
