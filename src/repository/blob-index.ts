@@ -36,15 +36,27 @@ export interface BlobIndexOptions {
   readonly expectedBlobCount?: number;
   /** Source of the secret that keeps the places of ids unpredictable. */
   readonly random?: Random;
-  /** The secret itself, 32 bytes: that of an index whose records are to be adopted. */
-  readonly seed?: Uint8Array;
+  /** What an index whose parts are to be adopted has: its secret of 32 bytes, and the number of its slots. */
+  readonly shape?: { readonly seed: Uint8Array; readonly slotBits: number };
 }
+
+/** A part of an index that can be copied: its entries, its packs, or the slots that lead to the entries. */
+export type IndexPart = 'blobs' | 'packs' | 'slots';
+
+/** 32-bit words of one unit of each part. */
+export const indexPartWords: Readonly<Record<IndexPart, number>> = {
+  blobs: recordWords,
+  packs: recordWords,
+  slots: 1,
+};
 
 /** What became of a pack that an index file lists. */
 export type PackListing = 'added' | 'repeated' | 'conflicting';
 
 /** Copies of one blob that are compared when a pack is listed twice with different blobs. */
 const copiesComparedMax = 64;
+/** Blobs that one pack has on average, for the room to make at once. */
+const blobsPerPackExpected = 64;
 const mutexWord = 0;
 const seedWord = 4;
 const blobBase = 16;
@@ -73,14 +85,19 @@ export class BlobIndex {
 
   static create(options: BlobIndexOptions = {}): BlobIndex {
     const control = new SharedArrayBuffer(controlWords * 4);
-    const seed = options.seed?.slice() ?? randomBytes(options.random ?? systemRandom, 32);
+    const seed = options.shape?.seed.slice() ?? randomBytes(options.random ?? systemRandom, 32);
     for (let word = 0; word < 8; word++) seed[word * 4] = seed[word * 4]! | 1;
     new Uint8Array(control, seedWord * 4, 32).set(seed);
     const expected = options.expectedBlobCount ?? 0;
     return new BlobIndex({
       control,
-      blobs: BlobTable.allocate(tableControl(control, blobBase), expected),
-      packs: BlobTable.allocate(tableControl(control, packBase), Math.ceil(expected / 64)),
+      blobs: BlobTable.allocate(tableControl(control, blobBase), {
+        count: expected,
+        slotBits: options.shape?.slotBits,
+      }),
+      packs: BlobTable.allocate(tableControl(control, packBase), {
+        count: Math.ceil(expected / blobsPerPackExpected),
+      }),
     });
   }
 
@@ -145,29 +162,40 @@ export class BlobIndex {
     }
   }
 
-  /** The secret that decides the places of ids. */
-  seed(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(new Uint8Array(this.#share.control, seedWord * 4, 32));
+  /** What an index must be created with to adopt parts of this one. */
+  shape(): { readonly seed: Uint8Array<ArrayBuffer>; readonly slotBits: number } {
+    const seed = new Uint8Array(new Uint8Array(this.#share.control, seedWord * 4, 32));
+    return { seed, slotBits: this.#blobs.slotBits };
   }
 
-  /** A copy of the records `[start, end)` of entries or packs, for `adoptRecords` of another index. */
-  copyRecords(table: 'blobs' | 'packs', start: number, end: number): Uint8Array<ArrayBuffer> {
-    const from = table === 'blobs' ? this.#blobs : this.#packs;
-    assert(start <= end && end <= from.count, 'the index has these records');
-    if (end > 0) from.reach(end - 1);
-    const { buffer } = from.records;
-    const size = (end - start) * recordSizeBytes;
-    return new Uint8Array(new Uint8Array(buffer, start * recordSizeBytes, size));
+  /** How many units each part has. */
+  partCount(part: IndexPart): number {
+    if (part === 'slots') return 2 ** this.#blobs.slotBits;
+    return part === 'blobs' ? this.#blobs.count : this.#packs.count;
+  }
+
+  /** A copy of the units `[start, end)` of a part, for `adoptPart` of another index. */
+  copyPart(part: IndexPart, start: number, end: number): Uint32Array<ArrayBuffer> {
+    assert(start <= end && end <= this.partCount(part), 'the index has this part');
+    if (part === 'slots') return this.#blobs.copySlots(start, end);
+    const table = part === 'blobs' ? this.#blobs : this.#packs;
+    if (end > 0) table.reach(end - 1);
+    return new Uint32Array(table.records.subarray(start * recordWords, end * recordWords));
   }
 
   /**
-   * Appends records that another index with the same seed held, none pending, at the same numbers. They are believed:
-   * the caller knows them to be authentic.
+   * Takes over the next units of a part of another index, all in their order. It must have had the shape that this
+   * index was created with, and no pending entries. All is believed: the caller knows it to be authentic. Until all
+   * parts are there this index must not be used.
+   * @param first number of the first unit
    */
-  adoptRecords(table: 'blobs' | 'packs', records: Uint32Array): void {
+  adoptPart(part: IndexPart, words: Uint32Array, first: number): void {
     this.#mutex.lock();
     try {
-      (table === 'blobs' ? this.#blobs : this.#packs).adopt(records);
+      if (part === 'slots') return this.#blobs.adoptSlots(words, first);
+      assert(first === this.partCount(part), 'parts of an index come in their order');
+      if (part === 'blobs') this.#blobs.adoptRecords(words);
+      else this.#packs.adopt(words);
     } finally {
       this.#mutex.unlock();
     }
@@ -349,7 +377,7 @@ function keyFlagOf(type: BlobType): number {
 }
 
 function tableControl(control: SharedArrayBuffer, base: number): BlobTableControl {
-  return { words: new Int32Array(control), base, seed: new Int32Array(control, seedWord * 4, 8) };
+  return { words: new Int32Array(control), base, seed: new Uint32Array(control, seedWord * 4, 8) };
 }
 
 function copyOfKey(

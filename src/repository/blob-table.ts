@@ -17,6 +17,8 @@ const recordCountMax = 2 ** 29;
 const recordCountMin = 1 << 10;
 const slotBitsMin = 11;
 const slotBitsMax = 30;
+/** Below 2^this slots, 16 MiB, a table grows fourfold: it is rebuilt less often. */
+const slotBitsFast = 21;
 /** Slots in use above which the table grows: at this load a failed search reads 3 slots on average. */
 const loadMax = 0.65;
 
@@ -44,7 +46,7 @@ export interface BlobTableControl {
   readonly words: Int32Array<SharedArrayBuffer>;
   readonly base: number;
   /** Random words: whoever chooses ids cannot choose their places. */
-  readonly seed: Int32Array<SharedArrayBuffer>;
+  readonly seed: Uint32Array<SharedArrayBuffer>;
 }
 
 /**
@@ -60,8 +62,8 @@ export class BlobTable {
   readonly #share: BlobTableShare;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #base: number;
-  readonly #seed: Int32Array<ArrayBuffer>;
-  readonly #key = new Int32Array(8);
+  readonly #seed: Uint32Array<ArrayBuffer>;
+  readonly #key = new Uint32Array(8);
   readonly #ahead = new Int32Array(aheadCount + 1);
   #hash = 0;
   #slots: Int32Array<SharedArrayBuffer>;
@@ -72,7 +74,7 @@ export class BlobTable {
     this.#share = share;
     this.#words = control.words;
     this.#base = control.base;
-    this.#seed = new Int32Array(control.seed);
+    this.#seed = new Uint32Array(control.seed);
     this.records = new Uint32Array(share.records, 0, 0);
     this.#slots = new Int32Array(share.slots, 0, 0);
     this.#slotBits = 0;
@@ -81,9 +83,12 @@ export class BlobTable {
   }
 
   /** Memory for a table, and its counters in `control`. */
-  static allocate(control: BlobTableControl, expectedCount: number): BlobTableShare {
-    const count = Math.max(recordCountMin, expectedCount);
-    let slotBits = slotBitsMin;
+  static allocate(
+    control: BlobTableControl,
+    expected: { readonly count: number; readonly slotBits?: number | undefined },
+  ): BlobTableShare {
+    const count = Math.max(recordCountMin, expected.count);
+    let slotBits = expected.slotBits ?? slotBitsMin;
     while (slotBits < slotBitsMax && 2 ** slotBits * loadMax < count) slotBits++;
     Atomics.store(control.words, control.base + capacityWord, count);
     Atomics.store(control.words, control.base + slotBitsWord, slotBits);
@@ -169,21 +174,12 @@ export class BlobTable {
   append(flags: number, a: number, b: number, c: number): number {
     const record = this.count;
     this.reserve(record + 1);
-    const position = this.#probePlain(flags);
-    const { records } = this;
     const word = record * recordWords;
-    if (position < 0) {
-      for (let index = 0; index < 8; index++) records[word + index] = this.#key[index]!;
-    } else {
-      const latest = this.#recordAt(position);
-      records[word] = this.#firstOf(latest);
-      records[word + 1] = latest;
-    }
-    records[word + 8] = a;
-    records[word + 9] = b;
-    records[word + 10] = c;
-    records[word + flagsWord] = (position < 0 ? flags : flags | repeatFlag) >>> 0;
-    this.#publish(record, position < 0 ? -1 - position : position);
+    this.records[word + 8] = a;
+    this.records[word + 9] = b;
+    this.records[word + 10] = c;
+    this.#write(record, flags);
+    Atomics.store(this.#words, this.#base + countWord, record + 1);
     return record;
   }
 
@@ -193,8 +189,10 @@ export class BlobTable {
    * that memory takes to answer.
    */
   appendAll(source: Uint32Array, number: number): void {
+    const first = this.count;
     const count = source.length / recordWords;
-    this.reserve(this.count + count);
+    this.reserve(first + count);
+    this.records.set(source, first * recordWords);
     for (let start = 0; start < count; start += aheadCount) {
       const end = Math.min(count, start + aheadCount);
       this.#lookAhead(source, start, end);
@@ -202,8 +200,74 @@ export class BlobTable {
         const word = index * recordWords;
         for (let k = 0; k < 8; k++) this.#key[k] = source[word + k]!;
         this.#hash = this.#ahead[index - start]!;
-        const flags = source[word + flagsWord]! + number;
-        this.append(flags, source[word + 8]!, source[word + 9]!, source[word + 10]!);
+        this.#write(first + index, source[word + flagsWord]! + number);
+      }
+    }
+    Atomics.store(this.#words, this.#base + countWord, first + count);
+  }
+
+  /** Completes a new record, whose words 8 to 10 are there, with the loaded key, and lets it be found. */
+  #write(record: number, flags: number): void {
+    const { records } = this;
+    const word = record * recordWords;
+    const position = this.#probePlain(flags);
+    if (position < 0) {
+      for (let index = 0; index < 8; index++) records[word + index] = this.#key[index]!;
+    } else {
+      const latest = this.#recordAt(position);
+      records[word] = this.#firstOf(latest);
+      records[word + 1] = latest;
+    }
+    records[word + flagsWord] = (position < 0 ? flags : flags | repeatFlag) >>> 0;
+    // The slot is stored last and atomically: who sees it also sees the record.
+    Atomics.store(this.#slots, position < 0 ? -1 - position : position, this.#slotOf(record));
+  }
+
+  /**
+   * Appends records as another table with the same seed held them, at the same numbers, and lets them be found. The
+   * caller holds the mutex. Nothing is compared: what comes from outside must be authentic.
+   */
+  adopt(source: Uint32Array): void {
+    const first = this.count;
+    this.adoptRecords(source);
+    this.#placeAll(first, this.count);
+  }
+
+  /** As `adopt`, but they are found only once `adoptSlots` has brought all slots of that table. */
+  adoptRecords(source: Uint32Array): void {
+    const first = this.count;
+    const end = first + source.length / recordWords;
+    this.reserve(end);
+    this.records.set(source, first * recordWords);
+    Atomics.store(this.#words, this.#base + countWord, end);
+  }
+
+  /** Takes over slots of another table with the same seed, records and number of slots. The caller holds the mutex. */
+  adoptSlots(source: Uint32Array, first: number): void {
+    this.#stableGeneration();
+    assert(first + source.length <= this.#slots.length, 'the tables have the same number of slots');
+    this.#slots.set(source, first);
+  }
+
+  /** A copy of the slots `[start, end)`. */
+  copySlots(start: number, end: number): Uint32Array<ArrayBuffer> {
+    this.#stableGeneration();
+    assert(end <= this.#slots.length, 'the table has these slots');
+    return new Uint32Array(this.#slots.subarray(start, end));
+  }
+
+  /** The table has 2^this slots. */
+  get slotBits(): number {
+    return Atomics.load(this.#words, this.#base + slotBitsWord);
+  }
+
+  /** Enters existing records `[first, end)` into the slots. */
+  #placeAll(first: number, end: number): void {
+    for (let start = first; start < end; start += aheadCount) {
+      const stop = Math.min(end, start + aheadCount);
+      this.#lookAhead(this.records, start, stop);
+      for (let record = start; record < stop; record++) {
+        this.#place(record, this.#ahead[record - start]!);
       }
     }
   }
@@ -221,12 +285,6 @@ export class BlobTable {
     this.#ahead[aheadCount] = seen;
   }
 
-  #publish(record: number, position: number): void {
-    Atomics.store(this.#words, this.#base + countWord, record + 1);
-    // The slot is stored last and atomically: who sees it also sees the record.
-    Atomics.store(this.#slots, position, this.#slotOf(record));
-  }
-
   /** Makes room for `count` records in all. The caller holds the mutex. */
   reserve(count: number): void {
     const capacity = Atomics.load(this.#words, this.#base + capacityWord);
@@ -242,7 +300,7 @@ export class BlobTable {
     if (this.records.length < count * recordWords) this.#refreshRecords();
     this.#stableGeneration();
     let slotBits = this.#slotBits;
-    while (2 ** slotBits * loadMax < count) slotBits++;
+    while (2 ** slotBits * loadMax < count) slotBits += slotBits < slotBitsFast ? 2 : 1;
     if (slotBits > slotBitsMax) throw tooLarge(count);
     if (slotBits > this.#slotBits) this.#rebuild(slotBits);
   }
@@ -251,7 +309,8 @@ export class BlobTable {
   reach(record: number): void {
     if ((record + 1) * recordWords <= this.records.length) return;
     this.#refreshRecords();
-    assert(record >= 0 && record < this.count, 'the blob index has this entry');
+    const isThere = record >= 0 && (record + 1) * recordWords <= this.records.length;
+    assert(isThere, 'the blob index has this entry');
   }
 
   /** First record of the key of `record`. */
@@ -273,7 +332,7 @@ export class BlobTable {
     return (flags & repeatFlag) === 0 ? -1 : this.records[word + 1]!;
   }
 
-  #hashOf(words: Int32Array | Uint32Array, at: number): number {
+  #hashOf(words: Uint32Array, at: number): number {
     const seed = this.#seed;
     let hash = 0;
     for (let word = 0; word < 8; word++) {
@@ -324,7 +383,7 @@ export class BlobTable {
       ((own & repeatFlag) === 0 ? candidate : records[candidate * recordWords]!) * recordWords;
     const key = this.#key;
     for (let index = 0; index < 8; index++) {
-      if ((records[word + index]! | 0) !== key[index]) return false;
+      if (records[word + index] !== key[index]) return false;
     }
     return true;
   }
@@ -351,7 +410,7 @@ export class BlobTable {
     this.#slotBits = slotBits;
     this.#slots = new Int32Array(this.#share.slots, 0, 2 ** slotBits);
     const saved = this.#key.slice();
-    for (let record = 0; record < count; record++) this.#place(record);
+    this.#placeAll(0, count);
     this.#key.set(saved);
     this.#hash = this.#hashOf(saved, 0);
     this.#generation = (generation + 2) | 0;
@@ -360,20 +419,22 @@ export class BlobTable {
   }
 
   /** Enters one existing record. Records come in order, so a repeat replaces the one before it. */
-  #place(record: number): void {
+  #place(record: number, hash: number): void {
     const records = this.records;
     const flags = records[record * recordWords + flagsWord]!;
+    const slots = this.#slots;
     if ((flags & repeatFlag) !== 0) {
-      this.loadKeyWords(records, records[record * recordWords]! * recordWords);
+      const first = records[record * recordWords]!;
+      assert(first < record, 'a repeated blob follows its first entry');
+      this.loadKeyWords(records, first * recordWords);
       const position = this.#probePlain(flags);
       assert(position >= 0, 'a repeated blob follows its first entry');
-      this.#slots[position] = this.#slotOf(record);
+      slots[position] = this.#slotOf(record);
       return;
     }
-    this.#hash = this.#hashOf(records, record * recordWords);
-    const slots = this.#slots;
+    this.#hash = hash;
     const mask = slots.length - 1;
-    let position = this.#hash >>> (32 - this.#slotBits);
+    let position = hash >>> (32 - this.#slotBits);
     while (slots[position] !== 0) position = (position + 1) & mask;
     slots[position] = this.#slotOf(record);
   }

@@ -1,19 +1,61 @@
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { WorkerPool } from '../kernels/worker-pool.ts';
 import type { CallOptions, FileStat } from '../storage/backend.ts';
 import { BlobIndex } from './blob-index.ts';
-import { decodeIndexInto } from './index-file.ts';
-import { DecodedIndex } from './index-decoded.ts';
 import type { Id } from './id.ts';
+import {
+  type CachedIndex,
+  type IndexCacheStore,
+  loadIndexCache,
+  saveIndexCache,
+} from './index-cache.ts';
+import { DecodedIndex } from './index-decoded.ts';
+import { decodeIndexInto } from './index-file.ts';
+import type { IndexRequest, IndexResponse, IndexWorkerData } from './index-messages.ts';
 import type { Repository } from './repository.ts';
+
+export type { IndexCacheStore } from './index-cache.ts';
 
 export interface LoadIndexOptions extends CallOptions {
   /**
-   * Hears of index files that cannot be used (INDEX_DAMAGED, UNPACKED_DAMAGED, FILE_NOT_FOUND); the rest is loaded. Without it the
-   * first such file is thrown.
+   * Hears of index files that cannot be used (INDEX_DAMAGED, UNPACKED_DAMAGED, FILE_NOT_FOUND); the rest is loaded.
+   * Without it the first such file is thrown.
    */
   readonly onProblem?: (error: HoldfastError) => void;
+  /** Keeps a sealed copy of large indexes. It is dropped when it does not fit, and its failures cost time only. */
+  readonly cache?: IndexCacheStore;
+  /** Hears of failures of the cache. */
+  readonly onCacheProblem?: (error: unknown) => void;
+  /** Threads to decode large indexes with; default: one a processor, at most 4. */
+  readonly workerCount?: number;
+  readonly limits?: Partial<IndexLoadLimits>;
 }
+
+const workerModule = new URL(
+  import.meta.url.endsWith('.ts') ? './index-worker.ts' : './index-worker.js',
+  import.meta.url,
+);
+/** From when on it pays to do more than the simplest thing. */
+export interface IndexLoadLimits {
+  /** Stored bytes of index files from which on threads decode them: one thread takes as long as those to start. */
+  readonly workersSizeBytesMin: number;
+  /** Blobs from which on an index is worth a cache. */
+  readonly cachedBlobCountMin: number;
+  /** Index files, or else blobs, that must be new since the cache was saved for it to be saved again. */
+  readonly cacheNewFilesMin: number;
+  readonly cacheNewBlobsMin: number;
+}
+
+const limitsDefault: IndexLoadLimits = {
+  workersSizeBytesMin: 12 << 20,
+  cachedBlobCountMin: 100_000,
+  cacheNewFilesMin: 8,
+  cacheNewBlobsMin: 20_000,
+};
+const workerCountMax = 4;
+/** Room that is made on the mere size of files. */
+const expectedBlobCountMax = 50_000_000;
 
 /**
  * Loads all index files of a repository.
@@ -26,17 +68,27 @@ export async function loadIndex(
   options: LoadIndexOptions = {},
 ): Promise<BlobIndex> {
   const files = await listIndexFiles(repository, options);
-  const index = BlobIndex.create({ random: repository.environment.random });
-  const scratch = new DecodedIndex();
-  await forEachConcurrent(files, repository.backend.connectionCount, async ({ name }) => {
-    try {
-      const json = await repository.loadUnpacked('index', name, options);
-      decodeIndexInto(json, index, { version: repository.config.version, scratch });
-    } catch (error) {
-      report(name, error, options);
-    }
-  });
+  const cached = await tryLoadCache(repository, files, options);
+  const index = cached?.index ?? createFor(repository, files);
+  const known = new Set(cached?.manifest.names);
+  const newFiles = files.filter(({ name }) => !known.has(name));
+  const isWhole = await decodeFiles(repository, newFiles, { ...options, index });
+  const newBlobCount = index.blobCount - (cached?.manifest.blobCount ?? 0);
+  const limits = { ...limitsDefault, ...options.limits };
+  const isNew =
+    newFiles.length >= limits.cacheNewFilesMin || newBlobCount >= limits.cacheNewBlobsMin;
+  if (isWhole && isNew && index.blobCount >= limits.cachedBlobCountMin) {
+    await trySaveCache(repository, { index, files, cached }, options);
+  }
   return index;
+}
+
+/** An empty index with about the room that these files will need. */
+function createFor(repository: Repository, files: readonly FileStat[]): BlobIndex {
+  const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const blobSizeBytes = repository.config.version === 1 ? 150 : 48;
+  const expectedBlobCount = Math.min(expectedBlobCountMax, Math.ceil(sizeBytes / blobSizeBytes));
+  return BlobIndex.create({ random: repository.environment.random, expectedBlobCount });
 }
 
 async function listIndexFiles(
@@ -48,9 +100,124 @@ async function listIndexFiles(
   return files.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+async function tryLoadCache(
+  repository: Repository,
+  files: readonly FileStat[],
+  options: LoadIndexOptions,
+): Promise<CachedIndex | undefined> {
+  if (!options.cache) return undefined;
+  const names = new Set(files.map(({ name }) => name));
+  try {
+    return await loadIndexCache(repository, options.cache, { names, signal: options.signal });
+  } catch (error) {
+    if (isHoldfastError(error, 'CANCELLED')) throw error;
+    if (!isHoldfastError(error, 'SEAL_BROKEN')) options.onCacheProblem?.(error);
+    return undefined;
+  }
+}
+
+async function trySaveCache(
+  repository: Repository,
+  content: { index: BlobIndex; files: readonly FileStat[]; cached: CachedIndex | undefined },
+  options: LoadIndexOptions,
+): Promise<void> {
+  if (!options.cache) return;
+  try {
+    await saveIndexCache(repository, options.cache, {
+      index: content.index,
+      names: content.files.map(({ name }) => name),
+      previous: content.cached?.manifest,
+      signal: options.signal,
+    });
+  } catch (error) {
+    if (isHoldfastError(error, 'CANCELLED')) throw error;
+    options.onCacheProblem?.(error);
+  }
+}
+
+type DecodeOptions = LoadIndexOptions & { readonly index: BlobIndex };
+
+/** Adds files to the index. @returns false if one could not be used, which was then reported */
+async function decodeFiles(
+  repository: Repository,
+  files: readonly FileStat[],
+  options: DecodeOptions,
+): Promise<boolean> {
+  const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const { workersSizeBytesMin } = { ...limitsDefault, ...options.limits };
+  const pool =
+    sizeBytes >= workersSizeBytesMin && files.length > 1
+      ? await startWorkers(repository, options)
+      : undefined;
+  const decode = pool
+    ? (name: Id) => decodeInWorker(repository, name, { ...options, pool })
+    : decodeHere(repository, options);
+  let isWhole = true;
+  try {
+    await forEachConcurrent(files, repository.backend.connectionCount, async ({ name }) => {
+      try {
+        await decode(name);
+      } catch (error) {
+        isWhole = false;
+        report(name, error, options);
+      }
+    });
+  } finally {
+    await pool?.close();
+  }
+  return isWhole;
+}
+
+function decodeHere(repository: Repository, options: DecodeOptions): (name: Id) => Promise<void> {
+  const scratch = new DecodedIndex();
+  const { version } = repository.config;
+  return async (name) => {
+    const json = await repository.loadUnpacked('index', name, { signal: options.signal });
+    decodeIndexInto(json, options.index, { version, scratch });
+  };
+}
+
+type IndexPool = WorkerPool<IndexRequest, IndexResponse>;
+
+function startWorkers(repository: Repository, options: DecodeOptions): Promise<IndexPool> {
+  const { masterKey, config, environment } = repository;
+  const workerData: IndexWorkerData = {
+    masterKey,
+    share: options.index.share(),
+    version: config.version,
+  };
+  const size =
+    options.workerCount ?? Math.min(workerCountMax, globalThis.navigator.hardwareConcurrency);
+  return WorkerPool.start(workerModule, { size, workerData, environment });
+}
+
+async function decodeInWorker(
+  repository: Repository,
+  name: Id,
+  options: DecodeOptions & { readonly pool: IndexPool },
+): Promise<void> {
+  const { pool, signal } = options;
+  for (const fresh of [false, true]) {
+    const bytes = await repository.backend.get({ type: 'index', name }, undefined, {
+      signal,
+      fresh,
+    });
+    const request = { type: 'decode', name, bytes } as const;
+    const response = await pool.run(request, [bytes.buffer], { signal });
+    if (response.type === 'decoded') return;
+  }
+  throw new HoldfastError('UNPACKED_DAMAGED', {
+    message: 'an index file does not hold the bytes it is named after',
+    details: { type: 'index', id: name },
+  });
+}
+
+/** Reports a file that cannot be used, or throws if nobody listens or the trouble is not the file's. */
 function report(id: Id, error: unknown, options: LoadIndexOptions): void {
-  if (!isHoldfastError(error, 'INDEX_DAMAGED', 'UNPACKED_DAMAGED', 'FILE_NOT_FOUND')) throw error;
-  const named = new HoldfastError(error.code, {
+  const isOfFile = isHoldfastError(error, 'INDEX_DAMAGED', 'UNPACKED_DAMAGED', 'FILE_NOT_FOUND');
+  const isSealed = isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN');
+  if (!isOfFile && !isSealed) throw error;
+  const named = new HoldfastError(isOfFile ? error.code : 'UNPACKED_DAMAGED', {
     message: error.message,
     details: { ...error.details, index: id },
     cause: error,

@@ -151,3 +151,15 @@ export function dumpIndex(index: BlobIndex): string[] {
     ].join(' '),
   ).sort();
 }
+
+/** What an index of these packs holds, as `dumpIndex` has it. */
+export function indexText(packs: readonly IndexedPack[]): string[] {
+  const index = BlobIndex.create();
+  for (const pack of packs) {
+    const number = index.addPack(pack.id);
+    for (const blob of pack.blobs.iterate()) {
+      index.insert(blob.type, blob.id, { ...blob, pack: number });
+    }
+  }
+  return dumpIndex(index);
+}

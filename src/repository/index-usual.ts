@@ -8,17 +8,26 @@ const comma = 0x2c;
 const braceOpen = 0x7b;
 const braceClose = 0x7d;
 
-const idText = latin1('{"id":"');
-const dataText = latin1('","type":"data","offset":');
-const treeText = latin1('","type":"tree","offset":');
-const lengthText = latin1(',"length":');
-const plainLengthText = latin1(',"uncompressed_length":');
+/** Four bytes at a time: the last four may overlap those before. */
+interface FixedText {
+  readonly sizeBytes: number;
+  readonly words: Int32Array;
+  /** Where the last word begins. */
+  readonly lastAt: number;
+  readonly lastWord: number;
+}
+
+const idText = fixedText('{"id":"');
+const dataText = fixedText('","type":"data","offset":');
+const treeText = fixedText('","type":"tree","offset":');
+const lengthText = fixedText(',"length":');
+const plainLengthText = fixedText(',"uncompressed_length":');
 /** The letter of `dataText` and `treeText` that tells them apart. */
 const typeLetterAt = 10;
 const letterD = 0x64;
 
-/** Value of a byte as hex digit, or -1. */
-const hexValues: Int8Array = makeHexValues();
+/** Value of two bytes as hex digits, the first one in the low bits of the number, or -1. */
+const hexPairs: Int16Array = makeHexPairs();
 
 /**
  * Decodes blobs that are written exactly as restic and this program write them, and are followed by another one.
@@ -28,11 +37,13 @@ const hexValues: Int8Array = makeHexValues();
  */
 export class UsualBlobDecoder {
   readonly #bytes: Uint8Array;
+  readonly #view: DataView;
   readonly #decoded: DecodedIndex;
   #at = 0;
 
   constructor(bytes: Uint8Array, decoded: DecodedIndex) {
     this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#decoded = decoded;
   }
 
@@ -75,27 +86,29 @@ export class UsualBlobDecoder {
   }
 
   /** Passes exactly these bytes. */
-  #pass(text: Uint8Array): boolean {
-    const bytes = this.#bytes;
+  #pass(text: FixedText): boolean {
+    const view = this.#view;
     const at = this.#at;
-    for (let i = 0; i < text.length; i++) {
-      if (bytes[at + i] !== text[i]) return false;
+    if (at + text.sizeBytes > view.byteLength) return false;
+    const { words } = text;
+    for (let i = 0; i < words.length; i++) {
+      if (view.getInt32(at + i * 4, true) !== words[i]) return false;
     }
-    this.#at = at + text.length;
-    return true;
+    this.#at = at + text.sizeBytes;
+    return view.getInt32(at + text.lastAt, true) === text.lastWord;
   }
 
   /** Reads 64 hex digits into 8 words. */
   #readId(records: Uint32Array<ArrayBuffer>, word: number): boolean {
-    const bytes = this.#bytes;
+    const view = this.#view;
     let at = this.#at;
-    if (at + idDigits > bytes.length) return false;
+    if (at + idDigits > view.byteLength) return false;
     let seen = 0;
     for (let index = word; index < word + 8; index++) {
-      const a = (hexValues[bytes[at]!]! << 4) | hexValues[bytes[at + 1]!]!;
-      const b = (hexValues[bytes[at + 2]!]! << 4) | hexValues[bytes[at + 3]!]!;
-      const c = (hexValues[bytes[at + 4]!]! << 4) | hexValues[bytes[at + 5]!]!;
-      const d = (hexValues[bytes[at + 6]!]! << 4) | hexValues[bytes[at + 7]!]!;
+      const a = hexPairs[view.getUint16(at, true)]!;
+      const b = hexPairs[view.getUint16(at + 2, true)]!;
+      const c = hexPairs[view.getUint16(at + 4, true)]!;
+      const d = hexPairs[view.getUint16(at + 6, true)]!;
       seen |= a | b | c | d;
       records[index] = a | (b << 8) | (c << 16) | (d << 24);
       at += 8;
@@ -121,16 +134,24 @@ export class UsualBlobDecoder {
   }
 }
 
-function makeHexValues(): Int8Array {
-  const values = new Int8Array(256).fill(-1);
-  for (let digit = 0; digit < 16; digit++) {
-    const text = digit.toString(16);
-    values[text.charCodeAt(0)] = digit;
-    values[text.toUpperCase().charCodeAt(0)] = digit;
+function makeHexPairs(): Int16Array {
+  const pairs = new Int16Array(0x10000).fill(-1);
+  for (let value = 0; value < 256; value++) {
+    const text = value.toString(16).padStart(2, '0');
+    for (const high of [text.charAt(0), text.charAt(0).toUpperCase()]) {
+      for (const low of [text.charAt(1), text.charAt(1).toUpperCase()]) {
+        pairs[high.charCodeAt(0) | (low.charCodeAt(0) << 8)] = value;
+      }
+    }
   }
-  return values;
+  return pairs;
 }
 
-function latin1(value: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(value, (c) => c.charCodeAt(0));
+function fixedText(text: string): FixedText {
+  const bytes = Uint8Array.from(text, (c) => c.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  const words = new Int32Array(Math.floor(text.length / 4));
+  for (let i = 0; i < words.length; i++) words[i] = view.getInt32(i * 4, true);
+  const lastAt = text.length - 4;
+  return { sizeBytes: text.length, words, lastAt, lastWord: view.getInt32(lastAt, true) };
 }

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+
+import { HoldfastError } from '../base/errors.ts';
+import { fault, type FaultRule } from '../storage/fault.ts';
+import { MemoryBackend } from '../storage/memory/memory-backend.ts';
+import { record } from '../storage/record.ts';
+import type { Id } from './id.ts';
+import { loadIndex, type LoadIndexOptions } from './index-load.ts';
+import {
+  dumpIndex,
+  indexText,
+  madeUpPacks,
+  saveIndex,
+  testRepository,
+} from './index-test-support.ts';
+
+const damagedText = new TextEncoder().encode('{"packs":[{"id":5}]}');
+
+/** A memory repository with index files of 3 packs of 4 blobs each. */
+async function indexFiles(count: number): Promise<{ backend: MemoryBackend; names: Id[] }> {
+  const backend = new MemoryBackend();
+  const repository = testRepository({ backend });
+  const names: Id[] = [];
+  for (let i = 0; i < count; i++) names.push(await saveIndex(repository, madeUpPacks(i * 3, 3, 4)));
+  return { backend, names };
+}
+
+describe.each([
+  ['in this thread', {}],
+  ['in other threads', { workerCount: 2, limits: { workersSizeBytesMin: 0 } }],
+] satisfies [string, LoadIndexOptions][])('loadIndex %s', (_, how) => {
+  it('gives the union of all index files', async () => {
+    const { backend } = await indexFiles(20);
+    const index = await loadIndex(testRepository({ backend }), how);
+    expect(dumpIndex(index)).toEqual(indexText(madeUpPacks(0, 60, 4)));
+    expect(index.packCount).toBe(60);
+    const [pack] = madeUpPacks(7, 1, 4);
+    for (const blob of pack?.blobs.iterate() ?? []) {
+      const entry = index.find(blob.type, blob.id);
+      expect(index.offsetOf(entry)).toBe(blob.offset);
+    }
+  });
+
+  it('gives an empty index for a repository without index files', async () => {
+    const index = await loadIndex(testRepository(), how);
+    expect(index.blobCount).toBe(0);
+  });
+
+  it('counts packs that several files list once', async () => {
+    const { backend } = await indexFiles(2);
+    await saveIndex(testRepository({ backend }), madeUpPacks(1, 4, 4));
+    const index = await loadIndex(testRepository({ backend }), how);
+    expect(dumpIndex(index)).toEqual(indexText(madeUpPacks(0, 6, 4)));
+  });
+
+  it('reads a file again whose bytes came damaged', async () => {
+    const { backend } = await indexFiles(3);
+    const rule: FaultRule = { operation: 'get', call: 2, fault: { kind: 'flip', byte: 50 } };
+    const faulty = fault(backend, [rule]);
+    const index = await loadIndex(testRepository({ backend: faulty }), how);
+    expect(faulty.faultCount).toBe(1);
+    expect(index.packCount).toBe(9);
+  });
+
+  it('names the file that it cannot use', async () => {
+    const { backend } = await indexFiles(2);
+    const repository = testRepository({ backend });
+    const bad = await repository.saveUnpacked('index', damagedText);
+    const error: unknown = await loadIndex(repository, how).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(HoldfastError);
+    expect(error).toMatchObject({ code: 'INDEX_DAMAGED', details: { index: bad } });
+  });
+
+  it('goes on without damaged files when somebody listens', async () => {
+    const { backend, names } = await indexFiles(4);
+    const repository = testRepository({ backend });
+    const bad = await repository.saveUnpacked('index', damagedText);
+    for (const [key, bytes] of backend.files) {
+      if (key.includes(names.at(1)!)) flipBit(bytes, 60 * 8);
+    }
+    const problems: string[] = [];
+    const index = await loadIndex(repository, {
+      ...how,
+      onProblem: ({ code, details }) => problems.push(`${code} ${String(details['index'])}`),
+    });
+    expect(problems.sort()).toEqual([`INDEX_DAMAGED ${bad}`, `UNPACKED_DAMAGED ${names.at(1)!}`]);
+    expect(index.packCount).toBe(9);
+  });
+
+  it('does not take trouble of the storage for damage', async () => {
+    const { backend } = await indexFiles(4);
+    const rule: FaultRule = {
+      operation: 'get',
+      call: 3,
+      count: Infinity,
+      fault: { kind: 'error', code: 'BACKEND_UNAVAILABLE' },
+    };
+    const repository = testRepository({ backend: fault(backend, [rule]) });
+    const loading = loadIndex(repository, { ...how, onProblem: () => {} });
+    await expect(loading).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+  });
+
+  it('stops when it is told to', async () => {
+    const { backend } = await indexFiles(4);
+    const signal = AbortSignal.abort();
+    const loading = loadIndex(testRepository({ backend }), { ...how, signal });
+    await expect(loading).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+
+  it('lists once and reads every file once', async () => {
+    const { backend } = await indexFiles(5);
+    const recorded = record(backend);
+    await loadIndex(testRepository({ backend: recorded }), how);
+    expect(recorded.counts()).toEqual({ 'get index': 5, 'list index': 1 });
+  });
+});

@@ -1,0 +1,31 @@
+import { workerData } from 'node:worker_threads';
+
+import { toHex } from '../base/bytes.ts';
+import { systemRandom } from '../base/random.ts';
+import { Sealer } from '../kernels/seal.ts';
+import { sha256 } from '../kernels/sha256.ts';
+import { Compressor } from '../kernels/zstd.ts';
+import { serveWorker } from '../kernels/worker-serve.ts';
+import { BlobIndex } from './blob-index.ts';
+import { DecodedIndex } from './index-decoded.ts';
+import { decodeIndexInto } from './index-file.ts';
+import type { IndexRequest, IndexResponse, IndexWorkerData } from './index-messages.ts';
+import { openDocument } from './unpacked.ts';
+
+// What starts this module gives it this.
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion
+const { masterKey, share, version } = workerData as IndexWorkerData;
+const index = BlobIndex.attach(share);
+const scratch = new DecodedIndex();
+const tools = {
+  version,
+  sealer: new Sealer(masterKey, systemRandom),
+  compressor: () => new Compressor('auto'),
+};
+
+serveWorker<IndexRequest, IndexResponse>(({ name, bytes }) => {
+  if (toHex(sha256(bytes)) !== name) return { type: 'mismatch' };
+  const json = openDocument(tools, 'index', bytes);
+  decodeIndexInto(json, index, { version, scratch });
+  return { type: 'decoded' };
+});
