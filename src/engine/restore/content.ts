@@ -12,7 +12,7 @@ import type { PlannedFile } from './plan.ts';
 import type { RestoreTally } from './tally.ts';
 
 /** Limits of one batch: what is planned before it is written. Bounds memory and open directories. */
-const batchFilesMax = 20_000;
+const batchFilesMax = 8_000;
 const batchDirectoriesMax = 400;
 const batchBlobsMax = 200_000;
 const idSizeBytes = 32;
@@ -38,6 +38,7 @@ export class ContentWriter {
   #planned: PlannedFile[] = [];
   #directories = new Set<TargetDirectory>();
   #blobCount = 0;
+  #running: Promise<void> = Promise.resolve();
   /** Files that are as they should be now: what further names may be linked to. */
   readonly finished: Set<PlannedFile> = new Set<PlannedFile>();
 
@@ -76,18 +77,39 @@ export class ContentWriter {
     this.#blobCount += file.content.byteLength / idSizeBytes;
   }
 
-  close(): Promise<void> {
-    return this.#pool.close();
+  /** Stops the threads, and resolves once nothing is written any more. */
+  async close(): Promise<void> {
+    await this.#pool.close();
+    await Promise.allSettled([this.#running]);
   }
 
-  /** Writes what was planned. */
+  /**
+   * Starts to write what was planned, once the batch before is written: the next one is planned meanwhile.
+   * @throws what ended the batch before
+   */
   async flush(): Promise<void> {
     const planned = this.#planned;
     const directories = this.#directories;
     this.#planned = [];
     this.#directories = new Set();
     this.#blobCount = 0;
+    await this.#running;
     if (planned.length === 0) return;
+    this.#running = this.#write(planned, directories);
+    // Looked at by the next flush; until then it must not count as unhandled.
+    this.#running.catch(() => {});
+  }
+
+  /** Writes all that was planned. */
+  async drain(): Promise<void> {
+    await this.flush();
+    await this.#running;
+  }
+
+  async #write(
+    planned: readonly PlannedFile[],
+    directories: ReadonlySet<TargetDirectory>,
+  ): Promise<void> {
     const fds = new Map<TargetDirectory, number>();
     try {
       for (const directory of directories) this.#openDirectory(directory, fds);

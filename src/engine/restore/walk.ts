@@ -75,7 +75,7 @@ export class RestoreWalk {
       if (this.#writer?.isFull) await this.#writer.flush();
       tally.progress();
     }
-    await this.#writer?.flush();
+    await this.#writer?.drain();
     for (const link of this.#links) this.#guard(link.directory, link.name, () => this.#link(link));
     for (const { directory, node } of this.#done.toReversed())
       this.#finishDirectory(directory, node);
