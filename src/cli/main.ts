@@ -14,10 +14,8 @@ const controller = new AbortController();
 
 function sinkOf(stream: NodeJS.WriteStream): Sink {
   stream.on('error', (error) => {
-    // Whoever read the output is gone: end in order, so that locks are released.
-    const message =
-      systemCode(error) === 'EPIPE' ? 'the output was closed' : 'the output cannot be written';
-    controller.abort(new HoldfastError('CANCELLED', { message }));
+    // Whoever read the output is gone, or its disk is full: end in order, so that locks are released.
+    controller.abort(outputError(error));
   });
   return {
     isTerminal: stream.isTTY === true,
@@ -27,7 +25,18 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
     write: (text) => {
       stream.write(text);
     },
+    writeAll: (bytes) =>
+      new Promise((resolve, reject) => {
+        stream.write(bytes, (error) => (error ? reject(outputError(error)) : resolve()));
+      }),
   };
+}
+
+function outputError(cause: unknown): HoldfastError {
+  if (systemCode(cause) === 'EPIPE') {
+    return new HoldfastError('CANCELLED', { message: 'the output was closed' });
+  }
+  return new HoldfastError('TARGET_FAILED', { message: 'the output cannot be written', cause });
 }
 
 /** Opens standard input only when it is asked for. */

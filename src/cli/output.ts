@@ -7,6 +7,8 @@ export interface Sink {
   /** Width of the terminal; 80 if there is none. */
   readonly columns: number;
   write(text: string | Uint8Array): void;
+  /** Writes and waits until it was taken. */
+  writeAll(bytes: Uint8Array): Promise<void>;
 }
 
 /** Lines at the bottom of a terminal that are redrawn while work goes on. */
