@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+import { PlainReporter } from './test/tools/plain-reporter.ts';
+
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
@@ -7,6 +9,6 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    reporters: ['default'],
+    reporters: ['default', new PlainReporter()],
   },
 });
