@@ -55,7 +55,7 @@ export interface Source {
   readonly excludes: readonly string[];
   /**
    * The root of the snapshot's tree: all targets merged (format 12.2). Missing targets are among its problems.
-   * @see shared/docs/repository-format.md 12.2
+   * @see docs/FORMAT.md
    */
   root(): SourceListing;
   /**

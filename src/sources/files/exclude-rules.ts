@@ -37,7 +37,7 @@ const cacheTag = 'CACHEDIR.TAG:Signature: 8a477f597d28d172789f06886806bc55';
 
 /**
  * The exclude rules of a backup.
- * @see shared/docs/repository-format.md 13
+ * @see docs/FORMAT.md
  */
 export class ExcludeRules {
   readonly isOneFileSystem: boolean;

@@ -23,7 +23,7 @@ export interface FilesFromOptions {
 /**
  * Targets from lists, in the order that restic has: patterns, verbatim, raw. Arguments of the command line come after.
  * @throws PATTERN_INVALID, USAGE, FILE_NOT_FOUND, PERMISSION_DENIED, SYSTEM_CALL_FAILED
- * @see shared/docs/repository-format.md 13.2
+ * @see docs/FORMAT.md
  */
 export function readFilesFrom(options: FilesFromOptions): Uint8Array[] {
   const read = options.read ?? readListOrInput;

@@ -48,7 +48,7 @@ interface FoundTarget {
  *
  * Targets that are missing or cannot be reached are problems of the root listing, as long as one is left.
  * @throws SOURCE_MISSING if none is left; SOURCE_HOLDS_REPOSITORY; PATTERN_INVALID, USAGE
- * @see shared/docs/repository-format.md 12.2, 13
+ * @see docs/FORMAT.md
  */
 export async function openFileSource(
   targets: readonly (string | Uint8Array)[],

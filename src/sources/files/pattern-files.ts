@@ -8,7 +8,7 @@ export type Variables = Readonly<Record<string, string | undefined>>;
  * Patterns of `--exclude-file`, `--iexclude-file` and their like, in order of files and lines: trimmed, without empty
  * lines and comments, variables replaced.
  * @throws FILE_NOT_FOUND, PERMISSION_DENIED, SYSTEM_CALL_FAILED
- * @see shared/docs/repository-format.md 13.2
+ * @see docs/FORMAT.md
  */
 export function readPatternFiles(
   names: readonly string[],

@@ -44,7 +44,7 @@ export interface PatternOptions {
  * A path matches a pattern if the pattern fits a run of its components, so what matches a directory matches all below
  * it. Paths are walked from the root, one component a step; a step costs about the length of the name, not the number
  * of patterns.
- * @see shared/docs/repository-format.md 13.1, 13.3
+ * @see docs/FORMAT.md
  */
 export class PatternList {
   readonly isEmpty: boolean;

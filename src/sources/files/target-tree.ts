@@ -36,7 +36,7 @@ export function snapshotComponents(path: ByteText): ByteText[] {
  * Merges targets into one tree, as restic does: parents of targets become directories; equal targets count once (the
  * first decides whether it is explicit); a second first component from another root is renamed `name-1`, `name-2`.
  * @returns children of the snapshot's root, by name in the snapshot
- * @see shared/docs/repository-format.md 12.2
+ * @see docs/FORMAT.md
  */
 export function mergeTargets(
   targets: readonly Target[],

@@ -4,9 +4,8 @@ import { cancelled, throwIfAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import type { Environment } from '../../base/environment.ts';
 import { HoldfastError } from '../../base/errors.ts';
-import { bytesOf, readableText } from '../files/byte-text.ts';
 import type { StreamSource } from '../source.ts';
-import { streamPath } from './stream-path.ts';
+import { recordedPath, streamPath } from './stream-path.ts';
 
 /** How long a command that is told to end may take before it is killed. */
 const endLimitMs = 5_000;
@@ -40,7 +39,7 @@ export async function openCommandSource(
   command: readonly string[],
   options: CommandSourceOptions,
 ): Promise<CommandSource> {
-  const path = bytesOf(streamPath(options.fileName));
+  const path = streamPath(options.fileName);
   const [program, ...args] = command;
   if (program === undefined) {
     throw new HoldfastError('USAGE', {
@@ -91,7 +90,7 @@ export class CommandSource implements StreamSource {
     readonly options: CommandSourceOptions;
   }) {
     this.path = parts.path;
-    this.paths = [readableText(Buffer.from(parts.path).toString('latin1'))];
+    this.paths = [recordedPath(parts.path)];
     this.#child = parts.child;
     this.#program = parts.program;
     this.#options = parts.options;

@@ -1,9 +1,8 @@
 import type { Readable } from 'node:stream';
 import { cancelled, throwIfAborted } from '../../base/abort.ts';
 import { HoldfastError } from '../../base/errors.ts';
-import { bytesOf, readableText } from '../files/byte-text.ts';
 import type { StreamSource } from '../source.ts';
-import { streamPath } from './stream-path.ts';
+import { recordedPath, streamPath } from './stream-path.ts';
 
 export interface InputSourceOptions {
   /** Where in the snapshot; relative to its root. */
@@ -22,9 +21,8 @@ export class InputSource implements StreamSource {
 
   /** @throws USAGE */
   constructor(input: Readable, options: InputSourceOptions) {
-    const path = streamPath(options.fileName);
-    this.path = bytesOf(path);
-    this.paths = [readableText(path)];
+    this.path = streamPath(options.fileName);
+    this.paths = [recordedPath(this.path)];
     this.#input = input;
     this.#signal = options.signal;
   }
