@@ -3,7 +3,6 @@ import { closeFile, openFile } from '../platform/files.ts';
 import { printablePath } from '../platform/place.ts';
 import { type FileStatus, readStatusOf } from '../platform/status.ts';
 import { posixCode } from '../platform/system-error.ts';
-import type { SourceEntry } from './source.ts';
 
 /** What a thread needs to open one regular file of a source; plain data that can be posted. */
 export interface OpenRequest {
@@ -18,8 +17,11 @@ export interface OpenedFile {
   readonly status: FileStatus;
 }
 
-/** The request that opens `entry`, also in another thread. */
-export function openRequestOf(entry: SourceEntry): OpenRequest {
+/** The request that opens an entry of a source, also in another thread. */
+export function openRequestOf(entry: {
+  readonly path: Uint8Array;
+  readonly status: FileStatus;
+}): OpenRequest {
   const { device, inode } = entry.status;
   return { path: entry.path, device, inode };
 }
