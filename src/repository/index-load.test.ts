@@ -8,6 +8,7 @@ import type { Id } from './id.ts';
 import { loadIndex, type LoadIndexOptions } from './index-load.ts';
 import {
   dumpIndex,
+  flipBit,
   indexText,
   madeUpPacks,
   saveIndex,

@@ -118,13 +118,13 @@ export function madeUpPacks(
     let offset = 0;
     const blobs = Array.from({ length: blobCount }, (_unused, blob) => {
       const id = idOf(`${start + pack} ${blob}`);
-      const length = 32 + id[0]! * 100 + id[1]!;
+      const length = 32 + id.at(0)! * 100 + id.at(1)!;
       const result = {
-        type: (id[2]! & 7) === 0 ? ('tree' as const) : ('data' as const),
+        type: (id.at(2)! & 7) === 0 ? ('tree' as const) : ('data' as const),
         id,
         offset,
         length,
-        uncompressedLength: (id[3]! & 3) === 0 ? 0 : length * 2,
+        uncompressedLength: (id.at(3)! & 3) === 0 ? 0 : length * 2,
       };
       offset += length;
       return result;
