@@ -37,6 +37,9 @@ const kernels: [string, SealKernelFactory][] = [
   ['without libraries', withoutLibraries],
 ];
 if (native) kernels.push(['native', native]);
+// Takes every input of these tests in pieces, as the whole one takes inputs above 1 GiB.
+const piecewise = bindNativeSeal(7);
+if (piecewise) kernels.push(['native in pieces', piecewise]);
 
 function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
   return defined(fromHex(hex), 'a vector is hex');

@@ -15,23 +15,28 @@ const updateSizeBytesMax = 2 ** 30;
  * OpenSSL's ciphers and Poly1305 with contexts that live as long as the thread. Sealing takes 3 microseconds
  * for 2 kB and 330 for 1 MiB; through `node:crypto` the small blob takes 12, most of it for objects.
  *
+ * @param updateSizeBytes bytes that go to OpenSSL at once; tests give less
  * @returns undefined where the functions cannot be bound
  */
-export function bindNativeSeal(): SealKernelFactory | undefined {
+export function bindNativeSeal(
+  updateSizeBytes = updateSizeBytesMax,
+): SealKernelFactory | undefined {
   const openSsl = bindOpenSsl();
   if (openSsl === undefined) return undefined;
-  const shared = new SharedContexts(openSsl);
+  const shared = new SharedContexts(openSsl, updateSizeBytes);
   return (keys) => new NativeSealKernel(openSsl, shared, keys);
 }
 
 /** The thread's contexts, which hold the keys of the kernel that used them last. */
 class SharedContexts {
+  readonly updateSizeBytes: number;
   readonly #openSsl: OpenSsl;
   #contexts: OpenSslContexts | undefined;
   #loaded: CipherKeys | undefined;
 
-  constructor(openSsl: OpenSsl) {
+  constructor(openSsl: OpenSsl, updateSizeBytes: number) {
     this.#openSsl = openSsl;
+    this.updateSizeBytes = updateSizeBytes;
   }
 
   use(keys: CipherKeys): OpenSslContexts {
@@ -68,12 +73,13 @@ class NativeSealKernel implements SealKernel {
     assert(source.length === target.length, 'plaintext and ciphertext have one length');
     const { ctr } = this.#shared.use(this.#keys);
     assertDone(this.#openSsl.initialize(ctr, null, null, null, iv), 'AES-256-CTR');
-    if (source.length <= updateSizeBytesMax) {
+    const step = this.#shared.updateSizeBytes;
+    if (source.length <= step) {
       if (source.length > 0) this.#update(ctr, source, target);
       return;
     }
-    for (let start = 0; start < source.length; start += updateSizeBytesMax) {
-      const end = Math.min(start + updateSizeBytesMax, source.length);
+    for (let start = 0; start < source.length; start += step) {
+      const end = Math.min(start + step, source.length);
       this.#update(ctr, source.subarray(start, end), target.subarray(start, end));
     }
   }
