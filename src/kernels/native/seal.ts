@@ -19,7 +19,7 @@ const updateSizeBytesMax = 2 ** 30;
  * @returns undefined where the functions cannot be bound
  */
 export function bindNativeSeal(
-  updateSizeBytes = updateSizeBytesMax,
+  updateSizeBytes: number = updateSizeBytesMax,
 ): SealKernelFactory | undefined {
   const openSsl = bindOpenSsl();
   if (openSsl === undefined) return undefined;
