@@ -90,6 +90,30 @@ describe('BlobIndex', () => {
     expect(index.findAll('data', id)).toHaveLength(300_000);
   });
 
+  it('shows all instances what one of them added', () => {
+    const index = BlobIndex.create();
+    const others = Array.from({ length: 5 }, () => BlobIndex.attach(index.share()));
+    for (let i = 0; i < 5000; i++) {
+      index.insert('tree', idOf(i), {
+        pack: index.addPack(idOf(i)),
+        offset: i,
+        length: 9,
+        uncompressedLength: 3,
+      });
+    }
+    const last = 4999;
+    expect(others.at(0)?.packOf(last)).toBe(last);
+    expect(others.at(1)?.typeOf(last)).toBe('tree');
+    expect(others.at(2)?.idOf(last)).toEqual(idOf(last));
+    expect(others.at(3)?.packId(last)).toEqual(idOf(last));
+    expect(others.at(4)?.isPending(last)).toBe(false);
+    expect(others.at(4)?.findAll('tree', idOf(77))).toEqual([77]);
+    const claimed = others.at(1)?.claim('data', idOf('x')) ?? -1;
+    expect(claimed).toBe(5000);
+    others.at(2)?.place(claimed, { pack: 1, offset: 7, length: 8, uncompressedLength: 0 });
+    expect(index.offsetOf(claimed)).toBe(7);
+  });
+
   it('claims a blob once and gives it a place later', () => {
     const index = BlobIndex.create();
     const entry = index.claim('data', idOf(1));

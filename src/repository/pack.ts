@@ -26,12 +26,6 @@ export { type BlobType, type PackedBlob, PackedBlobs } from './blob.ts';
 export { type BlobTools, openBlob } from './blob-open.ts';
 export { decodePackHeader, packSizeOf, readPackedBlobs, readPackHeader } from './pack-header.ts';
 
-/** Target size of packs unless the user says otherwise. */
-export const packSizeBytesDefault: number = 16 << 20;
-/** Smallest and largest target size that users may choose. */
-export const packSizeBytesMin: number = 4 << 20;
-export const packSizeBytesMax: number = 128 << 20;
-
 /** Room kept for the header behind the last blob; longer headers move the pack to a larger buffer. */
 const headerRoomBytes = 1 << 20;
 const uint32Max = 0xffff_ffff;
