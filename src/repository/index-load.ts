@@ -27,7 +27,7 @@ export interface LoadIndexOptions extends CallOptions {
   readonly cache?: IndexCacheStore;
   /** Hears of failures of the cache. */
   readonly onCacheProblem?: (error: unknown) => void;
-  /** Threads to decode large indexes with; default: one a processor, at most 4. */
+  /** Threads to decode large indexes with; default: one a processor, at most 3. */
   readonly workerCount?: number;
   readonly limits?: Partial<IndexLoadLimits>;
 }
@@ -53,7 +53,8 @@ const limitsDefault: IndexLoadLimits = {
   cacheNewFilesMin: 8,
   cacheNewBlobsMin: 20_000,
 };
-const workerCountMax = 4;
+/** More threads would take a large index beyond 900 MiB. */
+const workerCountMax = 3;
 /** Room that is made on the mere size of files. */
 const expectedBlobCountMax = 50_000_000;
 
