@@ -2,6 +2,7 @@ import { fromHex } from '../base/bytes.ts';
 import { describeError } from '../base/errors.ts';
 import { cacheDirectory } from '../platform/machine.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
+import type { IndexCacheStore } from '../repository/index-load.ts';
 import type { Backend } from '../storage/backend.ts';
 import { cache, type CachedBackend } from '../storage/cache.ts';
 import {
@@ -12,6 +13,7 @@ import {
   removeCacheFolder,
 } from '../storage/local/cache-folder.ts';
 import type { Invocation } from './command.ts';
+import { FolderIndexCache } from './index-cache-store.ts';
 import { usage } from './parse.ts';
 import { SwitchedBackend } from './switched-backend.ts';
 
@@ -56,8 +58,16 @@ export class SessionCache {
   }
 
   /** Where a sealed copy of the index may be kept; undefined without a cache. */
-  get folderPath(): string | undefined {
-    return this.#folder?.path;
+  get indexStore(): IndexCacheStore | undefined {
+    return this.#folder && new FolderIndexCache(this.#folder.path);
+  }
+
+  /** Tells that the cache failed; the work goes on without it. */
+  warn(error: unknown): void {
+    const { output } = this.#invocation;
+    if (output.verbosity >= 1 && !output.isJson) {
+      output.errorLine(`the local cache cannot be used: ${describeError(error)}`);
+    }
   }
 
   /** Starts to use the cache of a repository. Without one the work goes on, only slower. */
@@ -72,12 +82,12 @@ export class SessionCache {
       // Files of a local repository can be read as fast as copies of them.
       if (this.backend.localPath !== undefined) return;
       this.#cached = cache(this.backend.current, folder.backend, {
-        onProblem: (error) => this.#warn(error),
+        onProblem: (error) => this.warn(error),
       });
       this.backend.switchTo(this.#cached);
       if (folder.isNew) output.verbose(`created new cache in ${base}`);
     } catch (error) {
-      this.#warn(error);
+      this.warn(error);
     }
   }
 
@@ -87,12 +97,5 @@ export class SessionCache {
       const id = fromHex(name);
       return id !== undefined && index.findPack(id) >= 0;
     });
-  }
-
-  #warn(error: unknown): void {
-    const { output } = this.#invocation;
-    if (output.verbosity >= 1 && !output.isJson) {
-      output.errorLine(`the local cache cannot be used: ${describeError(error)}`);
-    }
   }
 }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Environment } from '../base/environment.ts';
 import type { GlobalFlags } from './global-flags.ts';
 import type { Output } from './output.ts';
@@ -153,6 +154,6 @@ export interface Input {
   readLine(signal: AbortSignal): Promise<Uint8Array | undefined>;
   /** A line typed without echo. Only for terminals. @throws CANCELLED */
   readHidden(signal: AbortSignal): Promise<Uint8Array | undefined>;
-  /** All that was not read yet. */
-  stream(): AsyncIterable<Uint8Array>;
+  /** All of it, for who reads nothing else from it. */
+  readable(): Readable;
 }

@@ -52,7 +52,7 @@ function lazyInput(): Input {
     },
     readLine: (signal) => input().readLine(signal),
     readHidden: (signal) => input().readHidden(signal),
-    stream: () => input().stream(),
+    readable: () => input().readable(),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   splitArguments,
   usage,
 } from './parse.ts';
+import { framesPerSecond } from './progress/frame-rate.ts';
 import { commandNames, loadCommand } from './registry.ts';
 import { nearest } from './suggest.ts';
 import type { Variables } from './variables.ts';
@@ -119,6 +120,7 @@ async function runCommand(
       'Holdfast verifies everything that it stores; this cannot be switched off.',
     );
   }
+  framesPerSecond(variables);
   output.verbosity = globals.quiet ? 0 : Math.min(1 + globals.verbose, 3);
   const positionals = parsed.positionals.map(({ text }) => text);
   checkCount(command, positionals);

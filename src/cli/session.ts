@@ -33,6 +33,11 @@ export interface SessionOptions {
   /** Default: the local cache is used unless --no-cache. */
   readonly useCache?: boolean;
   readonly monitor?: Monitor;
+  /**
+   * Work to do while the key is derived, which takes half a second on another core: called as soon as the storage is
+   * open. If opening fails, that error wins.
+   */
+  beside?(storage: Backend, opening: Promise<unknown>): Promise<void>;
 }
 
 /** An open repository for the time of one command. */
@@ -78,7 +83,7 @@ export async function withSession<T>(
   const storage = await openStorage(invocation, choice.location, monitor);
   const cache = new SessionCache(storage, invocation);
   try {
-    const repository = await openWithTries(invocation, cache.backend, choice);
+    const repository = await openBeside(invocation, cache.backend, { choice, options });
     if (options.useCache ?? true) await cache.attach(repository.config.id);
     const lock = await lockFor(invocation, repository, { ...options, monitor });
     try {
@@ -90,6 +95,20 @@ export async function withSession<T>(
   } finally {
     await cache.backend.close();
   }
+}
+
+async function openBeside(
+  invocation: Invocation,
+  storage: Backend,
+  how: { readonly choice: RepositoryChoice; readonly options: SessionOptions },
+): Promise<Repository> {
+  const opening = openWithTries(invocation, storage, how.choice);
+  const beside = how.options.beside?.(storage, opening);
+  // Both are awaited below, one after the other; the second must not fail unheard meanwhile.
+  beside?.catch(() => undefined);
+  const repository = await opening;
+  await beside;
+  return repository;
 }
 
 interface SessionParts {
@@ -113,7 +132,12 @@ function sessionOf(invocation: Invocation, parts: SessionParts): Session {
       const onProblem = (error: unknown): void => {
         counter.problem({ item: '', during: 'scan', error });
       };
-      const index = await loadIndex(repository, { signal, onProblem });
+      const store = cache.indexStore;
+      const index = await loadIndex(repository, {
+        signal,
+        onProblem,
+        ...(store ? { cache: store, onCacheProblem: (error) => cache.warn(error) } : {}),
+      });
       await cache.retainPacks(index);
       return new IndexedRepository(repository, index);
     },

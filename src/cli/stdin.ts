@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 import { cancelled } from '../base/abort.ts';
 import { concatBytes } from '../base/bytes.ts';
@@ -62,14 +63,8 @@ export class StandardInput implements Input {
     }
   }
 
-  async *stream(): AsyncIterable<Uint8Array> {
-    const rest = this.#takeRest();
-    if (rest) yield rest;
-    for (;;) {
-      const chunk = await this.#nextChunk(undefined);
-      if (!chunk) return;
-      yield chunk;
-    }
+  readable(): Readable {
+    return this.#stdin;
   }
 
   #takeRest(): Uint8Array | undefined {
@@ -78,10 +73,9 @@ export class StandardInput implements Input {
     return rest.byteLength > 0 ? rest : undefined;
   }
 
-  async #nextChunk(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+  async #nextChunk(signal: AbortSignal): Promise<Uint8Array | undefined> {
     this.#chunks ??= this.#stdin[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-    const next = this.#chunks.next();
-    const result = signal ? await unlessAborted(next, signal) : await next;
+    const result = await unlessAborted(this.#chunks.next(), signal);
     return result.done ? undefined : result.value;
   }
 }

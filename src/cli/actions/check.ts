@@ -1,0 +1,154 @@
+import { describeError } from '../../base/errors.ts';
+import type { Problem, Progress } from '../../base/monitor.ts';
+import {
+  check as checkRepository,
+  type CheckMonitor,
+  type CheckResult,
+  type ReadData,
+} from '../../engine/check.ts';
+import type { Invocation } from '../command.ts';
+import type { CheckFlags } from '../commands/check.ts';
+import type { Output } from '../output.ts';
+import { usage } from '../parse.ts';
+import { ProgressView } from '../progress/progress-view.ts';
+import { safeText } from '../safe-text.ts';
+import { withSession } from '../session.ts';
+import { parseSize } from '../values.ts';
+
+/** Files named below the errors; all are in the JSON output. */
+const affectedFilesShownMax = 100;
+
+/** `holdfast check`. */
+export function check(invocation: Invocation<CheckFlags>): Promise<number> {
+  const { flags, environment, output } = invocation;
+  const readData = readDataOf(invocation);
+  refuseSelection(invocation);
+  const options = { lock: 'exclusive', useCache: flags.withCache } as const;
+  return withSession(invocation, options, async ({ repository, signal }) => {
+    const monitor = new CheckOutput(invocation);
+    try {
+      const context = { environment, signal, monitor };
+      const result = await checkRepository(repository, readData ? { readData } : {}, context);
+      monitor.stop();
+      if (output.isJson) output.json(summaryJson(result));
+      else printText(output, result);
+      if (result.errors.length === 0) return 0;
+      output.exitError(1, 'Fatal: repository contains errors');
+      return 1;
+    } finally {
+      monitor.stop();
+    }
+  });
+}
+
+/** restic checks some snapshots only when they are named; the engine here always checks all. */
+function refuseSelection({ flags, arguments: ids }: Invocation<CheckFlags>): void {
+  if (ids.length + flags.hosts.length + flags.tags.length + flags.paths.length === 0) return;
+  throw usage('check always checks all snapshots', 'Leave snapshot IDs and filters out.');
+}
+
+function readDataOf({ flags }: Invocation<CheckFlags>): ReadData | undefined {
+  const { readData, readDataSubset: subset } = flags;
+  if (readData && subset !== undefined) {
+    throw usage('--read-data and --read-data-subset cannot be used together');
+  }
+  if (readData) return { kind: 'all' };
+  return subset === undefined ? undefined : parseSubset(subset);
+}
+
+/** @throws USAGE */
+function parseSubset(text: string): ReadData {
+  const part = /^(\d{1,9})\/(\d{1,9})$/.exec(text);
+  if (part) {
+    const [n, t] = [Number(part[1]), Number(part[2])];
+    if (n >= 1 && n <= t && t <= 256) return { kind: 'part', part: n, total: t };
+    throw usage(`--read-data-subset=${text}: n/t needs 1 <= n <= t <= 256, such as 1/2`);
+  }
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text);
+  if (percent) {
+    const value = Number(percent[1]);
+    if (value > 0 && value <= 100) return { kind: 'percent', percent: value };
+    throw usage(`--read-data-subset=${text}: a percentage lies above 0 and is at most 100`);
+  }
+  const size = parseSize(text);
+  if ('value' in size && size.value > 0) return { kind: 'size', sizeBytes: size.value };
+  throw usage(
+    `invalid argument ${JSON.stringify(text)} for "--read-data-subset"`,
+    "Write it as n/t, as a percentage such as '2.5%', or as a size such as 10G.",
+  );
+}
+
+/** What check says while it works. */
+class CheckOutput implements CheckMonitor {
+  readonly #output: Output;
+  readonly #view: ProgressView<Progress>;
+
+  constructor(invocation: Invocation) {
+    this.#output = invocation.output;
+    this.#view = new ProgressView<Progress>(invocation, { unit: 'packs' });
+  }
+
+  phase(name: string): void {
+    this.#output.info(name);
+  }
+
+  progress(progress: Progress): void {
+    this.#view.update(progress);
+  }
+
+  problem({ item, error }: Problem): void {
+    const message = describeError(error);
+    const line = item === '' ? message : `${item}: ${message}`;
+    if (this.#output.isJson) this.#output.jsonError({ message_type: 'error', message: line });
+    else this.#output.errorLine(`error: ${line}`);
+  }
+
+  note(text: string): void {
+    this.#output.info(text);
+  }
+
+  stop(): void {
+    this.#view.stop();
+  }
+}
+
+function summaryJson(result: CheckResult): Parameters<Output['json']>[0] {
+  const { affectedSnapshots, affectedFiles } = result;
+  return {
+    message_type: 'summary',
+    num_errors: result.errors.length,
+    broken_packs: result.brokenPacks.length > 0 ? result.brokenPacks : null,
+    suggest_repair_index: result.suggestRepairIndex,
+    suggest_prune: result.suggestPrune,
+    affected_snapshots: affectedSnapshots.length > 0 ? affectedSnapshots : undefined,
+    affected_files:
+      affectedFiles.length > 0
+        ? affectedFiles.map(({ snapshot, path }) => ({ snapshot, path }))
+        : undefined,
+  };
+}
+
+function printText(output: Output, result: CheckResult): void {
+  if (result.errors.length === 0) return output.info('no errors were found');
+  const { affectedSnapshots, affectedFiles, brokenPacks } = result;
+  if (affectedSnapshots.length > 0) {
+    output.errorLine('');
+    output.errorLine('Damaged snapshots:');
+    for (const id of affectedSnapshots) output.errorLine(`  ${id}`);
+  }
+  if (affectedFiles.length > 0) {
+    output.errorLine('');
+    output.errorLine('Files and folders that cannot be restored whole:');
+    for (const { snapshot, path } of affectedFiles.slice(0, affectedFilesShownMax)) {
+      output.errorLine(`  ${snapshot.slice(0, 8)}:${safeText(path)}`);
+    }
+    const more = affectedFiles.length - affectedFilesShownMax;
+    if (more > 0) output.errorLine(`  and ${more} more: "holdfast check --json" names all`);
+  }
+  if (brokenPacks.length > 0) {
+    output.errorLine('');
+    output.errorLine('Missing or damaged pack files:');
+    for (const id of brokenPacks) output.errorLine(`  ${id}`);
+  }
+  output.errorLine('');
+}

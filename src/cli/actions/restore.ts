@@ -1,0 +1,208 @@
+import { formatBytes } from '../../base/bytes.ts';
+import type { Problem } from '../../base/monitor.ts';
+import {
+  restore as restoreSnapshot,
+  type RestoreItem,
+  type RestoreMonitor,
+  type RestoreOptions,
+  type RestoreProgress,
+  type RestoreResult,
+} from '../../engine/restore.ts';
+import { shortId } from '../../repository/id.ts';
+import type { StoredSnapshot } from '../../repository/snapshots.ts';
+import { reportProblem } from '../cli-monitor.ts';
+import type { Invocation } from '../command.ts';
+import type { RestoreFlags } from '../commands/restore.ts';
+import { formatSeconds, formatStoredTime } from '../format.ts';
+import type { JsonOutput } from '../go-json.ts';
+import type { Output } from '../output.ts';
+import { usage } from '../parse.ts';
+import { ProgressView } from '../progress/progress-view.ts';
+import { type Pace, shareDone } from '../progress/status-lines.ts';
+import { rawArguments } from '../raw-arguments.ts';
+import { attributeSelection, pathSelection } from '../restore-selection.ts';
+import { safeText } from '../safe-text.ts';
+import { filterOf, selectSnapshot } from '../select-snapshots.ts';
+import { withSession } from '../session.ts';
+
+type RestoreInvocation = Invocation<RestoreFlags>;
+
+/** `holdfast restore`. */
+export function restore(invocation: RestoreInvocation): Promise<number> {
+  const { flags, environment, output } = invocation;
+  const [snapshotId, extra] = invocation.arguments;
+  if (snapshotId === undefined) throw usage('no snapshot ID specified');
+  if (extra !== undefined) throw usage(`more than one snapshot ID specified: ${extra}`);
+  if (!flags.target) throw usage('please specify a directory to restore to (--target)');
+  const options = optionsOf(invocation);
+  if (flags.delete && flags.target === '/' && !options.select) {
+    throw usage("'--target / --delete' must be combined with an include or exclude filter");
+  }
+  const [target = ''] = rawArguments([flags.target]);
+  return withSession(invocation, { lock: 'shared' }, async (session) => {
+    const { signal } = session;
+    const chosen = await selectSnapshot(session, snapshotId, filterOf(flags));
+    const { snapshot, subfolder } = chosen;
+    const indexed = await session.loadIndex();
+    output.info(`restoring ${describe(snapshot)} to ${safeText(target)}`);
+    const view = new RestoreOutput(invocation);
+    try {
+      const request = { snapshot, target: Buffer.from(target), options: { ...options, subfolder } };
+      const result = await restoreSnapshot(indexed, request, {
+        environment,
+        signal,
+        monitor: view,
+      });
+      view.finish(result);
+      return result.problems.length > 0 ? failed(output, result.problems.length) : 0;
+    } finally {
+      view.stop();
+    }
+  });
+}
+
+function failed(output: Output, count: number): number {
+  output.exitError(1, `Fatal: there were ${count} errors`);
+  return 1;
+}
+
+function optionsOf(invocation: RestoreInvocation): RestoreOptions {
+  const { flags } = invocation;
+  const select = pathSelection(invocation);
+  const selectAttribute = attributeSelection(flags);
+  return {
+    overwrite: flags.overwrite ?? 'always',
+    delete: flags.delete,
+    sparse: flags.sparse,
+    dryRun: flags.dryRun,
+    verify: flags.verify,
+    ownershipByName: flags.ownershipByName,
+    ...(select ? { select } : {}),
+    ...(selectAttribute ? { selectAttribute } : {}),
+  };
+}
+
+function describe({ id, paths, time, username, hostname }: StoredSnapshot): string {
+  const who = `${safeText(username ?? '')}@${safeText(hostname ?? '')}`;
+  const shown = paths.map(safeText).join(' ');
+  return `snapshot ${shortId(id)} of [${shown}] at ${formatStoredTime(time)} by ${who}`;
+}
+
+/** All that a restore says. */
+class RestoreOutput implements RestoreMonitor {
+  readonly item?: (item: RestoreItem) => void;
+  readonly #output: Output;
+  readonly #view: ProgressView<RestoreProgress>;
+  readonly #verifyTarget: string | undefined;
+
+  constructor(invocation: RestoreInvocation) {
+    const { output, flags } = invocation;
+    this.#output = output;
+    this.#view = new ProgressView<RestoreProgress>(invocation, { unit: 'files', json: statusJson });
+    if (flags.verify && !flags.dryRun) this.#verifyTarget = flags.target;
+    if (output.verbosity >= 3) this.item = (item) => this.#printItem(item);
+  }
+
+  progress(progress: RestoreProgress): void {
+    this.#view.update(progress);
+  }
+
+  problem(problem: Problem): void {
+    reportProblem(this.#output, problem);
+  }
+
+  note(text: string): void {
+    if (!this.#output.isJson && this.#output.verbosity >= 1) this.#output.errorLine(text);
+  }
+
+  stop(): void {
+    this.#view.stop();
+  }
+
+  finish(result: RestoreResult): void {
+    this.stop();
+    const counts = countsOf(result);
+    if (this.#output.isJson) {
+      this.#output.json({ message_type: 'summary', ...countsJson(counts, result.totalDurationMs) });
+      return;
+    }
+    this.#output.line(summaryLine(counts, result.totalDurationMs));
+    if (this.#verifyTarget === undefined) return;
+    const where = safeText(this.#verifyTarget);
+    this.#output.info(`finished verifying ${result.filesVerified} files in ${where}`);
+  }
+
+  #printItem({ action, path, sizeBytes }: RestoreItem): void {
+    if (this.#output.isJson) {
+      const item = Buffer.from(path).toString('utf8');
+      this.#output.json({ message_type: 'verbose_status', action, item, size: sizeBytes });
+      return;
+    }
+    const size = sizeBytes > 0 ? ` with size ${formatBytes(sizeBytes)}` : '';
+    this.#output.line(`${action.padEnd(9)} ${safeText(path)}${size}`);
+  }
+}
+
+/** Counts as restic has them: what was skipped is in no total. */
+interface Counts {
+  readonly filesTotal: number;
+  readonly filesRestored: number;
+  readonly filesSkipped: number;
+  readonly filesDeleted: number;
+  readonly bytesTotal: number;
+  readonly bytesRestored: number;
+  readonly bytesSkipped: number;
+}
+
+function countsOf(result: RestoreResult): Counts {
+  const { filesSkipped, filesDeleted, bytesRestored, bytesSkipped } = result;
+  const filesTotal = Math.max(0, result.filesTotal - filesSkipped);
+  const isWhole = result.problems.length === 0;
+  // Further names of a hard link have a size but no bytes of their own.
+  const bytesTotal = isWhole ? bytesRestored : Math.max(0, result.bytesTotal - bytesSkipped);
+  const filesRestored = isWhole ? filesTotal : Math.min(result.filesRestored, filesTotal);
+  const files = { filesTotal, filesRestored, filesSkipped, filesDeleted };
+  return { ...files, bytesTotal, bytesRestored, bytesSkipped };
+}
+
+function countsJson(counts: Counts, elapsedMs: number): { [key: string]: number | undefined } {
+  return {
+    seconds_elapsed: Math.floor(elapsedMs / 1000) || undefined,
+    total_files: counts.filesTotal || undefined,
+    files_restored: counts.filesRestored || undefined,
+    files_skipped: counts.filesSkipped || undefined,
+    files_deleted: counts.filesDeleted || undefined,
+    total_bytes: counts.bytesTotal || undefined,
+    bytes_restored: counts.bytesRestored || undefined,
+    bytes_skipped: counts.bytesSkipped || undefined,
+  };
+}
+
+function statusJson(progress: RestoreProgress, pace: Pace): JsonOutput {
+  return {
+    message_type: 'status',
+    seconds_elapsed: Math.floor(pace.elapsedMs / 1000) || undefined,
+    percent_done: shareDone(progress) ?? 0,
+    total_files: progress.filesTotal || undefined,
+    files_restored: progress.filesDone || undefined,
+    files_skipped: progress.filesSkipped || undefined,
+    files_deleted: progress.filesDeleted || undefined,
+    total_bytes: progress.bytesTotal || undefined,
+    bytes_restored: progress.bytesDone || undefined,
+    bytes_skipped: progress.bytesSkipped || undefined,
+  };
+}
+
+function summaryLine(counts: Counts, elapsedMs: number): string {
+  const { filesTotal, filesRestored, bytesTotal, bytesRestored } = counts;
+  const isWhole = filesTotal === filesRestored && bytesTotal === bytesRestored;
+  const restored = isWhole
+    ? `${filesRestored} files/dirs (${formatBytes(bytesRestored)})`
+    : `${filesRestored} / ${filesTotal} files/dirs (${formatBytes(bytesRestored)} / ${formatBytes(bytesTotal)})`;
+  const parts = [`Summary: Restored ${restored} in ${formatSeconds(elapsedMs / 1000)}`];
+  if (counts.filesSkipped > 0) {
+    parts.push(`skipped ${counts.filesSkipped} files/dirs ${formatBytes(counts.bytesSkipped)}`);
+  }
+  if (counts.filesDeleted > 0) parts.push(`deleted ${counts.filesDeleted} files/dirs`);
+  return parts.join(', ');
+}

@@ -1,0 +1,59 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Source, SourceEntry } from '../../sources/source.ts';
+
+/** What there is to do. */
+export interface ScanTotals {
+  readonly fileCount: number;
+  readonly sizeBytes: number;
+}
+
+/** Share of the time that counting may take from the backup itself. */
+const workMs = 5;
+const pauseMs = 25;
+
+/**
+ * Counts the files of a source beside the backup, so that progress has an end. Takes little time at once.
+ *
+ * @param source an own instance: a source is walked once
+ * @param onCount told now and then, and at the end
+ * @returns the totals; undefined if it was stopped. Problems are left to the backup itself
+ */
+export async function scanSource(
+  source: Source,
+  how: {
+    readonly clock: Clock;
+    readonly signal: AbortSignal;
+    onCount(totals: ScanTotals): void;
+  },
+): Promise<ScanTotals | undefined> {
+  const { clock, signal, onCount } = how;
+  const totals = { fileCount: 0, sizeBytes: 0 };
+  const waiting: SourceEntry[] = [];
+  const take = (entries: readonly SourceEntry[]): void => {
+    for (const entry of entries) {
+      if (entry.status.kind === 'directory') waiting.push(entry);
+      else {
+        totals.fileCount++;
+        if (entry.status.kind === 'file') totals.sizeBytes += Number(entry.status.sizeBytes);
+      }
+    }
+  };
+  try {
+    take(source.root().entries);
+    let turnStartMs = clock.monotonicMs();
+    for (let folder = waiting.pop(); folder; folder = waiting.pop()) {
+      if (signal.aborted) return undefined;
+      await source.probe?.(folder);
+      take(source.list(folder).entries);
+      if (clock.monotonicMs() - turnStartMs < workMs) continue;
+      onCount({ ...totals });
+      await clock.sleep(pauseMs, signal);
+      turnStartMs = clock.monotonicMs();
+    }
+  } catch {
+    // Stopped, or a problem that the backup meets and reports.
+    return undefined;
+  }
+  onCount(totals);
+  return totals;
+}
