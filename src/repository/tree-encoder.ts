@@ -74,6 +74,31 @@ export class TreeEncoder {
     if (this.#nodeCount++ === 0) writer.raw(begin);
     else writer.byte(0x2c);
     this.#previousName = node.name;
+    this.#addMetadata(node);
+    this.#addContent(node);
+    if (node.error !== undefined && node.error !== '') {
+      writer.ascii(',"error":');
+      writer.string(node.error);
+    }
+    writer.byte(0x7d);
+  }
+
+  /**
+   * What `add` writes of a node before its content: everything but content, subtree and error. Not within a tree.
+   * @returns a view of the encoder's memory, valid until its next call
+   */
+  metadataOf(node: TreeNode): Uint8Array {
+    assert(this.#nodeCount === 0, 'the encoder is not within a tree');
+    const writer = this.#writer;
+    writer.reset();
+    this.#addMetadata(node);
+    const metadata = writer.bytes.subarray(0, writer.length);
+    writer.reset();
+    return metadata;
+  }
+
+  #addMetadata(node: TreeNode): void {
+    const writer = this.#writer;
     this.#addName(node.name);
     writer.reserve(fixedSizeBytesMax);
     this.#addHead(node);
@@ -85,12 +110,7 @@ export class TreeEncoder {
       writer.ascii(',"generic_attributes":');
       writer.raw(node.genericAttributes);
     }
-    this.#addContent(node);
-    if (node.error !== undefined && node.error !== '') {
-      writer.ascii(',"error":');
-      writer.string(node.error);
-    }
-    writer.byte(0x7d);
+    if (Number(node.device) !== 0) this.#addInteger(deviceKey, node.device);
   }
 
   /** Ends the tree and gives its bytes, owned by the caller; the encoder is ready for the next. */
@@ -178,7 +198,6 @@ export class TreeEncoder {
 
   #addContent(node: TreeNode): void {
     const writer = this.#writer;
-    if (Number(node.device) !== 0) this.#addInteger(deviceKey, node.device);
     if (node.content === undefined) writer.raw(nullContent);
     else this.#addIds(node.content);
     if (node.subtree === undefined) return;
