@@ -37,7 +37,7 @@ export interface CachedBackend extends Backend {
  * - After snapshots or index files were listed whole, copies of those not listed are removed.
  * - A failing cache costs time, never an answer.
  *
- * @see docs/FORMAT.md chapter 21
+ * @see docs/FORMAT.md#cache
  */
 export function cache(inner: Backend, folder: Backend, options: CacheOptions = {}): CachedBackend {
   return new CachingBackend(inner, folder, options);

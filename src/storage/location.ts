@@ -77,7 +77,7 @@ export const schemes: readonly Scheme[] = [
  * Stricter than restic where it accepts what cannot work: an empty path, host, bucket or container.
  *
  * @throws LOCATION_INVALID; its text holds no password
- * @see docs/FORMAT.md section 18.3
+ * @see docs/FORMAT.md#locations
  */
 export function parseLocation(location: string): Location {
   if (location === '') throw invalid('the repository location is empty');

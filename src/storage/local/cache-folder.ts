@@ -42,7 +42,7 @@ const namePattern = /^(?:[0-9a-f]{64}|restic-check-cache-[0-9]+)$/;
  * Opens the cache of one repository below `base`, and makes both where missing. Restic may use it at the same time.
  *
  * @throws FORMAT_UNSUPPORTED if a newer program wrote it, PERMISSION_DENIED, STORAGE_FULL, …
- * @see docs/FORMAT.md chapter 21
+ * @see docs/FORMAT.md#cache
  */
 export async function openCacheFolder(
   base: string,

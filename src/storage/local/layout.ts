@@ -9,7 +9,7 @@ export interface Layout {
   readonly fannedOut: readonly FileType[];
 }
 
-/** Layout of a repository. @see docs/FORMAT.md chapter 2 */
+/** Layout of a repository. @see docs/FORMAT.md#layout */
 export const repositoryLayout: Layout = {
   folders: {
     config: '',
@@ -22,7 +22,7 @@ export const repositoryLayout: Layout = {
   fannedOut: ['pack'],
 };
 
-/** Layout of one repository's part of the local cache. @see docs/FORMAT.md chapter 21 */
+/** Layout of one repository's part of the local cache. @see docs/FORMAT.md#cache */
 export const cacheLayout: Layout = {
   folders: { snapshot: 'snapshots', index: 'index', pack: 'data' },
   fannedOut: ['snapshot', 'index', 'pack'],

@@ -48,7 +48,7 @@ const temporaryNameTries = 10;
  * the same file succeeds without them: Rebello et al., ATC 2020).
  *
  * @throws system errors untranslated; FILE_EXISTS
- * @see docs/FORMAT.md section 2.1
+ * @see docs/FORMAT.md#writing-a-file
  */
 export async function writeFile(
   target: string,
