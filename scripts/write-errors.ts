@@ -6,7 +6,7 @@ import { errorLines } from './error-lines.ts';
 
 const path = fileURLToPath(new URL('../docs/ERRORS.md', import.meta.url));
 const lines = readFileSync(path, 'utf8').split('\n');
-const isRow = (line: string): boolean => /^\| `[A-Z_]+` \|/.test(line);
-const heading = lines.findIndex((line) => line.startsWith('|---'));
+const isRow = (line: string): boolean => /^\| `[A-Z_]+` +\|/.test(line);
+const heading = lines.findIndex((line) => /^\| ?-+/.test(line));
 const others = lines.filter((line) => !isRow(line));
 writeFileSync(path, others.toSpliced(heading + 1, 0, ...errorLines()).join('\n'));

@@ -38,7 +38,7 @@ export function compareDependencies(document: string, manifest: Manifest): Findi
   const runtime = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
   const development = Object.keys(manifest.devDependencies ?? {});
   const sections = sectionsOf(document);
-  const rows = [...document.matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1] ?? '');
+  const rows = [...document.matchAll(/^\| `([^`]+)` +\|/gm)].map((match) => match[1] ?? '');
   return [
     ...difference(runtime, [...sections.keys()]).map((name) => `${name} has no section`),
     ...difference([...sections.keys()], runtime).map((name) => `${name} is no dependency`),

@@ -1,4 +1,4 @@
-/** Holds the project to its own rules: layers.json, docs/STYLE.md and the documents that mirror the source. */
+/** Holds the project to its own rules: layers.json, docs/CONTRIBUTING.md and the documents that mirror the source. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
