@@ -1,5 +1,3 @@
-import type { FlagTable } from './command.ts';
-
 /** Flags that choose what `backup` reads. */
 export const sourceFlags = {
   excludes: {
@@ -82,7 +80,7 @@ export const sourceFlags = {
     description: 'name of that file in the snapshot',
     defaultText: 'stdin',
   },
-} as const satisfies FlagTable;
+} as const;
 
 /** Flags that say how `backup` works and what the snapshot is called. */
 export const snapshotFlags = {
@@ -173,7 +171,7 @@ export const snapshotFlags = {
     name: 'with-atime',
     description: 'store the time of the last access too',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type BackupFlags = typeof sourceFlags & typeof snapshotFlags;
 

@@ -91,10 +91,15 @@ export class BackupOutput implements BackupMonitor {
       const took = seconds.toFixed(3);
       this.#output.verbose(`scan finished in ${took}s: ${fileCount} files, ${size}`);
     } else if (this.#output.verbosity >= 2) {
-      const sizes = { data_size: sizeBytes, data_size_in_repo: 0 };
       this.#output.json({
-        ...{ message_type: 'verbose_status', action: 'scan_finished', item: '' },
-        ...{ duration: seconds, ...sizes, metadata_size: 0, metadata_size_in_repo: 0 },
+        message_type: 'verbose_status',
+        action: 'scan_finished',
+        item: '',
+        duration: seconds,
+        data_size: sizeBytes,
+        data_size_in_repo: 0,
+        metadata_size: 0,
+        metadata_size_in_repo: 0,
         total_files: fileCount,
       });
     }

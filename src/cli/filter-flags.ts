@@ -1,5 +1,3 @@
-import type { FlagTable } from './command.ts';
-
 /** Flags of commands that work on all snapshots unless some are chosen. */
 export const filterFlags = {
   hosts: {
@@ -25,6 +23,6 @@ export const filterFlags = {
     description:
       'only snapshots that include this absolute path (can be given several times, all must be included)',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type FilterFlags = typeof filterFlags;

@@ -1,5 +1,3 @@
-import type { FlagTable } from './command.ts';
-
 /** Flags that every command takes, before or after its name. */
 export const globalFlags = {
   repository: {
@@ -179,6 +177,6 @@ export const globalFlags = {
     short: 'h',
     description: 'print help for the command',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type GlobalFlags = typeof globalFlags;

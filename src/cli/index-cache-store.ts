@@ -24,7 +24,7 @@ export class FolderIndexCache implements IndexCacheStore {
       throw error;
     }
     try {
-      const bytes = new Uint8Array(Number(readStatusOf(file).sizeBytes));
+      const bytes = new Uint8Array(readStatusOf(file).sizeBytes);
       let done = 0;
       while (done < bytes.byteLength) {
         const count = readAt(file, bytes.subarray(done), done);

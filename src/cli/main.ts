@@ -1,4 +1,3 @@
-import type { ReadStream } from 'node:tty';
 import { systemEnvironment } from '../base/environment.ts';
 import { HoldfastError, systemCode } from '../base/errors.ts';
 import type { Input } from './command.ts';
@@ -18,7 +17,7 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
     controller.abort(outputError(error));
   });
   return {
-    isTerminal: stream.isTTY === true,
+    isTerminal: stream.isTTY,
     get columns() {
       return stream.columns || 80;
     },
@@ -43,7 +42,7 @@ function outputError(cause: unknown): HoldfastError {
 function lazyInput(): Input {
   let opened: StandardInput | undefined;
   const input = (): StandardInput => {
-    opened ??= new StandardInput(process.stdin as ReadStream);
+    opened ??= new StandardInput(process.stdin);
     return opened;
   };
   return {

@@ -3,16 +3,16 @@ import type { TreeNode } from '../repository/tree.ts';
 import { formatLocalTime } from './format.ts';
 
 /** Letters of Go's FileMode from bit 31 down. */
-const modeLetters = 'dalTLDpSugct?';
-const permissionLetters = 'rwxrwxrwx';
+const modeLetters: readonly string[] = Array.from('dalTLDpSugct?');
+const permissionLetters: readonly string[] = Array.from('rwxrwxrwx');
 
 /** A Go FileMode as text: `drwxr-xr-x`, `Lrwxrwxrwx`, `urwxr-xr-x`. */
 export function formatMode(mode: number): string {
   let letters = '';
-  for (const [i, letter] of [...modeLetters].entries()) {
+  for (const [i, letter] of modeLetters.entries()) {
     if (Math.floor(mode / 2 ** (31 - i)) % 2 === 1) letters += letter;
   }
-  const permissions = [...permissionLetters].map((letter, i) =>
+  const permissions = permissionLetters.map((letter, i) =>
     (mode & (1 << (8 - i))) === 0 ? '-' : letter,
   );
   return (letters || '-') + permissions.join('');

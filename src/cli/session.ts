@@ -121,6 +121,9 @@ interface SessionParts {
 function sessionOf(invocation: Invocation, parts: SessionParts): Session {
   const { lock, repository, cache, counter } = parts;
   const signal = lock ? AbortSignal.any([invocation.signal, lock.signal]) : invocation.signal;
+  const onProblem = (error: unknown): void => {
+    counter.problem({ item: '', during: 'scan', error });
+  };
   return {
     repository,
     lock,
@@ -129,9 +132,6 @@ function sessionOf(invocation: Invocation, parts: SessionParts): Session {
     exitCode: () => (counter.problemCount > 0 ? 1 : 0),
     async loadIndex() {
       throwIfAborted(signal);
-      const onProblem = (error: unknown): void => {
-        counter.problem({ item: '', during: 'scan', error });
-      };
       const store = cache.indexStore;
       const index = await loadIndex(repository, {
         signal,

@@ -107,14 +107,14 @@ function edit(typed: number[], byte: number): 'go-on' | 'line' | 'end' {
 
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   if (signal.aborted) throw cancelled(signal);
-  let onAbort: () => void = () => {};
+  const ended = new AbortController();
   const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(cancelled(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
+    const options = { once: true, signal: ended.signal };
+    signal.addEventListener('abort', () => reject(cancelled(signal)), options);
   });
   try {
     return await Promise.race([work, aborted]);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    ended.abort();
   }
 }

@@ -2,7 +2,7 @@
 export const version = '0.1.0';
 
 /** What snapshots name as the program that wrote them. */
-export const programVersion = `holdfast ${version}`;
+export const programVersion: string = `holdfast ${version}`;
 
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 const systems: Readonly<Record<string, string>> = { win32: 'windows' };

@@ -1,11 +1,22 @@
 import type { BlobType } from '../repository/blob.ts';
+import type { TreeNode } from '../repository/tree.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
 
 const sealOverheadBytes = 32;
+const idSizeBytes = 32;
 
 /** Bytes of a blob before compression and sealing. */
 export function plainSizeBytes(index: BlobIndex, entry: number): number {
   return index.uncompressedLengthOf(entry) || index.lengthOf(entry) - sealOverheadBytes;
+}
+
+/** The ids of the data blobs of a file; none for anything else. */
+export function* contentIds({
+  content = new Uint8Array(0),
+}: Pick<TreeNode, 'content'>): Generator<Uint8Array, void, void> {
+  for (let at = 0; at < content.byteLength; at += idSizeBytes) {
+    yield content.subarray(at, at + idSizeBytes);
+  }
 }
 
 /** Up to eight marks for every blob of an index, one byte a blob: a set of ten million blobs takes 10 MB. */

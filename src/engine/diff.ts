@@ -3,7 +3,7 @@ import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode } from '../repository/tree.ts';
-import { BlobMarks, plainSizeBytes } from './blob-marks.ts';
+import { BlobMarks, contentIds, plainSizeBytes } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { equalNodes } from './equal-nodes.ts';
 import { joinSnapshotPath } from './snapshot-path.ts';
@@ -45,7 +45,6 @@ export interface DiffRequest {
 const markBefore = 1;
 const markAfter = 2;
 const markCommon = 4;
-const idSizeBytes = 32;
 /** Deepest folder that is compared; see `walkTree`. */
 const depthMax = 20_000;
 const slash = Uint8Array.of(0x2f);
@@ -204,12 +203,6 @@ class Comparison {
 
 function emptyCounts(): Mutable<DiffCounts> {
   return { files: 0, dirs: 0, others: 0, dataBlobs: 0, treeBlobs: 0, bytes: 0 };
-}
-
-function* contentIds({ content }: TreeNode): Generator<Uint8Array> {
-  for (let at = 0; content && at < content.byteLength; at += idSizeBytes) {
-    yield content.subarray(at, at + idSizeBytes);
-  }
 }
 
 function equalContent(a: TreeNode, b: TreeNode): boolean {

@@ -1,6 +1,7 @@
 import { toHex } from '../base/bytes.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
+import { contentIds } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { type TreeVisitor, walkTree } from './list.ts';
 
@@ -40,7 +41,6 @@ export interface ObjectQuery {
   readonly trees: IdSet;
 }
 
-const idSizeBytes = 32;
 const root = Uint8Array.of(0x2f);
 
 /** Walks one snapshot for uses of blobs and trees, and tells each. @param tree its root */
@@ -50,20 +50,20 @@ export async function findObjects(
   query: { readonly ids: ObjectQuery; onFound(found: FoundObject): void },
   context: EngineContext,
 ): Promise<void> {
-  const { ids, onFound } = query;
+  const { ids } = query;
   const visitor: TreeVisitor = {
     enter(path, folderTree) {
       const id = ids.trees.isEmpty ? '' : toHex(folderTree);
       if (id !== '' && ids.trees.has(id)) {
-        onFound({ type: 'tree', id, path: path.byteLength === 0 ? root : path });
+        query.onFound({ type: 'tree', id, path: path.byteLength === 0 ? root : path });
       }
       return true;
     },
     node({ path, node, parentTree }) {
-      if (ids.blobs.isEmpty || !node.content) return;
-      for (let at = 0; at < node.content.byteLength; at += idSizeBytes) {
-        const id = toHex(node.content.subarray(at, at + idSizeBytes));
-        if (ids.blobs.has(id)) onFound({ type: 'blob', id, path, parentTree });
+      if (ids.blobs.isEmpty) return;
+      for (const blob of contentIds(node)) {
+        const id = toHex(blob);
+        if (ids.blobs.has(id)) query.onFound({ type: 'blob', id, path, parentTree });
       }
     },
   };

@@ -1,9 +1,10 @@
 import { toHex } from '../base/bytes.ts';
+import { unreachable } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode } from '../repository/tree.ts';
-import { BlobMarks, plainSizeBytes } from './blob-marks.ts';
+import { BlobMarks, contentIds, plainSizeBytes } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { type TreeVisitor, walkTree } from './list.ts';
 
@@ -42,8 +43,11 @@ export function createStatsCounter(indexed: IndexedRepository, mode: StatsMode):
       return new RestoreSizeCounter(indexed);
     case 'raw-data':
       return new RawDataCounter(indexed);
-    default:
+    case 'files-by-contents':
+    case 'blobs-per-file':
       return new ContentCounter(indexed, mode);
+    default:
+      return unreachable(mode);
   }
 }
 
@@ -160,8 +164,7 @@ class ContentCounter implements StatsCounter {
       this.#paths.set(path, seen);
       this.#stats.totalFileCount++;
     }
-    for (let at = 0; at < content.byteLength; at += idSizeBytes) {
-      const id = content.subarray(at, at + idSizeBytes);
+    for (const id of contentIds({ content })) {
       if (seen.has(latin1(id))) continue;
       seen.add(latin1(id));
       const entry = index.find('data', id);
@@ -189,9 +192,8 @@ class RawDataCounter implements StatsCounter {
   async add(root: Uint8Array, context: EngineContext): Promise<void> {
     const visitor: TreeVisitor = {
       enter: (_, tree) => this.#marks.add('tree', tree, 1) !== true,
-      node: ({ node: { content } }) => {
-        for (let at = 0; content && at < content.byteLength; at += idSizeBytes) {
-          const id = content.subarray(at, at + idSizeBytes);
+      node: ({ node }) => {
+        for (const id of contentIds(node)) {
           if (this.#marks.add('data', id, 1) === undefined) throw missingBlob('data', id);
         }
       },

@@ -45,10 +45,10 @@ export function find(invocation: FindInvocation): Promise<number> {
   return withSession(invocation, { lock: 'shared' }, async (session) => {
     const choice = { ids: flags.snapshots, filter: filterOf(flags) };
     const snapshots = await selectSnapshots(session, choice, output);
-    if (!flags.reverse) snapshots.reverse();
+    const ordered = flags.reverse ? snapshots : snapshots.toReversed();
     const indexed = await session.loadIndex();
     const { signal, monitor } = session;
-    await searchIn({ indexed, snapshots, context: { environment, signal, monitor } });
+    await searchIn({ indexed, snapshots: ordered, context: { environment, signal, monitor } });
     return session.exitCode();
   });
 }

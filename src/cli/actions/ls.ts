@@ -87,7 +87,7 @@ async function printList(
     const begin = (): void => printHead(invocation, chosen.snapshot, folders);
     await walk(invocation, session, { chosen, visitor, begin });
     const sorted = sortNodes(kept, flags.sort ?? 'name');
-    for (const item of flags.reverse ? sorted.reverse() : sorted) print(item);
+    for (const item of flags.reverse ? sorted.toReversed() : sorted) print(item);
   } finally {
     lines.end();
   }

@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 
 export const flags = {
   cleanup: {
@@ -20,7 +20,7 @@ export const flags = {
     name: 'no-size',
     description: 'do not add up the size of the folders',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type CacheFlags = typeof flags;
 

@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
@@ -20,7 +20,7 @@ export const flags = {
     name: 'with-cache',
     description: 'use the local cache and read only what is not in it',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type CheckFlags = FilterFlags & typeof flags;
 

@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { repositoryExitCodes } from '../help.ts';
 
 export const flags = {
@@ -7,7 +7,7 @@ export const flags = {
     name: 'metadata',
     description: 'also print what differs only in mode, owner or times',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type DiffFlags = typeof flags;
 

@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
@@ -19,7 +19,7 @@ export const flags = {
     placeholder: 'file',
     description: 'write to this file instead of standard output',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type DumpFlags = FilterFlags & typeof flags;
 

@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
@@ -55,7 +55,7 @@ export const flags = {
     placeholder: 'id',
     description: 'only in this snapshot (can be given several times)',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type FindFlags = FilterFlags & typeof flags;
 

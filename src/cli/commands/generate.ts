@@ -1,8 +1,8 @@
 import { utf8 } from '../../base/bytes.ts';
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { usage } from '../parse.ts';
 
-const flags = {
+export const flags = {
   bash: {
     kind: 'text',
     name: 'bash-completion',
@@ -21,9 +21,11 @@ const flags = {
     placeholder: 'file',
     description: "write the completion script for zsh ('-' for standard output)",
   },
-} as const satisfies FlagTable;
+} as const;
 
-export const command: Command<typeof flags> = {
+type GenerateFlags = typeof flags;
+
+export const command: Command<GenerateFlags> = {
   name: 'generate',
   summary: 'Generate auto-completion files (bash, fish, zsh)',
   description: 'Writes completion scripts to files. "holdfast completion" prints them.',

@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 
 export const flags = {
   repositoryVersion: {
@@ -55,7 +55,7 @@ export const flags = {
     name: 'from-insecure-no-password',
     description: 'use an empty password for that repository (insecure)',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type InitFlags = typeof flags;
 

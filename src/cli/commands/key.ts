@@ -1,4 +1,4 @@
-import type { CommandGroup, Command, FlagTable } from '../command.ts';
+import type { CommandGroup, Command } from '../command.ts';
 import { repositoryExitCodes } from '../help.ts';
 
 /** Flags of commands that make a new key. */
@@ -28,7 +28,7 @@ export const newKeyFlags = {
     name: 'new-insecure-no-password',
     description: 'make the new password empty (insecure)',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type NewKeyFlags = typeof newKeyFlags;
 

@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
@@ -34,7 +34,7 @@ export const flags = {
     description: 'order by (name|size|time=mtime|atime|ctime|extension)',
     defaultText: 'name',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type LsFlags = FilterFlags & typeof flags;
 

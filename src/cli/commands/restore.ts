@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
@@ -101,7 +101,7 @@ export const flags = {
     name: 'verify',
     description: 'read the restored files again and compare them',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type RestoreFlags = FilterFlags & typeof flags;
 

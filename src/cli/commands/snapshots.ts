@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
@@ -21,10 +21,10 @@ export const flags = {
     name: 'latest',
     placeholder: 'n',
     minimum: 0,
-    maximum: Number.MAX_SAFE_INTEGER,
+    maximum: 1_000_000_000,
     description: 'only the last n snapshots of each host and path',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type SnapshotsFlags = FilterFlags & typeof flags;
 

@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
@@ -11,7 +11,7 @@ export const flags = {
     description: 'what to count, one of (restore-size|files-by-contents|blobs-per-file|raw-data)',
     defaultText: 'restore-size',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type StatsFlags = FilterFlags & typeof flags;
 

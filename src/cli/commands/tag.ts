@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
@@ -21,7 +21,7 @@ export const flags = {
     placeholder: 'tags',
     description: 'remove these tags (can be given several times)',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type TagFlags = FilterFlags & typeof flags;
 

@@ -1,4 +1,4 @@
-import type { Command, FlagTable } from '../command.ts';
+import type { Command } from '../command.ts';
 
 export const flags = {
   removeAll: {
@@ -6,7 +6,7 @@ export const flags = {
     name: 'remove-all',
     description: 'remove all locks, also of processes that still work',
   },
-} as const satisfies FlagTable;
+} as const;
 
 export type UnlockFlags = typeof flags;
 

@@ -85,7 +85,8 @@ function reply(value: ValueKind): string | undefined {
       return 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$current"))';
     case 'words':
       return `COMPREPLY=($(compgen -W "${value.words.join(' ')}" -- "$current"))`;
-    default:
+    case 'none':
+    case 'any':
       return undefined;
   }
 }

@@ -51,7 +51,8 @@ function valueOption(value: ValueKind): string {
       return " -x -a '(__fish_complete_directories)'";
     case 'words':
       return ` -x -a ${quote(value.words.join(' '))}`;
-    default:
+    case 'none':
+    case 'any':
       return '';
   }
 }

@@ -1,12 +1,16 @@
 import { bashCompletion } from './bash.ts';
 import { fishCompletion } from './fish.ts';
-import { completionModel } from './model.ts';
+import { type CompletionModel, completionModel } from './model.ts';
 import { zshCompletion } from './zsh.ts';
 
-const writers = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
-
 /** Shells that have a completion script. */
-export type Shell = keyof typeof writers;
+export type Shell = 'bash' | 'zsh' | 'fish';
+
+const writers: Readonly<Record<Shell, (model: CompletionModel) => string>> = {
+  bash: bashCompletion,
+  zsh: zshCompletion,
+  fish: fishCompletion,
+};
 
 export function isShell(name: string): name is Shell {
   return Object.hasOwn(writers, name);

@@ -77,7 +77,8 @@ function action(value: ValueKind): string {
       return '_files -/';
     case 'words':
       return `(${value.words.join(' ')})`;
-    default:
+    case 'none':
+    case 'any':
       return ' ';
   }
 }

@@ -26,7 +26,7 @@ export async function scanSource(
     onCount(totals: ScanTotals): void;
   },
 ): Promise<ScanTotals | undefined> {
-  const { clock, signal, onCount } = how;
+  const { clock, signal } = how;
   const totals = { fileCount: 0, sizeBytes: 0 };
   const waiting: SourceEntry[] = [];
   const take = (entries: readonly SourceEntry[]): void => {
@@ -34,7 +34,7 @@ export async function scanSource(
       if (entry.status.kind === 'directory') waiting.push(entry);
       else {
         totals.fileCount++;
-        if (entry.status.kind === 'file') totals.sizeBytes += Number(entry.status.sizeBytes);
+        if (entry.status.kind === 'file') totals.sizeBytes += entry.status.sizeBytes;
       }
     }
   };
@@ -46,7 +46,7 @@ export async function scanSource(
       await source.probe?.(folder);
       take(source.list(folder).entries);
       if (clock.monotonicMs() - turnStartMs < workMs) continue;
-      onCount({ ...totals });
+      how.onCount({ ...totals });
       await clock.sleep(pauseMs, signal);
       turnStartMs = clock.monotonicMs();
     }
@@ -54,6 +54,6 @@ export async function scanSource(
     // Stopped, or a problem that the backup meets and reports.
     return undefined;
   }
-  onCount(totals);
+  how.onCount(totals);
   return totals;
 }

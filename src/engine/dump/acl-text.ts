@@ -39,5 +39,5 @@ export function aclText(value: Uint8Array): string | undefined {
 }
 
 function permissionText(permissions: number): string {
-  return [...'rwx'].map((letter, i) => (permissions & (4 >> i) ? letter : '-')).join('');
+  return ['r', 'w', 'x'].map((letter, i) => (permissions & (4 >> i) ? letter : '-')).join('');
 }
