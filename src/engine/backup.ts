@@ -64,7 +64,7 @@ export async function backup(
     ? undefined
     : await selectParent(indexed.repository, paths, { options, time, context });
   const report = new BackupReport(context.monitor);
-  const pipeline = await startPipeline(indexed, options, context);
+  const pipeline = startPipeline(indexed, options, context);
   let tree: Id;
   try {
     const work = { indexed, pipeline, report, options, context };
@@ -101,7 +101,7 @@ function startPipeline(
   indexed: IndexedRepository,
   options: BackupOptions,
   context: EngineContext,
-): Promise<Pipeline> {
+): Pipeline {
   const workerCount = options.workerCount ?? Math.max(2, availableParallelism());
   return Pipeline.start(indexed, { workerCount, dryRun: options.dryRun === true }, context);
 }

@@ -30,6 +30,11 @@ export class TreeReader {
    * @throws BLOB_NOT_FOUND, BLOB_DAMAGED, TREE_DAMAGED, and what the backend throws
    */
   async load(id: Uint8Array): Promise<readonly TreeNode[]> {
+    return decodeTree(await this.loadBytes(id));
+  }
+
+  /** The encoded tree, as `load`. @throws BLOB_NOT_FOUND, BLOB_DAMAGED, and what the backend throws */
+  async loadBytes(id: Uint8Array): Promise<Uint8Array> {
     const { index } = this.#indexed;
     const entry = index.find('tree', id);
     if (entry >= 0 && !index.isPending(entry)) {
@@ -40,10 +45,10 @@ export class TreeReader {
         if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
       }
     }
-    return this.#indexed.loadTree(id);
+    return this.#indexed.loadBlob('tree', id, this.#options);
   }
 
-  async #loadFromPack(id: Uint8Array, entry: number): Promise<readonly TreeNode[]> {
+  async #loadFromPack(id: Uint8Array, entry: number): Promise<Uint8Array> {
     const { index, repository } = this.#indexed;
     const pack = await this.#pack(index.packOf(entry));
     const offset = index.offsetOf(entry);
@@ -51,7 +56,7 @@ export class TreeReader {
     const uncompressedLength = index.uncompressedLengthOf(entry);
     const blob = { type: 'tree', id, uncompressedLength } as const;
     const tools = { sealer: repository.sealer, decompressor: this.#decompressor };
-    return decodeTree(openBlob(sealed, blob, tools));
+    return openBlob(sealed, blob, tools);
   }
 
   async #pack(pack: number): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { toHex } from '../../base/bytes.ts';
 import { describeError, isHoldfastError } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
-import type { TreeNode } from '../../repository/tree.ts';
+import { decodeTree, type TreeNode } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
 import { TreeReader } from '../tree-reader.ts';
 
@@ -15,15 +15,27 @@ export class ParentTrees {
     this.#context = context;
   }
 
-  /** The nodes of a tree; undefined, with a note, if it cannot be read: all below counts as new then. */
-  async load(id: Uint8Array): Promise<readonly TreeNode[] | undefined> {
+  /** An encoded tree; undefined, with a note, if it cannot be read: all below counts as new then. */
+  async load(id: Uint8Array): Promise<Uint8Array | undefined> {
     try {
-      return await this.#reader.load(id);
+      return await this.#reader.loadBytes(id);
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
-      const { monitor } = this.#context;
-      monitor.note(`tree ${toHex(id)} of the parent is not readable: ${describeError(error)}`);
-      return undefined;
+      return this.#unreadable(id, error);
     }
+  }
+
+  /** The nodes of an encoded tree; undefined, with a note, if it is damaged. */
+  decode(id: Uint8Array, bytes: Uint8Array): readonly TreeNode[] | undefined {
+    try {
+      return decodeTree(bytes);
+    } catch (error) {
+      return this.#unreadable(id, error);
+    }
+  }
+
+  #unreadable(id: Uint8Array, error: unknown): undefined {
+    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+    const { monitor } = this.#context;
+    monitor.note(`tree ${toHex(id)} of the parent is not readable: ${describeError(error)}`);
   }
 }

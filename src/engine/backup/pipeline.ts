@@ -45,31 +45,41 @@ export type ResponseTo<R extends BackupWork> = R extends { type: 'files' }
 /** The worker threads of a backup and what they produce: packs go to storage, results to the caller. */
 export class Pipeline {
   readonly workerCount: number;
-  readonly #pool: WorkerPool<BackupRequest, BackupResponse>;
+  /** The threads come up while the source is walked; the first request waits for them. */
+  readonly #pool: Promise<WorkerPool<BackupRequest, BackupResponse>>;
   readonly #packs: PackStore;
   readonly #credit: PackCredit;
   readonly #signal: AbortSignal | undefined;
   #outstanding = 0;
   #tasks = 0;
+  /** Any request was sent: threads may hold open packs. */
+  #hasWork = false;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void)[] = [];
 
   private constructor(
-    pool: WorkerPool<BackupRequest, BackupResponse>,
-    parts: { packs: PackStore; credit: PackCredit; signal: AbortSignal | undefined },
+    pool: Promise<WorkerPool<BackupRequest, BackupResponse>>,
+    parts: {
+      readonly workerCount: number;
+      readonly packs: PackStore;
+      readonly credit: PackCredit;
+      readonly signal: AbortSignal | undefined;
+    },
   ) {
     this.#pool = pool;
-    this.workerCount = pool.size;
+    // Whoever sends a request hears of it.
+    pool.catch(() => {});
+    this.workerCount = parts.workerCount;
     this.#packs = parts.packs;
     this.#credit = parts.credit;
     this.#signal = parts.signal;
   }
 
-  static async start(
+  static start(
     indexed: IndexedRepository,
     options: { readonly workerCount: number; readonly dryRun: boolean },
     context: EngineContext,
-  ): Promise<Pipeline> {
+  ): Pipeline {
     const { repository, index } = indexed;
     const credit = PackCredit.create(options.workerCount + packsSpareMax);
     const workerData: BackupWorkerData = {
@@ -81,14 +91,16 @@ export class Pipeline {
       polynomial: formatPolynomial(repository.config.polynomial),
       credit,
     };
-    const pool = await WorkerPool.start<BackupRequest, BackupResponse>(workerModule, {
+    const pool = WorkerPool.start<BackupRequest, BackupResponse>(workerModule, {
       size: options.workerCount,
       workerData,
       environment: context.environment,
     });
     const writer = options.dryRun ? undefined : new IndexWriter(repository);
     const packs = new PackStore(repository, index, writer);
-    return new Pipeline(pool, { packs, credit: new PackCredit(credit), signal: context.signal });
+    const { workerCount } = options;
+    const { signal } = context;
+    return new Pipeline(pool, { workerCount, packs, credit: new PackCredit(credit), signal });
   }
 
   /** Resolves when another request may be sent. @throws the first failure of any request or pack */
@@ -124,13 +136,15 @@ export class Pipeline {
     try {
       const call = { signal: this.#signal, onEvent: (event: unknown) => this.#onEvent(event) };
       const { worker } = options;
+      const pool = await this.#pool;
+      this.#hasWork = true;
       const spare = this.#packs.takeSpare();
       const message = spare ? { ...request, spare } : request;
       const transfer = spare ? [...(options.transfer ?? []), spare] : (options.transfer ?? []);
       const response =
         worker === undefined
-          ? await this.#pool.run(message, transfer, call)
-          : await this.#pool.runOn(worker, message, transfer, call);
+          ? await pool.run(message, transfer, call)
+          : await pool.runOn(worker, message, transfer, call);
       // The worker answers each request type with its own response type.
       return response as ResponseTo<R>;
     } catch (error) {
@@ -151,7 +165,7 @@ export class Pipeline {
   /** Hands over all open packs and resolves once every pack and the index are stored. */
   async finish(): Promise<void> {
     await this.idle();
-    for (let worker = 0; worker < this.workerCount; worker++) {
+    for (let worker = 0; this.#hasWork && worker < this.workerCount; worker++) {
       await this.send({ type: 'flush' }, { worker });
     }
     await this.#packs.finish();
@@ -162,7 +176,7 @@ export class Pipeline {
    * index, so that the next run need not send them again.
    */
   async close(): Promise<void> {
-    await this.#pool.close();
+    await (await this.#pool.catch(() => undefined))?.close();
     if (this.#failure && isHoldfastError(this.#failure.error, 'CANCELLED')) {
       await this.#packs.finish();
     }

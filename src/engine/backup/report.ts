@@ -67,6 +67,14 @@ export class BackupReport {
     });
   }
 
+  /** An entry that is as the parent snapshot has it; directories are counted when they are complete. */
+  unchanged(entry: SourceEntry): void {
+    const { kind, sizeBytes } = entry.status;
+    if (kind === 'directory') return;
+    this.counters.countFile('unmodified', kind === 'file' ? sizeBytes : 0);
+    this.#item(entry, 'unmodified', {});
+  }
+
   /** A link, device or pipe: counted as a file without bytes. */
   special(entry: SourceEntry, change: Change): void {
     this.counters.countFile(change, 0);

@@ -2,7 +2,9 @@ import { defined } from '../../base/assert.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { deserializeError } from '../../kernels/worker-errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
+import { localZone } from '../../repository/time-format.ts';
 import type { TreeNode } from '../../repository/tree.ts';
+import { TreeMatcher } from '../../repository/tree-matcher.ts';
 import type { SourceEntry, SourceListing } from '../../sources/source.ts';
 import type { EngineContext } from '../context.ts';
 import { throwIfAborted } from '../../base/abort.ts';
@@ -40,6 +42,7 @@ export class BackupRun {
   readonly #parts: RunParts;
   readonly #parents: ParentTrees;
   readonly #trees: TreeBuilder;
+  readonly #matcher = new TreeMatcher(localZone);
   readonly #batches: FileBatches;
   readonly #largeFiles: LargeFileReader;
   /** Directories that wait for their listing; the next one is the last. */
@@ -94,7 +97,59 @@ export class BackupRun {
       this.#trees.settle(frame.parent, frame.slot, undefined);
       return;
     }
-    const previous = frame.previousTree && (await this.#parents.load(frame.previousTree));
+    const stored = frame.previousTree && (await this.#parents.load(frame.previousTree));
+    const directories =
+      (stored && this.#takeMatching(frame, listing, stored)) ??
+      this.#takeEntries(frame, listing, stored);
+    for (let i = directories.length - 1; i >= 0; i--) {
+      const directory = directories[i];
+      if (directory) this.#frames.push(directory);
+    }
+    this.#trees.release(frame);
+  }
+
+  /**
+   * Takes a directory that has no changes of its own, which most have not; undefined if it has some.
+   * @returns the frames of the directories in it
+   */
+  #takeMatching(
+    frame: TreeFrame,
+    { entries }: SourceListing,
+    stored: Uint8Array,
+  ): TreeFrame[] | undefined {
+    const { options, indexed, report } = this.#parts;
+    const matcher = this.#matcher;
+    if (!matcher.begin(stored)) return undefined;
+    const directories: TreeFrame[] = [];
+    const subtrees = new Map<number, Uint8Array>();
+    for (const [slot, entry] of entries.entries()) {
+      const node = nodeOf(entry, options.withAtime === true);
+      if (node.type === 'dir') {
+        const subtree = matcher.takeDirectory(node);
+        if (!subtree) return undefined;
+        subtrees.set(slot, subtree);
+        const previousNode = { ...node, subtree };
+        directories.push(new TreeFrame({ parent: frame, slot, entry, node, previousNode }));
+      } else if (node.type === 'file') {
+        const content = matcher.takeFile(node);
+        if (!content || !hasAllChunks(indexed.index, content)) return undefined;
+      } else if (!matcher.takeOther(node)) return undefined;
+    }
+    if (!matcher.atEnd()) return undefined;
+    for (const entry of entries) report.unchanged(entry);
+    frame.matched = { bytes: stored, subtrees };
+    frame.pending += directories.length;
+    return directories;
+  }
+
+  /** Takes the entries of a directory one by one. @returns the frames of the directories in it */
+  #takeEntries(
+    frame: TreeFrame,
+    listing: SourceListing,
+    stored: Uint8Array | undefined,
+  ): TreeFrame[] {
+    const id = frame.previousTree;
+    const previous = stored && id && this.#parents.decode(id, stored);
     this.#warnIfEmptied(frame, listing, previous);
     const cursor = new NodeCursor(previous ?? []);
     frame.nodes = Array.from<undefined>({ length: listing.entries.length });
@@ -103,8 +158,7 @@ export class BackupRun {
       const below = this.#takeEntry(entry, { frame, slot, previous: cursor.find(entry.name) });
       if (below) directories.push(below);
     });
-    for (const directory of directories.toReversed()) this.#frames.push(directory);
-    this.#trees.release(frame);
+    return directories;
   }
 
   /** A directory that held something and now is an empty mount point's folder makes no clean snapshot. */

@@ -1,13 +1,14 @@
 import { assert } from '../../base/assert.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
-import { TreeEncoder, type TreeNode } from '../../repository/tree.ts';
+import { decodeTree, TreeEncoder, type TreeNode } from '../../repository/tree.ts';
 import type { BackupReport } from './report.ts';
 import type { ClaimedBlob } from './messages.ts';
 import { equalNodes } from './node.ts';
 import type { Pipeline } from './pipeline.ts';
-import type { TreeFrame } from './tree-frame.ts';
+import type { MatchedTree, TreeFrame } from './tree-frame.ts';
 
 /** Encoded bytes collected before trees are sent to a worker. */
 const treeBatchBytes = 2 << 20;
@@ -66,12 +67,13 @@ export class TreeBuilder {
   }
 
   #complete(frame: TreeFrame): TreeNode | undefined {
-    for (const node of frame.nodes) if (node) this.#encoder.add(node);
-    const bytes = this.#encoder.finish();
+    const isUnchanged = frame.matched !== undefined && isAsMatched(frame, frame.matched);
+    const { id, addedBytes } =
+      isUnchanged && frame.previousTree
+        ? { id: frame.previousTree, addedBytes: 0 }
+        : this.#encode(nodesOf(frame));
     frame.nodes = [];
-    const id = sha256(bytes);
-    const sizeBytes = bytes.byteLength;
-    const isNew = this.#store(id, bytes);
+    frame.matched = undefined;
     const { node, entry, previousNode } = frame;
     if (!node) {
       this.#root = id;
@@ -80,16 +82,39 @@ export class TreeBuilder {
     node.subtree = id;
     const isDirectory = previousNode?.type === 'dir';
     const change = !isDirectory ? 'new' : equalNodes(node, previousNode) ? 'unmodified' : 'changed';
-    this.#report.directory(entry, change, { metadataSizeBytes: isNew ? sizeBytes : 0 });
+    this.#report.directory(entry, change, { metadataSizeBytes: addedBytes });
     return node;
   }
 
-  #store(id: Uint8Array, bytes: Uint8Array<ArrayBuffer>): boolean {
+  /** Stores the tree of `nodes` unless it is known. */
+  #encode(nodes: Iterable<TreeNode | undefined>): { id: Uint8Array; addedBytes: number } {
+    for (const node of nodes) if (node) this.#encoder.add(node);
+    const bytes = this.#encoder.finish();
+    const id = sha256(bytes);
     const entry = this.#indexed.index.claim('tree', id);
-    if (entry < 0) return false;
+    if (entry < 0) return { id, addedBytes: 0 };
+    const addedBytes = bytes.byteLength;
     this.#batch.push({ id, entry, bytes });
-    this.#batchBytes += bytes.byteLength;
+    this.#batchBytes += addedBytes;
     if (this.#batchBytes >= treeBatchBytes) this.flush();
-    return true;
+    return { id, addedBytes };
   }
+}
+
+/** True if everything below a matched directory turned out to be as it was. */
+function isAsMatched(frame: TreeFrame, { subtrees }: MatchedTree): boolean {
+  for (const [slot, stored] of subtrees) {
+    const now = frame.nodes[slot]?.subtree;
+    if (!now || !equalBytes(now, stored)) return false;
+  }
+  return true;
+}
+
+/** All nodes of a directory, in order; undefined for those that are left out. */
+function nodesOf(frame: TreeFrame): readonly (TreeNode | undefined)[] {
+  const { matched, nodes } = frame;
+  if (!matched) return nodes;
+  return decodeTree(matched.bytes).map((node, slot) =>
+    matched.subtrees.has(slot) ? nodes[slot] : node,
+  );
 }

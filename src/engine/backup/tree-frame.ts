@@ -3,6 +3,14 @@ import type { SourceEntry } from '../../sources/source.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { NodeDraft } from './node.ts';
 
+/** A directory that is as its stored tree says, but for what may have changed below it. */
+export interface MatchedTree {
+  /** The stored tree. */
+  readonly bytes: Uint8Array;
+  /** The stored trees of its directories, by slot. */
+  readonly subtrees: ReadonlyMap<number, Uint8Array>;
+}
+
 /** One directory whose tree is being put together. */
 export class TreeFrame {
   readonly parent: TreeFrame | undefined;
@@ -15,6 +23,8 @@ export class TreeFrame {
   readonly previousNode: TreeNode | undefined;
   /** The tree to compare with. */
   readonly previousTree: Uint8Array | undefined;
+  /** Set for a directory without changes of its own: `nodes` then has its directories only. */
+  matched: MatchedTree | undefined;
   /** Finished nodes by slot; undefined while on the way or if left out. */
   nodes: (TreeNode | undefined)[] = [];
   /** Files and directories on the way, plus one while the directory itself is not listed. */
