@@ -72,6 +72,8 @@ async function main(): Promise<void> {
   const output = new Output({ stdout: sinkOf(process.stdout), stderr: sinkOf(process.stderr) });
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  // "restic unlock" probes with this signal whether the owners of locks are alive: it must not end them.
+  process.on('SIGHUP', () => {});
   process.on('uncaughtException', (error) => process.exit(output.fatal(error)));
   const exitCode = await runProgram({
     args: process.argv.slice(2),

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import type { StoredSnapshot } from '../repository/snapshots.ts';
+import { groupSnapshots, parseGroupBy } from './snapshot-groups.ts';
+
+const snapshot = (
+  id: string,
+  hostname: string,
+  paths: string[],
+  tags?: string[],
+): StoredSnapshot => ({
+  id: id.padEnd(64, '0'),
+  tree: '0'.repeat(64),
+  time: { seconds: 0, nanoseconds: 0 },
+  hostname,
+  paths,
+  ...(tags ? { tags } : {}),
+});
+
+const all = [
+  snapshot('a', 'h1', ['/x', '/y']),
+  snapshot('b', 'h2', ['/x']),
+  snapshot('c', 'h1', ['/y', '/x'], ['t']),
+];
+
+test('the order of paths and tags does not matter', () => {
+  const groups = groupSnapshots(all, parseGroupBy('host,paths'));
+  expect(groups.map((group) => group.snapshots.map(({ id }) => id[0]))).toEqual([
+    ['a', 'c'],
+    ['b'],
+  ]);
+  expect(groups[0]).toMatchObject({ hostname: 'h1', paths: ['/x', '/y'], tags: undefined });
+});
+
+test('tags part, none joins all', () => {
+  expect(groupSnapshots(all, parseGroupBy('tags'))).toHaveLength(2);
+  expect(groupSnapshots(all, parseGroupBy(''))).toHaveLength(1);
+});
+
+test('unknown words are refused', () => {
+  expect(parseGroupBy('host, path,tags')).toEqual({ host: true, paths: true, tags: true });
+  expect(() => parseGroupBy('hostname')).toThrow(/unknown grouping option "hostname"/);
+});
