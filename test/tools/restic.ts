@@ -1,0 +1,68 @@
+import { password } from './engine.ts';
+import { mustRun, type ProgramRun, runProgram } from './run-program.ts';
+
+/** What restic says at the end of a backup (format 19). */
+export interface ResticSummary {
+  readonly files_new: number;
+  readonly files_changed: number;
+  readonly files_unmodified: number;
+  readonly data_blobs: number;
+  readonly tree_blobs: number;
+  readonly data_added: number;
+  readonly snapshot_id: string;
+}
+
+/** The time zone is part of a tree (format 9.4), so restic must have ours. */
+function variablesFor(repository: string): Record<string, string> {
+  const zone = process.env['TZ'];
+  const known = { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: password };
+  return zone === undefined ? known : { ...known, TZ: zone };
+}
+
+/** Runs the official restic on a repository. */
+export function restic(
+  repository: string,
+  args: readonly string[],
+  settings: { readonly cwd?: string } = {},
+): Promise<ProgramRun> {
+  return runProgram('restic', ['--no-cache', ...args], {
+    ...settings,
+    variables: variablesFor(repository),
+  });
+}
+
+/** Runs restic where it must succeed; returns what it printed. */
+export async function mustRestic(
+  repository: string,
+  args: readonly string[],
+  settings: { readonly cwd?: string } = {},
+): Promise<string> {
+  return mustRun('restic', ['--no-cache', ...args], {
+    ...settings,
+    variables: variablesFor(repository),
+  });
+}
+
+/** Backs up with restic; returns its summary. */
+export async function resticBackup(
+  repository: string,
+  args: readonly string[],
+  settings: { readonly cwd?: string } = {},
+): Promise<ResticSummary> {
+  const all = ['backup', '--json', '--quiet', '--host', 'host', ...args];
+  const output = await mustRestic(repository, all, settings);
+  const summary = output
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as { message_type: string })
+    .find((message) => message.message_type === 'summary');
+  if (!summary) throw new Error(`restic gave no summary: ${output}`);
+  return summary as unknown as ResticSummary;
+}
+
+/** Tree ids of all snapshots, oldest first. */
+export async function resticTrees(repository: string): Promise<string[]> {
+  const output = await mustRestic(repository, ['snapshots', '--json', '--no-lock']);
+  const snapshots = JSON.parse(output) as { time: string; tree: string }[];
+  return snapshots.toSorted((a, b) => (a.time < b.time ? -1 : 1)).map(({ tree }) => tree);
+}
