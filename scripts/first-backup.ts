@@ -251,7 +251,7 @@ try {
   process.exitCode = await firstBackup(process.argv.slice(2));
 } catch (error) {
   const known = error instanceof HoldfastError ? error : undefined;
-  const hint = known?.hint === undefined ? '' : ` ${known.hint}`;
+  const hint = known?.hint === undefined ? '' : `. ${known.hint}`;
   process.stderr.write(`first-backup: ${describeError(error)}${hint}\n`);
   process.exitCode = known?.row.exitCode ?? 1;
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { toHex, utf8 } from '../base/bytes.ts';
 import { systemEnvironment } from '../base/environment.ts';
@@ -22,9 +22,8 @@ import { IndexedRepository } from './indexed.ts';
 import { openBlob, packSizeOf, PackBuilder, PackedBlobs, readPackHeader } from './pack.ts';
 import { createRepository, openRepository, type Repository } from './repository.ts';
 import { saveSnapshot } from './snapshots.ts';
+import { describeWith } from '../../test/tools/peers.ts';
 
-const isThere = spawnSync('restic', ['version']).status === 0;
-const isRequired = process.env['HOLDFAST_TEST_REQUIRE'] !== undefined;
 const environment = systemEnvironment;
 const emptyTree = utf8('{"nodes":[]}\n');
 
@@ -129,7 +128,7 @@ async function storeBlobs(
   await writer.flush();
 }
 
-describe.skipIf(!isThere && !isRequired)('packs and indexes of restic', () => {
+describeWith(['restic'], 'packs and indexes of restic', () => {
   test.each([
     ['1', 'auto'],
     ['2', 'off'],

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { utf8 } from '../base/bytes.ts';
 import { systemEnvironment } from '../base/environment.ts';
@@ -14,9 +14,8 @@ import { decodeLock, encodeLock, type LockOwner } from './lock-codec.ts';
 import { acquireLock, loadLocks, removeStaleLocks } from './locks.ts';
 import { createRepository, openRepository, type Repository } from './repository.ts';
 import { decodeSnapshot, encodeSnapshot, loadSnapshots, saveSnapshot } from './snapshots.ts';
+import { describeWith } from '../../test/tools/peers.ts';
 
-const isThere = spawnSync('restic', ['version']).status === 0;
-const isRequired = process.env['HOLDFAST_TEST_REQUIRE'] !== undefined;
 const environment = systemEnvironment;
 const owner: LockOwner = {
   hostname: hostname(),
@@ -94,11 +93,7 @@ async function startBackup(): Promise<ChildProcess> {
 const exitOf = (child: ChildProcess): Promise<void> =>
   new Promise((resolve) => child.once('exit', () => resolve()));
 
-test.runIf(isRequired)('restic is there', () => {
-  expect(isThere, 'install restic and put it on the PATH').toBe(true);
-});
-
-describe.skipIf(!isThere)('what we write, restic reads', () => {
+describeWith(['restic'], 'what we write, restic reads', () => {
   test.each([1, 2] as const)('config and key of version %s', async (version) => {
     const { config, keyId } = await create(version);
     expect(JSON.parse(restic(['cat', 'config']).out)).toEqual({
@@ -180,7 +175,7 @@ describe.skipIf(!isThere)('what we write, restic reads', () => {
   });
 });
 
-describe.skipIf(!isThere)('what restic writes, we read', () => {
+describeWith(['restic'], 'what restic writes, we read', () => {
   test.each(['1', '2'])('config and keys of version %s', async (version) => {
     expect(restic(['init', '--repository-version', version]).status).toBe(0);
     const { config, keyId } = await open('secret');

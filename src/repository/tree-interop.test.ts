@@ -15,14 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { timestampFromNs } from '../base/timestamp.ts';
 import { createLocalZone, formatTime, utcZone, type ZoneOffset } from './time-format.ts';
 import { decodeTree, TreeEncoder, type TreeNode } from './tree.ts';
+import { describeWith } from '../../test/tools/peers.ts';
 
-const isThere = spawnSync('restic', ['version']).status === 0;
-const isRequired = process.env['HOLDFAST_TEST_REQUIRE'] !== undefined;
 const isRoot = process.getuid?.() === 0;
 
 /** Names that went wrong in one backup program or another. */
@@ -119,11 +118,7 @@ function nodesByName(trees: Iterable<Buffer>): Map<string, TreeNode> {
   return new Map(nodes.map((node) => [Buffer.from(node.name).toString('latin1'), node]));
 }
 
-test.runIf(isRequired)('restic is there', () => {
-  expect(isThere).toBe(true);
-});
-
-describe.skipIf(!isThere)('trees of restic', () => {
+describeWith(['restic'], 'trees of restic', () => {
   beforeAll(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'holdfast-tree-'));
     source = path.join(folder, 'source');

@@ -3,15 +3,15 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { isHoldfastError } from '../../base/errors.ts';
 import type { FileStatus } from '../../platform/status.ts';
 import type { SourceEntry } from '../source.ts';
-import { backUpWithRestic, hasRestic, type ResticBackup } from './fixtures/restic.ts';
+import { backUpWithRestic, type ResticBackup } from './fixtures/restic.ts';
 import { type Walk, walkTargets } from './fixtures/walk.ts';
 import type { ExcludeOptions } from './exclude-rules.ts';
+import { describeWith } from '../../../test/tools/peers.ts';
 
-const isRequired = process.env['HOLDFAST_TEST_REQUIRE'] !== undefined;
 /** About 0.5 s each. */
 const runCount = Number(process.env['HOLDFAST_TEST_RUNS'] ?? 24);
 
@@ -99,7 +99,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
   excludes,
 });
 
-describe.skipIf(!hasRestic)('against restic', () => {
+describeWith(['restic'], 'against restic', () => {
   test('the same entries with the same metadata', { timeout: runCount * 10_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(cases, async (each) => {
@@ -108,10 +108,6 @@ describe.skipIf(!hasRestic)('against restic', () => {
       { numRuns: runCount },
     );
   });
-});
-
-test.runIf(isRequired)('restic is there', () => {
-  expect(hasRestic, 'install restic and put it on the PATH').toBe(true);
 });
 
 async function compare({ files, workingDirectory, targets, excludes }: Case): Promise<void> {

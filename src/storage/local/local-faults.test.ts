@@ -9,6 +9,7 @@ import { utf8 } from '../../base/bytes.ts';
 import { codeOf, handleFor, listAll } from '../conformance.ts';
 import { type TemporaryFolder, temporaryFolder, testEnvironment } from '../test-support.ts';
 import { LocalBackend } from './local-backend.ts';
+import { describeWith } from '../../../test/tools/peers.ts';
 
 // Faults of the kernel, not of a stand-in: a small or read-only file system, another user, and system calls that strace
 // makes fail or die.
@@ -156,12 +157,6 @@ function runChild(
   return { results, trace: options.limits ? '' : readFileSync(traceFile, 'utf8') };
 }
 
-function canTrace(): boolean {
-  return spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', 'true']).status === 0;
-}
-
-const isRequired = process.env['HOLDFAST_TEST_REQUIRE'] !== undefined;
-
 test('many calls get by with few open files', async () => {
   const calls = Array.from({ length: 300 }, (_, i) => `put-meanwhile pack ${i}`);
   await (await open()).create();
@@ -179,7 +174,7 @@ async function expectWhole(): Promise<void> {
   expect(await (await open()).get(handleFor('index', 'x'))).toEqual(utf8('content of x'));
 }
 
-describe.skipIf(!isRequired && !canTrace())('with failing system calls (needs strace)', () => {
+describeWith(['strace'], 'with failing system calls', () => {
   const put = 'put index x';
   const calls = 'trace=openat,writev,pwritev,fsync,link,rename,unlink,chmod,fchmod';
 
