@@ -15,7 +15,7 @@ import type { Pipeline } from './pipeline.ts';
 import { firstCandidateIn } from './span-scan.ts';
 
 /** Files of this size and more are cut by all workers together. */
-export const largeFileBytesMin = 48 << 20;
+export const largeFileBytesMin: number = 48 << 20;
 /** What one worker scans at a time. */
 const spanBytes = 32 << 20;
 /** What one worker stores at a time, about. */

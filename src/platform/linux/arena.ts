@@ -21,7 +21,20 @@ export interface Arena {
 }
 
 /** Where things stand in the arena. Sizes: paths and attributes 64 KiB, listing 256 KiB. */
-export const arenaAt = {
+export const arenaAt: Readonly<
+  Record<
+    | 'empty'
+    | 'status'
+    | 'record'
+    | 'attributeName'
+    | 'path'
+    | 'secondPath'
+    | 'attributeList'
+    | 'attributeValue'
+    | 'listing',
+    number
+  >
+> = {
   /** An empty C string. */
   empty: 0,
   /** struct statx, 256 bytes. */
@@ -35,7 +48,7 @@ export const arenaAt = {
   attributeList: 4096 + 2 * pathSizeBytes,
   attributeValue: 4096 + 2 * pathSizeBytes + attributeSizeBytesMax,
   listing: 4096 + 2 * pathSizeBytes + 2 * attributeSizeBytesMax,
-} as const;
+};
 
 export const arenaListingSizeBytes: number = listingSizeBytes;
 

@@ -8,9 +8,9 @@ import { GlobSet } from './glob-set.ts';
 class PatternNode {
   /** Stays active for everything below: the start of unrooted patterns, and `**`. */
   readonly isLoop: boolean;
-  readonly literals = new Map<ByteText, PatternNode>();
-  readonly globs = new GlobSet<PatternNode>();
-  readonly globNodes = new Map<ByteText, PatternNode>();
+  readonly literals: Map<ByteText, PatternNode> = new Map();
+  readonly globs: GlobSet<PatternNode> = new GlobSet();
+  readonly globNodes: Map<ByteText, PatternNode> = new Map();
   /** Where `**` leads. */
   gap: PatternNode | undefined;
   /** Highest number of a pattern that ends here; -1 for none. */

@@ -18,7 +18,7 @@ export class TargetNode {
   readonly path: ByteText;
   /** Last component of `path`. */
   readonly realName: Uint8Array;
-  readonly children = new Map<ByteText, TargetNode>();
+  readonly children: Map<ByteText, TargetNode> = new Map();
   target: Target | undefined;
 
   constructor(path: ByteText) {
