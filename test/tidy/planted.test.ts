@@ -7,6 +7,7 @@ import { compareDependencies, compareErrors, unusedCodes } from './documents.ts'
 import { foreignText } from './foreign-text.ts';
 import { deadFiles, importCycles } from './graph.ts';
 import { checkHouse, type Layers, layersRule } from './layers.ts';
+import { lockProblems } from './lock-file.ts';
 import { compareKnown, hold } from './rule.ts';
 import { seamBreaches } from './seam.ts';
 import {
@@ -294,6 +295,20 @@ describe('documents', () => {
     expect(compareDependencies(document.replace('Considered', 'Con'), manifest)[0]).toContain(
       'koffi does not say "Considered"',
     );
+  });
+
+  test('a lock that lacks a package, or has one that runs at install', () => {
+    const packages = {
+      '': { devDependencies: { a: '1' } },
+      'node_modules/a': { optionalDependencies: { b: '1', c: '1' } },
+      'node_modules/a/node_modules/b': { dependencies: { a: '1' } },
+      'node_modules/c': {},
+    };
+    expect(lockProblems({ packages })).toEqual([]);
+    const { 'node_modules/c': _, ...others } = packages;
+    expect(lockProblems({ packages: others })[0]).toContain('needs c, which has no entry');
+    const running = { 'node_modules/c': { hasInstallScript: true } };
+    expect(lockProblems({ packages: running })[0]).toContain('runs a script');
   });
 
   test('mentions of documents that lead nowhere', () => {

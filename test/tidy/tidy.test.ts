@@ -11,6 +11,7 @@ import { compareDependencies, compareErrors, unusedCodes } from './documents.ts'
 import { foreignText } from './foreign-text.ts';
 import { deadFiles, importCycles } from './graph.ts';
 import { checkHouse, layersRule, readLayers } from './layers.ts';
+import { lockProblems } from './lock-file.ts';
 import { listFiles, readSourceFiles, readText, root } from './project.ts';
 import { compareKnown, hold, type Rule } from './rule.ts';
 import { seamBreaches } from './seam.ts';
@@ -89,6 +90,12 @@ describe('documents', () => {
     const document = readText('docs/DEPENDENCIES.md');
     const manifest = JSON.parse(readText('package.json'));
     expect(hold([document], ([text = '']) => compareDependencies(text, manifest))).toEqual([]);
+  });
+
+  test('package-lock.json is complete', () => {
+    const lock = JSON.parse(readText('package-lock.json'));
+    expect(Object.keys(lock.packages).length).toBeGreaterThan(10);
+    expect(lockProblems(lock)).toEqual([]);
   });
 
   test('nothing names a machine or a registry', () => {
