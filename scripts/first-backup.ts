@@ -62,13 +62,22 @@ function fail(message: string, hint?: string): HoldfastError {
 
 const usage = 'Usage: npm run first-backup -- PATH [--to FOLDER]';
 
+function readArguments(args: readonly string[]): {
+  values: { to?: string | undefined };
+  positionals: string[];
+} {
+  try {
+    const options = { to: { type: 'string' } } as const;
+    return parseArgs({ args: [...args], options, allowPositionals: true });
+  } catch (error) {
+    const [sentence = ''] = describeError(error).split('. ');
+    throw fail(sentence, usage);
+  }
+}
+
 /** The path to back up and the places to use. @throws USAGE if that cannot be done, before anything is made */
 function plan(args: readonly string[]): Pick<Work, 'source' | 'places'> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: { to: { type: 'string' } },
-    allowPositionals: true,
-  });
+  const { values, positionals } = readArguments(args);
   const [path, ...more] = positionals;
   if (path === undefined) throw fail('name the file or folder to back up', usage);
   if (more.length > 0) throw fail(`give one PATH, not ${positionals.length}`, usage);
