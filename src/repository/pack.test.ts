@@ -166,20 +166,24 @@ describe('PackBuilder', () => {
     expect(builder.blobCount).toBe(0);
   });
 
-  it('uses a buffer again that was given back', () => {
-    const builder = builderWith();
+  it('builds in the memory that it is given, and gives back what is too small', () => {
+    const given = [new SharedArrayBuffer(1 << 20), new SharedArrayBuffer(100)];
+    const returned: unknown[] = [];
+    const builder = builderWith({
+      takeBuffer: () => new Uint8Array(given.shift() ?? new SharedArrayBuffer(0)),
+      returnBuffer: (buffer) => returned.push(buffer.buffer),
+    });
+    const [large, small] = given;
     const bytes = contentOf(1, 5000);
     builder.add('data', hashOf(bytes), bytes);
     const first = builder.finish();
-    const { buffer } = first.bytes;
-    builder.recycle(buffer);
-    builder.recycle(new ArrayBuffer(10));
+    expect(first.bytes.buffer).toBe(large);
+    expect(contentsOf(first)).toEqual([bytes]);
     builder.add('data', hashOf(bytes), bytes);
     const second = builder.finish();
-    expect(second.bytes.buffer).toBe(buffer);
+    expect(second.bytes.buffer).not.toBe(small);
+    expect(returned).toEqual([small]);
     expect(contentsOf(second)).toEqual([bytes]);
-    builder.add('data', hashOf(bytes), bytes);
-    expect(builder.finish().bytes.buffer).not.toBe(buffer);
   });
 
   it('shares a workspace between builders of a thread', () => {

@@ -34,8 +34,8 @@ const uint32Max = 0xffff_ffff;
 export interface FinishedPack {
   /** SHA-256 of `bytes`: the name of the file. */
   readonly id: Id;
-  /** The whole file: the start of a larger buffer, which may be transferred, and given back with `recycle`. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The whole file: the start of a larger buffer, which is the taker's from now on. */
+  readonly bytes: Uint8Array;
   readonly type: BlobType;
   readonly blobs: PackedBlobs;
 }
@@ -52,6 +52,21 @@ export interface PackBuilderOptions {
   readonly maxBlobSizeBytes: number;
   /** Buffers to share with other builders of the same thread. */
   readonly workspace?: PackWorkspace;
+  /**
+   * Gives the memory of the next pack, at least `packBufferSizeBytes` large; fresh memory if absent. A pack that
+   * needs more than that moves to fresh memory.
+   */
+  readonly takeBuffer?: () => Uint8Array;
+  /** Hears of a buffer of `takeBuffer` that a pack grew out of. */
+  readonly returnBuffer?: (buffer: Uint8Array) => void;
+}
+
+/** Memory that a pack needs unless a single blob is larger than `maxBlobSizeBytes`. */
+export function packBufferSizeBytes(
+  options: Pick<PackBuilderOptions, 'targetSizeBytes' | 'maxBlobSizeBytes'>,
+): number {
+  const blobBytes = compressBound(options.maxBlobSizeBytes) + sealOverheadBytes;
+  return options.targetSizeBytes + blobBytes + headerRoomBytes;
 }
 
 /** Codec and buffers of a thread, for any number of builders. Used within one call of `add` only. */
@@ -83,8 +98,7 @@ export class PackBuilder {
   readonly #options: PackBuilderOptions;
   readonly #workspace: PackWorkspace;
   readonly #capacityBytes: number;
-  #spare: Uint8Array<ArrayBuffer> | undefined;
-  #pack: Uint8Array<ArrayBuffer> | undefined;
+  #pack: Uint8Array | undefined;
   #records: Uint32Array<ArrayBuffer> = new Uint32Array(256 * recordWords);
   #type: BlobType = 'data';
   #count = 0;
@@ -95,8 +109,7 @@ export class PackBuilder {
     assert(options.targetSizeBytes > 0, 'the target size of packs is positive');
     this.#options = options;
     this.#workspace = options.workspace ?? new PackWorkspace(options);
-    const blobBytes = compressBound(options.maxBlobSizeBytes) + sealOverheadBytes;
-    this.#capacityBytes = options.targetSizeBytes + blobBytes + headerRoomBytes;
+    this.#capacityBytes = packBufferSizeBytes(options);
   }
 
   /** Sum of the sealed blobs so far. */
@@ -158,11 +171,6 @@ export class PackBuilder {
     return { id: toHex(sha256(bytes)), bytes, type: this.#type, blobs };
   }
 
-  /** Takes back the buffer of an earlier pack, which must not be used elsewhere any more. */
-  recycle(buffer: ArrayBuffer): void {
-    if (buffer.byteLength >= this.#capacityBytes) this.#spare ??= new Uint8Array(buffer);
-  }
-
   /** `plain` itself, or its compressed form in the workspace. */
   #encode(type: BlobType, plain: Uint8Array): Uint8Array {
     const isPlain = type === 'data' && this.#options.compression === 'off';
@@ -217,15 +225,14 @@ export class PackBuilder {
   }
 
   /** The pack's buffer, with room for `sizeBytes` in all. */
-  #reserve(sizeBytes: number): Uint8Array<ArrayBuffer> {
-    this.#pack ??= this.#spare ?? new Uint8Array(Math.max(this.#capacityBytes, sizeBytes));
-    if (this.#pack === this.#spare) this.#spare = undefined;
-    if (sizeBytes > this.#pack.byteLength) {
-      const larger = new Uint8Array(sizeBytes + headerRoomBytes);
-      larger.set(this.#pack.subarray(0, this.#sizeBytes));
-      this.#pack = larger;
-    }
-    return this.#pack;
+  #reserve(sizeBytes: number): Uint8Array {
+    this.#pack ??= this.#options.takeBuffer?.() ?? new Uint8Array(this.#capacityBytes);
+    if (sizeBytes <= this.#pack.byteLength) return this.#pack;
+    const larger = new Uint8Array(sizeBytes + headerRoomBytes);
+    larger.set(this.#pack.subarray(0, this.#sizeBytes));
+    this.#options.returnBuffer?.(this.#pack);
+    this.#pack = larger;
+    return larger;
   }
 }
 

@@ -57,11 +57,6 @@ export class ChunkSink {
     }
   }
 
-  /** Takes the buffer of a pack that is stored. */
-  recycle(buffer: ArrayBuffer): void {
-    this.#builders.data.recycle(buffer);
-  }
-
   /** What was added since the last call. */
   takeAdded(): AddedData {
     const added = this.#added;
@@ -108,8 +103,8 @@ export class IdList {
     this.#count = count;
   }
 
-  /** A copy of all ids, 32 bytes each. */
-  toBytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#count * idSizeBytes);
+  /** A copy of all ids from number `first` on, 32 bytes each. */
+  toBytes(first = 0): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(first * idSizeBytes, this.#count * idSizeBytes);
   }
 }

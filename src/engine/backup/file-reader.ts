@@ -1,12 +1,24 @@
-import { HoldfastError } from '../../base/errors.ts';
+import { equalBytes } from '../../base/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { ChunkScanner } from '../../kernels/chunker.ts';
-import { closeFile, readAt } from '../../platform/files.ts';
+import { readExtendedAttributes } from '../../platform/attributes.ts';
+import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
-import { type OpenedFile, type OpenRequest, openSourceFile } from '../../sources/source.ts';
+import {
+  type ExtendedAttribute,
+  type OpenedFile,
+  type OpenRequest,
+  openSourceFile,
+} from '../../sources/source.ts';
 import type { ChunkSink, IdList } from './chunk-sink.ts';
+import { readPart } from './span-scan.ts';
 
 /** How often a file that changes while it is read is read again. */
-const changedReadsMax = 3;
+export const changedReadsMax = 3;
+/** What is read beyond the size that the status told: more than that is a file that grows faster than it is read. */
+const growthBytesMax = 64 << 20;
+/** One read beyond that size. */
+const growthStepBytes = 256 << 10;
 
 /** What a listing said of a file. */
 export interface ListedFile extends OpenRequest {
@@ -17,19 +29,26 @@ export interface ListedFile extends OpenRequest {
   readonly ctimeNanoseconds: number;
 }
 
+/** What a file was when it was stored, where that is not what its listing said. */
+export interface NewStatus {
+  readonly status: FileStatus;
+  /** Absent if they cannot be read. */
+  readonly attributes?: readonly ExtendedAttribute[];
+}
+
 /** How one file was read. */
 export interface FileRead {
   readonly sizeBytes: number;
   /** The file changed during every try; what was stored is the last. */
   readonly changing: boolean;
   /** Set when the file is not as listed: describes what was stored. */
-  readonly status?: FileStatus;
+  readonly now?: NewStatus;
 }
 
 /**
  * Reads one file whole into the sink.
  *
- * The file is opened without following links. It is read again, at most three times, while its
+ * The file is opened without following links. It is read again, at most three times in all, while its
  * status differs before and after.
  * @throws SOURCE_FAILED if it is not a regular file any more or a read fails; FILE_NOT_FOUND and kin
  */
@@ -54,38 +73,52 @@ export class FileReader {
 
   #readOpen({ fd, status }: OpenedFile, file: ListedFile, ids: IdList): FileRead {
     let before = status;
+    let previous: Uint8Array | undefined;
     const firstId = ids.count;
     const asListed = isAsListed(before, file);
     for (let reads = 1; ; reads++) {
       ids.truncate(firstId);
-      const sizeBytes = this.#readContent(fd, before.sizeBytes, ids);
+      const { sizeBytes, atEnd } = this.#readContent(fd, before.sizeBytes, ids);
       const after = readStatusOf(fd);
-      const stable = sizeBytes === after.sizeBytes && isUnchanged(before, after);
-      if (stable && asListed && reads === 1) return { sizeBytes, changing: false };
-      if (stable) return { sizeBytes, changing: false, status: after };
-      if (reads === changedReadsMax) return { sizeBytes, changing: true, status: after };
+      const isQuiet = atEnd && isUnchanged(before, after);
+      if (isQuiet && sizeBytes === after.sizeBytes) {
+        if (asListed && reads === 1) return { sizeBytes, changing: false };
+        return { sizeBytes, changing: false, now: newStatus(fd, after) };
+      }
+      // Files of /proc and /sys do not know their size: the same content twice is all there is to have.
+      const content = ids.toBytes(firstId);
+      const isSame = previous !== undefined && equalBytes(content, previous);
+      if (isQuiet && isSame) return { sizeBytes, changing: false, now: newStatus(fd, after) };
+      if (reads === changedReadsMax) {
+        return { sizeBytes, changing: true, now: newStatus(fd, after) };
+      }
+      previous = content;
       before = after;
     }
   }
 
-  /** Reads from the start to the end of the file, cut into chunks; returns the bytes read. */
-  #readContent(fd: number, expectedBytes: number, ids: IdList): number {
+  /**
+   * Reads from the start to the end of the file, cut into chunks.
+   * @returns the bytes read; `atEnd` is false if the file has grown so fast that the end was not reached
+   */
+  #readContent(
+    fd: number,
+    expectedBytes: number,
+    ids: IdList,
+  ): { sizeBytes: number; atEnd: boolean } {
     const buffer = this.#scanner.buffer;
     let position = 0;
     let start = 0;
     let filled = 0;
     for (;;) {
-      // One byte more than expected: a short read then proves the end without another call.
-      const wanted = Math.min(
-        buffer.byteLength - filled,
-        Math.max(expectedBytes - position, 0) + 1,
-      );
+      const wanted = Math.min(buffer.byteLength - filled, wantedBytes(expectedBytes - position));
       const count = readPart(fd, buffer.subarray(filled, filled + wanted), position);
-      const isLast = count === 0 || (count < wanted && position + count === expectedBytes);
+      const atEnd = count === 0 || (count < wanted && position + count === expectedBytes);
       position += count;
       filled += count;
+      const isLast = atEnd || position >= expectedBytes + growthBytesMax;
       start = this.#storeChunks(start, filled, { isLast, ids });
-      if (isLast) return position;
+      if (isLast) return { sizeBytes: position, atEnd };
       if (buffer.byteLength - filled < buffer.byteLength / 4) {
         buffer.copyWithin(0, start, filled);
         filled -= start;
@@ -107,16 +140,25 @@ export class FileReader {
   }
 }
 
-function readPart(fd: number, target: Uint8Array, position: number): number {
+/** One byte more than expected: a short read then proves the end without another call. */
+function wantedBytes(expectedBytes: number): number {
+  return expectedBytes < 0 ? growthStepBytes : expectedBytes + 1;
+}
+
+/** The status of a file that is not as listed, with its attributes: who changed it may have changed them, too. */
+export function newStatus(fd: number, status: FileStatus): NewStatus {
   try {
-    return readAt(fd, target, position);
-  } catch (cause) {
-    throw new HoldfastError('SOURCE_FAILED', { details: { offset: position }, cause });
+    return { status, attributes: readExtendedAttributes(fd) };
+  } catch (error) {
+    if (!isHoldfastError(error)) throw error;
+    return { status };
   }
 }
 
 function isAsListed(status: FileStatus, file: ListedFile): boolean {
   return (
+    status.inode === file.inode &&
+    status.device === file.device &&
     status.sizeBytes === file.sizeBytes &&
     status.mtime.seconds === file.mtimeSeconds &&
     status.mtime.nanoseconds === file.mtimeNanoseconds &&

@@ -8,7 +8,7 @@ import { type FileStatus, readStatusOf } from '../../platform/status.ts';
 import { openRequestOf, openSourceFile, type SourceEntry } from '../../sources/source.ts';
 import { CutPicker } from './cut-picker.ts';
 import { isFileFailure } from './file-failure.ts';
-import { isUnchanged } from './file-reader.ts';
+import { changedReadsMax, isUnchanged, type NewStatus, newStatus } from './file-reader.ts';
 import { HoleMap } from './hole-map.ts';
 import type { AddedData } from './messages.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -22,7 +22,6 @@ const spanBytes = 32 << 20;
 const storeBytes = 16 << 20;
 /** Spans scanned ahead of what is stored, per worker: bounds how much must stay in the page cache. */
 const spansAheadPerWorker = 2;
-const changedReadsMax = 3;
 /** Unit of `st_blocks`. */
 const blockBytes = 512;
 /** Id of a chunk of zeros of the smallest size: what a hole is cut into. */
@@ -33,7 +32,7 @@ export interface LargeFileResult {
   /** Ids of its chunks, 32 bytes each. */
   readonly ids: Uint8Array;
   readonly sizeBytes: number;
-  readonly status: FileStatus;
+  readonly now: NewStatus;
   readonly changing: boolean;
   readonly added: readonly AddedData[];
 }
@@ -65,7 +64,8 @@ export class LargeFileReader {
         const stable = isUnchanged(before, after);
         if (ids && (stable || isLastTry)) {
           const { sizeBytes } = before;
-          return { ids, sizeBytes, status: after, changing: !stable, added };
+          const now = newStatus(opened.fd, after);
+          return { ids, sizeBytes, now, changing: !stable, added };
         }
         before = after;
       }

@@ -1,9 +1,10 @@
-import type { FileStatus } from '../../platform/status.ts';
 import type { SealKey } from '../../kernels/seal.ts';
 import type { CompressionMode } from '../../kernels/zstd.ts';
 import type { SerializedError } from '../../kernels/worker-errors.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
+import type { PackSlotsShare } from './pack-slots.ts';
 import type { BlobType } from '../../repository/pack.ts';
+import type { NewStatus } from './file-reader.ts';
 
 /** What a backup worker is started with. */
 export interface BackupWorkerData {
@@ -14,8 +15,8 @@ export interface BackupWorkerData {
   readonly packSizeBytes: number;
   /** Hex of the chunker polynomial. */
   readonly polynomial: string;
-  /** Packs this worker may hand over before it must wait: one Int32, see `PackCredit`. */
-  readonly credit: SharedArrayBuffer;
+  /** Memory for packs. */
+  readonly slots: PackSlotsShare;
 }
 
 /** Numbers kept a file in `FileBatch.stats`, in this order. */
@@ -81,10 +82,7 @@ export interface Flush {
   readonly type: 'flush';
 }
 
-export type BackupWork = FileBatch | TreeBatch | SpanScan | ChunkStore | StreamPart | Flush;
-
-/** Work, and the buffer of a pack that was stored, to be filled again: fresh memory is dear. */
-export type BackupRequest = BackupWork & { readonly spare?: ArrayBuffer };
+export type BackupRequest = FileBatch | TreeBatch | SpanScan | ChunkStore | StreamPart | Flush;
 
 /** How reading one file ended. */
 export const fileOutcome = { stored: 0, changing: 1, failed: 2, moved: 3 } as const;
@@ -108,7 +106,7 @@ export interface FilesResponse {
 
 export interface FileExtra {
   readonly index: number;
-  readonly status?: FileStatus;
+  readonly now?: NewStatus;
   readonly error?: SerializedError;
 }
 
@@ -154,7 +152,9 @@ export type BackupResponse =
 export interface PackEvent {
   readonly type: 'pack';
   readonly id: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where the pack is: number of its slot, or its own bytes if it is larger than a slot. */
+  readonly place: number | Uint8Array;
+  readonly sizeBytes: number;
   readonly blobType: BlobType;
   readonly blobs: Uint8Array<ArrayBuffer>;
   /** Index entries of the blobs, in the order of `blobs`. */

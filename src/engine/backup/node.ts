@@ -48,8 +48,13 @@ export function nodeOf(entry: SourceEntry, withAtime: boolean): NodeDraft {
   return node;
 }
 
-/** Brings a file's node up to a newer status of the same file. */
-export function updateNode(node: NodeDraft, status: FileStatus, withAtime: boolean): void {
+/** Brings a file's node up to what was read of it: it changed, or another file took its name. */
+export function updateNode(
+  node: NodeDraft,
+  now: { readonly status: FileStatus; readonly attributes?: TreeNode['extendedAttributes'] },
+  withAtime: boolean,
+): void {
+  const { status, attributes } = now;
   node.mode = goMode(nodeTypes[status.kind], status.mode);
   node.mtime = status.mtime;
   node.atime = withAtime ? status.atime : status.mtime;
@@ -58,7 +63,11 @@ export function updateNode(node: NodeDraft, status: FileStatus, withAtime: boole
   node.gid = status.gid;
   node.user = userName(status.uid) ?? '';
   node.group = groupName(status.gid) ?? '';
+  // Hard links are found by these: those of a file that is gone would lead to another one.
+  node.inode = status.inode;
+  node.deviceId = status.device;
   node.links = status.links;
+  if (attributes) node.extendedAttributes = attributes;
 }
 
 /** True if both stand for the same thing with the same metadata and content. */

@@ -1,16 +1,12 @@
 import { assert } from '../../base/assert.ts';
 import { fromHex } from '../../base/bytes.ts';
-import { releaseBuffer } from '../../base/release.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
 import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { PackEvent } from './messages.ts';
-import type { PackCredit } from './pack-credit.ts';
-
-/** Buffers kept to be filled again. */
-const sparesMax = 2;
+import type { PackSlots } from './pack-slots.ts';
 
 /** Stores finished packs, several at once, and enters them into the index once they are stored. */
 export class PackStore {
@@ -18,7 +14,6 @@ export class PackStore {
   readonly #index: BlobIndex;
   readonly #writer: IndexWriter | undefined;
   readonly #running = new Set<Promise<void>>();
-  readonly #spares: ArrayBuffer[] = [];
   #failure: { readonly error: unknown } | undefined;
 
   /** @param writer absent in a dry run: nothing is stored then */
@@ -28,24 +23,19 @@ export class PackStore {
     this.#writer = writer;
   }
 
-  /** Takes a pack; the credit goes back once it is stored or has failed. */
-  take(event: PackEvent, credit: PackCredit, options: CallOptions): void {
-    const task: Promise<void> = this.#store(event, options)
+  /** Takes a pack; its slot becomes free once it is stored or has failed. */
+  take(event: PackEvent, slots: PackSlots, options: CallOptions): void {
+    const { place, sizeBytes } = event;
+    const bytes = typeof place === 'number' ? slots.bytesOf(place, sizeBytes) : place;
+    const task: Promise<void> = this.#store(event, bytes, options)
       .catch((error: unknown) => {
         this.#failure ??= { error };
       })
       .finally(() => {
         this.#running.delete(task);
-        if (this.#spares.length < sparesMax) this.#spares.push(event.bytes.buffer);
-        else releaseBuffer(event.bytes.buffer);
-        credit.give();
+        if (typeof place === 'number') slots.free(place);
       });
     this.#running.add(task);
-  }
-
-  /** A buffer that is not needed any more, if there is one. */
-  takeSpare(): ArrayBuffer | undefined {
-    return this.#spares.pop();
   }
 
   /** Throws the first failure so far: nothing may be built on what was not stored. */
@@ -60,9 +50,9 @@ export class PackStore {
     await this.#writer?.flush();
   }
 
-  async #store(event: PackEvent, options: CallOptions): Promise<void> {
+  async #store(event: PackEvent, bytes: Uint8Array, options: CallOptions): Promise<void> {
     if (!this.#writer || this.#failure) return;
-    await this.#repository.backend.put({ type: 'pack', name: event.id }, [event.bytes], options);
+    await this.#repository.backend.put({ type: 'pack', name: event.id }, [bytes], options);
     const packId = fromHex(event.id);
     assert(packId, 'a pack id is hex');
     const blobs = new PackedBlobs(event.blobs);

@@ -2,14 +2,15 @@ import type { Transferable } from 'node:worker_threads';
 import { assert } from '../../base/assert.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import { formatPolynomial } from '../../kernels/polynomial.ts';
+import { chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { IndexWriter } from '../../repository/index-writer.ts';
+import { packBufferSizeBytes } from '../../repository/pack.ts';
 import type { EngineContext } from '../context.ts';
 import { isFileFailure } from './file-failure.ts';
 import type {
   BackupRequest,
-  BackupWork,
   BackupResponse,
   BackupWorkerData,
   ChunksResponse,
@@ -18,13 +19,13 @@ import type {
   ScanResponse,
   TreesResponse,
 } from './messages.ts';
-import { PackCredit } from './pack-credit.ts';
+import { PackSlots } from './pack-slots.ts';
 import { PackStore } from './pack-store.ts';
 
 /** Requests that wait per worker while one runs: enough that no worker idles while this thread walks. */
 const requestsPerWorkerMax = 4;
-/** Finished packs that may wait to be stored, besides one for each worker. */
-const packsSpareMax = 1;
+/** Finished packs that may wait to be stored. */
+const packsAheadMax = 2;
 
 const workerModule = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
@@ -32,7 +33,7 @@ const workerModule = new URL(
 );
 
 /** The response that belongs to a request. */
-export type ResponseTo<R extends BackupWork> = R extends { type: 'files' }
+export type ResponseTo<R extends BackupRequest> = R extends { type: 'files' }
   ? FilesResponse
   : R extends { type: 'trees' }
     ? TreesResponse
@@ -48,7 +49,7 @@ export class Pipeline {
   /** The threads come up while the source is walked; the first request waits for them. */
   readonly #pool: Promise<WorkerPool<BackupRequest, BackupResponse>>;
   readonly #packs: PackStore;
-  readonly #credit: PackCredit;
+  readonly #slots: PackSlots;
   readonly #signal: AbortSignal | undefined;
   #outstanding = 0;
   #tasks = 0;
@@ -62,7 +63,7 @@ export class Pipeline {
     parts: {
       readonly workerCount: number;
       readonly packs: PackStore;
-      readonly credit: PackCredit;
+      readonly slots: PackSlots;
       readonly signal: AbortSignal | undefined;
     },
   ) {
@@ -71,7 +72,7 @@ export class Pipeline {
     pool.catch(() => {});
     this.workerCount = parts.workerCount;
     this.#packs = parts.packs;
-    this.#credit = parts.credit;
+    this.#slots = parts.slots;
     this.#signal = parts.signal;
   }
 
@@ -81,7 +82,14 @@ export class Pipeline {
     context: EngineContext,
   ): Pipeline {
     const { repository, index } = indexed;
-    const credit = PackCredit.create(options.workerCount + packsSpareMax);
+    // Each worker fills one pack of each type.
+    const slots = PackSlots.create(
+      2 * options.workerCount + packsAheadMax,
+      packBufferSizeBytes({
+        targetSizeBytes: repository.packSizeBytes,
+        maxBlobSizeBytes: chunkSizeBytesMax,
+      }),
+    );
     const workerData: BackupWorkerData = {
       index: index.share(),
       masterKey: repository.masterKey,
@@ -89,7 +97,7 @@ export class Pipeline {
       compression: repository.compression,
       packSizeBytes: repository.packSizeBytes,
       polynomial: formatPolynomial(repository.config.polynomial),
-      credit,
+      slots: slots.share,
     };
     const pool = WorkerPool.start<BackupRequest, BackupResponse>(workerModule, {
       size: options.workerCount,
@@ -100,7 +108,7 @@ export class Pipeline {
     const packs = new PackStore(repository, index, writer);
     const { workerCount } = options;
     const { signal } = context;
-    return new Pipeline(pool, { workerCount, packs, credit: new PackCredit(credit), signal });
+    return new Pipeline(pool, { workerCount, packs, slots, signal });
   }
 
   /** Resolves when another request may be sent. @throws the first failure of any request or pack */
@@ -128,23 +136,20 @@ export class Pipeline {
   }
 
   /** Sends a request to the next free worker, or to worker `options.worker`. */
-  async send<R extends BackupWork>(
+  async send<R extends BackupRequest>(
     request: R,
     options: { readonly transfer?: readonly Transferable[]; readonly worker?: number } = {},
   ): Promise<ResponseTo<R>> {
     this.#outstanding++;
     try {
       const call = { signal: this.#signal, onEvent: (event: unknown) => this.#onEvent(event) };
-      const { worker } = options;
+      const { worker, transfer = [] } = options;
       const pool = await this.#pool;
       this.#hasWork = true;
-      const spare = this.#packs.takeSpare();
-      const message = spare ? { ...request, spare } : request;
-      const transfer = spare ? [...(options.transfer ?? []), spare] : (options.transfer ?? []);
       const response =
         worker === undefined
-          ? await pool.run(message, transfer, call)
-          : await pool.runOn(worker, message, transfer, call);
+          ? await pool.run(request, transfer, call)
+          : await pool.runOn(worker, request, transfer, call);
       // The worker answers each request type with its own response type.
       return response as ResponseTo<R>;
     } catch (error) {
@@ -185,7 +190,7 @@ export class Pipeline {
   #onEvent(event: unknown): void {
     const pack = event as PackEvent;
     assert(pack.type === 'pack', 'backup workers send packs only');
-    this.#packs.take(pack, this.#credit, {});
+    this.#packs.take(pack, this.#slots, {});
   }
 
   #assertSound(): void {

@@ -237,9 +237,9 @@ export class BackupRun {
       const idEnd = id + (response.chunkCounts[i] ?? 0) * idSizeBytes;
       const content = response.ids.subarray(id, idEnd);
       id = idEnd;
-      const { status, error } = extras.get(i) ?? {};
+      const { now, error } = extras.get(i) ?? {};
       if (error) return this.#dropFile(file, deserializeError(error));
-      if (status) updateNode(file.node, status, this.#parts.options.withAtime === true);
+      if (now) updateNode(file.node, now, this.#parts.options.withAtime === true);
       file.node.content = content;
       file.node.sizeBytes = response.sizes[i] ?? 0;
       this.#finishFile(file, {
@@ -265,7 +265,7 @@ export class BackupRun {
         );
         report.reading(-read.sizeBytes);
         for (const added of read.added) report.counters.add('data', added);
-        updateNode(file.node, read.status, options.withAtime === true);
+        updateNode(file.node, read.now, options.withAtime === true);
         file.node.content = read.ids;
         file.node.sizeBytes = read.sizeBytes;
         const plainBytes = read.added.reduce((sum, added) => sum + added.plainBytes, 0);

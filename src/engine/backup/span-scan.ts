@@ -55,17 +55,29 @@ export function firstCandidateIn(
   return -1;
 }
 
-/** Fills `target` from `position`. @throws SOURCE_FAILED if the file ends before */
+/**
+ * Fills `target` from `position`.
+ * @throws SOURCE_FAILED with the offset; details.reason is `shrank` if the file ends before
+ */
 export function readExactly(fd: number, target: Uint8Array, position: number): void {
   let done = 0;
   while (done < target.byteLength) {
-    const count = readAt(fd, target.subarray(done), position + done);
+    const count = readPart(fd, target.subarray(done), position + done);
     if (count === 0) {
       throw new HoldfastError('SOURCE_FAILED', {
         message: 'the file became shorter while it was being read',
-        details: { offset: position + done },
+        details: { offset: position + done, reason: 'shrank' },
       });
     }
     done += count;
+  }
+}
+
+/** One read of a source. @throws SOURCE_FAILED with the offset */
+export function readPart(fd: number, target: Uint8Array, position: number): number {
+  try {
+    return readAt(fd, target, position);
+  } catch (cause) {
+    throw new HoldfastError('SOURCE_FAILED', { details: { offset: position }, cause });
   }
 }

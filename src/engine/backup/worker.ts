@@ -25,14 +25,14 @@ import {
   type PackEvent,
   type StreamPart,
 } from './messages.ts';
-import { PackCredit } from './pack-credit.ts';
+import { PackSlots } from './pack-slots.ts';
 import { readExactly, scanSpan } from './span-scan.ts';
 
 /** Room for a whole chunk and as much to read ahead. */
 const scanBufferBytes = 2 * chunkSizeBytesMax;
 
 const data = workerData as BackupWorkerData;
-const credit = new PackCredit(data.credit);
+const slots = new PackSlots(data.slots);
 const index = BlobIndex.attach(data.index);
 const scanner = new ChunkScanner(parsePolynomial(data.polynomial), scanBufferBytes);
 let reply: WorkerReply;
@@ -46,7 +46,6 @@ let stream = { start: 0, filled: 0 };
 
 serveWorker<BackupRequest, BackupResponse>((request, to) => {
   reply = to;
-  if (request.spare) sink.recycle(request.spare);
   return answer(request);
 });
 
@@ -58,21 +57,24 @@ function builder(): PackBuilder {
     targetSizeBytes: data.packSizeBytes,
     maxBlobSizeBytes: chunkSizeBytesMax,
     workspace,
+    takeBuffer: () => slots.take(),
+    returnBuffer: (buffer) => slots.free(slots.slotOf(buffer)),
   });
 }
 
 function handOver(pack: FinishedPack, entries: Int32Array<ArrayBuffer>): void {
-  credit.take();
   const blobs = pack.blobs.bytes;
+  const slot = slots.slotOf(pack.bytes);
   const event: PackEvent = {
     type: 'pack',
     id: pack.id,
-    bytes: pack.bytes,
+    place: slot < 0 ? pack.bytes : slot,
+    sizeBytes: pack.bytes.byteLength,
     blobType: pack.type,
     blobs,
     entries,
   };
-  reply.event(event, [pack.bytes.buffer, blobs.buffer, entries.buffer]);
+  reply.event(event, [blobs.buffer, entries.buffer]);
 }
 
 function answer(request: BackupRequest): BackupResponse {
@@ -115,8 +117,8 @@ function storeFiles(batch: FileBatch): FilesResponse {
       const read = reader.read(listedFile(batch, i), ids);
       sizes[i] = read.sizeBytes;
       if (read.changing) outcomes[i] = fileOutcome.changing;
-      else if (read.status) outcomes[i] = fileOutcome.moved;
-      if (read.status) extras.push({ index: i, status: read.status });
+      else if (read.now) outcomes[i] = fileOutcome.moved;
+      if (read.now) extras.push({ index: i, now: read.now });
     } catch (error) {
       if (!isFileFailure(error)) throw error;
       ids.truncate(firstId);
