@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { expect, it } from 'vitest';
+import { compareBytes } from '../base/bytes.ts';
 import { setExtendedAttribute } from './attributes.ts';
 import {
   listDirectory,
@@ -50,7 +51,7 @@ const hostileNames = [
 describeSystems('directory', (scratch) => {
   it('lists and scans hostile names byte by byte, sorted', () => {
     for (const name of hostileNames) writeFileSync(scratch.bytesAt(name), 'x');
-    const expected = hostileNames.toSorted(Buffer.compare).map(latin);
+    const expected = hostileNames.toSorted(compareBytes).map(latin);
     expect(listDirectory(scratch.directory).map(latin).toSorted()).toEqual(expected.toSorted());
     const entries = scanDirectory(scratch.directory);
     expect(entries.map((entry) => latin(entry.name))).toEqual(expected);

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { compareBytes } from '../base/bytes.ts';
 import {
   readExtendedAttributesAt,
   removeExtendedAttribute,
@@ -27,7 +28,7 @@ describeSystems('properties', (scratch) => {
       fc.property(fc.array(nameOf, { maxLength: 30 }), (names) => {
         for (const name of names) writeFileSync(scratch.bytesAt(name), name);
         const made = [...new Set(names.map(latin))];
-        const expected = made.map((name) => Buffer.from(name, 'latin1')).sort(Buffer.compare);
+        const expected = made.map((name) => Buffer.from(name, 'latin1')).sort(compareBytes);
         const entries = scanDirectory(scratch.directory);
         expect(entries.map((entry) => latin(entry.name))).toEqual(expected.map(latin));
         for (const { name, status } of entries)

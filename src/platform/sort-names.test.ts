@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { compareBytes } from '../base/bytes.ts';
 import { sortByName } from './sort-names.ts';
 
 const named = (names: readonly Uint8Array[]): { name: Uint8Array; at: number }[] =>
@@ -15,7 +16,7 @@ describe('sortByName', () => {
     fc.assert(
       fc.property(fc.array(nameOf, { maxLength: 60 }), (names) => {
         const sorted = sortByName(named(names));
-        const hex = names.toSorted(Buffer.compare).map((name) => Buffer.from(name).toString('hex'));
+        const hex = names.toSorted(compareBytes).map((name) => Buffer.from(name).toString('hex'));
         const expected = [...new Set(hex)];
         expect(sorted.map(({ name }) => Buffer.from(name).toString('hex'))).toEqual(expected);
         for (const { name, at } of sorted) {
