@@ -1,16 +1,16 @@
-import { fromHex, utf8 } from '../base/bytes.ts';
-import { HoldfastError } from '../base/errors.ts';
-import { makeDirectories } from '../platform/files.ts';
+import { exists, makeDirectories } from '../platform/files.ts';
+import { readStatusOf } from '../platform/status.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
 import { ContentWriter } from './restore/content.ts';
-import { DirectoryOpener } from './restore/directories.ts';
+import { DirectoryOpener, TargetDirectory } from './restore/directories.ts';
+import { Durability } from './restore/durability.ts';
 import type { RestoreMonitor, RestoreOptions, RestoreResult } from './restore/options.ts';
 import { RestoreTally } from './restore/tally.ts';
 import { verifyFiles } from './restore/verify.ts';
 import { RestoreWalk } from './restore/walk.ts';
-import { TreeReader } from './tree-reader.ts';
+import { findTree } from './snapshot-path.ts';
 
 export type {
   Overwrite,
@@ -45,58 +45,40 @@ export async function restore(
   const { snapshot, target, options } = request;
   const { clock } = context.environment;
   const startedMs = clock.monotonicMs();
-  const tree = await subtreeOf(indexed, snapshot, { subfolder: options.subfolder, context });
-  const isWhole = options.subfolder === undefined && options.select === undefined;
+  const { subfolder, dryRun } = options;
+  const tree = await findTree(indexed, { snapshot, subfolder }, { signal: context.signal });
+  const isWhole = subfolder === undefined && options.select === undefined;
   const summary = isWhole ? snapshot.summary : undefined;
   const tally = new RestoreTally(context.monitor, {
     files: summary?.totalFilesProcessed,
     bytes: summary?.totalBytesProcessed,
   });
-  if (!options.dryRun) makeDirectories(target);
-  const opener = new DirectoryOpener(target);
+  if (!dryRun) makeDirectories(target);
+  const isThere = !dryRun || exists(target);
+  const opener = new DirectoryOpener(isThere ? target : undefined);
+  const durability = new Durability(opener);
   let writer: ContentWriter | undefined;
   try {
+    const root = new TargetDirectory({ state: isThere ? 'existed' : 'pretended' });
+    if (isThere) durability.add(readStatusOf(opener.root).device, root);
     const parts = { indexed, opener, tally, options, context };
-    if (!options.dryRun) writer = await ContentWriter.start(parts);
-    const walk = new RestoreWalk(parts, writer);
-    await walk.run(tree);
-    if (options.verify && writer) await verifyFiles(walk.files, parts, writer);
+    writer = await ContentWriter.start(parts);
+    await new RestoreWalk(parts, writer, durability).run(tree, root);
+    if (options.verify && !dryRun) await verifyFiles(writer, parts);
+    if (!dryRun) durability.sync(tally);
     tally.progress();
   } finally {
     await writer?.close();
+    durability.close();
     opener.close();
   }
   return resultOf(tally, clock.monotonicMs() - startedMs);
 }
 
-/** The tree of the folder that is to be restored. @throws PATH_NOT_FOUND */
-async function subtreeOf(
-  indexed: IndexedRepository,
-  snapshot: StoredSnapshot,
-  where: { readonly subfolder: string | undefined; readonly context: EngineContext },
-): Promise<Uint8Array> {
-  const trees = new TreeReader(indexed, { signal: where.context.signal });
-  let tree: Uint8Array | undefined = fromHex(snapshot.tree);
-  const names = (where.subfolder ?? '').split('/').filter((name) => name !== '' && name !== '.');
-  for (const name of names) {
-    const wanted = utf8(name);
-    const nodes: readonly { name: Uint8Array; subtree?: Uint8Array | undefined }[] = tree
-      ? await trees.load(tree)
-      : [];
-    tree = nodes.find((node) => Buffer.compare(node.name, wanted) === 0)?.subtree;
-    if (tree) continue;
-    throw new HoldfastError('PATH_NOT_FOUND', {
-      message: 'the snapshot has no such folder',
-      details: { snapshot: snapshot.id, folder: where.subfolder },
-    });
-  }
-  if (!tree) throw new HoldfastError('SNAPSHOT_DAMAGED', { details: { snapshot: snapshot.id } });
-  return tree;
-}
-
 function resultOf(tally: RestoreTally, totalDurationMs: number): RestoreResult {
   const { filesTotal, filesRestored, filesSkipped, filesDeleted, filesVerified } = tally;
-  const { bytesTotal, bytesRestored, bytesSkipped, problems } = tally;
+  const { bytesTotal, bytesRestored, bytesSkipped, problems, problemCount } = tally;
   const files = { filesTotal, filesRestored, filesSkipped, filesDeleted, filesVerified };
-  return { ...files, bytesTotal, bytesRestored, bytesSkipped, problems, totalDurationMs };
+  const bytes = { bytesTotal, bytesRestored, bytesSkipped };
+  return { ...files, ...bytes, problems, problemCount, totalDurationMs };
 }

@@ -54,7 +54,7 @@ export function restore(invocation: RestoreInvocation): Promise<number> {
         monitor: view,
       });
       view.finish(result);
-      return result.problems.length > 0 ? failed(output, result.problems.length) : 0;
+      return result.problemCount > 0 ? failed(output, result.problemCount) : 0;
     } finally {
       view.stop();
     }
@@ -121,12 +121,12 @@ class RestoreOutput implements RestoreMonitor {
 
   finish(result: RestoreResult): void {
     this.stop();
-    const counts = countsOf(result);
+    const { totalDurationMs } = result;
     if (this.#output.isJson) {
-      this.#output.json({ message_type: 'summary', ...countsJson(counts, result.totalDurationMs) });
+      this.#output.json({ message_type: 'summary', ...countsJson(result, totalDurationMs) });
       return;
     }
-    this.#output.line(summaryLine(counts, result.totalDurationMs));
+    this.#output.line(summaryLine(result, totalDurationMs));
     if (this.#verifyTarget === undefined) return;
     const where = safeText(this.#verifyTarget);
     this.#output.info(`finished verifying ${result.filesVerified} files in ${where}`);
@@ -143,27 +143,16 @@ class RestoreOutput implements RestoreMonitor {
   }
 }
 
-/** Counts as restic has them: what was skipped is in no total. */
-interface Counts {
-  readonly filesTotal: number;
-  readonly filesRestored: number;
-  readonly filesSkipped: number;
-  readonly filesDeleted: number;
-  readonly bytesTotal: number;
-  readonly bytesRestored: number;
-  readonly bytesSkipped: number;
-}
-
-function countsOf(result: RestoreResult): Counts {
-  const { filesSkipped, filesDeleted, bytesRestored, bytesSkipped } = result;
-  const filesTotal = Math.max(0, result.filesTotal - filesSkipped);
-  const isWhole = result.problems.length === 0;
-  // Further names of a hard link have a size but no bytes of their own.
-  const bytesTotal = isWhole ? bytesRestored : Math.max(0, result.bytesTotal - bytesSkipped);
-  const filesRestored = isWhole ? filesTotal : Math.min(result.filesRestored, filesTotal);
-  const files = { filesTotal, filesRestored, filesSkipped, filesDeleted };
-  return { ...files, bytesTotal, bytesRestored, bytesSkipped };
-}
+type Counts = Pick<
+  RestoreResult,
+  | 'filesTotal'
+  | 'filesRestored'
+  | 'filesSkipped'
+  | 'filesDeleted'
+  | 'bytesTotal'
+  | 'bytesRestored'
+  | 'bytesSkipped'
+>;
 
 function countsJson(counts: Counts, elapsedMs: number): { [key: string]: number | undefined } {
   return {

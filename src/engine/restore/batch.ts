@@ -4,243 +4,190 @@ import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { deserializeError } from '../../kernels/worker-errors.ts';
-import type { WorkerPool } from '../../kernels/worker-pool.ts';
+import { closeFile } from '../../platform/files.ts';
 import { tryReadStatus } from '../../platform/status.ts';
+import { BatchFile, keptBytesMin } from './batch-file.ts';
+import { compareFiles, type FileToCompare, type RestorePool } from './comparison.ts';
 import { plainSizeOf } from './compare.ts';
-import type { TreeNode } from '../../repository/tree.ts';
 import type { ContentParts } from './content.ts';
 import type { TargetDirectory } from './directories.ts';
-import { discardFile } from './file-writer.ts';
+import { createTemporary, discardFile } from './file-writer.ts';
 import type {
-  CompareFiles,
+  ComparedFile,
   FileTask,
   RestoreRequest,
   RestoreResponse,
   WriteResponse,
 } from './messages.ts';
-import { metadataOf, type PlannedFile } from './plan.ts';
-import { type PackRange, type WantedBlob, WantedBlobs } from './ranges.ts';
+import { clearAttributes } from './metadata.ts';
+import { attributeName, type PlannedFile } from './plan.ts';
+import { isReadable, type PackRange, type WantedBlob, WantedBlobs } from './ranges.ts';
 import { temporaryName } from './temporary-name.ts';
 
-/** Existing files up to this size are written anew beside the old one; larger ones are updated in place. */
-const replaceBytesMax = 64 << 20;
-/** Files of one message that compares, finishes or sets metadata. */
+/** Files of one message that finishes them or sets their metadata. */
 const filesPerMessage = 256;
 const idSizeBytes = 32;
-/** Files up to this size may be one blob: those are written in one go, and replace a leftover. */
-const chunkedBytesMin = 512 << 10;
 
-type Pool = WorkerPool<RestoreRequest, RestoreResponse>;
-
-interface BatchFile {
-  readonly planned: PlannedFile;
-  task: FileTask;
-  /** Ranges that hold blobs of it. */
-  readonly ranges: Set<number>;
-  /** Bytes that are to be written; the rest was found right. */
-  wantedBytes: number;
-  /** The worker that wrote it has put it in place. */
-  isPlaced: boolean;
-  failed: boolean;
-}
-
-/** How an existing file, or one that an interrupted run left, agrees with the snapshot. */
-interface Comparison {
-  readonly matches: Uint8Array;
-  readonly isWhole: boolean;
+/** What a batch has besides its files. */
+export interface BatchParts extends ContentParts {
+  readonly pool: RestorePool;
+  /** Descriptors of the directories of all its files. */
+  readonly fds: ReadonlyMap<TargetDirectory, number>;
+  /** Takes the files of several names that are as they should be. */
+  readonly finished: Set<PlannedFile>;
+  /** Takes what is to be read back at the end. */
+  readonly toVerify: FileToCompare[];
 }
 
 /** Writes the content of one batch of planned files. */
 export class Batch {
-  readonly #parts: ContentParts;
-  readonly #pool: Pool;
-  readonly #fds: ReadonlyMap<TargetDirectory, number>;
-  readonly #finished: Set<PlannedFile>;
+  readonly #parts: BatchParts;
   readonly #files: BatchFile[] = [];
   readonly #wanted: WantedBlobs;
 
-  constructor(
-    parts: ContentParts,
-    pool: Pool,
-    shared: {
-      readonly fds: ReadonlyMap<TargetDirectory, number>;
-      readonly finished: Set<PlannedFile>;
-    },
-  ) {
+  constructor(parts: BatchParts) {
     this.#parts = parts;
-    this.#pool = pool;
-    this.#fds = shared.fds;
-    this.#finished = shared.finished;
     this.#wanted = new WantedBlobs(parts.indexed.index);
   }
 
   async run(planned: readonly PlannedFile[]): Promise<void> {
     const compared = await this.#compareExisting(planned);
-    const unchanged: BatchFile[] = [];
-    for (const file of planned) {
-      const added = this.#addFile(file, compared.get(file));
-      if (added) unchanged.push(added);
+    for (const file of planned) this.#addFile(file, compared.get(file));
+    if (this.#parts.options.dryRun) {
+      for (const file of this.#files) this.#settle(file);
+      return;
     }
+    const unchanged = this.#files.filter(({ state }) => state === 'placed');
     await this.#inMessages(unchanged, (tasks) => ({ type: 'metadata', tasks }));
     for (const file of unchanged) this.#settle(file);
-    const ranges = this.#wanted.ranges();
-    this.#markWhole(ranges);
-    await this.#writeEmpty();
-    await forEachConcurrent(ranges, this.#pool.size + 2, async (range) => {
-      throwIfAborted(this.#parts.context.signal);
-      await this.#writeRange(range);
-      this.#parts.tally.progress();
-    });
-    const rest = this.#files.filter((file) => !file.isPlaced && !file.failed);
-    await this.#inMessages(rest, (tasks) => ({ type: 'finish', tasks }));
-    for (const file of rest) this.#settle(file);
+    try {
+      await this.#write();
+    } finally {
+      this.#discardUnfinished();
+    }
   }
 
-  /** Whether each file holds exactly what it should. */
-  async areRight(files: readonly PlannedFile[]): Promise<boolean[]> {
-    const placed = files.filter((file) => this.#fds.has(file.directory));
-    const compared = await this.#compareExisting(
-      placed.map((file) => ({ ...file, existing: 'regular', isTrusted: false })),
-    );
-    const right = new Set<TreeNode>();
-    for (const [file, { isWhole }] of compared) if (isWhole) right.add(file.node);
-    return files.map((file) => right.has(file.node));
+  async #write(): Promise<void> {
+    const { pool, context, tally } = this.#parts;
+    const ranges = this.#wanted.ranges();
+    this.#chooseModes(ranges);
+    await this.#writeEmpty();
+    await forEachConcurrent(ranges, pool.size + 2, async (range) => {
+      throwIfAborted(context.signal);
+      await this.#writeRange(range);
+      tally.progress();
+    });
+    const rest = this.#files.filter(({ state }) => state === 'open');
+    await this.#inMessages(rest, (tasks) => ({ type: 'finish', tasks }));
+    for (const file of rest) this.#place(file);
   }
 
   /** Compares what is there: existing files, and what an interrupted run left of large ones. */
-  async #compareExisting(planned: readonly PlannedFile[]): Promise<Map<PlannedFile, Comparison>> {
-    const result = new Map<PlannedFile, Comparison>();
-    const candidates: { file: PlannedFile; name: Uint8Array }[] = [];
+  async #compareExisting(planned: readonly PlannedFile[]): Promise<Map<PlannedFile, ComparedFile>> {
+    const { pool, fds } = this.#parts;
+    const result = new Map<PlannedFile, ComparedFile>();
+    const files: PlannedFile[] = [];
+    const candidates: FileToCompare[] = [];
     for (const file of planned) {
-      const { name } = file.node;
+      const { directory, node, content } = file;
       if (file.isTrusted) {
-        result.set(file, { matches: new Uint8Array(0), isWhole: true });
-      } else if (file.existing !== 'none') candidates.push({ file, name });
-      else if (file.node.sizeBytes > replaceBytesMax && this.#hasPartial(file)) {
-        candidates.push({ file, name: temporaryName(name) });
+        result.set(file, { matches: new Uint8Array(0), isWhole: true, canBeRead: true });
+      } else if (file.canStay) {
+        files.push(file);
+        candidates.push({ directory, name: node.name, content });
+      } else if (this.#hasPartial(file)) {
+        files.push(file);
+        const name = temporaryName(node.name, directory.temporarySalt);
+        candidates.push({ directory, name, content });
       }
     }
-    await forEachConcurrent(
-      chunksOf(candidates, filesPerMessage),
-      this.#pool.size,
-      async (part) => {
-        const files = part.map(({ file, name }) => this.#comparison(file, name));
-        const response = await this.#pool.run({ type: 'compare', files });
-        assert(response.type === 'compared', 'a comparison is answered by one');
-        part.forEach(({ file, name }, i) => {
-          const matches = defined(response.matches[i], 'each file is compared');
-          const isFinal = name === file.node.name;
-          const count = file.content.byteLength / idSizeBytes;
-          const isRight = matches.length === count && matches.every((match) => match === 1);
-          const isWhole = isFinal && isRight && response.sizesMatch[i] === true;
-          result.set(file, { matches, isWhole });
-        });
-      },
-    );
+    const compared = await compareFiles(pool, candidates, fds);
+    files.forEach((file, i) => {
+      const found = defined(compared[i], 'each file is compared');
+      // Whole under its temporary name is not yet in its place.
+      result.set(file, file.canStay ? found : { ...found, isWhole: false });
+    });
     return result;
   }
 
-  #comparison(file: PlannedFile, name: Uint8Array): CompareFiles['files'][number] {
-    const { sizeBytes } = file.node;
-    return { directory: this.#fd(file), name, sizeBytes, content: file.content };
+  #hasPartial({ directory, node, existing }: PlannedFile): boolean {
+    if (existing !== 'none' || node.sizeBytes <= keptBytesMin || !directory.existed) return false;
+    if (this.#parts.options.dryRun) return false;
+    const name = temporaryName(node.name, directory.temporarySalt);
+    return tryReadStatus({ directory: this.#fd(directory), name })?.kind === 'file';
   }
 
-  #hasPartial(file: PlannedFile): boolean {
-    return (
-      tryReadStatus({ directory: this.#fd(file), name: temporaryName(file.node.name) })?.kind ===
-      'file'
-    );
-  }
-
-  /** Takes a file into the batch. Returns it if its content is right already. */
-  #addFile(planned: PlannedFile, compared: Comparison | undefined): BatchFile | undefined {
-    const isLarge = planned.node.sizeBytes > replaceBytesMax;
-    const inPlace = isLarge && planned.existing === 'regular';
-    const metadata = metadataOf(
-      planned.node,
-      this.#parts.options,
-      planned.existing !== 'none' || planned.directory.existed,
-    );
-    const task: FileTask = {
-      file: this.#files.length,
-      directory: this.#fd(planned),
-      name: planned.node.name,
-      sizeBytes: planned.node.sizeBytes,
-      mode: inPlace ? 'in-place' : 'replace',
-      sparse: this.#parts.options.sparse === true && !inPlace,
-      isWhole: false,
-      metadata,
-    };
-    const file = {
-      planned,
-      task,
-      ranges: new Set<number>(),
-      wantedBytes: 0,
-      isPlaced: false,
-      failed: false,
-    };
+  #addFile(planned: PlannedFile, compared: ComparedFile | undefined): void {
+    const { options } = this.#parts;
+    const directory = options.dryRun ? -1 : this.#fd(planned.directory);
+    const file = new BatchFile(planned, { file: this.#files.length, directory }, options);
     this.#files.push(file);
     if (compared?.isWhole) {
-      file.isPlaced = true;
-      return file;
-    }
-    const keepsParts = isLarge && (inPlace || planned.existing === 'none');
-    const matches = keepsParts ? compared?.matches : undefined;
-    if (!matches?.includes(1)) this.#discardPartial(task);
-    this.#want(file, matches);
-    return undefined;
+      file.wasRight = true;
+      file.state = 'placed';
+    } else this.#want(file, options.dryRun ? undefined : file.keep(compared, options));
   }
 
-  /** Removes what an interrupted run left under the temporary name, before anything is added to it. */
-  #discardPartial(task: FileTask): void {
-    if (task.sizeBytes > chunkedBytesMin) discardFile(task);
-  }
-
-  #want(file: BatchFile, matches: Uint8Array | undefined): void {
-    const { index } = this.#parts.indexed;
+  /** Asks for the blobs that are not there yet. */
+  #want(file: BatchFile, kept: Uint8Array | undefined): void {
+    const { indexed, tally } = this.#parts;
     const { content } = file.planned;
     let offset = 0;
     for (let i = 0; i * idSizeBytes < content.byteLength; i++) {
-      const entry = index.find('data', content, i * idSizeBytes);
-      if (entry < 0) {
+      const entry = indexed.index.find('data', content, i * idSizeBytes);
+      if (entry < 0 || !isReadable(indexed.index, entry)) {
         const blob = toHex(content.subarray(i * idSizeBytes, (i + 1) * idSizeBytes));
-        this.#fail(file, new HoldfastError('BLOB_NOT_FOUND', { details: { blob } }));
+        const code = entry < 0 ? 'BLOB_NOT_FOUND' : 'BLOB_DAMAGED';
+        this.#fail(file, new HoldfastError(code, { details: { blob } }));
         return;
       }
-      if (matches?.[i] !== 1) {
+      const sizeBytes = plainSizeOf(indexed.index, entry);
+      if (kept?.[i] !== 1) {
         this.#wanted.add(entry, { file: file.task.file, offset });
-        file.wantedBytes += plainSizeOf(index, entry);
+        file.wantedBytes += sizeBytes;
       }
-      offset += plainSizeOf(index, entry);
+      offset += sizeBytes;
     }
-    if (offset === file.task.sizeBytes) return;
     // The sum of the content counts: a recorded size that differs is no damage of the data.
-    file.task = { ...file.task, sizeBytes: offset };
+    tally.bytesTotal += offset - file.task.sizeBytes;
+    if (offset !== file.task.sizeBytes) file.task = { ...file.task, sizeBytes: offset };
   }
 
-  /** Files whose blobs all come with one read are finished by the worker that writes them. */
-  #markWhole(ranges: readonly PackRange[]): void {
+  /** Files whose blobs all come with one read are finished by the thread that writes them. */
+  #chooseModes(ranges: readonly PackRange[]): void {
     ranges.forEach((range, number) => {
       for (const { targets } of range.blobs) {
         for (const target of targets) this.#files[target.file]?.ranges.add(number);
       }
     });
     for (const file of this.#files) {
-      const isWhole = file.ranges.size <= 1 && file.task.mode === 'replace' && !file.isPlaced;
-      const isComplete = file.wantedBytes === file.task.sizeBytes;
-      if (isWhole && isComplete) file.task = { ...file.task, isWhole: true };
+      if (file.state !== 'open' || file.isContinued) continue;
+      if (file.ranges.size <= 1) file.task = { ...file.task, mode: 'whole' };
+      else this.#create(file);
+    }
+  }
+
+  /** Makes a file that will be written by several messages. */
+  #create(file: BatchFile): void {
+    file.task = { ...file.task, mode: 'parts' };
+    try {
+      closeFile(createTemporary(file.task));
+    } catch (error) {
+      if (!isHoldfastError(error)) throw error;
+      this.#fail(file, error);
     }
   }
 
   /** Makes the files without content. */
   async #writeEmpty(): Promise<void> {
+    const { pool } = this.#parts;
     const empty = this.#files.filter(
-      (file) => !file.failed && !file.isPlaced && file.task.isWhole && file.ranges.size === 0,
+      ({ state, task, ranges }) => state === 'open' && task.mode === 'whole' && ranges.size === 0,
     );
-    await forEachConcurrent(chunksOf(empty, filesPerMessage), this.#pool.size, async (files) => {
+    await forEachConcurrent(chunksOf(empty, filesPerMessage), pool.size, async (files) => {
       const tasks = files.map((file) => file.task);
       const bytes = new Uint8Array(0);
-      const response = await this.#pool.run({ type: 'part', bytes, start: 0, tasks, blobs: [] });
+      const response = await pool.run({ type: 'part', bytes, start: 0, tasks, blobs: [] });
       this.#takeFailures(written(response));
       for (const file of files) this.#place(file);
     });
@@ -249,6 +196,7 @@ export class Batch {
   async #writeRange(range: PackRange): Promise<void> {
     const bytes = await this.#readRange(range);
     if (!bytes) {
+      for (const file of this.#wholeFilesOf(range.blobs)) this.#create(file);
       for (const blob of range.blobs) await this.#writeElsewhere(blob);
       return;
     }
@@ -258,66 +206,75 @@ export class Batch {
       entry,
       targets: targets.flatMap(({ file, offset }) => {
         const batchFile = this.#files[file];
-        if (!batchFile || batchFile.failed) return [];
+        if (batchFile?.state !== 'open') return [];
         const task = taskOf.get(file) ?? tasks.push(batchFile.task) - 1;
         taskOf.set(file, task);
         return [{ task, offset }];
       }),
     }));
     const { start } = range;
-    const { signal } = this.#parts.context;
     const request = { type: 'part', bytes, start, tasks, blobs } as const;
-    const response = written(await this.#pool.run(request, [bytes.buffer], { signal }));
+    // Without the signal: the files must not be let go while a thread still writes.
+    const response = written(await this.#parts.pool.run(request, [bytes.buffer]));
     this.#takeFailures(response);
     const damaged = new Set(response.damagedEntries);
-    const waiting = new Set<number>();
-    for (const blob of range.blobs) {
-      if (!damaged.has(blob.entry)) continue;
-      for (const { file } of blob.targets) waiting.add(file);
-      await this.#writeElsewhere(blob);
-    }
+    const missing = range.blobs.filter(({ entry }) => damaged.has(entry));
+    // These were made, and left open for the blobs that come from elsewhere: finished with the rest.
+    for (const file of this.#wholeFilesOf(missing)) file.task = { ...file.task, mode: 'parts' };
+    for (const blob of missing) await this.#writeElsewhere(blob);
     for (const file of taskOf.keys()) {
       const batchFile = this.#files[file];
-      if (!batchFile?.task.isWhole) continue;
-      // The worker left it open for the blob that came from elsewhere: it is finished with the rest.
-      if (waiting.has(file)) batchFile.task = { ...batchFile.task, isWhole: false };
-      else this.#place(batchFile);
+      if (batchFile?.task.mode === 'whole') this.#place(batchFile);
     }
+  }
+
+  #wholeFilesOf(blobs: readonly WantedBlob[]): Set<BatchFile> {
+    const files = new Set<BatchFile>();
+    for (const { targets } of blobs) {
+      for (const target of targets) {
+        const file = this.#files[target.file];
+        if (file?.state === 'open' && file.task.mode === 'whole') files.add(file);
+      }
+    }
+    return files;
   }
 
   /** The bytes of a range; undefined if they cannot be had from there. */
   async #readRange(range: PackRange): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const { indexed, context } = this.#parts;
+    const { indexed, context, tally } = this.#parts;
     const name = toHex(indexed.index.packId(range.pack));
     const { signal } = context;
     try {
       const { backend } = indexed.repository;
       return await backend.get({ type: 'pack', name }, range, { signal });
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
-      this.#parts.tally.note(`pack ${name} cannot be read; trying other copies of its blobs`);
+      if (isFatal(error)) throw error;
+      tally.note(`pack ${name} cannot be read; trying other copies of its blobs`);
       return undefined;
     }
   }
 
   /** Writes a blob from any other copy of it, or fails the files that need it. */
   async #writeElsewhere({ entry, targets }: WantedBlob): Promise<void> {
-    const { indexed, context } = this.#parts;
+    const { indexed, context, pool } = this.#parts;
     let plain: Uint8Array<ArrayBuffer>;
     try {
       const id = indexed.index.idOf(entry);
       plain = await indexed.loadBlob('data', id, { signal: context.signal });
+      // Every offset behind it was counted with the size that the index told first.
+      if (plain.byteLength !== plainSizeOf(indexed.index, entry)) {
+        throw new HoldfastError('INDEX_DAMAGED', { details: { blob: toHex(id) } });
+      }
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+      if (isFatal(error)) throw error;
       for (const { file } of targets) this.#fail(this.#files[file], error);
       return;
     }
     for (const { file, offset } of targets) {
       const batchFile = this.#files[file];
-      if (!batchFile || batchFile.failed) continue;
-      batchFile.task = { ...batchFile.task, isWhole: false };
+      if (batchFile?.state !== 'open') continue;
       const request = { type: 'plain', bytes: plain, task: batchFile.task, offset } as const;
-      this.#takeFailures(written(await this.#pool.run(request)));
+      this.#takeFailures(written(await pool.run(request)));
     }
   }
 
@@ -325,9 +282,10 @@ export class Batch {
     files: readonly BatchFile[],
     message: (tasks: readonly FileTask[]) => RestoreRequest,
   ): Promise<void> {
+    const { pool } = this.#parts;
     const tasks = files.map((file) => file.task);
-    await forEachConcurrent(chunksOf(tasks, filesPerMessage), this.#pool.size, async (part) => {
-      this.#takeFailures(written(await this.#pool.run(message(part))));
+    await forEachConcurrent(chunksOf(tasks, filesPerMessage), pool.size, async (part) => {
+      this.#takeFailures(written(await pool.run(message(part))));
     });
   }
 
@@ -340,43 +298,69 @@ export class Batch {
   }
 
   #place(file: BatchFile): void {
-    if (file.failed) return;
-    file.isPlaced = true;
+    if (file.state !== 'open') return;
+    file.state = 'placed';
     this.#settle(file);
   }
 
+  /** Counts a file that is as it should be. */
   #settle(file: BatchFile): void {
-    if (file.failed) return;
-    const { planned, task, wantedBytes } = file;
-    const { tally } = this.#parts;
-    // Only these are asked for later; for all files it would be a list of everything.
-    if (planned.node.links > 1 || this.#parts.options.verify) this.#finished.add(planned);
-    const skippedBytes = task.sizeBytes - wantedBytes;
-    const isSkipped = wantedBytes === 0 && planned.existing !== 'none';
-    if (isSkipped) tally.filesSkipped++;
-    tally.filesRestored++;
-    tally.bytesRestored += wantedBytes;
-    tally.bytesSkipped += skippedBytes;
+    if (file.state === 'failed') return;
+    const { planned, task, wantedBytes, wasRight } = file;
+    const { tally, options } = this.#parts;
+    const { directory, node, content } = planned;
+    if (node.links > 1) this.#parts.finished.add(planned);
+    // Only what is needed: it is a list of all files.
+    if (options.verify) this.#parts.toVerify.push({ directory, name: node.name, content });
+    this.#clearChosenAttributes(file);
+    if (wasRight) tally.skipFile(task.sizeBytes);
+    else tally.restoreFile(wantedBytes, task.sizeBytes - wantedBytes);
     if (!tally.wantsItems) return;
-    const action = isSkipped ? 'unchanged' : planned.existing === 'none' ? 'restored' : 'updated';
+    const action = wasRight ? 'unchanged' : planned.existing === 'none' ? 'restored' : 'updated';
     tally.item(action, planned.directory.pathOf(planned.node.name), task.sizeBytes);
   }
 
-  #fail(file: BatchFile | undefined, error: HoldfastError): void {
-    if (!file || file.failed) return;
-    file.failed = true;
-    discardFile(file.task);
+  #clearChosenAttributes({ planned, task }: BatchFile): void {
+    const { selectAttribute, dryRun } = this.#parts.options;
+    if (!selectAttribute || dryRun) return;
+    if (planned.existing === 'none' && !planned.directory.existed) return;
+    const isCleared = (name: Uint8Array): boolean => selectAttribute(attributeName(name));
+    try {
+      const keep = task.metadata.attributes;
+      clearAttributes({ directory: task.directory, name: task.name }, { keep, isCleared });
+    } catch (error) {
+      if (!isHoldfastError(error)) throw error;
+      this.#parts.tally.problem(planned.directory.pathOf(planned.node.name), error);
+    }
+  }
+
+  #fail(file: BatchFile | undefined, error: unknown): void {
+    if (!file || file.state === 'failed') return;
+    file.state = 'failed';
+    if (!this.#parts.options.dryRun) discardFile(file.task);
     this.#report(file, error);
   }
 
-  #report(file: BatchFile | undefined, error: HoldfastError): void {
+  #report(file: BatchFile | undefined, error: unknown): void {
     const { planned } = defined(file, 'a failure belongs to a file of the batch');
     this.#parts.tally.problem(planned.directory.pathOf(planned.node.name), error);
   }
 
-  #fd(file: PlannedFile): number {
-    return defined(this.#fds.get(file.directory), 'the directory of a planned file is open');
+  /** After an interruption: keeps only what the next run can go on with. */
+  #discardUnfinished(): void {
+    for (const { state, task } of this.#files) {
+      if (state === 'open' && task.sizeBytes <= keptBytesMin) discardFile(task);
+    }
   }
+
+  #fd(directory: TargetDirectory): number {
+    return defined(this.#parts.fds.get(directory), 'the directory of a planned file is open');
+  }
+}
+
+/** Errors that concern more than one file. */
+function isFatal(error: unknown): boolean {
+  return !isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE');
 }
 
 function written(response: RestoreResponse): WriteResponse {

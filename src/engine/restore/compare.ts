@@ -4,59 +4,65 @@ import { sha256 } from '../../kernels/sha256.ts';
 import { closeFile, openFile, readAt } from '../../platform/files.ts';
 import { readStatusOf } from '../../platform/status.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
-import type { CompareFiles } from './messages.ts';
+import { dataSizeBytesMax } from '../../repository/blob-open.ts';
+import type { ComparedFile, CompareFiles } from './messages.ts';
 
 const idSizeBytes = 32;
 
 /** Bytes of a blob once it is opened. */
 export function plainSizeOf(index: BlobIndex, entry: number): number {
   const plain = index.uncompressedLengthOf(entry);
-  return plain > 0 ? plain : index.lengthOf(entry) - sealOverheadBytes;
+  return plain > 0 ? plain : Math.max(0, index.lengthOf(entry) - sealOverheadBytes);
 }
 
-/** How a file agrees with what it should hold. */
-export interface Compared {
-  /** One byte a blob: 1 if it is there; empty if the file is not a regular one that can be read. */
-  readonly matches: Uint8Array;
-  readonly sizeMatches: boolean;
-}
+const unreadable: ComparedFile = {
+  matches: new Uint8Array(0),
+  isWhole: false,
+  canBeRead: false,
+};
 
 /** Hashes the parts of a file and compares them with the ids that it should be made of. */
-export function compareFile(index: BlobIndex, file: CompareFiles['files'][number]): Compared {
+export function compareFile(index: BlobIndex, file: CompareFiles['files'][number]): ComparedFile {
   let fd: number;
   try {
     fd = openFile({ directory: file.directory, name: file.name });
   } catch (error) {
     if (!isHoldfastError(error)) throw error;
-    return { matches: new Uint8Array(0), sizeMatches: false };
+    return unreadable;
   }
   try {
     const status = readStatusOf(fd);
-    if (status.kind !== 'file') return { matches: new Uint8Array(0), sizeMatches: false };
-    return {
-      matches: compareBlobs(index, fd, file.content),
-      sizeMatches: status.sizeBytes === file.sizeBytes,
-    };
+    if (status.kind !== 'file') return unreadable;
+    const { matches, sizeBytes } = compareBlobs(index, fd, file.content);
+    const isWhole = sizeBytes === status.sizeBytes && matches.every((match) => match === 1);
+    return { matches, isWhole, canBeRead: true };
   } catch (error) {
     if (!isHoldfastError(error)) throw error;
-    return { matches: new Uint8Array(0), sizeMatches: false };
+    return unreadable;
   } finally {
     closeFile(fd);
   }
 }
 
-function compareBlobs(index: BlobIndex, fd: number, content: Uint8Array): Uint8Array {
+/** @returns what matches, and the sum of the blobs, undefined if one of them is not known */
+function compareBlobs(
+  index: BlobIndex,
+  fd: number,
+  content: Uint8Array,
+): { readonly matches: Uint8Array; readonly sizeBytes: number | undefined } {
   const matches = new Uint8Array(content.byteLength / idSizeBytes);
-  let offset = 0;
+  let sizeBytes = 0;
   for (let i = 0; i < matches.length; i++) {
     const entry = index.find('data', content, i * idSizeBytes);
     // The size of an unknown blob is unknown, and so is where the next one starts.
-    if (entry < 0) break;
+    if (entry < 0) return { matches, sizeBytes: undefined };
     const size = plainSizeOf(index, entry);
-    matches[i] = holds(fd, { offset, size }, content.subarray(i * idSizeBytes)) ? 1 : 0;
-    offset += size;
+    if (size > dataSizeBytesMax) return { matches, sizeBytes: undefined };
+    const id = content.subarray(i * idSizeBytes, (i + 1) * idSizeBytes);
+    matches[i] = holds(fd, { offset: sizeBytes, size }, id) ? 1 : 0;
+    sizeBytes += size;
   }
-  return matches;
+  return { matches, sizeBytes };
 }
 
 let buffer = new Uint8Array(1 << 20);

@@ -1,12 +1,17 @@
 import { availableParallelism } from 'node:os';
 import { isHoldfastError } from '../../base/errors.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
-import { closeFile } from '../../platform/files.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { EngineContext } from '../context.ts';
 import { Batch } from './batch.ts';
+import { compareFiles, type FileToCompare, type RestorePool } from './comparison.ts';
 import type { DirectoryOpener, TargetDirectory } from './directories.ts';
-import type { RestoreRequest, RestoreResponse, RestoreWorkerData } from './messages.ts';
+import type {
+  ComparedFile,
+  RestoreRequest,
+  RestoreResponse,
+  RestoreWorkerData,
+} from './messages.ts';
 import type { RestoreOptions } from './options.ts';
 import type { PlannedFile } from './plan.ts';
 import type { RestoreTally } from './tally.ts';
@@ -22,7 +27,7 @@ const workerModule = new URL(
   import.meta.url,
 );
 
-/** What writing works with. */
+/** What restoring works with. */
 export interface ContentParts {
   readonly indexed: IndexedRepository;
   readonly opener: DirectoryOpener;
@@ -31,18 +36,22 @@ export interface ContentParts {
   readonly context: EngineContext;
 }
 
-/** Writes the content of files, in batches, each pack read once a batch. */
+/** Writes the content of files, in batches, each pack read once a batch. In a dry run it only compares. */
 export class ContentWriter {
   readonly #parts: ContentParts;
-  readonly #pool: WorkerPool<RestoreRequest, RestoreResponse>;
+  readonly #pool: RestorePool;
   #planned: PlannedFile[] = [];
   #directories = new Set<TargetDirectory>();
   #blobCount = 0;
   #running: Promise<void> = Promise.resolve();
+  /** Descriptors of a batch that failed: threads may use them until the pool is closed. */
+  readonly #abandoned: number[] = [];
   /** Files that are as they should be now: what further names may be linked to. */
   readonly finished: Set<PlannedFile> = new Set<PlannedFile>();
+  /** Files to read back at the end. */
+  readonly toVerify: FileToCompare[] = [];
 
-  private constructor(parts: ContentParts, pool: WorkerPool<RestoreRequest, RestoreResponse>) {
+  private constructor(parts: ContentParts, pool: RestorePool) {
     this.#parts = parts;
     this.#pool = pool;
   }
@@ -81,6 +90,7 @@ export class ContentWriter {
   async close(): Promise<void> {
     await this.#pool.close();
     await Promise.allSettled([this.#running]);
+    for (const fd of this.#abandoned.splice(0)) this.#parts.opener.release(fd);
   }
 
   /**
@@ -95,7 +105,13 @@ export class ContentWriter {
     this.#blobCount = 0;
     await this.#running;
     if (planned.length === 0) return;
-    this.#running = this.#write(planned, directories);
+    this.#running = this.#withDirectories(directories, async (fds) => {
+      const { finished, toVerify } = this;
+      const isReachable = ({ directory }: PlannedFile): boolean =>
+        fds.has(directory) || !directory.isThere;
+      const batch = new Batch({ ...this.#parts, pool: this.#pool, fds, finished, toVerify });
+      await batch.run(planned.filter(isReachable));
+    });
     // Looked at by the next flush; until then it must not count as unhandled.
     this.#running.catch(() => {});
   }
@@ -106,35 +122,43 @@ export class ContentWriter {
     await this.#running;
   }
 
-  async #write(
-    planned: readonly PlannedFile[],
-    directories: ReadonlySet<TargetDirectory>,
-  ): Promise<void> {
-    const fds = new Map<TargetDirectory, number>();
-    try {
-      for (const directory of directories) this.#openDirectory(directory, fds);
-      const open = planned.filter(({ directory }) => fds.has(directory));
-      await new Batch(this.#parts, this.#pool, { fds, finished: this.finished }).run(open);
-    } finally {
-      for (const fd of fds.values()) closeFile(fd);
-    }
+  /**
+   * Compares restored files with what they should hold.
+   * @returns in the order of `files`, undefined for those whose directory cannot be opened
+   */
+  async compare(files: readonly FileToCompare[]): Promise<(ComparedFile | undefined)[]> {
+    const directories = new Set(files.map(({ directory }) => directory));
+    const result = new Map<FileToCompare, ComparedFile>();
+    await this.#withDirectories(directories, async (fds) => {
+      const reachable = files.filter(({ directory }) => fds.has(directory));
+      const compared = await compareFiles(this.#pool, reachable, fds);
+      for (const [i, file] of reachable.entries()) {
+        const found = compared[i];
+        if (found) result.set(file, found);
+      }
+    });
+    return files.map((file) => result.get(file));
   }
 
-  /** Whether each file holds exactly what it should. */
-  async compare(files: readonly PlannedFile[]): Promise<boolean[]> {
+  async #withDirectories(
+    directories: ReadonlySet<TargetDirectory>,
+    work: (fds: ReadonlyMap<TargetDirectory, number>) => Promise<void>,
+  ): Promise<void> {
     const fds = new Map<TargetDirectory, number>();
+    let isDone = false;
     try {
-      for (const { directory } of files) {
-        if (!fds.has(directory)) this.#openDirectory(directory, fds);
-      }
-      const shared = { fds, finished: this.finished };
-      return await new Batch(this.#parts, this.#pool, shared).areRight(files);
+      for (const directory of directories) this.#openDirectory(directory, fds);
+      await work(fds);
+      isDone = true;
     } finally {
-      for (const fd of fds.values()) closeFile(fd);
+      if (isDone) for (const fd of fds.values()) this.#parts.opener.release(fd);
+      else this.#abandoned.push(...fds.values());
     }
   }
 
   #openDirectory(directory: TargetDirectory, fds: Map<TargetDirectory, number>): void {
+    // A dry run makes none.
+    if (!directory.isThere) return;
     try {
       fds.set(directory, this.#parts.opener.openOwn(directory));
     } catch (error) {

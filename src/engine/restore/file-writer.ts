@@ -1,4 +1,5 @@
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
+import { punchHole } from '../../platform/holes.ts';
 import type { EntryPlace } from '../../platform/place.ts';
 import {
   closeFile,
@@ -8,47 +9,65 @@ import {
   unlinkAt,
   writeAt,
 } from '../../platform/files.ts';
+import { readStatusOf, tryReadStatus } from '../../platform/status.ts';
 import { applyMetadata } from './metadata.ts';
-import type { FileTask } from './messages.ts';
+import type { FileTask, Zeros } from './messages.ts';
 import { temporaryName } from './temporary-name.ts';
 
 /** Runs of zeros shorter than this are written even into sparse files. */
 const holeBytesMin = 64 << 10;
+/** What file systems answer that cannot rename without replacing. */
+const noReplaceUnknown: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP']);
 
 /** Where the content of a file is written. */
 export function writePlace(task: FileTask): EntryPlace {
-  const name = task.mode === 'in-place' ? task.name : temporaryName(task.name);
-  return { directory: task.directory, name };
+  const { directory, name, mode, salt } = task;
+  return { directory, name: mode === 'in-place' ? name : temporaryName(name, salt) };
 }
 
-/** Opens the file that takes the content; makes it if needed. Never follows a link. */
+/**
+ * Opens the file that takes the content. Never follows a link, and never opens a file that has further
+ * names: what is written would show there too.
+ */
 export function openForWriting(task: FileTask): number {
+  if (task.mode === 'whole') return createTemporary(task);
+  const fd = openFile(writePlace(task), { write: true });
+  const { kind, links } = readStatusOf(fd);
+  if (kind === 'file' && links === 1) return fd;
+  closeFile(fd);
+  throw new HoldfastError('TARGET_FAILED', {
+    message: 'somebody else changed the file while it was being restored',
+  });
+}
+
+/** Makes the file under its temporary name, new, whatever an interrupted run left there. */
+export function createTemporary(task: FileTask): number {
   const place = writePlace(task);
-  if (task.mode === 'in-place') return openFile(place, { write: true });
-  if (!task.isWhole) return openFile(place, { write: true, create: true });
+  const options = { write: true, create: true, exclusive: true };
   try {
-    return openFile(place, { write: true, create: true, exclusive: true });
+    return openFile(place, options);
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_EXISTS')) throw error;
-    // Left by a run that was interrupted.
     unlinkAt(place.directory, place.name);
-    return openFile(place, { write: true, create: true, exclusive: true });
+    return openFile(place, options);
   }
 }
 
-/** Writes bytes at an offset; with `sparse`, long runs of zeros are left out. */
+/** Writes bytes at an offset; long runs of zeros as `zeros` says. */
 export function writeContent(
   fd: number,
   bytes: Uint8Array,
-  at: { offset: number; sparse: boolean },
+  at: { readonly offset: number; readonly zeros: Zeros },
 ): void {
-  if (!at.sparse) {
+  if (at.zeros === 'written') {
     writeAt(fd, bytes, at.offset);
     return;
   }
   for (let start = 0; start < bytes.byteLength; start += holeBytesMin) {
     const part = bytes.subarray(start, start + holeBytesMin);
-    if (!isZeros(part)) writeAt(fd, part, at.offset + start);
+    const offset = at.offset + start;
+    if (!isZeros(part)) writeAt(fd, part, offset);
+    else if (at.zeros === 'punched') writeHole(fd, part, offset);
   }
 }
 
@@ -58,19 +77,45 @@ export function isZeros(bytes: Uint8Array): boolean {
   return true;
 }
 
+/** Makes a hole where other bytes may be; beyond the end there is one already. */
+function writeHole(fd: number, zeros: Uint8Array, offset: number): void {
+  if (!punchHole(fd, offset, offset + zeros.byteLength)) writeAt(fd, zeros, offset);
+}
+
 /**
  * Sets size and metadata and puts the file in its place.
  * @returns what could not be set; the content is in place all the same
  * @throws what keeps the file from its place
  */
 export function finishFile(fd: number, task: FileTask): HoldfastError[] {
-  // In place the file may have been longer; sparse content may end in a hole.
-  if (task.mode === 'in-place' || task.sparse || !task.isWhole) truncateFile(fd, task.sizeBytes);
+  // Others may have been longer, and sparse content may end in a hole.
+  if (task.mode !== 'whole' || task.zeros !== 'written') truncateFile(fd, task.sizeBytes);
   const failures = applyMetadata(fd, task.metadata, false);
-  if (task.mode === 'replace') {
-    renameAt(writePlace(task), { directory: task.directory, name: task.name });
-  }
+  if (task.mode !== 'in-place') putInPlace(task);
   return failures;
+}
+
+/** Gives the file its final name. */
+function putInPlace(task: FileTask): void {
+  const from = writePlace(task);
+  const to = { directory: task.directory, name: task.name };
+  if (task.replaces) return renameAt(from, to);
+  try {
+    renameAt(from, to, { replace: false });
+  } catch (error) {
+    if (isHoldfastError(error, 'FILE_EXISTS')) throw nameTaken(error);
+    const code = systemCode(error instanceof Error ? error.cause : undefined);
+    if (!noReplaceUnknown.has(code)) throw error;
+    if (tryReadStatus(to)) throw nameTaken(error);
+    renameAt(from, to);
+  }
+}
+
+function nameTaken(cause: unknown): HoldfastError {
+  return new HoldfastError('TARGET_FAILED', {
+    message: 'its name is taken: something made it meanwhile, or two names are one here',
+    cause,
+  });
 }
 
 /** Removes what was written under the temporary name. */

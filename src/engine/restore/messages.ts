@@ -23,21 +23,35 @@ export interface Metadata {
 
 /** How a file comes to its content. */
 export type WriteMode =
-  /** Into a new file under a temporary name, which then takes the place. */
-  | 'replace'
-  /** Into the existing file, only what differs. */
+  /** Made by the message that brings all its blobs, and finished by it. */
+  | 'whole'
+  /** Made before under its temporary name, written by several messages, finished by a later one. */
+  | 'parts'
+  /** The existing file stays, and only what differs is written. */
   | 'in-place';
+
+/** What becomes of long runs of zeros. */
+export type Zeros =
+  | 'written'
+  /** Left out of a file that is new: it has a hole there already. */
+  | 'skipped'
+  /** Cut out of a file that may hold other bytes there. */
+  | 'punched';
 
 /** One file to be written; `file` numbers are the sender's. Descriptors belong to the whole process. */
 export interface FileTask {
   readonly file: number;
   readonly directory: number;
   readonly name: Uint8Array;
+  /** For the temporary name. */
+  readonly salt: number;
   readonly sizeBytes: number;
   readonly mode: WriteMode;
-  readonly sparse: boolean;
-  /** The blobs of a message are all it has: the file is finished at once. */
-  readonly isWhole: boolean;
+  readonly zeros: Zeros;
+  /** Something has its name and may be replaced; else the name must be free. */
+  readonly replaces: boolean;
+  /** It has several names in the snapshot. */
+  readonly isLinked: boolean;
   readonly metadata: Metadata;
 }
 
@@ -85,7 +99,6 @@ export interface CompareFiles {
   readonly files: readonly {
     readonly directory: number;
     readonly name: Uint8Array;
-    readonly sizeBytes: number;
     /** Ids of the blobs, 32 bytes each. */
     readonly content: Uint8Array;
   }[];
@@ -109,12 +122,19 @@ export interface WriteResponse {
   readonly bytesWritten: number;
 }
 
+/** How one file agrees with what it should hold. */
+export interface ComparedFile {
+  /** One byte a blob: 1 if it is there; empty if the file is not a regular one that can be read. */
+  readonly matches: Uint8Array;
+  /** Nothing is missing, different or too much. */
+  readonly isWhole: boolean;
+  readonly canBeRead: boolean;
+}
+
 export interface CompareResponse {
   readonly type: 'compared';
-  /** Of each file: one byte a blob, 1 if it is as it should be; empty if the file could not be read. */
-  readonly matches: readonly Uint8Array[];
-  /** Of each file: its size is right too. */
-  readonly sizesMatch: readonly boolean[];
+  /** In the order of the request. */
+  readonly files: readonly ComparedFile[];
 }
 
 export type RestoreResponse = WriteResponse | CompareResponse;

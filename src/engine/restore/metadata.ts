@@ -1,5 +1,5 @@
 import { type HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
-import { toHex } from '../../base/bytes.ts';
+import { equalBytes, toHex } from '../../base/bytes.ts';
 import {
   readExtendedAttributes,
   removeExtendedAttribute,
@@ -14,7 +14,7 @@ import type { Metadata } from './messages.ts';
 const ownershipBits = 0o6000;
 
 /**
- * Gives an item its owner, extended attributes, times and permissions, in this order: a new owner
+ * Gives an item its owner, extended attributes, permissions and times, in this order: a new owner
  * clears setuid and capabilities, and every other change moves the times.
  *
  * Goes on after a failure. Setuid and setgid are left off where the owner could not be set: the
@@ -39,21 +39,42 @@ export function applyMetadata(
     }
   };
   const isOwned = attempt(() => setOwner(place, { uid: metadata.uid, gid: metadata.gid }));
+  const present = metadata.clearsAttributes ? presentAttributes(place) : undefined;
   for (const attribute of metadata.attributes) {
+    // Setting what is there already is refused on files that are read-only.
+    const value = present?.get(toHex(attribute.name));
+    if (value && equalBytes(value, attribute.value)) continue;
     attempt(() => setExtendedAttribute(place, attribute));
   }
-  if (metadata.clearsAttributes) attempt(() => clearOtherAttributes(place, metadata));
+  if (present && present.size > 0) {
+    attempt(() => clearAttributes(place, { keep: metadata.attributes }));
+  }
   const mode = isOwned ? metadata.mode : metadata.mode & ~ownershipBits;
   if (!isLink) attempt(() => setMode(place, mode));
   attempt(() => setTimes(place, { mtime: metadata.mtime, atime: metadata.atime }));
   return failures;
 }
 
-/** Removes attributes that the snapshot does not have, such as an inherited default ACL. */
-function clearOtherAttributes(place: number | EntryPlace, { attributes }: Metadata): void {
-  const wanted = new Set(attributes.map(({ name }) => toHex(name)));
-  for (const { name } of readExtendedAttributes(place, { onProblem: () => {} })) {
-    if (wanted.has(toHex(name))) continue;
+/** The attributes that can be read: value by name in hex. */
+function presentAttributes(place: number | EntryPlace): Map<string, Uint8Array> {
+  const present = readExtendedAttributes(place, { onProblem: () => {} });
+  return new Map(present.map(({ name, value }) => [toHex(name), value]));
+}
+
+/** Removes attributes that are not to be kept, such as an inherited default ACL. */
+export function clearAttributes(
+  place: number | EntryPlace,
+  options: {
+    readonly keep: readonly { readonly name: Uint8Array }[];
+    /** Absent: all others. */
+    readonly isCleared?: (name: Uint8Array) => boolean;
+  },
+): void {
+  const present = readExtendedAttributes(place, { onProblem: () => {} });
+  if (present.length === 0) return;
+  const kept = new Set(options.keep.map(({ name }) => toHex(name)));
+  for (const { name } of present) {
+    if (kept.has(toHex(name)) || options.isCleared?.(name) === false) continue;
     try {
       removeExtendedAttribute(place, name);
     } catch (error) {

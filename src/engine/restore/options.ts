@@ -20,7 +20,10 @@ export interface RestoreOptions {
   /** Absent: everything. */
   readonly select?: RestoreSelect | undefined;
   readonly overwrite: Overwrite;
-  /** Remove what the snapshot does not have, as far as it is selected. */
+  /**
+   * Remove what the snapshot does not have, as far as it is selected; never what is mounted below the
+   * target. Needed too for something else to take the place of a directory that is not empty.
+   */
   readonly delete?: boolean;
   /** Leave runs of zeros as holes. */
   readonly sparse?: boolean;
@@ -39,9 +42,11 @@ export interface RestoreItem {
   readonly action: 'restored' | 'updated' | 'unchanged' | 'deleted';
   /** Below the target, starting with `/`. */
   readonly path: Uint8Array;
+  readonly isDirectory: boolean;
   readonly sizeBytes: number;
 }
 
+/** The totals leave out what is skipped. */
 export interface RestoreProgress extends Progress {
   readonly filesSkipped: number;
   readonly bytesSkipped: number;
@@ -55,19 +60,22 @@ export interface RestoreMonitor extends Monitor {
 }
 
 export interface RestoreResult {
-  /** Files, links, devices and directories that the snapshot has, as far as selected. */
+  /** Files, links, devices and directories to restore: those selected, without those skipped. */
   readonly filesTotal: number;
-  /** Of them written or found right. */
+  /** Of them, those that are as in the snapshot now. */
   readonly filesRestored: number;
-  /** Files that were left as they are: right already, or kept by `overwrite`. */
+  /** Left as they are: right already, or kept by `overwrite`. */
   readonly filesSkipped: number;
   readonly filesDeleted: number;
   readonly bytesTotal: number;
+  /** Bytes written into files. */
   readonly bytesRestored: number;
   readonly bytesSkipped: number;
   /** Files read back and found right; only with `verify`. */
   readonly filesVerified: number;
-  /** Everything that is not as in the snapshot now. */
+  /** Everything that is not as in the snapshot now: the first of `problemCount`. */
   readonly problems: readonly Problem[];
+  /** A restore with problems must not be called a success. */
+  readonly problemCount: number;
   readonly totalDurationMs: number;
 }

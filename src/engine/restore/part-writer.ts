@@ -2,7 +2,8 @@ import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { serializeError } from '../../kernels/worker-errors.ts';
 import type { Sealer } from '../../kernels/seal.ts';
 import { Decompressor } from '../../kernels/zstd.ts';
-import { closeFile } from '../../platform/files.ts';
+import { closeFile, openFile } from '../../platform/files.ts';
+import { readStatusOf } from '../../platform/status.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { type BlobTools, openBlob } from '../../repository/blob-open.ts';
 import { BlobScratch } from '../../repository/blob-scratch.ts';
@@ -69,7 +70,7 @@ export class PartWriter {
   writePlain({ task, bytes, offset }: PlainWrite): WriteResponse {
     const failures: FileFailure[] = [];
     guard(task, failures, () =>
-      withFile(task, (fd) => writeContent(fd, bytes, { offset, sparse: task.sparse })),
+      withFile(task, (fd) => writeContent(fd, bytes, { offset, zeros: task.zeros })),
     );
     const bytesWritten = bytes.byteLength;
     return { type: 'written', failures, damagedEntries: [], bytesWritten };
@@ -92,8 +93,7 @@ export class PartWriter {
   setMetadata({ tasks }: SetMetadata): WriteResponse {
     const failures: FileFailure[] = [];
     for (const task of tasks) {
-      const place = { directory: task.directory, name: task.name };
-      noteMetadata(task, failures, applyMetadata(place, task.metadata, false));
+      guard(task, failures, () => noteMetadata(task, failures, setMetadata(task)));
     }
     return { type: 'written', failures, damagedEntries: [], bytesWritten: 0 };
   }
@@ -114,6 +114,30 @@ export class PartWriter {
   }
 }
 
+/** Sets the metadata of a file that is in place already. */
+function setMetadata(task: FileTask): readonly HoldfastError[] {
+  const place = { directory: task.directory, name: task.name };
+  let fd: number;
+  try {
+    fd = openFile(place);
+  } catch (error) {
+    // Its owner may not even read it: then by name, which follows no link either.
+    if (!isHoldfastError(error, 'PERMISSION_DENIED')) throw error;
+    return applyMetadata(place, task.metadata, false);
+  }
+  try {
+    const { kind, links } = readStatusOf(fd);
+    if (kind === 'file' && (links === 1 || task.isLinked)) {
+      return applyMetadata(fd, task.metadata, false);
+    }
+  } finally {
+    closeFile(fd);
+  }
+  throw new HoldfastError('TARGET_FAILED', {
+    message: 'somebody else changed the file while it was being restored',
+  });
+}
+
 /** The files of one message. Each is open from its first blob to its last: few at a time. */
 class OpenTasks {
   readonly failures: FileFailure[] = [];
@@ -121,6 +145,8 @@ class OpenTasks {
   readonly #tasks: readonly FileTask[];
   /** Blobs of each task that are still to come in this message. */
   readonly #remaining: Int32Array;
+  /** Tasks without any blob. */
+  readonly #empty: readonly number[];
   readonly #fds = new Map<number, number>();
   /** Tasks that cannot be written. */
   readonly #failed = new Set<number>();
@@ -133,6 +159,7 @@ class OpenTasks {
     for (const { targets } of part.blobs) {
       for (const { task } of targets) this.#remaining[task] = (this.#remaining[task] ?? 0) + 1;
     }
+    this.#empty = [...part.tasks.keys()].filter((task) => this.#remaining[task] === 0);
   }
 
   write(
@@ -145,7 +172,8 @@ class OpenTasks {
     if (!this.#failed.has(task)) {
       const written = guard(file, this.failures, () => {
         const fd = this.#open(task, file);
-        if (!isHole || !file.sparse) writeContent(fd, plain, { offset, sparse: file.sparse });
+        if (isHole && file.zeros === 'skipped') return;
+        writeContent(fd, plain, { offset, zeros: file.zeros });
       });
       if (written) this.bytesWritten += plain.byteLength;
       else this.#failed.add(task);
@@ -153,17 +181,24 @@ class OpenTasks {
     this.#settle(task);
   }
 
-  /** A blob of the task is not readable here: it will come another way. */
+  /** A blob of the task is not readable here: it will come another way, into a file that is there. */
   hold(task: number): void {
+    const file = this.#tasks[task];
+    if (!file) return;
     this.#held.add(task);
+    if (!this.#failed.has(task)) {
+      const isOpen = guard(file, this.failures, () => void this.#open(task, file));
+      if (!isOpen) this.#failed.add(task);
+    }
     this.#settle(task);
   }
 
   /** Makes the files that have no content. */
   finishEmpty(): void {
-    this.#tasks.forEach((file, task) => {
-      if (this.#remaining[task] === 0 && file.sizeBytes === 0 && file.isWhole) this.#finish(task);
-    });
+    for (const task of this.#empty) {
+      if (this.#tasks[task]?.mode === 'whole') this.#finish(task);
+      this.#close(task);
+    }
   }
 
   closeAll(): void {
@@ -176,7 +211,11 @@ class OpenTasks {
     this.#remaining[task] = remaining;
     if (remaining > 0) return;
     const isComplete = !this.#held.has(task) && !this.#failed.has(task);
-    if (this.#tasks[task]?.isWhole && isComplete) this.#finish(task);
+    if (this.#tasks[task]?.mode === 'whole' && isComplete) this.#finish(task);
+    this.#close(task);
+  }
+
+  #close(task: number): void {
     const fd = this.#fds.get(task);
     this.#fds.delete(task);
     if (fd !== undefined) closeFile(fd);

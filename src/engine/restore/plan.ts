@@ -1,9 +1,9 @@
 import type { TreeNode } from '../../repository/tree.ts';
-import type { Metadata } from './messages.ts';
 import { unixMode } from '../../repository/mode.ts';
 import { groupId, userId } from '../../platform/owners.ts';
-import type { RestoreOptions } from './options.ts';
 import type { TargetDirectory } from './directories.ts';
+import type { Metadata } from './messages.ts';
+import type { RestoreOptions } from './options.ts';
 
 /** A file that gets content. */
 export interface PlannedFile {
@@ -12,27 +12,31 @@ export interface PlannedFile {
   /** Ids of its blobs, 32 bytes each. */
   readonly content: Uint8Array;
   /**
-   * What has its name in the target: nothing, a regular file, or one with further names, which must
-   * not change with it.
+   * What has its name in the target: nothing, a regular file, one with further names, which must not
+   * change with it, or something that is no file.
    */
-  readonly existing: 'none' | 'regular' | 'linked';
+  readonly existing: 'none' | 'regular' | 'linked' | 'other';
+  /** The existing file may stay if its content is right. */
+  readonly canStay: boolean;
   /** The content of the existing file is taken to be right without looking. */
   readonly isTrusted: boolean;
 }
 
-/** A further name of a file that was planned before. */
-export interface PlannedLink {
+/** A name in the target. */
+export interface TargetEntry {
   readonly directory: TargetDirectory;
   readonly name: Uint8Array;
-  readonly first: PlannedFile;
 }
 
-/** Bytes of text for looking at attribute names. */
-function attributeName(name: Uint8Array): string {
-  return Buffer.from(name).toString('latin1');
+/** Text of an attribute's name, for filters. */
+export function attributeName(name: Uint8Array): string {
+  return Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('utf8');
 }
 
-/** What an item gets besides content. */
+/**
+ * What an item gets besides content.
+ * @param clearsAttributes there may be attributes that the snapshot does not have
+ */
 export function metadataOf(
   node: TreeNode,
   options: Pick<RestoreOptions, 'ownershipByName' | 'selectAttribute'>,
@@ -45,12 +49,13 @@ export function metadataOf(
     ? node.extendedAttributes.filter(({ name }) => selectAttribute(attributeName(name)))
     : node.extendedAttributes;
   return {
-    mode: unixMode(node.mode) & 0o7777,
+    mode: unixMode(node.mode),
     uid,
     gid,
     mtime: node.mtime,
     atime: node.atime,
     attributes,
+    // With a choice of attributes only the chosen ones are cleared, which is done where the choice is.
     clearsAttributes: clearsAttributes && !selectAttribute,
   };
 }

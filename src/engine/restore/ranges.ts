@@ -1,6 +1,10 @@
 import { defined } from '../../base/assert.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
+import { sealOverheadBytes } from '../../kernels/seal.ts';
+import { compressBound } from '../../kernels/zstd.ts';
+import { dataSizeBytesMax } from '../../repository/blob-open.ts';
 import { planPackReads } from '../../repository/indexed-reads.ts';
+import { plainSizeOf } from './compare.ts';
 
 /** Where the bytes of one blob go: which file of the batch, and where in it. */
 export interface WantedTarget {
@@ -20,6 +24,12 @@ export interface PackRange {
   readonly start: number;
   readonly end: number;
   readonly blobs: readonly WantedBlob[];
+}
+
+/** False if the index declares a size that no data blob may have: it is not even read. */
+export function isReadable(index: BlobIndex, entry: number): boolean {
+  const sealedMax = compressBound(dataSizeBytesMax) + sealOverheadBytes;
+  return index.lengthOf(entry) <= sealedMax && plainSizeOf(index, entry) <= dataSizeBytesMax;
 }
 
 /** Collects wanted blobs and groups them into few reads. */

@@ -1,41 +1,109 @@
-import { listDirectory, openDirectoryAt } from '../../platform/directory.ts';
-import { closeFile, unlinkAt } from '../../platform/files.ts';
-import { tryReadStatus } from '../../platform/status.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { listDirectory } from '../../platform/directory.ts';
+import { unlinkAt } from '../../platform/files.ts';
+import {
+  type FileStatus,
+  readStatusAt,
+  readStatusOf,
+  tryReadStatus,
+} from '../../platform/status.ts';
+import type { ContentParts } from './content.ts';
+import { TargetDirectory } from './directories.ts';
 
 interface Level {
-  readonly fd: number;
-  /** Name of the directory in the level above. */
-  readonly name: Uint8Array;
+  readonly directory: TargetDirectory;
+  /** What is still to be looked at. */
   readonly names: Uint8Array[];
+  /** Everything in it so far went, so it may go as well. */
+  isEmptied: boolean;
 }
 
-/** Removes a directory and all below it, without ever following a link. */
-export function removeBelow(directory: number, name: Uint8Array): void {
-  const levels: Level[] = [enter(directory, name)];
-  try {
+/** Removes from the target what the snapshot does not have. Never follows a link or enters a mounted file system. */
+export class Remover {
+  readonly #parts: ContentParts;
+
+  constructor(parts: ContentParts) {
+    this.#parts = parts;
+  }
+
+  /** Removes what is in `directory` but not among `names`, as far as it is selected. */
+  removeOthers(directory: TargetDirectory, names: ReadonlySet<string>): void {
+    const { opener, options } = this.#parts;
+    for (const name of listDirectory(opener.open(directory))) {
+      if (names.has(Buffer.from(name).toString('latin1'))) continue;
+      const choice = options.select?.(directory.pathOf(name), this.#isDirectory(directory, name));
+      if (choice && !choice.selected) continue;
+      this.#guard(directory.pathOf(name), () => this.#remove(directory, name, true));
+    }
+  }
+
+  /** Removes a directory and all that is in it, to make room for something else. */
+  removeWhole(directory: TargetDirectory, name: Uint8Array): void {
+    this.#remove(directory, name, false);
+  }
+
+  #isDirectory(directory: TargetDirectory, name: Uint8Array): boolean {
+    return this.#status(directory, name)?.kind === 'directory';
+  }
+
+  #status(directory: TargetDirectory, name: Uint8Array): FileStatus | undefined {
+    return tryReadStatus({ directory: this.#parts.opener.open(directory), name });
+  }
+
+  #remove(parent: TargetDirectory, name: Uint8Array, isFiltered: boolean): void {
+    const status = this.#status(parent, name);
+    if (!status) return;
+    if (status.kind !== 'directory') return this.#unlink(parent, name, false);
+    const levels: Level[] = [this.#enter(parent, name)];
     for (let level = levels.at(-1); level; level = levels.at(-1)) {
+      const { directory } = level;
       const next = level.names.pop();
       if (!next) {
         levels.pop();
-        closeFile(level.fd);
-        unlinkAt(levels.at(-1)?.fd ?? directory, level.name, { directory: true });
+        const above = directory.parent ?? parent;
+        if (level.isEmptied) this.#unlink(above, directory.name, true);
+        const aboveLevel = levels.at(-1);
+        if (aboveLevel && !level.isEmptied) aboveLevel.isEmptied = false;
         continue;
       }
-      const status = tryReadStatus({ directory: level.fd, name: next });
-      if (status?.kind === 'directory') levels.push(enter(level.fd, next));
-      else if (status) unlinkAt(level.fd, next);
+      const found = this.#status(directory, next);
+      if (!found) continue;
+      const isDirectory = found.kind === 'directory';
+      const { select } = this.#parts.options;
+      const choice = isFiltered ? select?.(directory.pathOf(next), isDirectory) : undefined;
+      if (choice?.selected === false) level.isEmptied = false;
+      else if (isDirectory) levels.push(this.#enter(directory, next));
+      else this.#unlink(directory, next, false);
     }
-  } finally {
-    for (const { fd } of levels) closeFile(fd);
   }
-}
 
-function enter(directory: number, name: Uint8Array): Level {
-  const fd = openDirectoryAt(directory, name);
-  try {
-    return { fd, name, names: listDirectory(fd) };
-  } catch (error) {
-    closeFile(fd);
-    throw error;
+  #enter(parent: TargetDirectory, name: Uint8Array): Level {
+    const { opener } = this.#parts;
+    const above = opener.open(parent);
+    const directory = new TargetDirectory({ parent, name, state: 'existed' });
+    if (readStatusAt(above, name).device !== readStatusOf(above).device) {
+      throw new HoldfastError('TARGET_FAILED', {
+        message: 'a file system is mounted here: nothing in it is removed',
+      });
+    }
+    return { directory, names: listDirectory(opener.open(directory)), isEmptied: true };
+  }
+
+  #unlink(directory: TargetDirectory, name: Uint8Array, isDirectory: boolean): void {
+    const { opener, options, tally } = this.#parts;
+    if (!options.dryRun) unlinkAt(opener.open(directory), name, { directory: isDirectory });
+    tally.filesDeleted++;
+    if (!tally.wantsItems) return;
+    if (isDirectory) tally.directory('deleted', directory.pathOf(name));
+    else tally.item('deleted', directory.pathOf(name), 0);
+  }
+
+  #guard(path: Uint8Array, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (!isHoldfastError(error) || isHoldfastError(error, 'ASSERTION_FAILED')) throw error;
+      this.#parts.tally.problem(path, error);
+    }
   }
 }

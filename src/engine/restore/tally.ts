@@ -2,6 +2,9 @@ import type { Problem } from '../../base/monitor.ts';
 import { pathText } from '../backup/report.ts';
 import type { RestoreItem, RestoreMonitor } from './options.ts';
 
+/** Problems that are kept for the result: a restore by the wrong user may have one for each item. */
+const problemsKeptMax = 10_000;
+
 /** Numbers and problems of a running restore. Sizes in bytes. */
 export class RestoreTally {
   filesTotal = 0;
@@ -12,7 +15,9 @@ export class RestoreTally {
   bytesRestored = 0;
   bytesSkipped = 0;
   filesVerified = 0;
+  /** The first ones; all were told as they came. */
   readonly problems: Problem[] = [];
+  problemCount = 0;
   readonly #monitor: RestoreMonitor;
   readonly #expected: { readonly files?: number | undefined; readonly bytes?: number | undefined };
 
@@ -27,8 +32,25 @@ export class RestoreTally {
 
   problem(path: Uint8Array, error: unknown): void {
     const problem = { item: pathText(path), error, during: 'restore' } as const;
-    this.problems.push(problem);
+    this.problemCount++;
+    if (this.problems.length < problemsKeptMax) this.problems.push(problem);
     this.#monitor.problem(problem);
+  }
+
+  /** A file was right already, or is left as it is. */
+  skipFile(sizeBytes: number): void {
+    this.filesSkipped++;
+    this.filesTotal--;
+    this.bytesSkipped += sizeBytes;
+    this.bytesTotal -= sizeBytes;
+  }
+
+  /** An item is as it should be now; of its content `keptBytes` were there already. */
+  restoreFile(writtenBytes: number, keptBytes: number): void {
+    this.filesRestored++;
+    this.bytesRestored += writtenBytes;
+    this.bytesSkipped += keptBytes;
+    this.bytesTotal -= keptBytes;
   }
 
   note(text: string): void {
@@ -36,7 +58,11 @@ export class RestoreTally {
   }
 
   item(action: RestoreItem['action'], path: Uint8Array, sizeBytes: number): void {
-    this.#monitor.item?.({ action, path, sizeBytes });
+    this.#monitor.item?.({ action, path, sizeBytes, isDirectory: false });
+  }
+
+  directory(action: RestoreItem['action'], path: Uint8Array): void {
+    this.#monitor.item?.({ action, path, sizeBytes: 0, isDirectory: true });
   }
 
   /** True if somebody listens to single items. */
@@ -48,13 +74,13 @@ export class RestoreTally {
     const { files, bytes } = this.#expected;
     this.#monitor.progress({
       filesDone: this.filesRestored,
-      filesTotal: Math.max(this.filesTotal, files ?? 0),
+      filesTotal: Math.max(this.filesTotal, (files ?? 0) - this.filesSkipped),
       bytesDone: this.bytesRestored,
-      bytesTotal: Math.max(this.bytesTotal, bytes ?? 0),
+      bytesTotal: Math.max(this.bytesTotal, (bytes ?? 0) - this.bytesSkipped),
       filesSkipped: this.filesSkipped,
       bytesSkipped: this.bytesSkipped,
       filesDeleted: this.filesDeleted,
-      errorCount: this.problems.length,
+      errorCount: this.problemCount,
       currentItems: [],
     });
   }

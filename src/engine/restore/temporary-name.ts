@@ -1,13 +1,34 @@
-import { toHex, utf8 } from '../../base/bytes.ts';
+import { concatBytes, toHex, utf8 } from '../../base/bytes.ts';
+import { type Random, randomBelow } from '../../base/random.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 
-const nameBytesMax = 255;
+const prefix = utf8('.holdfast-');
+const nameSizeBytes = 39;
 
 /**
  * The name under which a file is written until it is whole. It follows from the final name, so that a
  * later run finds what an interrupted one left.
+ * @param salt another one gives another name, for directories whose own names collide with these
  */
-export function temporaryName(name: Uint8Array): Uint8Array<ArrayBuffer> {
-  const temporary = utf8(`.holdfast-${toHex(sha256(name).subarray(0, 12))}.part`);
-  return temporary.subarray(0, nameBytesMax);
+export function temporaryName(name: Uint8Array, salt: number): Uint8Array<ArrayBuffer> {
+  const salted = salt === 0 ? name : concatBytes([name, utf8(`/${salt}`)]);
+  return utf8(`.holdfast-${toHex(sha256(salted).subarray(0, 12))}.part`);
+}
+
+/** True for a name that `temporaryName` may have given. */
+export function isTemporaryName(name: Uint8Array): boolean {
+  if (name.byteLength !== nameSizeBytes) return false;
+  for (let i = 0; i < prefix.byteLength; i++) if (name[i] !== prefix[i]) return false;
+  return /^[.]holdfast-[0-9a-f]{24}[.]part$/.test(Buffer.from(name).toString('latin1'));
+}
+
+/**
+ * A salt for the temporary names in a directory that holds `names`: a snapshot may hold what an
+ * interrupted restore left, and a hostile one every name that can be foreseen.
+ */
+export function saltFor(names: Iterable<Uint8Array>, random: Random): number {
+  for (const name of names) {
+    if (isTemporaryName(name)) return 1 + randomBelow(random, 2 ** 31);
+  }
+  return 0;
 }

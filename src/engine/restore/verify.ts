@@ -1,32 +1,34 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { ContentParts, ContentWriter } from './content.ts';
-import type { PlannedFile } from './plan.ts';
+import type { ComparedFile } from './messages.ts';
 
-/** Files compared with one message: they lie in few directories, which are open meanwhile. */
-const filesPerStep = 2_000;
+/** Files compared at once. They may lie in a directory each, and those are open meanwhile. */
+const filesPerStep = 400;
 
-/** Reads restored files back and reports those that do not hold what the snapshot says. */
+/** Reads what was restored back and reports the files that do not hold what the snapshot says. */
 export async function verifyFiles(
-  files: readonly PlannedFile[],
-  { tally, context }: ContentParts,
   writer: ContentWriter,
+  { tally, context }: ContentParts,
 ): Promise<void> {
-  // What could not be restored has been reported already.
-  const restored = files.filter((file) => writer.finished.has(file));
-  for (let start = 0; start < restored.length; start += filesPerStep) {
+  const files = writer.toVerify;
+  for (let start = 0; start < files.length; start += filesPerStep) {
     throwIfAborted(context.signal);
-    const step = restored.slice(start, start + filesPerStep);
-    const right = await writer.compare(step);
+    const step = files.slice(start, start + filesPerStep);
+    const compared = await writer.compare(step);
     step.forEach((file, i) => {
-      if (right[i]) {
-        tally.filesVerified++;
-        return;
-      }
-      const message = 'its content differs from the snapshot after the restore';
-      const error = new HoldfastError('VERIFY_FAILED', { message });
-      tally.problem(file.directory.pathOf(file.node.name), error);
+      const error = whyNotRight(compared[i]);
+      if (error) tally.problem(file.directory.pathOf(file.name), error);
+      else tally.filesVerified++;
     });
     tally.progress();
   }
+}
+
+function whyNotRight(compared: ComparedFile | undefined): HoldfastError | undefined {
+  if (compared?.isWhole) return undefined;
+  const message = compared?.canBeRead
+    ? 'its content differs from the snapshot after the restore'
+    : 'it cannot be read back after the restore';
+  return new HoldfastError('VERIFY_FAILED', { message, hint: 'Check the disk of the target.' });
 }

@@ -27,10 +27,8 @@ serveWorker<RestoreRequest, RestoreResponse>((request) => {
     case 'metadata':
       return writer.setMetadata(request);
     case 'compare': {
-      const compared = request.files.map((file) => compareFile(index, file));
-      const matches = compared.map((file) => file.matches);
-      const sizesMatch = compared.map((file) => file.sizeMatches);
-      return { type: 'compared', matches, sizesMatch };
+      const files = request.files.map((file) => compareFile(index, file));
+      return { type: 'compared', files };
     }
   }
 });

@@ -1,0 +1,58 @@
+import { HoldfastError } from '../../base/errors.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
+
+/** Directories, and entries, that any snapshot may have, however often it repeats itself. */
+const directoriesFree = 1_000_000;
+const entriesFree = 20_000_000;
+/** How often each directory may be repeated beyond that, on average. */
+const repeatsMax = 100;
+
+/**
+ * Tells a snapshot that repeats directories from one that was made to be endless.
+ *
+ * Fifty trees that name the next one twice each have 2^50 paths: such a snapshot is refused when its
+ * work is far beyond what it stores.
+ * @see reliability notes, hazard D4
+ */
+export class TreeBudget {
+  readonly #index: BlobIndex;
+  readonly #seen: Uint8Array;
+  #directories = 0;
+  #entries = 0;
+  #storedDirectories = 0;
+  #storedEntries = 0;
+
+  constructor(index: BlobIndex) {
+    this.#index = index;
+    this.#seen = new Uint8Array(Math.ceil(index.blobCount / 8));
+  }
+
+  /** Counts one more directory. @throws TREE_DAMAGED when the snapshot is beyond all reason */
+  enter(tree: Uint8Array, entryCount: number): void {
+    this.#directories++;
+    this.#entries += entryCount;
+    if (this.#isNew(tree)) {
+      this.#storedDirectories++;
+      this.#storedEntries += entryCount;
+      return;
+    }
+    const isBounded =
+      this.#directories <= directoriesFree + repeatsMax * this.#storedDirectories &&
+      this.#entries <= entriesFree + repeatsMax * this.#storedEntries;
+    if (isBounded) return;
+    throw new HoldfastError('TREE_DAMAGED', {
+      message: 'the snapshot repeats its folders without end; the rest is left out',
+      hint: 'Restore the folders that you need one by one, as SNAPSHOT:folder.',
+      details: { folders: this.#directories, differentFolders: this.#storedDirectories },
+    });
+  }
+
+  #isNew(tree: Uint8Array): boolean {
+    const entry = this.#index.find('tree', tree);
+    const byte = this.#seen[entry >> 3];
+    if (entry < 0 || byte === undefined) return true;
+    const bit = 1 << (entry & 7);
+    this.#seen[entry >> 3] = byte | bit;
+    return (byte & bit) === 0;
+  }
+}
