@@ -6,6 +6,8 @@ export interface Measured {
   readonly wallSeconds: number;
   /** Largest resident size of the process, from the kernel's high-water mark. */
   readonly peakBytes: number;
+  /** The last of what it printed. */
+  readonly output: string;
 }
 
 export interface Command {
@@ -42,7 +44,7 @@ export async function measure(command: Command): Promise<Measured> {
   if (code !== 0) {
     throw new Error(`${command.program} ${command.args.join(' ')} ended with ${code}: ${output}`);
   }
-  return { wallSeconds, peakBytes };
+  return { wallSeconds, peakBytes, output };
 }
 
 function highWaterMark(pid: number | undefined): number {

@@ -78,7 +78,7 @@ async function runRow(row: Row, pairs: number): Promise<RowResult> {
   for (let pair = 0; pair < pairs; pair++) {
     for (const tool of [tools.holdfast, tools.restic]) {
       for (const command of row.prepare(tool, data)) await measure(command);
-      measured[tool.name].push(await measure(row.timed(tool, data)));
+      measured[tool.name].push({ ...(await measure(row.timed(tool, data))), output: '' });
     }
   }
   const ratios = measured.holdfast.map(
