@@ -1,10 +1,11 @@
-import { existsSync, mkdtempSync, realpathSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { removeTree } from '../../src/platform/files.ts';
 
-/** A folder of one test file, gone when its tests are over, however deep or strange what it holds. */
+/** A folder of one test file, there while its tests run, however deep or strange what they put in. */
 export interface Scratch {
   readonly path: string;
   /** A fresh path below it, which does not exist yet. */
@@ -16,8 +17,9 @@ export interface Scratch {
 /** @param onDisk in the system's folder for temporary files, not on tmpfs, which is faster */
 export function scratchFolder(name: string, { onDisk = false } = {}): Scratch {
   const parent = !onDisk && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  const root = realpathSync(mkdtempSync(path.join(parent, `holdfast-${name}-`)));
+  const root = path.join(realpathSync(parent), `holdfast-${name}-${randomUUID().slice(0, 8)}`);
   let count = 0;
+  beforeAll(() => mkdirSync(root, { mode: 0o755 }));
   afterAll(() => removeFolder(root));
   return {
     path: root,

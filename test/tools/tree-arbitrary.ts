@@ -68,7 +68,7 @@ function metadata(namespaces: 'all' | 'trusted' | 'default-acl'): fc.Arbitrary<M
       uid: owners,
       gid: owners,
       mtime: times,
-      attributes: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, attributes),
+      attributes: fc.oneof({ weight: 2, arbitrary: fc.constant<AttributeSpec[]>([]) }, attributes),
       access: fc.option(acls, { freq: 8 }),
       inherited: fc.option(acls, { freq: 8 }),
     })

@@ -1,5 +1,5 @@
 import { equalBytes } from '../../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { isHoldfastError } from '../../base/errors.ts';
 import type { ChunkScanner } from '../../kernels/chunker.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
 import { closeFile } from '../../platform/files.ts';

@@ -1,13 +1,19 @@
 import { concatBytes } from '../../base/bytes.ts';
-import { ChunkScanner, chunkSizeBytesMin, windowSizeBytes } from '../../kernels/chunker.ts';
+import type { Clock } from '../../base/clock.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import {
+  ChunkScanner,
+  chunkSizeBytesMax,
+  chunkSizeBytesMin,
+  windowSizeBytes,
+} from '../../kernels/chunker.ts';
 import type { Polynomial } from '../../kernels/polynomial.ts';
 import { sha256 } from '../../kernels/sha256.ts';
-import { dataRanges } from '../../platform/holes.ts';
+import { type DataRange, nextDataRange } from '../../platform/holes.ts';
 import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
 import { openRequestOf, openSourceFile, type SourceEntry } from '../../sources/source.ts';
 import { CutPicker } from './cut-picker.ts';
-import { isFileFailure } from './file-failure.ts';
 import { changedReadsMax, isUnchanged, type NewStatus, newStatus } from './file-reader.ts';
 import { HoleMap } from './hole-map.ts';
 import type { AddedData } from './messages.ts';
@@ -22,6 +28,10 @@ const spanBytes = 32 << 20;
 const storeBytes = 16 << 20;
 /** Spans scanned ahead of what is stored, per worker: bounds how much must stay in the page cache. */
 const spansAheadPerWorker = 2;
+/** Most chunks of one file: their ids alone are 1 GiB then, for 16 TiB of holes or some 48 TiB of data. */
+const chunksMax = 2 ** 25;
+/** How long holes are looked for before waiting events are handled. */
+const turnMs = 15;
 /** Unit of `st_blocks`. */
 const blockBytes = 512;
 /** Id of a chunk of zeros of the smallest size: what a hole is cut into. */
@@ -34,39 +44,55 @@ export interface LargeFileResult {
   readonly sizeBytes: number;
   readonly now: NewStatus;
   readonly changing: boolean;
-  readonly added: readonly AddedData[];
+}
+
+/** Hears of a file as it is stored. */
+export interface LargeFileListener {
+  /** Bytes that were read and stored, on the first reading only. */
+  bytes(sizeBytes: number): void;
+  added(added: AddedData): void;
 }
 
 /** Cuts and stores one large file with several threads. */
 export class LargeFileReader {
   readonly #pipeline: Pipeline;
   readonly #polynomial: Polynomial;
+  readonly #clock: Clock;
   #scanner: ChunkScanner | undefined;
 
-  constructor(pipeline: Pipeline, polynomial: Polynomial) {
+  constructor(pipeline: Pipeline, polynomial: Polynomial, clock: Clock) {
     this.#pipeline = pipeline;
     this.#polynomial = polynomial;
+    this.#clock = clock;
   }
 
-  /** @param onBytes hears of bytes as they are stored */
-  async read(entry: SourceEntry, onBytes: (sizeBytes: number) => void): Promise<LargeFileResult> {
+  /**
+   * Reads the file again, at most three times in all, while its status differs before and after.
+   * @returns undefined if it shrinks all the time: then it is to be read in order, up to where it ends
+   * @throws SOURCE_FAILED with the offset of a failed read, or if it is no regular file any more or too large
+   */
+  async read(
+    entry: SourceEntry,
+    listener: LargeFileListener,
+  ): Promise<LargeFileResult | undefined> {
     const opened = openSourceFile(openRequestOf(entry), { acceptReplaced: true });
-    const added: AddedData[] = [];
     try {
       let before = opened.status;
       for (let reads = 1; ; reads++) {
-        const counted = reads === 1 ? onBytes : (): void => {};
-        const holes = holesOf(opened.fd, before);
-        const pass = new FilePass(this.#pipeline, opened.fd, { onBytes: counted, added, holes });
-        const isLastTry = reads === changedReadsMax;
-        const ids = await this.#pass(pass, before.sizeBytes, isLastTry);
+        assertNotTooLarge(before.sizeBytes / chunkSizeBytesMax);
+        const counted = reads === 1 ? listener : { ...listener, bytes: (): void => {} };
+        const holes = await this.#holesOf(opened.fd, before);
+        const pass = new FilePass(this.#pipeline, opened.fd, { listener: counted, holes });
+        const ids = await this.#pass(pass, before.sizeBytes);
         const after = readStatusOf(opened.fd);
         const stable = isUnchanged(before, after);
+        const isLastTry = reads === changedReadsMax;
         if (ids && (stable || isLastTry)) {
           const { sizeBytes } = before;
           const now = newStatus(opened.fd, after);
-          return { ids, sizeBytes, now, changing: !stable, added };
+          return { ids, sizeBytes, now, changing: !stable };
         }
+        if (isLastTry) return undefined;
         before = after;
       }
     } finally {
@@ -74,18 +100,35 @@ export class LargeFileReader {
     }
   }
 
-  /** Undefined if the file could not be read to the end but another try is left: it may have shrunk. */
-  async #pass(
-    pass: FilePass,
-    sizeBytes: number,
-    isLastTry: boolean,
-  ): Promise<Uint8Array | undefined> {
+  /** Undefined if the file has shrunk. */
+  async #pass(pass: FilePass, sizeBytes: number): Promise<Uint8Array | undefined> {
     try {
       return await pass.run(sizeBytes, this.#gapScanner());
     } catch (error) {
-      if (isLastTry || !isFileFailure(error)) throw error;
-      return undefined;
+      if (isHoldfastError(error, 'SOURCE_FAILED') && error.details['reason'] === 'shrank') {
+        return undefined;
+      }
+      throw error;
     }
+  }
+
+  /** Undefined for a file that is not sparse. */
+  async #holesOf(fd: number, { sizeBytes, blocks }: FileStatus): Promise<HoleMap | undefined> {
+    if (blocks * blockBytes >= sizeBytes) return undefined;
+    const runs: DataRange[] = [];
+    let turnStart = this.#clock.monotonicMs();
+    let next = nextDataRange(fd, 0, sizeBytes);
+    for (; next; next = nextDataRange(fd, next.end, sizeBytes)) {
+      const last = runs.at(-1);
+      // A hole that holds no whole chunk of zeros is as good as data: there may be millions of them.
+      if (last && next.start - last.end < chunkSizeBytesMin) {
+        runs[runs.length - 1] = { start: last.start, end: next.end };
+      } else runs.push(next);
+      if (this.#clock.monotonicMs() - turnStart < turnMs) continue;
+      await this.#clock.nextTurn();
+      turnStart = this.#clock.monotonicMs();
+    }
+    return new HoleMap(runs, sizeBytes);
   }
 
   #gapScanner(): ChunkScanner {
@@ -98,29 +141,24 @@ export class LargeFileReader {
 class FilePass {
   readonly #pipeline: Pipeline;
   readonly #fd: number;
-  readonly #onBytes: (sizeBytes: number) => void;
-  readonly #added: AddedData[];
+  readonly #listener: LargeFileListener;
   readonly #stores: Promise<Uint8Array>[] = [];
   #storeFrom = 0;
   #queued: number[] = [];
   readonly #holes: HoleMap | undefined;
   #hasZeros = false;
+  #chunkCount = 0;
   /** Chunks of zeros that follow what is stored or queued. */
   #zeroChunks = 0;
 
   constructor(
     pipeline: Pipeline,
     fd: number,
-    to: {
-      onBytes: (sizeBytes: number) => void;
-      added: AddedData[];
-      holes: HoleMap | undefined;
-    },
+    to: { readonly listener: LargeFileListener; readonly holes: HoleMap | undefined },
   ) {
     this.#pipeline = pipeline;
     this.#fd = fd;
-    this.#onBytes = to.onBytes;
-    this.#added = to.added;
+    this.#listener = to.listener;
     this.#holes = to.holes;
   }
 
@@ -170,6 +208,7 @@ class FilePass {
   }
 
   #queue(cut: number): void {
+    assertNotTooLarge(++this.#chunkCount);
     const start = this.#queued.at(-1) ?? this.#storeFrom;
     const isZeros = cut - start === chunkSizeBytesMin && this.#holes?.isHole(start, cut) === true;
     if (isZeros && this.#hasZeros) {
@@ -188,7 +227,7 @@ class FilePass {
     this.#store();
     this.#zeroChunks++;
     this.#storeFrom = end;
-    this.#onBytes(chunkSizeBytesMin);
+    this.#listener.bytes(chunkSizeBytesMin);
   }
 
   #flushZeros(): void {
@@ -206,18 +245,22 @@ class FilePass {
     this.#storeFrom = ends.at(-1) ?? this.#storeFrom;
     this.#queued = [];
     const store = this.#pipeline.send(request).then((response) => {
-      this.#added.push(response.added);
-      this.#onBytes(response.sizeBytes);
+      this.#listener.added(response.added);
+      this.#listener.bytes(response.sizeBytes);
       return response.ids;
     });
     this.#stores.push(handled(store));
   }
 }
 
-/** Undefined for a file that is not sparse. */
-function holesOf(fd: number, { sizeBytes, blocks }: FileStatus): HoleMap | undefined {
-  if (blocks * blockBytes >= sizeBytes) return undefined;
-  return new HoleMap(dataRanges(fd, sizeBytes), sizeBytes);
+/** @throws SOURCE_FAILED for a file whose list of chunks could not be stored */
+function assertNotTooLarge(chunkCount: number): void {
+  if (chunkCount <= chunksMax) return;
+  throw new HoldfastError('SOURCE_FAILED', {
+    message: 'the file has more chunks than a tree can list',
+    details: { chunksMax },
+    hint: 'Exclude it, or store it in parts.',
+  });
 }
 
 /** The same promise; its failure is looked at later, so it is not unhandled meanwhile. */

@@ -56,7 +56,8 @@ export class BackupRun {
     this.#parents = new ParentTrees(indexed, context);
     this.#trees = new TreeBuilder(indexed, pipeline, report);
     this.#batches = new FileBatches((files) => this.#sendFiles(files));
-    this.#largeFiles = new LargeFileReader(pipeline, indexed.repository.config.polynomial);
+    const { polynomial } = indexed.repository.config;
+    this.#largeFiles = new LargeFileReader(pipeline, polynomial, context.environment.clock);
   }
 
   /**
@@ -258,23 +259,31 @@ export class BackupRun {
     this.#largeFile = promise;
     pipeline.spawn(async () => {
       await before;
+      let shownBytes = 0;
+      const sizes = { plainBytes: 0, storedBytes: 0 };
       try {
         report.working(file.path);
-        const read = await this.#largeFiles.read(file.entry, (sizeBytes) =>
-          report.reading(sizeBytes),
-        );
-        report.reading(-read.sizeBytes);
-        for (const added of read.added) report.counters.add('data', added);
+        const read = await this.#largeFiles.read(file.entry, {
+          bytes: (sizeBytes) => {
+            shownBytes += sizeBytes;
+            report.reading(sizeBytes);
+          },
+          added: (added) => {
+            sizes.plainBytes += added.plainBytes;
+            sizes.storedBytes += added.storedBytes;
+            report.counters.add('data', added);
+          },
+        });
+        if (!read) return this.#sendFiles([file]);
         updateNode(file.node, read.now, options.withAtime === true);
         file.node.content = read.ids;
         file.node.sizeBytes = read.sizeBytes;
-        const plainBytes = read.added.reduce((sum, added) => sum + added.plainBytes, 0);
-        const storedBytes = read.added.reduce((sum, added) => sum + added.storedBytes, 0);
-        this.#finishFile(file, { changing: read.changing, plainBytes, storedBytes });
+        this.#finishFile(file, { changing: read.changing, ...sizes });
       } catch (error) {
         if (!isFileFailure(error)) throw error;
         this.#dropFile(file, error);
       } finally {
+        report.reading(-shownBytes);
         resolve();
       }
     });
