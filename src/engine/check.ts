@@ -43,16 +43,25 @@ export async function check(
   const order = PackOrder.of(index);
   monitor.phase('check all packs');
   const packs = await comparePacks(repository, { index, order, findings }, context);
-  monitor.phase('check snapshots, trees and blobs');
   const indexed = new IndexedRepository(repository, index);
-  const structure = new StructureCheck(indexed, findings, context);
-  await structure.run(snapshots);
-  let read: DataRead = { packsRead: 0, bytesRead: 0 };
-  if (options.readData) {
-    monitor.phase('read packs');
-    const parts = { repository, index, order, packs, findings };
-    read = await readPacks(parts, options.readData, context);
-  }
+  const { readData } = options;
+  monitor.phase(`check snapshots, trees and blobs${readData ? ', read packs' : ''}`);
+  // Beside reading packs, which other threads do, only that tells its progress.
+  const quiet: CheckMonitor = {
+    problem: (problem) => monitor.problem(problem),
+    note: (text) => monitor.note(text),
+    phase: (name) => monitor.phase(name),
+    progress: () => {},
+  };
+  const structure = new StructureCheck(indexed, findings, {
+    ...context,
+    monitor: readData ? quiet : monitor,
+  });
+  const parts = { repository, index, order, packs, findings };
+  const read = await both(
+    structure.run(snapshots),
+    readData ? readPacks(parts, readData, context) : Promise.resolve(nothingRead),
+  );
   const damage = { lostBlobs: findings.lostBlobs, damagedTrees: structure.damagedTrees };
   const affectedFiles = await nameAffected(indexed, snapshots, { damage, findings, context });
   return {
@@ -66,6 +75,15 @@ export async function check(
     snapshotCount: snapshots.length,
     ...read,
   };
+}
+
+const nothingRead: DataRead = { packsRead: 0, bytesRead: 0 };
+
+/** The result of the second, once both have ended. @throws the first failure, once both have ended */
+async function both<T>(first: Promise<unknown>, second: Promise<T>): Promise<T> {
+  await Promise.allSettled([first, second]);
+  await first;
+  return second;
 }
 
 async function readSnapshots(
