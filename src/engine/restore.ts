@@ -62,7 +62,7 @@ export async function restore(
     const root = new TargetDirectory({ state: isThere ? 'existed' : 'pretended' });
     if (isThere) durability.add(readStatusOf(opener.root).device, root);
     const parts = { indexed, opener, tally, options, context };
-    writer = await ContentWriter.start(parts);
+    writer = new ContentWriter(parts);
     await new RestoreWalk(parts, writer, durability).run(tree, root);
     if (options.verify && !dryRun) await verifyFiles(writer, parts);
     if (!dryRun) durability.sync(tally);

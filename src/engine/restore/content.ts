@@ -39,7 +39,8 @@ export interface ContentParts {
 /** Writes the content of files, in batches, each pack read once a batch. In a dry run it only compares. */
 export class ContentWriter {
   readonly #parts: ContentParts;
-  readonly #pool: RestorePool;
+  /** Comes up while the first files are planned. */
+  readonly #starting: Promise<RestorePool>;
   #planned: PlannedFile[] = [];
   #directories = new Set<TargetDirectory>();
   #blobCount = 0;
@@ -51,25 +52,22 @@ export class ContentWriter {
   /** Files to read back at the end. */
   readonly toVerify: FileToCompare[] = [];
 
-  private constructor(parts: ContentParts, pool: RestorePool) {
-    this.#parts = parts;
-    this.#pool = pool;
-  }
-
-  static async start(parts: ContentParts): Promise<ContentWriter> {
+  constructor(parts: ContentParts) {
     const { indexed, options, context } = parts;
+    this.#parts = parts;
     const workerData: RestoreWorkerData = {
       index: indexed.index.share(),
       masterKey: indexed.repository.masterKey,
     };
     const size = options.workerCount ?? Math.max(2, availableParallelism());
     const { environment } = context;
-    const pool = await WorkerPool.start<RestoreRequest, RestoreResponse>(workerModule, {
+    this.#starting = WorkerPool.start<RestoreRequest, RestoreResponse>(workerModule, {
       size,
       workerData,
       environment,
     });
-    return new ContentWriter(parts, pool);
+    // Its failure is met where the pool is needed first.
+    this.#starting.catch(() => {});
   }
 
   get isFull(): boolean {
@@ -88,7 +86,8 @@ export class ContentWriter {
 
   /** Stops the threads, and resolves once nothing is written any more. */
   async close(): Promise<void> {
-    await this.#pool.close();
+    const [pool] = await Promise.allSettled([this.#starting]);
+    if (pool.status === 'fulfilled') await pool.value.close();
     await Promise.allSettled([this.#running]);
     for (const fd of this.#abandoned.splice(0)) this.#parts.opener.release(fd);
   }
@@ -107,9 +106,10 @@ export class ContentWriter {
     if (planned.length === 0) return;
     this.#running = this.#withDirectories(directories, async (fds) => {
       const { finished, toVerify } = this;
+      const pool = await this.#starting;
       const isReachable = ({ directory }: PlannedFile): boolean =>
         fds.has(directory) || !directory.isThere;
-      const batch = new Batch({ ...this.#parts, pool: this.#pool, fds, finished, toVerify });
+      const batch = new Batch({ ...this.#parts, pool, fds, finished, toVerify });
       await batch.run(planned.filter(isReachable));
     });
     // Looked at by the next flush; until then it must not count as unhandled.
@@ -131,7 +131,7 @@ export class ContentWriter {
     const result = new Map<FileToCompare, ComparedFile>();
     await this.#withDirectories(directories, async (fds) => {
       const reachable = files.filter(({ directory }) => fds.has(directory));
-      const compared = await compareFiles(this.#pool, reachable, fds);
+      const compared = await compareFiles(await this.#starting, reachable, fds);
       for (const [i, file] of reachable.entries()) {
         const found = compared[i];
         if (found) result.set(file, found);

@@ -146,7 +146,7 @@ export class ItemRestorer {
     } catch (error) {
       const code = systemCode(error instanceof Error ? error.cause : undefined);
       const isFull = code === 'ENOTEMPTY' || isHoldfastError(error, 'FILE_EXISTS');
-      throw isFull ? notEmpty(error) : error;
+      throw isFull ? notEmpty() : error;
     }
   }
 
@@ -177,11 +177,10 @@ function isEmptyDirectory(directory: number, name: Uint8Array): boolean {
   }
 }
 
-function notEmpty(cause?: unknown): HoldfastError {
+function notEmpty(): HoldfastError {
   return new HoldfastError('TARGET_FAILED', {
     message: 'a folder that is not empty is in the way',
     hint: 'Remove it, or restore with --delete.',
-    cause,
   });
 }
 
