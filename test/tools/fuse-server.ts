@@ -56,7 +56,7 @@ class FileState {
     if (offset === 0) this.#readings++;
     if (this.#readings > (this.spec.changingReads ?? 0)) return;
     this.changes++;
-    this.sizeBytes = Math.max(0, this.sizeBytes + (this.spec.growsBy ?? 0));
+    if (offset === 0) this.sizeBytes = Math.max(0, this.sizeBytes + (this.spec.growsBy ?? 0));
   }
 }
 
@@ -154,6 +154,7 @@ function answer(request: Buffer): void {
       return reply(unique, 0, Buffer.concat([Buffer.alloc(16), attributes(node)]));
     case opcode.open: {
       if (file?.spec.hangs === 'open') return;
+      if (file?.spec.openErrno) return reply(unique, file.spec.openErrno);
       const out = Buffer.alloc(16);
       out.writeUInt32LE(directIo, 8);
       return reply(unique, 0, out);

@@ -8,8 +8,10 @@ export interface FuseFile {
   readonly broken?: { readonly start: number; readonly end: number; readonly errno: number };
   /** Size and times change with each read, for so many readings from the start; default 0. */
   readonly changingReads?: number;
-  /** What the size grows by with each read while it changes; negative: it shrinks. */
+  /** What the size grows by with each reading from the start while it changes; negative: it shrinks. */
   readonly growsBy?: number;
+  /** Opening fails with this errno. */
+  readonly openErrno?: number;
   /** The call that never gets an answer. */
   readonly hangs?: 'open' | 'read' | 'getattr';
 }

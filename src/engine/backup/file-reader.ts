@@ -15,9 +15,11 @@ import { readPart } from './span-scan.ts';
 
 /** How often a file that changes while it is read is read again. */
 export const changedReadsMax = 3;
-/** What is read beyond the size that the status told: more than that is a file that grows faster than it is read. */
-const growthBytesMax = 64 << 20;
-/** One read beyond that size. */
+/** What is read beyond the size that the status told: a file that has more is growing, and is read again. */
+const growthBytesMax = 1 << 20;
+/** What is read of a file that says it is empty and is not, as those of /proc. */
+const unsizedBytesMax = 64 << 20;
+/** One read beyond the size. */
 const growthStepBytes = 256 << 10;
 
 /** What a listing said of a file. */
@@ -107,6 +109,7 @@ export class FileReader {
     ids: IdList,
   ): { sizeBytes: number; atEnd: boolean } {
     const buffer = this.#scanner.buffer;
+    const limit = expectedBytes === 0 ? unsizedBytesMax : expectedBytes + growthBytesMax;
     let position = 0;
     let start = 0;
     let filled = 0;
@@ -116,7 +119,7 @@ export class FileReader {
       const atEnd = count === 0 || (count < wanted && position + count === expectedBytes);
       position += count;
       filled += count;
-      const isLast = atEnd || position >= expectedBytes + growthBytesMax;
+      const isLast = atEnd || position >= limit;
       start = this.#storeChunks(start, filled, { isLast, ids });
       if (isLast) return { sizeBytes: position, atEnd };
       if (buffer.byteLength - filled < buffer.byteLength / 4) {
