@@ -224,6 +224,8 @@ export async function restoreHeard(
     readonly snapshot: StoredSnapshot;
     readonly target: string;
     readonly options?: Partial<RestoreOptions>;
+    /** Default true: hear of every item. */
+    readonly hearsItems?: boolean;
   },
   context: Partial<EngineContext> = {},
 ): Promise<HeardRestore> {
@@ -231,15 +233,16 @@ export async function restoreHeard(
   const notes: string[] = [];
   const items: string[] = [];
   let lastProgress: RestoreProgress | undefined;
+  const item = ({ action, path: at, isDirectory }: RestoreItem): void => {
+    items.push(`${action} ${Buffer.from(at).toString('latin1')}${isDirectory ? '/' : ''}`);
+  };
+  const { snapshot, target, options, hearsItems = true } = request;
   const monitor: RestoreMonitor = {
-    problem: ({ item, error }: Problem) => complaints.push(`${item}: ${describeError(error)}`),
+    problem: ({ item: at, error }: Problem) => complaints.push(`${at}: ${describeError(error)}`),
     note: (text) => notes.push(text),
     progress: (progress) => (lastProgress = progress),
-    item: ({ action, path: at, isDirectory }: RestoreItem) => {
-      items.push(`${action} ${Buffer.from(at).toString('latin1')}${isDirectory ? '/' : ''}`);
-    },
+    ...(hearsItems ? { item } : {}),
   };
-  const { snapshot, target, options } = request;
   const result = await restore(
     indexed,
     {

@@ -77,6 +77,39 @@ function select(selected: RegExp): RestoreSelect {
   };
 }
 
+/** Leaves out what `left` matches, and all below. */
+function leaveOut(left: RegExp): RestoreSelect {
+  return (at) => {
+    const selected = !left.test(Buffer.from(at).toString('latin1'));
+    return { selected, mayHoldSelected: selected };
+  };
+}
+
+async function overExisting(
+  overwrite: RestoreOptions['overwrite'],
+  time: Date,
+): Promise<{ content: string; result: Awaited<ReturnType<typeof restoreTo>> }> {
+  const target = folder.fresh();
+  mkdirSync(target);
+  const at = path.join(target, 'a');
+  writeFileSync(at, 'old');
+  utimesSync(at, time, time);
+  const result = await restoreTo(await made({ a: 'new' }), target, { overwrite });
+  return { content: readFileSync(at, 'utf8'), result };
+}
+
+/** A target with more in it than the small snapshot has. */
+function withOthers(): string {
+  const target = folder.fresh();
+  mkdirSync(path.join(target, 'more/sub'), { recursive: true });
+  mkdirSync(path.join(target, 'dir'));
+  writeFileSync(path.join(target, 'more/sub/x.keep'), '');
+  writeFileSync(path.join(target, 'more/y'), '');
+  writeFileSync(path.join(target, 'dir/other'), '');
+  symlinkSync(folder.path, path.join(target, 'more/outside'));
+  return target;
+}
+
 const small = {
   a: 'one',
   dir: { b: 'two', deep: { c: 'three' } },
@@ -185,11 +218,10 @@ describe('a restore', () => {
     const target = folder.fresh();
     const mtime = { seconds: -3, nanoseconds: 5 };
     const atime = { seconds: 7, nanoseconds: 999_999_999 };
-    const dir = madeSpecial('dir', { mode: 0x80000000 + 0o500, mtime, atime });
     const maker = new SnapshotMaker();
     const subtree = maker.folder({ f: madeFile('x', { mode: 0o640, mtime, atime }) });
-    const tree = maker.tree([maker.node('dir', { ...dir, more: { ...dir.more, subtree } })]);
-    const snapshot = await maker.snapshot(tree);
+    const dir = madeSpecial('dir', { mode: 0x80000000 + 0o500, mtime, atime, subtree });
+    const snapshot = await maker.snapshotOf({ dir });
     await restoreHeard(await maker.indexed(), { snapshot, target });
     for (const [name, mode] of [
       ['dir', 0o500],
@@ -206,19 +238,6 @@ describe('a restore', () => {
 describe('files that exist', () => {
   const past = new Date(1_400_000_000_000);
   const future = new Date(1_600_000_000_000);
-
-  async function overExisting(
-    overwrite: RestoreOptions['overwrite'],
-    time: Date,
-  ): Promise<{ content: string; result: Awaited<ReturnType<typeof restoreTo>> }> {
-    const target = folder.fresh();
-    mkdirSync(target);
-    const at = path.join(target, 'a');
-    writeFileSync(at, 'old');
-    utimesSync(at, time, time);
-    const result = await restoreTo(await made({ a: 'new' }), target, { overwrite });
-    return { content: readFileSync(at, 'utf8'), result };
-  }
 
   test.each([
     ['always', past, 'new'],
@@ -298,9 +317,10 @@ describe('hard links', () => {
     const target = folder.fresh();
     const outside = folder.fresh();
     mkdirSync(target);
-    const pieces = [noise(600_000, 1), noise(700_000, 2), noise(500_000, 3)];
+    const right = noise(600_000, 1);
+    const pieces = [right, noise(700_000, 2), noise(500_000, 3)];
     // The first piece is right already: restic then leaves zeros in its place (format, chapter 14).
-    writeFileSync(outside, Buffer.concat([pieces[0]!, noise(900_000, 4)]));
+    writeFileSync(outside, Buffer.concat([right, noise(900_000, 4)]));
     const before = readFileSync(outside);
     linkSync(outside, path.join(target, 'f'));
     const result = await restoreTo(await made({ f: madeOfPieces(pieces) }), target);
@@ -352,11 +372,7 @@ describe('a selection', () => {
 
   test('does not enter folders that it leaves out', async () => {
     const target = folder.fresh();
-    const leaveOut: RestoreSelect = (at) => {
-      const selected = !Buffer.from(at).toString().startsWith('/dir');
-      return { selected, mayHoldSelected: selected };
-    };
-    await restoreTo(await made(small), target, { select: leaveOut });
+    await restoreTo(await made(small), target, { select: leaveOut(/^\/dir/) });
     expect(contentOf(target)).toEqual({ a: 'one', empty: null, link: '-> a' });
   });
 
@@ -378,17 +394,6 @@ describe('a selection', () => {
 });
 
 describe('deleting', () => {
-  function withOthers(): string {
-    const target = folder.fresh();
-    mkdirSync(path.join(target, 'more/sub'), { recursive: true });
-    mkdirSync(path.join(target, 'dir'));
-    writeFileSync(path.join(target, 'more/sub/x.keep'), '');
-    writeFileSync(path.join(target, 'more/y'), '');
-    writeFileSync(path.join(target, 'dir/other'), '');
-    symlinkSync(folder.path, path.join(target, 'more/outside'));
-    return target;
-  }
-
   test('removes what the snapshot does not have, and follows no link', async () => {
     const target = withOthers();
     const result = await restoreTo(await made(small), target, { delete: true });
@@ -415,11 +420,7 @@ describe('deleting', () => {
 
   test('leaves what the selection leaves out, in folders that go as well', async () => {
     const target = withOthers();
-    const notKept: RestoreSelect = (at) => {
-      const selected = !/keep$/.test(Buffer.from(at).toString());
-      return { selected, mayHoldSelected: selected };
-    };
-    const options = { delete: true, select: notKept };
+    const options = { delete: true, select: leaveOut(/keep$/) };
     const result = await restoreTo(await made(small), target, options);
     expect(existsSync(path.join(target, 'more/sub/x.keep'))).toBe(true);
     expect(existsSync(path.join(target, 'more/y'))).toBe(false);

@@ -8,6 +8,9 @@ const slash = utf8('/');
 /** Directories on the way to the last one that stay open: deeper trees are entered again from the target. */
 const levelsOpenMax = 64;
 
+/** Deeper directories do not remember their paths: all together these are as long as the depth squared. */
+const depthRememberedMax = 64;
+
 /** How a directory came to be in the target. */
 export type DirectoryState =
   /** It was there before: what is in it is looked at, and new entries may inherit attributes from it. */
@@ -29,6 +32,7 @@ export class TargetDirectory {
   state: DirectoryState;
   /** Tells temporary names apart from names of the snapshot in this directory. */
   temporarySalt = 0;
+  #path: Uint8Array | undefined;
 
   constructor(options: {
     readonly parent?: TargetDirectory;
@@ -55,8 +59,16 @@ export class TargetDirectory {
 
   /** Path below the target for messages and filters: starts with `/`, no slash at the end. */
   pathOf(name?: Uint8Array): Uint8Array {
-    const names = name ? [...this.#chain(), name] : this.#chain();
-    return names.length === 0 ? slash : concatBytes(names.flatMap((part) => [slash, part]));
+    const path = this.#ownPath();
+    if (name) return concatBytes([path, slash, name]);
+    return path.byteLength === 0 ? slash : path;
+  }
+
+  #ownPath(): Uint8Array {
+    if (this.#path) return this.#path;
+    const path = concatBytes(this.#chain().flatMap((part) => [slash, part]));
+    if (this.depth <= depthRememberedMax) this.#path = path;
+    return path;
   }
 
   /** Names from the target to this directory. */

@@ -1,9 +1,14 @@
 import { HoldfastError } from '../../base/errors.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 
-/** Directories, and entries, that any snapshot may have, however often it repeats itself. */
-const directoriesFree = 1_000_000;
-const entriesFree = 20_000_000;
+/** What a snapshot may hold however often it repeats itself. */
+export interface TreeLimits {
+  /** Directories that are not empty. Nodes have inode numbers, so that hardly any directory occurs twice. */
+  readonly directories: number;
+  readonly entries: number;
+}
+
+const limitsDefault: TreeLimits = { directories: 250_000, entries: 20_000_000 };
 /** How often each directory may be repeated beyond that, on average. */
 const repeatsMax = 100;
 
@@ -16,19 +21,23 @@ const repeatsMax = 100;
  */
 export class TreeBudget {
   readonly #index: BlobIndex;
+  readonly #limits: TreeLimits;
   readonly #seen: Uint8Array;
   #directories = 0;
   #entries = 0;
   #storedDirectories = 0;
   #storedEntries = 0;
 
-  constructor(index: BlobIndex) {
+  constructor(index: BlobIndex, limits: TreeLimits = limitsDefault) {
     this.#index = index;
+    this.#limits = limits;
     this.#seen = new Uint8Array(Math.ceil(index.blobCount / 8));
   }
 
   /** Counts one more directory. @throws TREE_DAMAGED when the snapshot is beyond all reason */
   enter(tree: Uint8Array, entryCount: number): void {
+    // All empty directories are one tree.
+    if (entryCount === 0) return;
     this.#directories++;
     this.#entries += entryCount;
     if (this.#isNew(tree)) {
@@ -36,9 +45,10 @@ export class TreeBudget {
       this.#storedEntries += entryCount;
       return;
     }
+    const { directories, entries } = this.#limits;
     const isBounded =
-      this.#directories <= directoriesFree + repeatsMax * this.#storedDirectories &&
-      this.#entries <= entriesFree + repeatsMax * this.#storedEntries;
+      this.#directories <= directories + repeatsMax * this.#storedDirectories &&
+      this.#entries <= entries + repeatsMax * this.#storedEntries;
     if (isBounded) return;
     throw new HoldfastError('TREE_DAMAGED', {
       message: 'the snapshot repeats its folders without end; the rest is left out',
