@@ -135,7 +135,8 @@ describe('graph', () => {
       'src/top/dead.ts': "import './deader.ts';",
       'src/top/deader.ts': '',
       'scripts/build.mjs': "run('scripts/step.mjs');",
-      'scripts/step.mjs': '',
+      'scripts/step.mjs': "start(folder, 'beside.mjs');",
+      'scripts/beside.mjs': '',
       'scripts/old.mjs': '',
     });
     const starts = { entries: layers.entries, text: '"build": "node scripts/build.mjs"' };

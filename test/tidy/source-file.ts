@@ -36,6 +36,8 @@ export interface SourceFile {
 const testPattern =
   /^test\/|\.test\.ts$|\/fixtures\/|(^|[/-])test-support\.ts$|\/conformance\.ts$|-test-[a-z-]+\.ts$/;
 const otherLanguage = /^src\/kernels\/assembly\//;
+/** A file beside, started by its name. */
+const fileName = /^[\w-]+(\.[\w-]+)*\.(ts|mjs)$/;
 const sourcePath = /^(src|test|bench|scripts)\/[\w./-]+\.(ts|mjs)$/;
 
 /** Reads a source file's structure from its text. */
@@ -106,7 +108,9 @@ function mentionsOf(node: SyntaxNode): Mention[] {
         ? literalsIn(firstArgument(node)).flatMap((l) => mention('url', l))
         : [];
     case 'Literal':
-      return sourcePath.test(String(node['value'])) ? mention('path', node) : [];
+      return sourcePath.test(String(node['value'])) || fileName.test(String(node['value']))
+        ? mention('path', node)
+        : [];
     default:
       return [];
   }
@@ -143,7 +147,12 @@ function resolve(
   kind: ReferenceKind,
   specifier: string,
 ): Pick<Reference, 'target' | 'targetKind'> {
-  if (kind === 'path') return { target: specifier, targetKind: 'file' };
+  if (kind === 'path') {
+    const target = fileName.test(specifier)
+      ? posix.join(posix.dirname(path), specifier)
+      : specifier;
+    return { target, targetKind: 'file' };
+  }
   if (kind === 'url' || specifier.startsWith('.') || specifier.startsWith('/')) {
     return { target: posix.join(posix.dirname(path), specifier), targetKind: 'file' };
   }
