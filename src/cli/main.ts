@@ -11,8 +11,9 @@ const cancelledExitCode = 130;
 
 const controller = new AbortController();
 
-function sinkOf(stream: NodeJS.WriteStream): Sink {
+function sinkOf(stream: NodeJS.WriteStream, onClosed: () => void): Sink {
   stream.on('error', (error) => {
+    if (systemCode(error) === 'EPIPE') onClosed();
     // Whoever read the output is gone, or its disk is full: end in order, so that locks are released.
     controller.abort(outputError(error));
   });
@@ -69,7 +70,13 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const output = new Output({ stdout: sinkOf(process.stdout), stderr: sinkOf(process.stderr) });
+  const onClosed = (): void => {
+    output.isClosed = true;
+  };
+  const output: Output = new Output({
+    stdout: sinkOf(process.stdout, onClosed),
+    stderr: sinkOf(process.stderr, onClosed),
+  });
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   // "restic unlock" probes with this signal whether the owners of locks are alive: it must not end them.

@@ -24,6 +24,8 @@ export interface OutputOptions {
   readonly stderr: Sink;
 }
 
+const cancelledExitCode = 130;
+
 /** Bytes that are collected before a bulk writer hands them on. */
 const bulkSizeBytes = 64 * 1024;
 
@@ -34,6 +36,8 @@ export class Output {
   isJson = false;
   /** 0 quiet, 1 as usual, 2 and 3 with -v and -vv. */
   verbosity = 1;
+  /** Nobody reads standard output any more, so there is nobody to tell how it ended either. */
+  isClosed = false;
   #status: StatusArea | undefined;
 
   constructor(options: OutputOptions) {
@@ -83,6 +87,7 @@ export class Output {
   /** Reports the error that ended the command. @returns the exit code */
   fatal(error: unknown): number {
     const { message, hint, exitCode } = explain(error);
+    if (this.isClosed && exitCode === cancelledExitCode) return exitCode;
     this.exitError(exitCode, `Fatal: ${message}`, hint);
     return exitCode;
   }

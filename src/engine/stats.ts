@@ -140,7 +140,8 @@ class ContentCounter implements StatsCounter {
         return true;
       },
       node: ({ path, node }) => {
-        if (node.type === 'file' && node.content) this.#file(path, node, node.content);
+        // As restic: links, pipes and devices count as files without content.
+        if (node.type !== 'dir') this.#file(path, node, node.content ?? new Uint8Array(0));
       },
     };
     await walkTree(this.#indexed, root, visitor, context);

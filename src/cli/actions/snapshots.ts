@@ -12,6 +12,7 @@ import { withSession } from '../session.ts';
 import { groupSnapshots, parseGroupBy, type SnapshotGroup } from '../snapshot-groups.ts';
 import { snapshotJson } from '../snapshot-json.ts';
 import { type Column, formatTable } from '../table.ts';
+import type { Variables } from '../variables.ts';
 
 /** `holdfast snapshots`. */
 export function snapshots(invocation: Invocation<SnapshotsFlags>): Promise<number> {
@@ -24,8 +25,7 @@ export function snapshots(invocation: Invocation<SnapshotsFlags>): Promise<numbe
     const groups = isGrouped ? groupSnapshots(chosen, groupBy) : [onlyGroup(chosen)];
     const shown = groups.map((group) => latestOf(group, isGrouped, flags.latest));
     if (output.isJson) printJson(output, shown, isGrouped);
-    else
-      for (const group of shown) printTable(output, group, { isGrouped, compact: flags.compact });
+    else for (const group of shown) printTable(invocation, group, isGrouped);
     return session.exitCode();
   });
 }
@@ -59,19 +59,22 @@ function printJson(output: Output, groups: readonly SnapshotGroup[], isGrouped: 
   output.line(goJson(items));
 }
 
-interface TableOptions {
-  readonly isGrouped: boolean;
-  readonly compact: boolean;
-}
-
-function printTable(output: Output, group: SnapshotGroup, options: TableOptions): void {
+function printTable(
+  { output, flags, variables }: Invocation<SnapshotsFlags>,
+  group: SnapshotGroup,
+  isGrouped: boolean,
+): void {
   const { snapshots: rows } = group;
   if (rows.length === 0) return;
-  if (options.isGrouped) output.line(`snapshots for ${groupTitle(group)}:`);
-  const footer = ['Timestamps shown in local time', `${rows.length} snapshots`];
-  for (const line of formatTable(columnsFor(rows, options.compact), rows, footer)) {
-    output.line(line);
-  }
+  if (isGrouped) output.line(`snapshots for ${groupTitle(group)}:`);
+  const footer = [`Timestamps shown in ${zoneName(variables)}`, `${rows.length} snapshots`];
+  for (const line of formatTable(columnsFor(rows, flags.compact), rows, footer)) output.line(line);
+}
+
+/** The zone that times are shown in, in the words of restic. */
+function zoneName(variables: Variables): string {
+  const zone = variables.all['TZ'];
+  return zone === undefined ? 'local time' : safeText(zone) || 'UTC';
 }
 
 function groupTitle({ hostname, paths, tags }: SnapshotGroup): string {

@@ -6,10 +6,7 @@ export const command: Command = {
   description: 'Prints all options that can be given with -o KEY=VALUE.',
   arguments: { usage: '', minimum: 0, maximum: 0 },
   flags: {},
-  examples: [
-    { text: 'list them', command: 'holdfast options' },
-    { text: 'use one', command: 'holdfast -o local.connections=4 backup ~/documents' },
-  ],
+  examples: [{ text: 'list them, to be used as -o KEY=VALUE', command: 'holdfast options' }],
   exitCodes: [0, 1],
   async run({ output }) {
     const { extendedOptions } = await import('../../storage/open.ts');

@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { completionScript } from './script.ts';
+
+const bash = await completionScript('bash');
+
+/** What bash would offer for the last of these words. */
+function offered(...words: string[]): string[] {
+  const script = `${bash}
+    COMP_WORDS=(holdfast "$@"); COMP_CWORD=$#
+    _holdfast 2>/dev/null
+    printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout } = spawnSync('bash', ['-c', script, 'bash', ...words], { encoding: 'utf8' });
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+const isBashThere = spawnSync('bash', ['--version']).status === 0;
+
+test.skipIf(!isBashThere).each([
+  [['sna'], ['snapshots']],
+  [
+    ['key', ''],
+    ['add', 'list', 'passwd', 'remove'],
+  ],
+  [['key', 'pas'], ['passwd']],
+  [['-r', '/backup', 'back'], ['backup']],
+  [['snapshots', '--la'], ['--latest']],
+  [['--compression', 'f'], ['fastest']],
+  [
+    ['restore', '--overwrite', 'if'],
+    ['if-changed', 'if-newer'],
+  ],
+  [['cat', 'in'], ['index']],
+  [['help', 'unl'], ['unlock']],
+  [['backup', '--tag', 'x', '--exclude-l'], ['--exclude-larger-than']],
+  [['backup', '--tag', ''], []],
+])('bash completes %j', (words, expected) => {
+  expect(offered(...words).toSorted()).toEqual(expected);
+});
+
+test.each(['bash', 'zsh', 'fish'])('%s can read its script', async (shell) => {
+  if (shell !== 'bash' && shell !== 'zsh' && shell !== 'fish') throw new Error(shell);
+  const input = await completionScript(shell);
+  const { status, error, stderr } = spawnSync(shell, ['-n'], { input, encoding: 'utf8' });
+  // A shell that is not installed proves nothing, but is no failure.
+  if (error) return;
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+});
+
+test('descriptions with quotes and colons survive', async () => {
+  const fish = await completionScript('fish');
+  for (const line of fish.split('\n')) {
+    const quotes = line.replace(/\\['\\]/g, '').match(/'/g)?.length ?? 0;
+    expect(quotes % 2, line).toBe(0);
+  }
+});

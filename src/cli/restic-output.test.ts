@@ -1,0 +1,174 @@
+/** The same commands on the same repository, by this program and by the official restic. */
+import { spawnSync } from 'node:child_process';
+import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { password, TestPlace } from './run-holdfast.ts';
+
+const isThere = spawnSync('restic', ['version']).status === 0;
+const isRequired = process.env['HOLDFAST_TEST_REQUIRE'] !== undefined;
+
+test.runIf(isRequired)('restic is there', () => expect(isThere).toBe(true));
+
+const place = TestPlace.create();
+/** Ids of the snapshots, oldest first. */
+let ids: string[] = [];
+let packId = '';
+let blobId = '';
+
+interface Ran {
+  readonly exitCode: number | null;
+  readonly output: string;
+}
+
+function restic(args: readonly string[]): Ran {
+  const { status, stdout } = spawnSync('restic', [...args], {
+    cwd: place.folder,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+    env: {
+      PATH: process.env['PATH'],
+      HOME: place.folder,
+      TZ: process.env['TZ'] ?? 'UTC',
+      RESTIC_REPOSITORY: place.repository,
+      RESTIC_PASSWORD: password,
+      RESTIC_CACHE_DIR: place.at('restic-cache'),
+    },
+  });
+  return { exitCode: status, output: stdout };
+}
+
+async function holdfast(args: readonly string[]): Promise<Ran> {
+  const { exitCode, output } = await place.run(args);
+  return { exitCode, output };
+}
+
+/** Words such as `$0` and `$pack` stand for ids that are only known later. */
+function fill(line: string): string[] {
+  return line.split(' ').map((word) =>
+    word
+      .replace(/^\$(\d)/, (_, i: string) => (ids[Number(i)] ?? '').slice(0, 10))
+      .replace('$pack', packId)
+      .replace('$blob', blobId),
+  );
+}
+
+function sortLines({ exitCode, output }: Ran): Ran {
+  return { exitCode, output: output.split('\n').toSorted().join('\n') };
+}
+
+describe.skipIf(!isThere)('the output is that of restic', () => {
+  beforeAll(async () => {
+    await place.createRepository();
+    const source = place.at('source');
+    mkdirSync(path.join(source, 'sub', 'deep'), { recursive: true });
+    mkdirSync(path.join(source, 'sub', 'other'));
+    writeFileSync(path.join(source, 'a.txt'), 'hello\n', { mode: 0o4755 });
+    linkSync(path.join(source, 'a.txt'), path.join(source, 'hard'));
+    writeFileSync(path.join(source, 'sub', 'large.bin'), Buffer.alloc(2_500_000, 'data '));
+    writeFileSync(path.join(source, 'sub', 'odd <&> "name"\u001b[31m é.txt'), 'odd');
+    symlinkSync('a.txt', path.join(source, 'link'));
+    spawnSync('mkfifo', [path.join(source, 'fifo')]);
+    restic(['backup', 'source', '--host', 'h1', '--tag', 'b,a', '--exclude', '*.none']);
+    writeFileSync(path.join(source, 'a.txt'), 'hello again\n');
+    writeFileSync(path.join(source, 'sub', 'deep', 'new'), 'new');
+    restic(['backup', 'source', '--host', 'h1']);
+    await place.must(['backup', 'source', '--host', 'h2', '--tag', 'c']);
+    const list = JSON.parse(restic(['snapshots', '--json']).output) as { id: string }[];
+    ids = list.map(({ id }) => id);
+    packId = restic(['list', 'packs']).output.split('\n')[0] ?? '';
+    const blobs = restic(['list', 'blobs']).output.split('\n');
+    blobId = blobs.find((line) => line.startsWith('data '))?.slice(5) ?? '';
+  }, 120_000);
+  afterAll(() => place.remove());
+
+  test.each([
+    'snapshots',
+    'snapshots --json',
+    'snapshots -c',
+    'snapshots --latest 1',
+    'snapshots --json --host h1 --tag a,b',
+    'snapshots --tag a --tag c',
+    'snapshots --path /none',
+    'snapshots nope',
+    'ls latest',
+    'ls -l $0',
+    'ls --json $0',
+    'ls --ncdu $0',
+    'ls $0 /source/sub',
+    'ls --recursive $0 /source',
+    'ls $0:source/sub',
+    'ls -l $0 --human-readable --sort size',
+    'ls $0 --sort extension --reverse',
+    'ls $0:nope',
+    'ls $0 relative',
+    'find a.txt',
+    'find -l A* -i',
+    'find --json sub/** link',
+    'find --reverse /source/*/deep',
+    'find nothing --json',
+    'find --oldest 2001-01-01 a.txt',
+    'find --newest 2001-01-01 a.txt',
+    'find --blob $blob',
+    'find --json --blob $blob',
+    'find --pack $pack',
+    'find --json --pack $pack',
+    'diff $0 $1',
+    'diff --json $0 $1',
+    'diff --metadata $0 $1',
+    'diff $1:source/sub $0:source/sub',
+    'diff $0',
+    'dump $0 /source/a.txt',
+    'dump $1 source/sub/large.bin',
+    'dump $0 /source/nope',
+    'cat config',
+    'cat masterkey',
+    'cat snapshot $0',
+    'cat tree $0:source/sub',
+    'cat blob $blob',
+    'stats --json',
+    'stats --json --mode files-by-contents',
+    'stats --json --mode blobs-per-file',
+    'stats --json --mode raw-data',
+    'stats --json --mode raw-data $0',
+    'key list',
+    'key list --json',
+    'check --json',
+    'list nope',
+  ])('of %s', async (line) => {
+    const args = fill(line);
+    expect(await holdfast(args)).toEqual(restic(args));
+  });
+
+  test.each([
+    'list blobs',
+    'list packs',
+    'list snapshots',
+    'list index',
+    'list keys',
+    'list locks',
+  ])('of %s, in any order', async (line) => {
+    const args = line.split(' ');
+    expect(sortLines(await holdfast(args))).toEqual(sortLines(restic(args)));
+  });
+
+  test('restic accepts a repository whose tags were changed here', async () => {
+    await place.must(['tag', '--add', 'x', '--remove', 'b', ids[0] ?? '']);
+    const theirs = JSON.parse(restic(['snapshots', '--json', '--tag', 'x']).output) as object[];
+    expect(theirs).toMatchObject([{ original: ids[0], tags: ['x', 'a'] }]);
+    expect(restic(['check']).exitCode).toBe(0);
+  });
+
+  // restic leaves pipes out of some archives.
+  test('archives hold what those of restic hold', async () => {
+    for (const folder of ['/source', '/']) {
+      await place.must(['dump', ids[1] ?? '', folder, '--target', place.at('ours.tar')]);
+      restic(['dump', ids[1] ?? '', folder, '--target', place.at('theirs.tar')]);
+      const names = (file: string): string[] =>
+        spawnSync('tar', ['tf', place.at(file)], { encoding: 'utf8' })
+          .stdout.split('\n')
+          .filter((name) => !name.endsWith('fifo'));
+      expect(names('ours.tar')).toEqual(names('theirs.tar'));
+    }
+  });
+});
