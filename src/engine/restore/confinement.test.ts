@@ -70,6 +70,9 @@ function selectProc(at: Uint8Array): { selected: boolean; mayHoldSelected: boole
   return { selected, mayHoldSelected: selected };
 }
 
+/** Ends the racing process. */
+let stop = (): void => {};
+
 /** Forty small files. */
 function many(text: string): FolderContent {
   return Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${text}${i}`, `${text} ${i}`]));
@@ -198,7 +201,6 @@ describe('somebody who swaps folders for links', () => {
     process.stdout.write('x');
     for (;;) for (const step of tries) try { step(); } catch {}
   `;
-  let stop = (): void => {};
   afterAll(() => stop());
 
   test('gets nothing written, changed or removed elsewhere', async () => {
