@@ -24,6 +24,7 @@ import { type CallResult, runHoldfast } from './first-backup/run-holdfast.ts';
 const { clock, random } = systemEnvironment;
 const program = fileURLToPath(new URL('../bin/holdfast', import.meta.url));
 const differencesShownMax = 20;
+const isRoot = process.getuid?.() === 0;
 
 /** Files of a first backup. */
 interface Places {
@@ -177,7 +178,7 @@ async function prove(
   step('Comparing every byte and attribute');
   const comparison = await compareTrees(Buffer.from(work.source), Buffer.from(copy), {
     since,
-    asRoot: process.getuid?.() === 0,
+    asRoot: isRoot,
     onDirectory: async () => {
       await clock.nextTurn();
       if (isCancelled) throw new HoldfastError('CANCELLED');
@@ -187,9 +188,10 @@ async function prove(
 }
 
 function showComparison(comparison: Comparison): void {
-  const { differences, changedMeanwhile } = comparison;
-  for (const line of differences.slice(0, differencesShownMax)) say(`  ${line}`);
-  const more = differences.length - differencesShownMax;
+  const { differences, missing, changedMeanwhile } = comparison;
+  const lines = [...differences, ...missing];
+  for (const line of lines.slice(0, differencesShownMax)) say(`  ${line}`);
+  const more = lines.length - differencesShownMax;
   if (more > 0) say(`  … and ${more} more`);
   if (changedMeanwhile.length > 0) {
     const some = changedMeanwhile.slice(0, 3).join(', ');
@@ -236,13 +238,19 @@ async function firstBackup(args: readonly string[]): Promise<number> {
   try {
     const { comparison, hasRestored } = await prove(work, since);
     showComparison(comparison);
-    if (comparison.differences.length > 0 && backup.exitCode === 0) {
+    const { differences, missing } = comparison;
+    // What the backup could not read, and said so, cannot be in the copy.
+    if (differences.length > 0 || (missing.length > 0 && backup.exitCode === 0)) {
       throw new HoldfastError('VERIFY_FAILED', {
         message: `the restored copy differs from ${source}, as listed above`,
         hint: `The repository is kept in ${repository}.`,
       });
     }
-    showNext(work, backup.exitCode === 0 && hasRestored);
+    if (!hasRestored && isRoot) {
+      throw new HoldfastError('TARGET_FAILED', { message: 'not all was restored, as said above' });
+    }
+    if (!hasRestored) say('  (only root can give files to other owners; all else is as it was)');
+    showNext(work, backup.exitCode === 0);
     return backup.exitCode;
   } finally {
     removeTree(Buffer.from(places.restored));

@@ -30,6 +30,8 @@ export interface Comparison {
   contentSizeBytes: number;
   /** A line for each difference: path and what differs. */
   readonly differences: string[];
+  /** A line for each entry that is not in the copy, or cannot be read to be compared. */
+  readonly missing: string[];
   /** Paths that changed in the original meanwhile, and differ. */
   readonly changedMeanwhile: string[];
   /** Sockets, which backups leave out: programs make them anew. */
@@ -43,7 +45,7 @@ const blockSizeBytes = 2 ** 20;
  * nanosecond, target of links, device numbers, extended attributes, and which names are hard links of one file.
  * @param original path of a file or directory
  * @param copy path of its copy
- * @throws what reading the copy throws; what cannot be read of the original is a difference
+ * @throws what reading the copy throws; what cannot be read of the original is missing
  */
 export async function compareTrees(
   original: Uint8Array,
@@ -73,6 +75,7 @@ class TreeComparison {
     fileCount: 0,
     contentSizeBytes: 0,
     differences: [],
+    missing: [],
     changedMeanwhile: [],
     socketCount: 0,
   };
@@ -129,7 +132,7 @@ class TreeComparison {
     try {
       return openDirectory(path);
     } catch (error) {
-      this.#note(path, undefined, `cannot be read (${messageOf(error)})`);
+      this.#miss(path, `cannot be read (${messageOf(error)})`);
       return undefined;
     }
   }
@@ -147,7 +150,7 @@ class TreeComparison {
       return;
     }
     this.result.entryCount++;
-    if (!other) return this.#note(path, status, 'is missing from the copy');
+    if (!other) return this.#miss(path, 'is missing from the copy', status);
     if (!one || !status) return this.#note(path, undefined, 'is not there any more');
     if (!isStatus(other.status)) throw other.status;
     const copied = other.status;
@@ -160,7 +163,7 @@ class TreeComparison {
 
   #statusOf(path: Uint8Array, entry: ScannedEntry): FileStatus | undefined {
     if (isStatus(entry.status)) return entry.status;
-    this.#note(path, undefined, `cannot be read (${entry.status.message})`);
+    this.#miss(path, `cannot be read (${entry.status.message})`);
     return undefined;
   }
 
@@ -222,16 +225,20 @@ class TreeComparison {
       }
     } else if (status.kind === 'file') {
       this.result.fileCount++;
-      this.#compareBytes(place, copy, (what) => this.#note(path, status, what));
+      this.#compareBytes(place, copy, entry);
     }
   }
 
-  #compareBytes(place: EntryPlace, copy: EntryPlace, differs: (what: string) => void): void {
+  #compareBytes(
+    place: EntryPlace,
+    copy: EntryPlace,
+    { path, status }: { path: Uint8Array; status: FileStatus },
+  ): void {
     let file: number;
     try {
       file = openFile(place);
     } catch (error) {
-      return differs(`cannot be read (${messageOf(error)})`);
+      return this.#miss(path, `cannot be read (${messageOf(error)})`);
     }
     const other = openFile(copy);
     try {
@@ -239,7 +246,9 @@ class TreeComparison {
         const size = fill(file, this.#blocks[0], offset);
         const copySize = fill(other, this.#blocks[1], offset);
         const [a, b] = [this.#blocks[0].subarray(0, size), this.#blocks[1].subarray(0, copySize)];
-        if (Buffer.compare(a, b) !== 0) return differs(`content differs after byte ${offset}`);
+        if (Buffer.compare(a, b) !== 0) {
+          return this.#note(path, status, `content differs after byte ${offset}`);
+        }
         if (size === 0) return;
         offset += size;
         this.result.contentSizeBytes += size;
@@ -250,12 +259,27 @@ class TreeComparison {
     }
   }
 
-  /** Notes a difference, or a change if the original was touched since the copy began. */
+  /** Notes a difference. */
   #note(path: Uint8Array, status: FileStatus | undefined, what: string): void {
+    if (!this.#hasChanged(path, status)) {
+      this.result.differences.push(`${printablePath(path)}: ${what}`);
+    }
+  }
+
+  /** Notes an entry that could not be compared. */
+  #miss(path: Uint8Array, what: string, status?: FileStatus): void {
+    if (!this.#hasChanged(path, status)) {
+      this.result.missing.push(`${printablePath(path)}: ${what}`);
+    }
+  }
+
+  /** True, and noted, if the original was touched since the copy began. */
+  #hasChanged(path: Uint8Array, status: FileStatus | undefined): boolean {
+    if (!status || compareTimestamps(status.ctime, this.#options.since) < 0) return false;
     const text = printablePath(path);
-    const hasChanged = status && compareTimestamps(status.ctime, this.#options.since) >= 0;
-    if (!hasChanged) this.result.differences.push(`${text}: ${what}`);
-    else if (this.result.changedMeanwhile.at(-1) !== text) this.result.changedMeanwhile.push(text);
+    const { changedMeanwhile } = this.result;
+    if (changedMeanwhile.at(-1) !== text) changedMeanwhile.push(text);
+    return true;
   }
 }
 
