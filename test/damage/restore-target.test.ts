@@ -1,0 +1,228 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+
+import { readExtendedAttributes, setExtendedAttribute } from '../../src/platform/attributes.ts';
+import { closeFile, openFile } from '../../src/platform/files.ts';
+import { backUp, initRepository, restoreLatest } from '../tools/engine.ts';
+import { describeWith } from '../tools/peers.ts';
+import { mustRun, type ProgramRun, runProgram } from '../tools/run-program.ts';
+import { scratchFolder } from '../tools/scratch.ts';
+import { pseudoRandom } from '../tools/seeds.ts';
+
+const scratch = scratchFolder('restore-target');
+const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const nobody = 65_534;
+
+/** Names of all extended attributes, and their values as text. */
+function attributesOf(path: string): Record<string, string> {
+  const found = readExtendedAttributes(Buffer.from(path));
+  const texts = found.map(({ name, value }) => [
+    Buffer.from(name).toString(),
+    Buffer.from(value).toString('latin1'),
+  ]);
+  return Object.fromEntries(texts) as Record<string, string>;
+}
+
+function setAttribute(path: string, name: string, value: string): void {
+  const file = openFile(Buffer.from(path));
+  setExtendedAttribute(file, { name: Buffer.from(name), value: Buffer.from(value) });
+  closeFile(file);
+}
+
+interface BackedUp {
+  readonly repository: string;
+  /** The folder that was backed up, which is also its path in the snapshot. */
+  readonly subfolder: string;
+}
+
+async function backedUp(fill: (source: string) => void): Promise<BackedUp> {
+  const repository = scratch.fresh('repository');
+  const source = scratch.fresh('source');
+  mkdirSync(source);
+  fill(source);
+  await initRepository(repository);
+  await backUp(repository, [source]);
+  return { repository, subfolder: source };
+}
+
+/** Restores the folder that was backed up with the command, as another user. */
+function restoreAs(uid: number, from: BackedUp, target: string): Promise<ProgramRun> {
+  const { repository, subfolder } = from;
+  const what = ['restore', `latest:${subfolder}`, '-t', target];
+  const args = ['--no-cache', '--no-lock', '-r', repository, ...what];
+  return runProgram(process.execPath, [program, ...args], {
+    uid,
+    variables: { RESTIC_PASSWORD: 'x' },
+  });
+}
+
+describeWith(['root'], 'a target without room', () => {
+  const mount = scratch.fresh('mount');
+  afterAll(() => {
+    execFileSync('umount', [mount]);
+  });
+
+  test('gets whole files only, and the list of the others', async ({ skip }) => {
+    const { repository, subfolder } = await backedUp((source) => {
+      for (let i = 0; i < 30; i++) writeFileSync(join(source, `f${i}`), pseudoRandom(300_000, i));
+      writeFileSync(join(source, 'large'), pseudoRandom(6_000_000, 99));
+      writeFileSync(join(source, 'tiny'), 'x');
+    });
+    mkdirSync(mount);
+    const run = await runProgram('mount', ['-t', 'tmpfs', '-o', 'size=5m', 'none', mount]);
+    skip(run.exitCode !== 0, 'needs to mount a small file system');
+    const result = await restoreLatest(repository, mount, { subfolder, verify: true });
+    const names = readdirSync(mount);
+    expect(names.filter((name) => name.startsWith('.'))).toEqual([]);
+    for (const name of names.filter((each) => /^f\d+$/.test(each))) {
+      const content = readFileSync(join(mount, name));
+      expect(content.equals(pseudoRandom(300_000, Number(name.slice(1))))).toBe(true);
+    }
+    expect(names).not.toContain('large');
+    expect(result.problemCount).toBe(32 - names.length);
+    expect(result.filesVerified).toBe(names.length);
+    for (const complaint of result.complaints) expect(complaint).toMatch(/the storage is full/);
+  });
+});
+
+describeWith(['root'], 'a restore by somebody who may not do everything', () => {
+  test('lists what could not be set, and exits with 1', async () => {
+    const { repository, subfolder } = await backedUp((source) => {
+      writeFileSync(join(source, 'mine'), 'm');
+      chownSync(join(source, 'mine'), nobody, nobody);
+      writeFileSync(join(source, 'others'), 'o', { mode: 0o640 });
+      writeFileSync(join(source, 'setuid'), 's');
+      chmodSync(join(source, 'setuid'), 0o4755);
+      setAttribute(join(source, 'mine'), 'user.a', 'kept');
+      setAttribute(join(source, 'others'), 'trusted.b', 'refused');
+      execFileSync('mknod', [join(source, 'device'), 'c', '1', '3']);
+      chownSync(source, nobody, nobody);
+    });
+    execFileSync('chown', ['-R', `${nobody}:${nobody}`, repository]);
+    const target = scratch.fresh('target');
+    mkdirSync(target);
+    chownSync(target, nobody, nobody);
+    const run = await restoreAs(nobody, { repository, subfolder }, target);
+    expect(run.exitCode).toBe(1);
+    const lines = run.errors.split('\n').filter((line) => line.startsWith('error: '));
+    const about = (name: string): string[] => lines.filter((line) => line.includes(`: /${name}:`));
+    expect(about('mine')).toEqual([]);
+    expect(about('others').join('\n')).toMatch(/fchownat[^]*setxattr/);
+    expect(about('device').join('\n')).toMatch(/mknodat/);
+    expect(about('setuid').join('\n')).toMatch(/fchownat/);
+    expect(lines).toHaveLength(4);
+    expect(attributesOf(join(target, 'mine'))).toEqual({ 'user.a': 'kept' });
+    expect(statSync(join(target, 'others')).mode & 0o7777).toBe(0o640);
+    // As somebody else's it must not run with their rights.
+    expect(statSync(join(target, 'setuid')).mode & 0o7777).toBe(0o755);
+  });
+
+  test('goes on in folders and over files that are read-only', async () => {
+    const { repository, subfolder } = await backedUp((source) => {
+      mkdirSync(join(source, 'shut'));
+      writeFileSync(join(source, 'shut/a'), 'a', { mode: 0o400 });
+      setAttribute(join(source, 'shut/a'), 'user.a', 'kept');
+      writeFileSync(join(source, 'shut/b'), 'b', { mode: 0 });
+      chmodSync(join(source, 'shut/a'), 0o400);
+      chmodSync(join(source, 'shut'), 0o500);
+      execFileSync('chown', ['-R', `${nobody}:${nobody}`, source]);
+    });
+    execFileSync('chown', ['-R', `${nobody}:${nobody}`, repository]);
+    const target = scratch.fresh('target');
+    mkdirSync(target);
+    chownSync(target, nobody, nobody);
+    const first = await restoreAs(nobody, { repository, subfolder }, target);
+    expect(first).toMatchObject({ exitCode: 0, errors: '' });
+    writeFileSync(join(target, 'shut/a'), 'changed');
+    const second = await restoreAs(nobody, { repository, subfolder }, target);
+    expect(second).toMatchObject({ exitCode: 0, errors: '' });
+    expect(readFileSync(join(target, 'shut/a'), 'utf8')).toBe('a');
+    expect(attributesOf(join(target, 'shut/a'))).toEqual({ 'user.a': 'kept' });
+    expect(statSync(join(target, 'shut')).mode & 0o7777).toBe(0o500);
+    expect(statSync(join(target, 'shut/b')).mode & 0o7777).toBe(0);
+  });
+});
+
+describeWith(['root', 'setfacl'], 'attributes that were there before', () => {
+  test('do not spread from the target into what is restored', async () => {
+    const { repository, subfolder } = await backedUp((source) => {
+      mkdirSync(join(source, 'd/e'), { recursive: true });
+      writeFileSync(join(source, 'd/e/f'), 'f');
+      writeFileSync(join(source, 'g'), 'g');
+    });
+    const target = scratch.fresh('target');
+    mkdirSync(target);
+    await mustRun('setfacl', ['-d', '-m', 'u:1234:rwx', target]);
+    const result = await restoreLatest(repository, target, { subfolder });
+    expect(result.complaints).toEqual([]);
+    for (const name of ['d', 'd/e', 'd/e/f', 'g']) {
+      expect(attributesOf(join(target, name)), name).toEqual({});
+      const isFolder = lstatSync(join(target, name)).isDirectory();
+      expect(lstatSync(join(target, name)).mode & 0o7777).toBe(isFolder ? 0o755 : 0o644);
+    }
+    expect(Object.keys(attributesOf(target))).toEqual(['system.posix_acl_default']);
+  });
+
+  test('go if the snapshot does not have them, as far as they are chosen', async () => {
+    const { repository, subfolder } = await backedUp((source) => {
+      mkdirSync(join(source, 'd'));
+      writeFileSync(join(source, 'f'), 'f');
+      for (const name of ['d', 'f']) {
+        setAttribute(join(source, name), 'user.kept', 'new');
+        setAttribute(join(source, name), 'trusted.kept', 'new');
+      }
+    });
+    for (const [choice, left] of [
+      [undefined, { 'trusted.kept': 'new', 'user.kept': 'new' }],
+      [
+        (name: string): boolean => name.startsWith('user.'),
+        { 'trusted.extra': 'x', 'trusted.kept': 'old', 'user.kept': 'new' },
+      ],
+    ] as const) {
+      const target = scratch.fresh('target');
+      mkdirSync(join(target, 'd'), { recursive: true });
+      for (const [name, content] of [
+        ['same', 'f'],
+        ['f', 'f'],
+      ] as const) {
+        writeFileSync(join(target, name), content);
+      }
+      for (const name of ['d', 'f']) {
+        for (const kind of ['user', 'trusted']) {
+          setAttribute(join(target, name), `${kind}.kept`, 'old');
+          setAttribute(join(target, name), `${kind}.extra`, 'x');
+        }
+      }
+      const more = choice ? { selectAttribute: choice } : {};
+      const result = await restoreLatest(repository, target, { subfolder, ...more });
+      expect(result.complaints).toEqual([]);
+      expect(attributesOf(join(target, 'd'))).toEqual(left);
+      expect(attributesOf(join(target, 'f'))).toEqual(left);
+    }
+  });
+});
+
+describe('owners', () => {
+  test.runIf(process.getuid?.() === 0)('are taken by name if that is asked for', async () => {
+    const { repository, subfolder } = await backedUp((source) => {
+      writeFileSync(join(source, 'f'), 'f');
+      chownSync(join(source, 'f'), 0, 0);
+    });
+    const target = scratch.fresh('target');
+    const result = await restoreLatest(repository, target, { subfolder, ownershipByName: true });
+    expect(result.complaints).toEqual([]);
+    expect(statSync(join(target, 'f'))).toMatchObject({ uid: 0, gid: 0 });
+  });
+});
