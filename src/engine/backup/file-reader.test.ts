@@ -145,7 +145,21 @@ describe('FileReader', () => {
     const read = reader.read(listed('file'), ids);
     expect(read.changing).toBe(true);
     expect(ids.count).toBeGreaterThan(0);
-    expect(read.now?.status.sizeBytes).toBe(statSync(at('file')).size);
+    expect(read.now?.status.sizeBytes).not.toBe(statSync(at('file')).size);
+  });
+
+  test('does not call a torn file unchanged the next time', () => {
+    writeFileSync(at('file'), noise(600_000));
+    let calls = 0;
+    const reader = readerOf(() => {
+      writeFileSync(at('file'), noise(600_000));
+      utimesSync(at('file'), ++calls, calls);
+    });
+    const read = reader.read(listed('file'), new IdList());
+    expect(read.changing).toBe(true);
+    const { mtimeSeconds, sizeBytes } = listed('file');
+    expect(read.sizeBytes).toBe(sizeBytes);
+    expect(read.now?.status.mtime.seconds).not.toBe(mtimeSeconds);
   });
 
   test('sees a change that leaves size and modification time alone', () => {
@@ -179,7 +193,8 @@ describe('FileReader', () => {
       truncateSync(at('file'), (sizeBytes = Math.floor(sizeBytes / 2))),
     );
     const read = reader.read(listed('file'), new IdList());
-    expect(read.now?.status.sizeBytes).toBe(statSync(at('file')).size);
+    expect(read.changing).toBe(true);
+    expect(read.now?.status.sizeBytes).toBeGreaterThan(statSync(at('file')).size);
   });
 
   test('takes the file that replaced the listed one, with its own status and attributes', () => {

@@ -92,7 +92,8 @@ export class FileReader {
       const isSame = previous !== undefined && equalBytes(content, previous);
       if (isQuiet && isSame) return { sizeBytes, changing: false, now: newStatus(fd, after) };
       if (reads === changedReadsMax) {
-        return { sizeBytes, changing: true, now: newStatus(fd, after) };
+        // The status before: by that of later the torn content would count as unchanged the next time.
+        return { sizeBytes, changing: true, now: newStatus(fd, before) };
       }
       previous = content;
       before = after;

@@ -1,4 +1,4 @@
-import { concatBytes } from '../../base/bytes.ts';
+import { concatBytes, equalBytes } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import {
@@ -68,7 +68,7 @@ export class LargeFileReader {
 
   /**
    * Reads the file again, at most three times in all, while its status differs before and after.
-   * @returns undefined if it shrinks all the time: then it is to be read in order, up to where it ends
+   * @returns undefined if it shrinks or its holes are filled all the time: then it is to be read in order
    * @throws SOURCE_FAILED with the offset of a failed read, or if it is no regular file any more or too large
    */
   async read(
@@ -89,7 +89,8 @@ export class LargeFileReader {
         const isLastTry = reads === changedReadsMax;
         if (ids && (stable || isLastTry)) {
           const { sizeBytes } = before;
-          const now = newStatus(opened.fd, after);
+          // Of a torn file the status before: by that of later it would count as unchanged the next time.
+          const now = newStatus(opened.fd, before);
           return { ids, sizeBytes, now, changing: !stable };
         }
         if (isLastTry) return undefined;
@@ -100,7 +101,7 @@ export class LargeFileReader {
     }
   }
 
-  /** Undefined if the file has shrunk. */
+  /** Undefined if the file has shrunk, or its holes were filled. */
   async #pass(pass: FilePass, sizeBytes: number): Promise<Uint8Array | undefined> {
     try {
       return await pass.run(sizeBytes, this.#gapScanner());
@@ -146,7 +147,8 @@ class FilePass {
   #storeFrom = 0;
   #queued: number[] = [];
   readonly #holes: HoleMap | undefined;
-  #hasZeros = false;
+  /** Number of the first chunk of zeros, which is read and stored as any other. */
+  #firstZeros = -1;
   #chunkCount = 0;
   /** Chunks of zeros that follow what is stored or queued. */
   #zeroChunks = 0;
@@ -162,7 +164,8 @@ class FilePass {
     this.#holes = to.holes;
   }
 
-  async run(sizeBytes: number, scanner: ChunkScanner): Promise<Uint8Array> {
+  /** @returns the ids of all chunks; undefined if what was taken for a hole has data by now */
+  async run(sizeBytes: number, scanner: ChunkScanner): Promise<Uint8Array | undefined> {
     const fd = this.#fd;
     const holes = this.#holes;
     const picker = new CutPicker(sizeBytes, (range) =>
@@ -195,7 +198,8 @@ class FilePass {
       // The descriptor must stay open until no worker uses it.
       await Promise.allSettled([...scans, ...this.#stores]);
     }
-    return concatBytes(await Promise.all(this.#stores));
+    const ids = concatBytes(await Promise.all(this.#stores));
+    return this.#hasStoredZeros(ids) ? ids : undefined;
   }
 
   #scan(
@@ -211,12 +215,12 @@ class FilePass {
     assertNotTooLarge(++this.#chunkCount);
     const start = this.#queued.at(-1) ?? this.#storeFrom;
     const isZeros = cut - start === chunkSizeBytesMin && this.#holes?.isHole(start, cut) === true;
-    if (isZeros && this.#hasZeros) {
+    if (isZeros && this.#firstZeros >= 0) {
       this.#skipZeros(cut);
       return;
     }
     // The first chunk of zeros is stored as any other; all further ones are known by it.
-    this.#hasZeros ||= isZeros;
+    if (isZeros) this.#firstZeros = this.#chunkCount - 1;
     this.#flushZeros();
     this.#queued.push(cut);
     if (cut - this.#storeFrom >= storeBytes) this.#store();
@@ -228,6 +232,13 @@ class FilePass {
     this.#zeroChunks++;
     this.#storeFrom = end;
     this.#listener.bytes(chunkSizeBytesMin);
+  }
+
+  /** False if the chunk that stands for all zeros was filled before it was read: then none was stored. */
+  #hasStoredZeros(ids: Uint8Array): boolean {
+    if (this.#firstZeros < 0) return true;
+    const start = this.#firstZeros * zeroChunkId.byteLength;
+    return equalBytes(ids.subarray(start, start + zeroChunkId.byteLength), zeroChunkId);
   }
 
   #flushZeros(): void {
