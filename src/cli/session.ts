@@ -30,6 +30,8 @@ import { repositoryLocation } from './repository-location.ts';
 export interface SessionOptions {
   /** `shared` lets others read and write beside it. */
   readonly lock: 'none' | 'shared' | 'exclusive';
+  /** It changes the repository: then --no-lock, which is for reading, does not count. */
+  readonly writes?: boolean;
   /** Default: the local cache is used unless --no-cache. */
   readonly useCache?: boolean;
   readonly monitor?: Monitor;
@@ -61,6 +63,8 @@ export interface RepositoryChoice {
   readonly keyHint: string | undefined;
   /** How a prompt calls it. */
   readonly name?: string;
+  /** As `SessionOptions.writes`. */
+  readonly writes?: boolean;
 }
 
 /**
@@ -79,6 +83,7 @@ export async function withSession<T>(
     location: repositoryLocation(invocation),
     password: repositoryPassword(invocation),
     keyHint: globals.keyHint,
+    writes: options.writes ?? false,
   };
   const storage = await openStorage(invocation, choice.location, monitor);
   const cache = new SessionCache(storage, invocation);
@@ -188,6 +193,7 @@ export async function openWithTries(
   let isTyped = false;
   const options: OpenOptions = {
     ...formatOptions(invocation),
+    noLock: invocation.globals.noLock && !choice.writes,
     ...(choice.keyHint === undefined ? {} : { keyHint: choice.keyHint }),
     password: async () => {
       const given = await passwordToOpen(invocation, choice.password, choice.name);
@@ -216,7 +222,6 @@ export function formatOptions(invocation: Invocation): Omit<OpenOptions, 'passwo
     ...(globals.packSizeMiB === undefined
       ? {}
       : { packSizeBytes: globals.packSizeMiB * 1024 * 1024 }),
-    noLock: globals.noLock,
   };
 }
 

@@ -34,6 +34,7 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
   let walk: SourceWalk | undefined;
   const sessionOptions: SessionOptions = {
     lock: flags.dryRun ? 'none' : 'shared',
+    writes: !flags.dryRun,
     monitor: view,
     beside: async (storage, opening) => {
       if (choice.kind !== 'files') return;

@@ -53,7 +53,8 @@ function keyJson({ isCurrent, id, username, hostname, created }: ListedKey): {
 
 /** `holdfast key add`. */
 export function keyAdd(invocation: Invocation<NewKeyFlags>): Promise<number> {
-  return withSession(invocation, { lock: 'shared' }, async ({ repository, lock, signal }) => {
+  const options = { lock: 'shared', writes: true } as const;
+  return withSession(invocation, options, async ({ repository, lock, signal }) => {
     await lock?.settled;
     const id = await addKey(repository, await newKeyOptions(invocation, signal));
     invocation.output.info(`saved new key with ID ${id}`);
@@ -63,7 +64,8 @@ export function keyAdd(invocation: Invocation<NewKeyFlags>): Promise<number> {
 
 /** `holdfast key passwd`. */
 export function keyPasswd(invocation: Invocation<NewKeyFlags>): Promise<number> {
-  return withSession(invocation, { lock: 'exclusive' }, async ({ repository, signal }) => {
+  const options = { lock: 'exclusive', writes: true } as const;
+  return withSession(invocation, options, async ({ repository, signal }) => {
     const id = await changePassword(repository, await newKeyOptions(invocation, signal));
     invocation.output.info(`saved new key with ID ${id}`);
     return 0;
@@ -73,7 +75,8 @@ export function keyPasswd(invocation: Invocation<NewKeyFlags>): Promise<number> 
 /** `holdfast key remove`. */
 export function keyRemove(invocation: Invocation): Promise<number> {
   const prefix = invocation.arguments[0] ?? '';
-  return withSession(invocation, { lock: 'exclusive' }, async ({ repository, signal }) => {
+  const options = { lock: 'exclusive', writes: true } as const;
+  return withSession(invocation, options, async ({ repository, signal }) => {
     const search = { type: 'key', prefix } as const;
     const id: Id | undefined = await findByPrefix(repository.backend, search, { signal });
     if (id === undefined) {

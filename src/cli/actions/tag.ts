@@ -9,7 +9,7 @@ import { withSession } from '../session.ts';
 export function tag(invocation: Invocation<TagFlags>): Promise<number> {
   const { flags, output, environment } = invocation;
   const change = changeOf(invocation);
-  return withSession(invocation, { lock: 'exclusive' }, async (session) => {
+  return withSession(invocation, { lock: 'exclusive', writes: true }, async (session) => {
     const { repository, lock, signal, monitor } = session;
     const choice = { ids: invocation.arguments, filter: filterOf(flags) };
     const snapshots = await selectSnapshots(session, choice, output);

@@ -1,0 +1,38 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { acquireLock, type HeldLock } from '../repository/locks.ts';
+import { TestPlace } from './run-holdfast.ts';
+import { thisOwner } from './session.ts';
+
+const place = TestPlace.create();
+let lock: HeldLock;
+
+beforeAll(async () => {
+  const repository = await place.createRepository();
+  mkdirSync(place.at('source'));
+  writeFileSync(place.at('source', 'file'), 'content');
+  await place.must(['backup', 'source']);
+  const who = { owner: thisOwner(), processExists: () => true };
+  lock = await acquireLock(repository, { exclusive: true, ...who });
+}, 60_000);
+afterAll(async () => {
+  await lock.release();
+  place.remove();
+});
+
+test.each([
+  { args: ['snapshots'], exitCode: 0 },
+  { args: ['backup', '--dry-run', 'source'], exitCode: 0 },
+  { args: ['backup', 'source'], exitCode: 11 },
+  { args: ['tag', '--add', 'x'], exitCode: 11 },
+  { args: ['key', 'add'], exitCode: 11 },
+  { args: ['key', 'passwd'], exitCode: 11 },
+  { args: ['key', 'remove', 'ffff'], exitCode: 11 },
+])(
+  '--no-lock lets only reading pass by a lock: $args',
+  async ({ args, exitCode }) => {
+    const run = await place.run([...args, '--no-lock'], { input: 'new password\n' });
+    expect({ exitCode: run.exitCode, errors: run.errors }).toMatchObject({ exitCode });
+  },
+  30_000,
+);
