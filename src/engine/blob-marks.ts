@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import type { BlobType } from '../repository/blob.ts';
 import type { TreeNode } from '../repository/tree.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
@@ -37,6 +38,7 @@ export class BlobMarks {
   add(type: BlobType, id: Uint8Array, mark: number): boolean | undefined {
     const entry = this.#index.find(type, id);
     if (entry < 0) return undefined;
+    assert(entry < this.#marks.byteLength, 'an index does not grow while its blobs are marked');
     const before = this.#marks[entry] ?? 0;
     this.#marks[entry] = before | mark;
     return (before & mark) !== 0;

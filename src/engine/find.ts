@@ -52,11 +52,12 @@ export class PathFinder<State extends object> {
     const open: OpenFolder<State>[] = [];
     let next: State = matcher.root;
     let matchCount = 0;
+    let unreadCount = 0;
     const visitor: TreeVisitor = {
       enter: (_, tree) => {
         const id = toHex(tree);
         if (this.#barren.get(next)?.has(id)) return false;
-        open.push({ id, state: next, matchCount });
+        open.push({ id, state: next, matchCount, unreadCount });
         return true;
       },
       node: (item) => {
@@ -71,7 +72,9 @@ export class PathFinder<State extends object> {
       },
       leave: (_, isRead) => {
         const folder = open.pop();
-        if (folder && isRead && folder.matchCount === matchCount) this.#addBarren(folder);
+        if (!isRead) unreadCount++;
+        if (folder?.matchCount !== matchCount || folder.unreadCount !== unreadCount) return;
+        this.#addBarren(folder);
       },
     };
     await walkTree(this.#indexed, root, visitor, context);
@@ -95,4 +98,6 @@ interface OpenFolder<State> {
   readonly state: State;
   /** Matches found before it was entered. */
   readonly matchCount: number;
+  /** Folders that could not be read before it was entered. */
+  readonly unreadCount: number;
 }

@@ -104,7 +104,9 @@ class RestoreSizeCounter implements StatsCounter {
       },
       leave: (_, isRead) => {
         const folder = open.pop();
-        if (!folder || !isRead || folder.linkCount !== linkCount) return;
+        // What could not be read must be tried, and told, again.
+        if (!isRead) linkCount++;
+        if (folder?.linkCount !== linkCount) return;
         const total = { size: this.#size - folder.size, count: this.#count - folder.count };
         this.#totals.set(folder.id, total);
       },
