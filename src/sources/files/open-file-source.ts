@@ -66,7 +66,10 @@ export async function openFileSource(
   assertHoldsNone(places, { rules, folders: options.repositoryFolders ?? [], inside: true });
   assertHoldsNone(places, { rules, folders: options.cacheFolders ?? [], inside: false });
   const resolved: Target[] = [];
-  for (const target of found) resolved.push(...(await spread(target, mounts, problems)));
+  for (const target of found) {
+    // Not as arguments of one call: there may be millions.
+    for (const each of await spread(target, mounts, problems)) resolved.push(each);
+  }
   return new FileSource({
     paths: found.map((target) => readableText(target.absolute)),
     excludes: options.recordedExcludes ?? [],
