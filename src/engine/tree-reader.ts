@@ -1,6 +1,7 @@
 import { toHex } from '../base/bytes.ts';
 import { isHoldfastError } from '../base/errors.ts';
 import { Decompressor } from '../kernels/zstd.ts';
+import type { BlobIndex } from '../repository/blob-index.ts';
 import { openBlob } from '../repository/blob-open.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import { decodeTree, type TreeNode } from '../repository/tree.ts';
@@ -8,6 +9,8 @@ import type { CallOptions } from '../storage/backend.ts';
 
 /** Sealed packs kept at once: a walk in tree order leaves one pack for the next and rarely comes back. */
 const packsKeptMax = 4;
+/** Larger packs are read tree by tree: the largest usual ones have 128 MiB and a blob more. */
+const packSizeBytesMax = 160 << 20;
 
 /**
  * Reads trees for walks through whole snapshots.
@@ -18,6 +21,8 @@ export class TreeReader {
   readonly #indexed: IndexedRepository;
   readonly #options: CallOptions;
   readonly #packs = new Map<number, Uint8Array>();
+  /** Packs that could not be read at once. */
+  readonly #unreadable = new Set<number>();
   readonly #decompressor = new Decompressor();
 
   constructor(indexed: IndexedRepository, options: CallOptions) {
@@ -39,35 +44,66 @@ export class TreeReader {
     const entry = index.find('tree', id);
     if (entry >= 0 && !index.isPending(entry)) {
       try {
-        return await this.#loadFromPack(id, entry);
+        const bytes = await this.#loadFromPack(id, entry);
+        if (bytes) return bytes;
       } catch (error) {
         // The ordinary way tries every copy, and has the words for what is wrong.
-        if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+        if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
+          throw error;
+        }
       }
     }
     return this.#indexed.loadBlob('tree', id, this.#options);
   }
 
-  async #loadFromPack(id: Uint8Array, entry: number): Promise<Uint8Array> {
+  async #loadFromPack(id: Uint8Array, entry: number): Promise<Uint8Array | undefined> {
     const { index, repository } = this.#indexed;
-    const pack = await this.#pack(index.packOf(entry));
+    const pack = await this.#pack(entry);
     const offset = index.offsetOf(entry);
-    const sealed = pack.subarray(offset, offset + index.lengthOf(entry));
+    const end = offset + index.lengthOf(entry);
+    if (!pack || end > pack.byteLength) return undefined;
     const uncompressedLength = index.uncompressedLengthOf(entry);
     const blob = { type: 'tree', id, uncompressedLength } as const;
     const tools = { sealer: repository.sealer, decompressor: this.#decompressor };
-    return openBlob(sealed, blob, tools);
+    return openBlob(pack.subarray(offset, end), blob, tools);
   }
 
-  async #pack(pack: number): Promise<Uint8Array> {
-    const kept = this.#packs.get(pack);
-    if (kept) return kept;
+  /** All trees of the pack that holds `entry`, sealed; undefined if it is not to be read at once. */
+  async #pack(entry: number): Promise<Uint8Array | undefined> {
     const { index, repository } = this.#indexed;
-    const handle = { type: 'pack', name: toHex(index.packId(pack)) } as const;
-    const bytes = await repository.backend.get(handle, undefined, this.#options);
+    const pack = index.packOf(entry);
+    const kept = this.#packs.get(pack);
+    if (kept || this.#unreadable.has(pack)) return kept;
+    const end = endOfTrees(index, entry);
+    if (end > packSizeBytesMax) return undefined;
+    const handle = { type: 'pack', name: toHex(index.packId(pack)), holdsTrees: true } as const;
+    let bytes: Uint8Array;
+    try {
+      bytes = await repository.backend.get(handle, { start: 0, end }, this.#options);
+    } catch (error) {
+      this.#unreadable.add(pack);
+      throw error;
+    }
     const oldest = this.#packs.keys().next();
     if (this.#packs.size >= packsKeptMax && !oldest.done) this.#packs.delete(oldest.value);
     this.#packs.set(pack, bytes);
     return bytes;
   }
+}
+
+/**
+ * Where the last tree of a pack ends: no more of the file is read, however large it is. The entries of a
+ * pack follow one another, as they stand in their index file.
+ * @param entry any of the pack
+ */
+function endOfTrees(index: BlobIndex, entry: number): number {
+  const pack = index.packOf(entry);
+  const isOfPack = (at: number): boolean => !index.isPending(at) && index.packOf(at) === pack;
+  let end = 0;
+  for (const step of [-1, 1]) {
+    for (let at = entry; at >= 0 && at < index.blobCount && isOfPack(at); at += step) {
+      end = Math.max(end, index.offsetOf(at) + index.lengthOf(at));
+    }
+  }
+  return end;
 }

@@ -214,6 +214,35 @@ describeWith(['root', 'setfacl'], 'attributes that were there before', () => {
   });
 });
 
+describeWith(['root'], 'a target to which two names are one', () => {
+  const target = scratch.fresh('target');
+  const [lower, upper] = [join(target, 'folder'), join(target, 'FOLDER')];
+  let isMounted = false;
+  afterAll(() => {
+    if (isMounted) execFileSync('umount', [upper]);
+  });
+
+  test('does not get one folder restored over the other', async ({ skip }) => {
+    const { repository, subfolder } = await backedUp((source) => {
+      for (const name of ['folder', 'FOLDER']) {
+        mkdirSync(join(source, name));
+        writeFileSync(join(source, name, 'f'), name);
+      }
+    });
+    mkdirSync(lower, { recursive: true });
+    mkdirSync(upper);
+    // A bind mount looks the same as a file system that takes no notice of upper and lower case.
+    const run = await runProgram('mount', ['--bind', lower, upper]);
+    isMounted = run.exitCode === 0;
+    skip(!isMounted, 'needs to mount');
+    const result = await restoreLatest(repository, target, { subfolder });
+    expect(readFileSync(join(lower, 'f'), 'utf8')).toBe('FOLDER');
+    expect(result.complaints).toEqual([
+      '/folder: another entry of this folder has the same name in the target',
+    ]);
+  });
+});
+
 describe('owners', () => {
   test.runIf(process.getuid?.() === 0)('are taken by name if that is asked for', async () => {
     const { repository, subfolder } = await backedUp((source) => {

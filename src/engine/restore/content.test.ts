@@ -301,6 +301,33 @@ describe('an interrupted restore', () => {
   });
 });
 
+test('what appears while a restore runs is not overwritten', async () => {
+  const maker = new SnapshotMaker();
+  const content = { small: 'ours', pieces: madeOfPieces([a, b]), fine: 'ours' };
+  const snapshot = await maker.snapshotOf(content);
+  const indexed = await maker.indexed();
+  const target = folder.fresh();
+  const { backend } = maker;
+  const get = backend.get.bind(backend);
+  // As two names that are one to the file system would: both are planned before either is there.
+  backend.get = async (handle, range, options) => {
+    for (const name of ['small', 'pieces']) {
+      if (range) writeFileSync(path.join(target, name), 'theirs');
+    }
+    return get(handle, range, options);
+  };
+  const result = await restoreHeard(indexed, { snapshot, target });
+  expectContent(target, {
+    small: Buffer.from('theirs'),
+    pieces: Buffer.from('theirs'),
+    fine: Buffer.from('ours'),
+  });
+  expect(result.complaints.toSorted()).toEqual([
+    expect.stringMatching(/^\/pieces: its name is taken/),
+    expect.stringMatching(/^\/small: its name is taken/),
+  ]);
+});
+
 test('a file that is truncated while it is being compared is restored', async () => {
   const maker = new SnapshotMaker();
   const snapshot = await maker.snapshotOf({ abc: madeOfPieces([a, b, c]) });
