@@ -134,6 +134,14 @@ describe('backup', () => {
     expect(await snapshots()).toHaveLength(count);
   });
 
+  test('of a stream without a byte makes no clean snapshot', async () => {
+    for (const args of [['--stdin'], ['--stdin-from-command', '--', 'true']]) {
+      const { exitCode, errors } = await place.run(['backup', '--host', 'nothing', ...args]);
+      expect(exitCode).toBe(3);
+      expect(errors).toContain('stdin: it gave no data at all');
+    }
+  });
+
   test('takes names from files and standard input', async () => {
     writeFileSync(place.at('raw'), `${source}/a.txt\0${source}/empty\0`);
     await place.must(['backup', '--files-from-raw', 'raw', '--host', 'lists']);
