@@ -262,6 +262,17 @@ export class BlobIndex {
     }
   }
 
+  /** As `claim`, for a blob whose stored copies are not to be relied on: it gets a further entry. */
+  claimCopy(type: BlobType, id: Uint8Array): number {
+    this.#blobs.loadKey(id, 0);
+    this.#mutex.lock();
+    try {
+      return this.#blobs.append(keyFlagOf(type) + pendingFlag, 0, 0, 0);
+    } finally {
+      this.#mutex.unlock();
+    }
+  }
+
   /** Gives a claimed entry its place. */
   place(entry: number, location: BlobLocation): void {
     checkLocation(location);

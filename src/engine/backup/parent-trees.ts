@@ -9,10 +9,16 @@ import { TreeReader } from '../tree-reader.ts';
 export class ParentTrees {
   readonly #reader: TreeReader;
   readonly #context: EngineContext;
+  #isDamaged = false;
 
   constructor(indexed: IndexedRepository, context: EngineContext) {
     this.#reader = new TreeReader(indexed, { signal: context.signal });
     this.#context = context;
+  }
+
+  /** True once a tree could not be read: what is stored with it is not to be relied on either. */
+  get isDamaged(): boolean {
+    return this.#isDamaged;
   }
 
   /** An encoded tree; undefined, with a note, if it cannot be read: all below counts as new then. */
@@ -35,6 +41,7 @@ export class ParentTrees {
 
   #unreadable(id: Uint8Array, error: unknown): undefined {
     if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+    this.#isDamaged = true;
     const { monitor } = this.#context;
     monitor.note(`tree ${toHex(id)} of the parent is not readable: ${describeError(error)}`);
   }

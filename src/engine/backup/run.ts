@@ -54,7 +54,8 @@ export class BackupRun {
     this.#parts = parts;
     const { indexed, pipeline, report, context } = parts;
     this.#parents = new ParentTrees(indexed, context);
-    this.#trees = new TreeBuilder(indexed, pipeline, report);
+    const parents = this.#parents;
+    this.#trees = new TreeBuilder({ indexed, pipeline, report, parents });
     this.#batches = new FileBatches((files) => this.#sendFiles(files));
     const { polynomial } = indexed.repository.config;
     this.#largeFiles = new LargeFileReader(pipeline, polynomial, context.environment.clock);

@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.ts';
-import { equalBytes } from '../../base/bytes.ts';
+import { equalBytes, toHex } from '../../base/bytes.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
@@ -7,6 +7,7 @@ import { decodeTree, TreeEncoder, type TreeNode } from '../../repository/tree.ts
 import type { BackupReport } from './report.ts';
 import type { ClaimedBlob } from './messages.ts';
 import { equalNodes } from './node.ts';
+import type { ParentTrees } from './parent-trees.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { MatchedTree, TreeFrame } from './tree-frame.ts';
 
@@ -22,11 +23,20 @@ export class TreeBuilder {
   #batch: ClaimedBlob[] = [];
   #batchBytes = 0;
   #root: Uint8Array | undefined;
+  readonly #parents: ParentTrees | undefined;
+  /** Hex ids of trees that were stored again, because the parent's trees are damaged. */
+  readonly #storedAgain = new Set<string>();
 
-  constructor(indexed: IndexedRepository, pipeline: Pipeline, report: BackupReport) {
-    this.#indexed = indexed;
-    this.#pipeline = pipeline;
-    this.#report = report;
+  constructor(parts: {
+    readonly indexed: IndexedRepository;
+    readonly pipeline: Pipeline;
+    readonly report: BackupReport;
+    readonly parents?: ParentTrees;
+  }) {
+    this.#indexed = parts.indexed;
+    this.#pipeline = parts.pipeline;
+    this.#report = parts.report;
+    this.#parents = parts.parents;
   }
 
   /** Id of the root tree, once everything is settled. */
@@ -86,12 +96,22 @@ export class TreeBuilder {
     return node;
   }
 
+  /** The entry to store a tree under, or -1 if it is known. */
+  #claim(id: Uint8Array): number {
+    const { index } = this.#indexed;
+    const entry = index.claim('tree', id);
+    const key = this.#parents?.isDamaged ? toHex(id) : undefined;
+    if (key === undefined || this.#storedAgain.has(key)) return entry;
+    this.#storedAgain.add(key);
+    return entry >= 0 ? entry : index.claimCopy('tree', id);
+  }
+
   /** Stores the tree of `nodes` unless it is known. */
   #encode(nodes: Iterable<TreeNode | undefined>): { id: Uint8Array; addedBytes: number } {
     for (const node of nodes) if (node) this.#encoder.add(node);
     const bytes = this.#encoder.finish();
     const id = sha256(bytes);
-    const entry = this.#indexed.index.claim('tree', id);
+    const entry = this.#claim(id);
     if (entry < 0) return { id, addedBytes: 0 };
     const addedBytes = bytes.byteLength;
     this.#batch.push({ id, entry, bytes });
