@@ -1,5 +1,6 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { concatBytes } from '../../base/bytes.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import { defined } from '../../base/assert.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
@@ -40,9 +41,15 @@ export async function storeStream(source: StreamSource, parts: StreamParts): Pro
   try {
     const { content, sizeBytes } = await storeContent(source, parts);
     await source.settled();
+    if (sizeBytes === 0) {
+      // A producer in front of a pipe that failed gives nothing, and cannot be asked.
+      const message = 'it gave no data at all: did its producer fail?';
+      const error = new HoldfastError('SOURCE_EMPTY', { message });
+      report.problem(source.path, error, 'archival');
+    }
     const names = splitPath(source.path);
     const fileName = defined(names.pop(), 'a stream has a file name');
-    const trees = new TreeBuilder(indexed, pipeline, report);
+    const trees = new TreeBuilder({ indexed, pipeline, report });
     let frame = new TreeFrame({});
     const frames = [frame];
     for (const name of names) {
