@@ -9,7 +9,7 @@ import { tryReadStatus } from '../../platform/status.ts';
 import { BatchFile, keptBytesMin } from './batch-file.ts';
 import { compareFiles, type FileToCompare, type RestorePool } from './comparison.ts';
 import { plainSizeOf } from './compare.ts';
-import type { ContentParts } from './content.ts';
+import type { RestoreParts } from './parts.ts';
 import type { TargetDirectory } from './directories.ts';
 import { createTemporary, discardFile } from './file-writer.ts';
 import type {
@@ -29,7 +29,7 @@ const filesPerMessage = 256;
 const idSizeBytes = 32;
 
 /** What a batch has besides its files. */
-export interface BatchParts extends ContentParts {
+export interface BatchParts extends RestoreParts {
   readonly pool: RestorePool;
   /** Descriptors of the directories of all its files. */
   readonly fds: ReadonlyMap<TargetDirectory, number>;

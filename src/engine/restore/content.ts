@@ -1,20 +1,17 @@
 import { availableParallelism } from 'node:os';
 import { isHoldfastError } from '../../base/errors.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
-import type { IndexedRepository } from '../../repository/indexed.ts';
-import type { EngineContext } from '../context.ts';
 import { Batch } from './batch.ts';
 import { compareFiles, type FileToCompare, type RestorePool } from './comparison.ts';
-import type { DirectoryOpener, TargetDirectory } from './directories.ts';
+import type { TargetDirectory } from './directories.ts';
 import type {
   ComparedFile,
   RestoreRequest,
   RestoreResponse,
   RestoreWorkerData,
 } from './messages.ts';
-import type { RestoreOptions } from './options.ts';
+import type { RestoreParts } from './parts.ts';
 import type { PlannedFile } from './plan.ts';
-import type { RestoreTally } from './tally.ts';
 
 /** Limits of one batch: what is planned before it is written. Bounds memory and open directories. */
 const batchFilesMax = 8_000;
@@ -27,18 +24,9 @@ const workerModule = new URL(
   import.meta.url,
 );
 
-/** What restoring works with. */
-export interface ContentParts {
-  readonly indexed: IndexedRepository;
-  readonly opener: DirectoryOpener;
-  readonly tally: RestoreTally;
-  readonly options: RestoreOptions;
-  readonly context: EngineContext;
-}
-
 /** Writes the content of files, in batches, each pack read once a batch. In a dry run it only compares. */
 export class ContentWriter {
-  readonly #parts: ContentParts;
+  readonly #parts: RestoreParts;
   /** Comes up while the first files are planned. */
   readonly #starting: Promise<RestorePool>;
   #planned: PlannedFile[] = [];
@@ -52,7 +40,7 @@ export class ContentWriter {
   /** Files to read back at the end. */
   readonly toVerify: FileToCompare[] = [];
 
-  constructor(parts: ContentParts) {
+  constructor(parts: RestoreParts) {
     const { indexed, options, context } = parts;
     this.#parts = parts;
     const workerData: RestoreWorkerData = {

@@ -5,7 +5,7 @@ import { makeDirectoryAt, unlinkAt } from '../../platform/files.ts';
 import { currentIds, isElevated } from '../../platform/machine.ts';
 import { type FileStatus, tryReadStatus } from '../../platform/status.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import type { ContentParts } from './content.ts';
+import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
 import type { Durability } from './durability.ts';
 import { applyMetadata, clearAttributes } from './metadata.ts';
@@ -18,14 +18,14 @@ const enterableMode = 0o700;
 
 /** Makes the directories of a restore, and gives them their metadata once all below is done. */
 export class DirectoryMaker {
-  readonly #parts: ContentParts;
+  readonly #parts: RestoreParts;
   readonly #durability: Durability;
   /** Directories that get metadata at the end, each behind those above it. */
   readonly #done: TargetDirectory[] = [];
   /** Modes that were widened for the time of the restore. */
   readonly #modes: { readonly directory: TargetDirectory; readonly mode: number }[] = [];
 
-  constructor(parts: ContentParts, durability: Durability) {
+  constructor(parts: RestoreParts, durability: Durability) {
     this.#parts = parts;
     this.#durability = durability;
   }

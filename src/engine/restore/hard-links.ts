@@ -3,7 +3,7 @@ import { HoldfastError } from '../../base/errors.ts';
 import { linkAt } from '../../platform/files.ts';
 import { type FileStatus, tryReadStatus } from '../../platform/status.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import type { ContentParts } from './content.ts';
+import type { RestoreParts } from './parts.ts';
 import type { PlannedFile, TargetEntry } from './plan.ts';
 
 /** The first name of something with several names. */
@@ -65,7 +65,7 @@ export class HardLinks {
    */
   make(
     { directory, name, first }: FurtherName,
-    { opener }: Pick<ContentParts, 'opener'>,
+    { opener }: Pick<RestoreParts, 'opener'>,
     makeRoom: () => void,
   ): void {
     const from = opener.openOwn(first.directory);

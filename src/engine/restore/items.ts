@@ -6,7 +6,8 @@ import { closeFile, makeNodeAt, readLinkAt, symlinkAt, unlinkAt } from '../../pl
 import { type FileKind, type FileStatus, tryReadStatus } from '../../platform/status.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { keptBytesMin } from './batch-file.ts';
-import type { ContentParts, ContentWriter } from './content.ts';
+import type { ContentWriter } from './content.ts';
+import type { RestoreParts } from './parts.ts';
 import type { TargetDirectory } from './directories.ts';
 import { firstMissing, HardLinks } from './hard-links.ts';
 import { applyMetadata, clearAttributes } from './metadata.ts';
@@ -23,12 +24,12 @@ const kinds: Partial<Record<TreeNode['type'], FileKind>> = {
 
 /** Restores what is no directory: plans files, makes links, devices and FIFOs. */
 export class ItemRestorer {
-  readonly #parts: ContentParts;
+  readonly #parts: RestoreParts;
   readonly #writer: ContentWriter;
   readonly #remover: Remover;
   readonly #links = new HardLinks();
 
-  constructor(parts: ContentParts, writer: ContentWriter) {
+  constructor(parts: RestoreParts, writer: ContentWriter) {
     this.#parts = parts;
     this.#writer = writer;
     this.#remover = new Remover(parts);

@@ -7,7 +7,7 @@ import {
   readStatusOf,
   tryReadStatus,
 } from '../../platform/status.ts';
-import type { ContentParts } from './content.ts';
+import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
 
 interface Level {
@@ -20,9 +20,9 @@ interface Level {
 
 /** Removes from the target what the snapshot does not have. Never follows a link or enters a mounted file system. */
 export class Remover {
-  readonly #parts: ContentParts;
+  readonly #parts: RestoreParts;
 
-  constructor(parts: ContentParts) {
+  constructor(parts: RestoreParts) {
     this.#parts = parts;
   }
 

@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { HoldfastError } from '../../base/errors.ts';
-import type { ContentParts, ContentWriter } from './content.ts';
+import type { ContentWriter } from './content.ts';
+import type { RestoreParts } from './parts.ts';
 import type { ComparedFile } from './messages.ts';
 
 /** Files compared at once. They may lie in a directory each, and those are open meanwhile. */
@@ -9,7 +10,7 @@ const filesPerStep = 400;
 /** Reads what was restored back and reports the files that do not hold what the snapshot says. */
 export async function verifyFiles(
   writer: ContentWriter,
-  { tally, context }: ContentParts,
+  { tally, context }: RestoreParts,
 ): Promise<void> {
   const files = writer.toVerify;
   for (let start = 0; start < files.length; start += filesPerStep) {

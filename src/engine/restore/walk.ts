@@ -6,7 +6,8 @@ import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/sta
 import type { TreeNode } from '../../repository/tree.ts';
 import { pathText } from '../backup/report.ts';
 import { TreeReader } from '../tree-reader.ts';
-import type { ContentParts, ContentWriter } from './content.ts';
+import type { ContentWriter } from './content.ts';
+import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
 import { DirectoryMaker } from './directory-maker.ts';
 import type { Durability } from './durability.ts';
@@ -25,7 +26,7 @@ interface PendingDirectory {
 
 /** Walks the snapshot, makes directories and special files, and plans the content of files. */
 export class RestoreWalk {
-  readonly #parts: ContentParts;
+  readonly #parts: RestoreParts;
   readonly #writer: ContentWriter;
   readonly #trees: TreeReader;
   readonly #budget: TreeBudget;
@@ -36,7 +37,7 @@ export class RestoreWalk {
   readonly #inodes = new Set<number | bigint>();
   #device: number | bigint | undefined;
 
-  constructor(parts: ContentParts, writer: ContentWriter, durability: Durability) {
+  constructor(parts: RestoreParts, writer: ContentWriter, durability: Durability) {
     this.#parts = parts;
     this.#writer = writer;
     this.#trees = new TreeReader(parts.indexed, { signal: parts.context.signal });

@@ -1,0 +1,14 @@
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import type { EngineContext } from '../context.ts';
+import type { DirectoryOpener } from './directories.ts';
+import type { RestoreOptions } from './options.ts';
+import type { RestoreTally } from './tally.ts';
+
+/** What restoring works with. */
+export interface RestoreParts {
+  readonly indexed: IndexedRepository;
+  readonly opener: DirectoryOpener;
+  readonly tally: RestoreTally;
+  readonly options: RestoreOptions;
+  readonly context: EngineContext;
+}
