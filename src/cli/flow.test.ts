@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { jsonLines, TestPlace } from './run-holdfast.ts';
+import { jsonLines, TestPlace } from './holdfast-test-support.ts';
 
 const place = TestPlace.create();
 const source = place.at('source');

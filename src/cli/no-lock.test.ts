@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acquireLock, type HeldLock } from '../repository/locks.ts';
-import { TestPlace } from './run-holdfast.ts';
+import { TestPlace } from './holdfast-test-support.ts';
 import { thisOwner } from './session.ts';
 
 const place = TestPlace.create();

@@ -10,8 +10,9 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../base/clock.ts';
 import { acquireLock } from '../repository/locks.ts';
-import { finished, password, TestPlace } from './run-holdfast.ts';
+import { finished, password, TestPlace } from './holdfast-test-support.ts';
 
 const place = TestPlace.create();
 
@@ -267,14 +268,13 @@ describe('interruption', () => {
       const child = place.start(['backup', '--stdin']);
       const ended = finished(child);
       const locks = path.join(place.repository, 'locks');
-      while (readdirSync(locks).length === 0)
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      const started = Date.now();
+      while (readdirSync(locks).length === 0) await systemClock.sleep(20);
+      const startedMs = systemClock.monotonicMs();
       child.kill(signal);
       const { exitCode, errors } = await ended;
       expect(errors).toBe('Fatal: interrupted\n');
       expect(exitCode).toBe(130);
-      expect(Date.now() - started).toBeLessThan(5000);
+      expect(systemClock.monotonicMs() - startedMs).toBeLessThan(5000);
       expect(readdirSync(locks)).toEqual([]);
       expect(readdirSync(path.join(place.repository, 'snapshots'))).toEqual([]);
     },
@@ -284,7 +284,7 @@ describe('interruption', () => {
     const child = place.start(['backup', '--stdin', '--stdin-filename', 'probed']);
     const ended = finished(child);
     const locks = path.join(place.repository, 'locks');
-    while (readdirSync(locks).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (readdirSync(locks).length === 0) await systemClock.sleep(20);
     child.kill('SIGHUP');
     child.stdin?.end('still here');
     expect((await ended).exitCode).toBe(0);

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { password, TestPlace } from './run-holdfast.ts';
+import { password, TestPlace } from './holdfast-test-support.ts';
 
 const isThere = spawnSync('restic', ['version']).status === 0;
 const isRequired = process.env['HOLDFAST_TEST_REQUIRE'] !== undefined;

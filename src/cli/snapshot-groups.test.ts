@@ -2,24 +2,15 @@ import { expect, test } from 'vitest';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import { groupSnapshots, parseGroupBy } from './snapshot-groups.ts';
 
-const snapshot = (
-  id: string,
-  hostname: string,
-  paths: string[],
-  tags?: string[],
-): StoredSnapshot => ({
-  id: id.padEnd(64, '0'),
+const record: Omit<StoredSnapshot, 'id' | 'paths'> = {
   tree: '0'.repeat(64),
   time: { seconds: 0, nanoseconds: 0 },
-  hostname,
-  paths,
-  ...(tags ? { tags } : {}),
-});
+};
 
-const all = [
-  snapshot('a', 'h1', ['/x', '/y']),
-  snapshot('b', 'h2', ['/x']),
-  snapshot('c', 'h1', ['/y', '/x'], ['t']),
+const all: StoredSnapshot[] = [
+  { ...record, id: 'a', hostname: 'h1', paths: ['/x', '/y'] },
+  { ...record, id: 'b', hostname: 'h2', paths: ['/x'] },
+  { ...record, id: 'c', hostname: 'h1', paths: ['/y', '/x'], tags: ['t'] },
 ];
 
 test('the order of paths and tags does not matter', () => {

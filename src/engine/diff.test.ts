@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type DiffStatistics, diffTrees } from './diff.ts';
-import { TreeFixture, type TreeSpec } from './tree-fixture.ts';
+import { TreeFixture, type TreeSpec } from './tree-test-support.ts';
 
 interface Compared {
   readonly changes: string[];

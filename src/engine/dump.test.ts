@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { aclText } from './dump/acl-text.ts';
 import { type ArchiveFormat, dump } from './dump.ts';
-import { TreeFixture, type TreeSpec } from './tree-fixture.ts';
+import { TreeFixture, type TreeSpec } from './tree-test-support.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-dump-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,7 +4,7 @@ import { byteTextOf } from '../sources/files/byte-text.ts';
 import { type PathMatcher, PathFinder } from './find.ts';
 import { blobsOfPacks, findObjects, IdSet } from './find-objects.ts';
 import { toHex } from '../base/bytes.ts';
-import { TreeFixture } from './tree-fixture.ts';
+import { TreeFixture } from './tree-test-support.ts';
 
 function matcherFor(...patterns: string[]): PathMatcher<PatternState> {
   const list = PatternList.parse(patterns);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { walkTree } from './list.ts';
-import { TreeFixture, type TreeSpec } from './tree-fixture.ts';
+import { TreeFixture, type TreeSpec } from './tree-test-support.ts';
 
 function text(path: Uint8Array): string {
   return Buffer.from(path).toString();

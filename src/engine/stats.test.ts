@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createStatsCounter, type RepositoryStats, type StatsMode } from './stats.ts';
-import { TreeFixture, type TreeSpec } from './tree-fixture.ts';
+import { TreeFixture, type TreeSpec } from './tree-test-support.ts';
 
 async function statsOf(mode: StatsMode, ...specs: TreeSpec[]): Promise<RepositoryStats> {
   const fixture = await TreeFixture.create();

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { loadSnapshots, saveSnapshot } from '../repository/snapshots.ts';
 import { changeTags, tagSnapshots } from './tag.ts';
-import { TreeFixture } from './tree-fixture.ts';
+import { TreeFixture } from './tree-test-support.ts';
 
 describe('changeTags', () => {
   test.each([
