@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url';
+import { mustRun } from './run-program.ts';
+
+/** What one operation cost, in a process of its own. */
+export interface Measured {
+  readonly complaints: readonly string[];
+  readonly peakMiB: number;
+  readonly seconds: number;
+}
+
+const child = fileURLToPath(new URL('./measure-child.ts', import.meta.url));
+
+/** Backs up a folder, restores the newest snapshot to one, or checks; as the user `uid` if given. */
+export async function measure(
+  action: 'backup' | 'restore' | 'check',
+  args: readonly string[],
+  options: { readonly uid?: number } = {},
+): Promise<Measured> {
+  const output = await mustRun(process.execPath, [child, action, ...args], options);
+  return JSON.parse(output) as Measured;
+}
