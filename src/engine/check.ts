@@ -1,15 +1,16 @@
-import type { Id } from '../repository/id.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshot, type StoredSnapshot } from '../repository/snapshots.ts';
 import { describeError, isHoldfastError } from '../base/errors.ts';
+import { listKeys } from '../repository/keys.ts';
 import { AffectedFiles } from './check/affected.ts';
+import { BlobDamage } from './check/blob-damage.ts';
 import { Findings } from './check/findings.ts';
 import { loadIndexForCheck } from './check/index-files.ts';
 import type { AffectedFile, CheckMonitor, CheckOptions, CheckResult } from './check/options.ts';
 import { PackOrder } from './check/pack-order.ts';
 import { comparePacks } from './check/packs.ts';
-import { type DataRead, readPacks } from './check/read-data.ts';
+import { type DataRead, readPacks, type ReadParts } from './check/read-data.ts';
 import { StructureCheck } from './check/structure.ts';
 import type { EngineContext } from './context.ts';
 
@@ -37,14 +38,48 @@ export async function check(
   const findings = new Findings(monitor);
   // Snapshots first: whatever a client adds meanwhile is then covered by the index read after it.
   monitor.phase('load snapshots');
-  const snapshots = await readSnapshots(repository, findings, context);
+  await checkKeys(repository, findings, context);
+  const { selectSnapshot } = options;
+  const loaded = await readSnapshots(repository, findings, context);
+  const snapshots = selectSnapshot ? loaded.filter(selectSnapshot) : loaded;
   monitor.phase('load index files');
   const index = await loadIndexForCheck(repository, findings, context);
   const order = PackOrder.of(index);
+  const damage = new BlobDamage(index);
   monitor.phase('check all packs');
-  const packs = await comparePacks(repository, { index, order, findings }, context);
+  const parts = { repository, index, order, findings, damage };
+  const packs = await comparePacks(repository, parts, context);
   const indexed = new IndexedRepository(repository, index);
+  const read = await follow(indexed, { snapshots, parts: { ...parts, packs }, options }, context);
+  const affected = await nameAffected(indexed, snapshots, { damage, findings, context });
+  return {
+    errors: findings.errors,
+    errorCount: findings.errorCount,
+    hints: findings.hints,
+    brokenPacks: [...findings.brokenPacks],
+    suggestRepairIndex: findings.suggestRepairIndex,
+    suggestPrune: findings.suggestPrune,
+    ...affected,
+    affectedSnapshots: [...findings.affectedSnapshots],
+    snapshotCount: snapshots.length,
+    ...read,
+  };
+}
+
+/** Follows the snapshots to their blobs, and reads packs beside it. */
+async function follow(
+  indexed: IndexedRepository,
+  work: {
+    readonly snapshots: readonly StoredSnapshot[];
+    readonly parts: ReadParts;
+    readonly options: CheckOptions;
+  },
+  context: EngineContext<CheckMonitor>,
+): Promise<DataRead> {
+  const { snapshots, parts, options } = work;
   const { readData } = options;
+  const { monitor } = context;
+  const marksData = options.selectSnapshot !== undefined;
   monitor.phase(`check snapshots, trees and blobs${readData ? ', read packs' : ''}`);
   // Beside reading packs, which other threads do, only that tells its progress.
   const quiet: CheckMonitor = {
@@ -53,29 +88,22 @@ export async function check(
     phase: (name) => monitor.phase(name),
     progress: () => {},
   };
-  const structure = new StructureCheck(indexed, findings, {
-    ...context,
-    monitor: readData ? quiet : monitor,
-  });
-  const parts = { repository, index, order, packs, findings };
-  const read = await both(
-    structure.run(snapshots),
-    readData ? readPacks(parts, readData, context) : Promise.resolve(nothingRead),
+  const structure = new StructureCheck(
+    indexed,
+    { ...parts, marksData },
+    { ...context, monitor: readData ? quiet : monitor },
   );
-  const damage = { lostBlobs: findings.lostBlobs, damagedTrees: structure.damagedTrees };
-  const affectedFiles = await nameAffected(indexed, snapshots, { damage, findings, context });
-  return {
-    errors: findings.errors,
-    hints: findings.hints,
-    brokenPacks: [...findings.brokenPacks],
-    suggestRepairIndex: findings.suggestRepairIndex,
-    suggestPrune: findings.suggestPrune,
-    affectedFiles,
-    affectedSnapshots: [...findings.affectedSnapshots],
-    snapshotCount: snapshots.length,
-    ...read,
-  };
+  if (!readData) {
+    await structure.run(snapshots);
+    return nothingRead;
+  }
+  if (!marksData) return both(structure.run(snapshots), readPacks(parts, readData, context));
+  await structure.run(snapshots);
+  return readPacks({ ...parts, only: structure.marks }, readData, context);
 }
+
+/** Paths that are named; a hostile snapshot may have any number of them. */
+const affectedFilesMax = 100_000;
 
 const nothingRead: DataRead = { packsRead: 0, bytesRead: 0 };
 
@@ -96,33 +124,53 @@ async function readSnapshots(
     try {
       snapshots.push(await loadSnapshot(repository, name, { signal }));
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
-      findings.error(`snapshot ${name}`, describeError(error));
+      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
+        throw error;
+      }
+      findings.error(`snapshot ${name}`, describeError(error), 'SNAPSHOT_DAMAGED');
       findings.affectedSnapshots.add(name);
     }
   }
   return snapshots.toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
+/** Key files are not needed while one of them opens, so nothing else tells that one is damaged. */
+async function checkKeys(
+  repository: Repository,
+  findings: Findings,
+  { signal }: EngineContext,
+): Promise<void> {
+  try {
+    const { damaged } = await listKeys(repository, { signal });
+    for (const { id, error } of damaged) findings.error(`key ${id}`, error.message, 'KEY_DAMAGED');
+  } catch (error) {
+    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
+      throw error;
+    }
+    findings.error('keys', describeError(error), 'KEY_DAMAGED');
+  }
+}
+
 async function nameAffected(
   indexed: IndexedRepository,
   snapshots: readonly StoredSnapshot[],
   parts: {
-    readonly damage: { lostBlobs: ReadonlySet<string>; damagedTrees: ReadonlySet<string> };
+    readonly damage: BlobDamage;
     readonly findings: Findings;
     readonly context: EngineContext<CheckMonitor>;
   },
-): Promise<AffectedFile[]> {
+): Promise<Pick<CheckResult, 'affectedFiles' | 'hasMoreAffectedFiles'>> {
   const { damage, findings, context } = parts;
-  if (damage.lostBlobs.size === 0 && damage.damagedTrees.size === 0) return [];
+  const affectedFiles: AffectedFile[] = [];
+  if (damage.isNone) return { affectedFiles, hasMoreAffectedFiles: false };
   context.monitor.phase('find the files that are affected');
   const finder = new AffectedFiles(indexed, damage, context);
-  const affected: AffectedFile[] = [];
   for (const snapshot of snapshots) {
-    const files = await finder.of(snapshot);
-    const id: Id = snapshot.id;
-    if (files.length > 0) findings.affectedSnapshots.add(id);
-    for (const file of files) affected.push(file);
+    if (!(await finder.reaches(snapshot))) continue;
+    findings.affectedSnapshots.add(snapshot.id);
+    const left = affectedFilesMax + 1 - affectedFiles.length;
+    for (const file of await finder.of(snapshot, left)) affectedFiles.push(file);
   }
-  return affected;
+  const hasMoreAffectedFiles = affectedFiles.length > affectedFilesMax;
+  return { affectedFiles: affectedFiles.slice(0, affectedFilesMax), hasMoreAffectedFiles };
 }

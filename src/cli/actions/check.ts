@@ -6,13 +6,15 @@ import {
   type CheckResult,
   type ReadData,
 } from '../../engine/check.ts';
+import { matches, type StoredSnapshot } from '../../repository/snapshots.ts';
 import type { Invocation } from '../command.ts';
 import type { CheckFlags } from '../commands/check.ts';
 import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { ProgressView } from '../progress/progress-view.ts';
 import { safeText } from '../safe-text.ts';
-import { withSession } from '../session.ts';
+import { filterOf, selectSnapshot } from '../select-snapshots.ts';
+import { type Session, withSession } from '../session.ts';
 import { parseSize } from '../values.ts';
 
 /** Files named below the errors; all are in the JSON output. */
@@ -22,17 +24,19 @@ const affectedFilesShownMax = 100;
 export function check(invocation: Invocation<CheckFlags>): Promise<number> {
   const { flags, environment, output } = invocation;
   const readData = readDataOf(invocation);
-  refuseSelection(invocation);
-  const options = { lock: 'exclusive', useCache: flags.withCache } as const;
-  return withSession(invocation, options, async ({ repository, signal }) => {
+  const sessionOptions = { lock: 'exclusive', useCache: flags.withCache } as const;
+  return withSession(invocation, sessionOptions, async (session) => {
+    const { repository, signal } = session;
+    const selectSnapshot = await selectionOf(invocation, session);
     const monitor = new CheckOutput(invocation);
     try {
       const context = { environment, signal, monitor };
-      const result = await checkRepository(repository, readData ? { readData } : {}, context);
+      const options = { ...(readData && { readData }), ...(selectSnapshot && { selectSnapshot }) };
+      const result = await checkRepository(repository, options, context);
       monitor.stop();
       if (output.isJson) output.json(summaryJson(result));
       else printText(output, result);
-      if (result.errors.length === 0) return 0;
+      if (result.errorCount === 0) return 0;
       output.exitError(1, 'Fatal: repository contains errors');
       return 1;
     } finally {
@@ -41,10 +45,19 @@ export function check(invocation: Invocation<CheckFlags>): Promise<number> {
   });
 }
 
-/** restic checks some snapshots only when they are named; the engine here always checks all. */
-function refuseSelection({ flags, arguments: ids }: Invocation<CheckFlags>): void {
-  if (ids.length + flags.hosts.length + flags.tags.length + flags.paths.length === 0) return;
-  throw usage('check always checks all snapshots', 'Leave snapshot IDs and filters out.');
+/** The snapshots that arguments and filters choose; undefined for all. @throws SNAPSHOT_NOT_FOUND, ID_AMBIGUOUS */
+async function selectionOf(
+  { flags, arguments: ids }: Invocation<CheckFlags>,
+  session: Session,
+): Promise<((snapshot: StoredSnapshot) => boolean) | undefined> {
+  const filter = filterOf(flags);
+  if (ids.length > 0) {
+    const chosen = new Set<string>();
+    for (const id of ids) chosen.add((await selectSnapshot(session, id, filter)).snapshot.id);
+    return (snapshot) => chosen.has(snapshot.id);
+  }
+  if (flags.hosts.length + flags.tags.length + flags.paths.length === 0) return undefined;
+  return (snapshot) => matches(snapshot, filter);
 }
 
 function readDataOf({ flags }: Invocation<CheckFlags>): ReadData | undefined {
@@ -116,7 +129,7 @@ function summaryJson(result: CheckResult): Parameters<Output['json']>[0] {
   const { affectedSnapshots, affectedFiles } = result;
   return {
     message_type: 'summary',
-    num_errors: result.errors.length,
+    num_errors: result.errorCount,
     broken_packs: result.brokenPacks.length > 0 ? result.brokenPacks : null,
     suggest_repair_index: result.suggestRepairIndex,
     suggest_prune: result.suggestPrune,
@@ -129,7 +142,7 @@ function summaryJson(result: CheckResult): Parameters<Output['json']>[0] {
 }
 
 function printText(output: Output, result: CheckResult): void {
-  if (result.errors.length === 0) return output.info('no errors were found');
+  if (result.errorCount === 0) return output.info('no errors were found');
   const { affectedSnapshots, affectedFiles, brokenPacks } = result;
   if (affectedSnapshots.length > 0) {
     output.errorLine('');
@@ -143,7 +156,9 @@ function printText(output: Output, result: CheckResult): void {
       output.errorLine(`  ${snapshot.slice(0, 8)}:${safeText(path)}`);
     }
     const more = affectedFiles.length - affectedFilesShownMax;
-    if (more > 0) output.errorLine(`  and ${more} more: "holdfast check --json" names all`);
+    const orMore = result.hasMoreAffectedFiles ? ' or more' : '';
+    if (more > 0)
+      output.errorLine(`  and ${more}${orMore} others: "holdfast check --json" names them`);
   }
   if (brokenPacks.length > 0) {
     output.errorLine('');

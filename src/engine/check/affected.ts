@@ -4,21 +4,21 @@ import { isHoldfastError } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import type { EngineContext } from '../context.ts';
 import { pathText } from '../backup/report.ts';
+import type { EngineContext } from '../context.ts';
 import { TreeReader } from '../tree-reader.ts';
-import { blobKey } from './findings.ts';
+import type { BlobDamage } from './blob-damage.ts';
 import type { AffectedFile } from './options.ts';
 
 const idSizeBytes = 32;
 const slash = utf8('/');
 
-/** What is lost. */
-export interface Damage {
-  /** Blobs of which no copy can be read, as `type:hex id`. */
-  readonly lostBlobs: ReadonlySet<string>;
-  /** Hex ids of trees with faulty nodes. */
-  readonly damagedTrees: ReadonlySet<string>;
+/** A tree on the way down, while those below it are looked at. */
+interface Frame {
+  readonly id: Uint8Array;
+  readonly subtrees: readonly Uint8Array[];
+  next: number;
+  isAffected: boolean;
 }
 
 interface Step {
@@ -27,82 +27,111 @@ interface Step {
 }
 
 /**
- * Names every file and directory of every snapshot that lost blobs belong to.
+ * Names the files and directories of snapshots that damage reaches.
  *
- * Trees without any damage below them are entered once only, however many snapshots share them.
+ * First each tree is judged once, however many snapshots and directories share it; then only trees with
+ * damage in or below them are entered, path by path. So the work is bounded by what is stored and what is named.
  */
 export class AffectedFiles {
-  readonly #damage: Damage;
+  readonly #damage: BlobDamage;
   readonly #context: EngineContext;
   readonly #reader: TreeReader;
-  /** Trees that were walked whole without finding damage. */
-  readonly #sound = new Set<string>();
+  /** By hex id: whether damage is in or below a tree. A tree being judged counts as sound. */
+  readonly #verdicts = new Map<string, boolean>();
 
-  constructor(indexed: IndexedRepository, damage: Damage, context: EngineContext) {
+  constructor(indexed: IndexedRepository, damage: BlobDamage, context: EngineContext) {
     this.#damage = damage;
     this.#context = context;
     this.#reader = new TreeReader(indexed, { signal: context.signal });
   }
 
-  /** The affected paths of one snapshot. */
-  async of(snapshot: StoredSnapshot): Promise<AffectedFile[]> {
+  /** Whether damage reaches a snapshot. */
+  async reaches(snapshot: StoredSnapshot): Promise<boolean> {
+    const root = fromHex(snapshot.tree);
+    if (!root) return false;
+    const frames: Frame[] = [];
+    await this.#begin(root, frames);
+    for (let frame = frames.at(-1); frame; frame = frames.at(-1)) {
+      const subtree = frame.subtrees[frame.next++];
+      if (subtree) {
+        const verdict = this.#verdicts.get(toHex(subtree));
+        if (verdict === undefined) await this.#begin(subtree, frames);
+        else frame.isAffected ||= verdict;
+        continue;
+      }
+      frames.pop();
+      this.#verdicts.set(toHex(frame.id), frame.isAffected);
+      const above = frames.at(-1);
+      if (above) above.isAffected ||= frame.isAffected;
+    }
+    return this.#verdicts.get(snapshot.tree) === true;
+  }
+
+  /**
+   * The affected paths of a snapshot that damage reaches.
+   * @param countMax no more than so many
+   */
+  async of(snapshot: StoredSnapshot, countMax: number): Promise<AffectedFile[]> {
     const root = fromHex(snapshot.tree);
     const found: AffectedFile[] = [];
-    const report = (path: Uint8Array): void => {
-      found.push({ snapshot: snapshot.id, path: pathText(path) });
-    };
-    if (root) await this.#walk(root, report);
+    const pending: Step[] = root ? [{ id: root, path: slash }] : [];
+    for (let step = pending.pop(); step && found.length < countMax; step = pending.pop()) {
+      throwIfAborted(this.#context.signal);
+      const { id, path } = step;
+      const nodes = await this.#nodes(id);
+      if (!nodes || this.#damage.isFaultyTree(id)) found.push(affected(snapshot, path));
+      for (const node of nodes ?? []) {
+        const below = pathOf(path, node.name);
+        if (node.subtree && this.#verdicts.get(toHex(node.subtree)) === true) {
+          pending.push({ id: node.subtree, path: below });
+        } else if (this.#losesContent(node)) {
+          found.push(affected(snapshot, below));
+        }
+        if (found.length >= countMax) break;
+      }
+    }
     return found;
   }
 
-  async #walk(root: Uint8Array, report: (path: Uint8Array) => void): Promise<void> {
-    const pending: Step[] = [{ id: root, path: slash }];
-    const entered: string[] = [];
-    let isSound = true;
-    const affected = (path: Uint8Array): void => {
-      isSound = false;
-      report(path);
-    };
-    for (let step = pending.pop(); step; step = pending.pop()) {
-      throwIfAborted(this.#context.signal);
-      const key = toHex(step.id);
-      if (this.#sound.has(key)) continue;
-      entered.push(key);
-      if (this.#damage.damagedTrees.has(key)) affected(step.path);
-      const nodes = await this.#load(step, affected);
-      for (const node of nodes) {
-        const path = pathOf(step, node);
-        if (node.subtree) pending.push({ id: node.subtree, path });
-        else if (this.#isLost(node)) affected(path);
-      }
-    }
-    // Only a walk without any finding proves its trees sound.
-    if (isSound) for (const key of entered) this.#sound.add(key);
+  /** Begins to judge a tree, unless it is known. */
+  async #begin(id: Uint8Array, frames: Frame[]): Promise<void> {
+    throwIfAborted(this.#context.signal);
+    const key = toHex(id);
+    if (this.#verdicts.has(key)) return;
+    this.#verdicts.set(key, false);
+    const nodes = await this.#nodes(id);
+    const isAffected =
+      !nodes || this.#damage.isFaultyTree(id) || nodes.some((node) => this.#losesContent(node));
+    const subtrees = (nodes ?? []).flatMap(({ subtree }) => (subtree ? [subtree] : []));
+    frames.push({ id, subtrees, next: 0, isAffected });
   }
 
-  async #load(step: Step, affected: (path: Uint8Array) => void): Promise<readonly TreeNode[]> {
+  /** The nodes of a tree; undefined if it cannot be read. */
+  async #nodes(id: Uint8Array): Promise<readonly TreeNode[] | undefined> {
+    if (this.#damage.isLost('tree', id)) return undefined;
     try {
-      if (!this.#damage.lostBlobs.has(blobKey('tree', toHex(step.id)))) {
-        return await this.#reader.load(step.id);
-      }
+      return await this.#reader.load(id);
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
+        throw error;
+      }
+      return undefined;
     }
-    affected(step.path);
-    return [];
   }
 
-  #isLost({ content }: TreeNode): boolean {
+  #losesContent({ content }: TreeNode): boolean {
     if (!content) return false;
     for (let offset = 0; offset < content.byteLength; offset += idSizeBytes) {
-      const id = toHex(content.subarray(offset, offset + idSizeBytes));
-      if (this.#damage.lostBlobs.has(blobKey('data', id))) return true;
+      if (this.#damage.isLost('data', content, offset)) return true;
     }
     return false;
   }
 }
 
-function pathOf(step: Step, node: TreeNode): Uint8Array {
-  const parent = step.path.byteLength === 1 ? slash : concatBytes([step.path, slash]);
-  return concatBytes([parent, node.name]);
+function affected(snapshot: StoredSnapshot, path: Uint8Array): AffectedFile {
+  return { snapshot: snapshot.id, path: pathText(path) };
+}
+
+function pathOf(parent: Uint8Array, name: Uint8Array): Uint8Array {
+  return concatBytes(parent.byteLength === 1 ? [slash, name] : [parent, slash, name]);
 }

@@ -21,7 +21,7 @@ export async function loadIndexForCheck(
     const name = toHex(id);
     if (listing === 'repeated') repeated.add(name);
     else {
-      findings.error(`pack ${name}`, 'index files differ about what it holds');
+      findings.error(`pack ${name}`, 'index files differ about what it holds', 'INDEX_DAMAGED');
       findings.suggestRepairIndex = true;
     }
   };
@@ -32,8 +32,10 @@ export async function loadIndexForCheck(
       const json = await repository.loadUnpacked('index', name, { signal });
       decodeIndexInto(json, index, { version: config.version, scratch, onPackAgain });
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
-      findings.error(`index ${name}`, describeError(error));
+      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
+        throw error;
+      }
+      findings.error(`index ${name}`, describeError(error), 'INDEX_DAMAGED');
       findings.suggestRepairIndex = true;
     }
   });

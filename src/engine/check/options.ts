@@ -1,5 +1,6 @@
 import type { Monitor, Progress } from '../../base/monitor.ts';
 import type { Id } from '../../repository/id.ts';
+import type { StoredSnapshot } from '../../repository/snapshots.ts';
 
 /** Which packs are read whole. */
 export type ReadData =
@@ -14,6 +15,8 @@ export type ReadData =
 export interface CheckOptions {
   /** Absent: structure only. */
   readonly readData?: ReadData;
+  /** Which snapshots are followed, and their packs read; absent: all. Others are still loaded. */
+  readonly selectSnapshot?: (snapshot: StoredSnapshot) => boolean;
 }
 
 export interface CheckMonitor extends Monitor {
@@ -30,8 +33,9 @@ export interface AffectedFile {
 }
 
 export interface CheckResult {
-  /** Everything that is damaged, one line each, in the order found. */
+  /** Everything that is damaged, one line each, in the order found: the first of `errorCount`. */
   readonly errors: readonly string[];
+  readonly errorCount: number;
   /** What is no damage: packs without index, mixed packs, packs in several indexes. */
   readonly hints: readonly string[];
   /** Packs that are missing or damaged. */
@@ -40,8 +44,11 @@ export interface CheckResult {
   readonly suggestPrune: boolean;
   /** Files and directories of snapshots that the damage reaches, by snapshot and path. */
   readonly affectedFiles: readonly AffectedFile[];
-  /** Snapshots that the damage reaches, also those that are unreadable themselves. */
+  /** There are more of them than are named. */
+  readonly hasMoreAffectedFiles: boolean;
+  /** All snapshots that the damage reaches, also those that are unreadable themselves. */
   readonly affectedSnapshots: readonly Id[];
+  /** Snapshots that were followed. */
   readonly snapshotCount: number;
   readonly packsRead: number;
   readonly bytesRead: number;

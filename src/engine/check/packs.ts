@@ -5,8 +5,8 @@ import { shortId } from '../../repository/id.ts';
 import { packSizeOf } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
+import type { BlobDamage } from './blob-damage.ts';
 import type { Findings } from './findings.ts';
-import { blobKey } from './findings.ts';
 import type { CheckMonitor } from './options.ts';
 import type { PackOrder } from './pack-order.ts';
 
@@ -16,6 +16,14 @@ export interface PackList {
   readonly sizes: readonly (number | undefined)[];
 }
 
+/** What the comparison works with. */
+export interface PackParts {
+  readonly index: BlobIndex;
+  readonly order: PackOrder;
+  readonly findings: Findings;
+  readonly damage: BlobDamage;
+}
+
 /**
  * Compares the packs that are stored with those of the index: missing, of another size, mixed, not indexed.
  *
@@ -23,10 +31,10 @@ export interface PackList {
  */
 export async function comparePacks(
   repository: Repository,
-  parts: { readonly index: BlobIndex; readonly order: PackOrder; readonly findings: Findings },
+  parts: PackParts,
   context: EngineContext<CheckMonitor>,
 ): Promise<PackList> {
-  const { index, order, findings } = parts;
+  const { index, findings } = parts;
   const stored = await listPacks(repository, context);
   const sizes: (number | undefined)[] = [];
   for (let pack = 0; pack < index.packCount; pack++) {
@@ -34,7 +42,7 @@ export async function comparePacks(
     const size = stored.get(name) ?? (await statPack(repository, name, context));
     stored.delete(name);
     sizes.push(size);
-    comparePack({ index, order, findings }, { pack, name, size });
+    comparePack(parts, { pack, name, size });
   }
   for (const name of stored.keys()) {
     findings.hint(`pack ${name} is not in any index`);
@@ -68,10 +76,9 @@ async function statPack(
 }
 
 function comparePack(
-  parts: { readonly index: BlobIndex; readonly order: PackOrder; readonly findings: Findings },
+  { index, order, findings, damage }: PackParts,
   stored: { readonly pack: number; readonly name: string; readonly size: number | undefined },
 ): void {
-  const { index, order, findings } = parts;
   const { pack, name, size } = stored;
   const entries = order.entriesOf(pack);
   const blobs = Array.from(entries, (entry) => ({
@@ -87,18 +94,11 @@ function comparePack(
   if (size === expected) return;
   findings.brokenPacks.add(name);
   findings.suggestRepairIndex = true;
-  if (size === undefined) {
-    findings.error(`pack ${name}`, 'it is missing');
-    // What only this pack held is lost; the files are named from it.
-    for (const entry of entries) noteDamagedCopy(index, entry, findings);
-  } else {
-    findings.error(`pack ${name}`, `it has ${size} bytes, by the index ${expected}`);
+  const text =
+    size === undefined ? 'it is missing' : `it has ${size} bytes, by the index ${expected}`;
+  findings.error(`pack ${name}`, text);
+  // What lies beyond its end is lost; the files are named from it.
+  for (const entry of entries) {
+    if (index.offsetOf(entry) + index.lengthOf(entry) > (size ?? 0)) damage.addCopy(entry);
   }
-}
-
-/** Remembers that the copy of a blob at `entry` cannot be read. */
-export function noteDamagedCopy(index: BlobIndex, entry: number, findings: Findings): void {
-  const id = index.idOf(entry);
-  const type = index.typeOf(entry);
-  findings.damagedCopy(blobKey(type, toHex(id)), index.findAll(type, id).length);
 }

@@ -4,14 +4,12 @@ import { forEachConcurrent } from '../../base/concurrency.ts';
 import { describeError, isHoldfastError } from '../../base/errors.ts';
 import { randomBelow, type Random } from '../../base/random.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
-import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
-import type { Findings } from './findings.ts';
+import type { BlobMarks } from '../blob-marks.ts';
 import type { CheckWorkerData, PackCheck, PackFindings } from './messages.ts';
 import type { CheckMonitor, ReadData } from './options.ts';
-import type { PackOrder } from './pack-order.ts';
-import { noteDamagedCopy, type PackList } from './packs.ts';
+import type { PackList, PackParts } from './packs.ts';
 
 const workerModule = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
@@ -24,19 +22,22 @@ export interface DataRead {
   readonly bytesRead: number;
 }
 
-interface PackParts {
+/** Larger files are no packs: those of any program have some hundred MiB at most. */
+const packSizeBytesMax = 1 << 30;
+
+/** What reading works with. */
+export interface ReadParts extends PackParts {
   readonly repository: Repository;
-  readonly index: BlobIndex;
-  readonly order: PackOrder;
   readonly packs: PackList;
-  readonly findings: Findings;
+  /** Blobs whose packs are to be read; absent: all. */
+  readonly only?: BlobMarks;
 }
 
 type Pool = WorkerPool<PackCheck, PackFindings>;
 
 /** Reads packs whole, in several threads, and reports what cannot be restored from them. */
 export async function readPacks(
-  parts: PackParts,
+  parts: ReadParts,
   choice: ReadData,
   context: EngineContext<CheckMonitor>,
 ): Promise<DataRead> {
@@ -54,7 +55,7 @@ export async function readPacks(
       packsRead++;
       bytesRead += sizeOf(pack);
       const totals = { filesTotal: chosen.length, bytesTotal, currentItems: [] };
-      const errorCount = parts.findings.errors.length;
+      const errorCount = parts.findings.errorCount;
       context.monitor.progress({
         ...totals,
         errorCount,
@@ -69,7 +70,7 @@ export async function readPacks(
 }
 
 function startPool(
-  { repository, index, order }: PackParts,
+  { repository, index, order }: ReadParts,
   size: number,
   { environment }: EngineContext,
 ): Promise<Pool> {
@@ -83,32 +84,41 @@ function startPool(
 }
 
 async function checkPack(
-  parts: PackParts,
+  parts: ReadParts,
   { pool, pack }: { readonly pool: Pool; readonly pack: number },
   context: EngineContext<CheckMonitor>,
 ): Promise<void> {
-  const { index, findings } = parts;
+  const { index, findings, damage, packs } = parts;
   const name = toHex(index.packId(pack));
-  let found = await readAndCheck(parts, { pool, pack }, context);
+  if ((packs.sizes[pack] ?? 0) > packSizeBytesMax) {
+    findings.brokenPacks.add(name);
+    findings.error(`pack ${name}`, 'it is far too large and is not read');
+    return;
+  }
+  let found = await readAndCheck(parts, { pool, pack, fresh: false }, context);
   // Once more before it counts as damage: the first reading may have been garbled on its way.
-  if (found.errors.length > 0) found = await readAndCheck(parts, { pool, pack }, context);
+  if (found.errors.length > 0) {
+    found = await readAndCheck(parts, { pool, pack, fresh: true }, context);
+  }
   if (found.errors.length === 0) return;
   findings.brokenPacks.add(name);
   for (const error of found.errors) findings.error(`pack ${name}`, error);
-  for (const entry of found.damagedEntries) noteDamagedCopy(index, entry, findings);
+  for (const entry of found.damagedEntries) damage.addCopy(entry);
 }
 
 async function readAndCheck(
-  { repository, index, order }: PackParts,
-  { pool, pack }: { readonly pool: Pool; readonly pack: number },
+  { repository, index, order }: ReadParts,
+  { pool, pack, fresh }: { readonly pool: Pool; readonly pack: number; readonly fresh: boolean },
   { signal }: EngineContext,
 ): Promise<PackFindings> {
   const name = toHex(index.packId(pack));
   let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = await repository.backend.get({ type: 'pack', name }, undefined, { signal });
+    bytes = await repository.backend.get({ type: 'pack', name }, undefined, { signal, fresh });
   } catch (error) {
-    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
+      throw error;
+    }
     const damagedEntries = Array.from(order.entriesOf(pack));
     return { type: 'pack', errors: [`it cannot be read: ${describeError(error)}`], damagedEntries };
   }
@@ -116,10 +126,12 @@ async function readAndCheck(
 }
 
 /** Packs of the choice that are there, in random order for samples. */
-function choosePacks({ index, packs }: PackParts, choice: ReadData, random: Random): number[] {
+function choosePacks(parts: ReadParts, choice: ReadData, random: Random): number[] {
+  const { index, packs } = parts;
+  const isWanted = wantedPacks(parts);
   const present: number[] = [];
   for (let pack = 0; pack < index.packCount; pack++) {
-    if (packs.sizes[pack] !== undefined) present.push(pack);
+    if (packs.sizes[pack] !== undefined && isWanted(pack)) present.push(pack);
   }
   switch (choice.kind) {
     case 'all':
@@ -141,6 +153,17 @@ function choosePacks({ index, packs }: PackParts, choice: ReadData, random: Rand
       });
     }
   }
+}
+
+/** Which packs hold blobs that are to be read. */
+function wantedPacks({ index, only }: ReadParts): (pack: number) => boolean {
+  if (!only) return () => true;
+  const wanted = new Uint8Array(index.packCount);
+  for (const { entry } of only.marked()) {
+    const copies = index.findAll(index.typeOf(entry), index.idOf(entry));
+    for (const copy of copies) wanted[index.packOf(copy)] = 1;
+  }
+  return (pack) => wanted[pack] === 1;
 }
 
 function shuffled(packs: readonly number[], random: Random): number[] {

@@ -1,13 +1,16 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
 import { describeError, isHoldfastError } from '../../base/errors.ts';
+import type { BlobType } from '../../repository/blob.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
 import { pathText } from '../backup/report.ts';
+import { BlobMarks } from '../blob-marks.ts';
 import { TreeReader } from '../tree-reader.ts';
-import { blobKey, type Findings } from './findings.ts';
+import type { BlobDamage } from './blob-damage.ts';
+import type { Findings } from './findings.ts';
 import type { CheckMonitor } from './options.ts';
 
 const idSizeBytes = 32;
@@ -21,25 +24,40 @@ const validTypes: ReadonlySet<string> = new Set([
   'socket',
 ]);
 
+/** A blob that was seen in a snapshot. */
+export const seenMark = 1;
+/** Blobs that no index lists are told once each; beyond so many of them, each time. */
+const missingKnownMax = 1_000_000;
+
 /** Follows every snapshot through its trees to the blobs of its files, each tree once. */
 export class StructureCheck {
   readonly #indexed: IndexedRepository;
+  readonly #damage: BlobDamage;
   readonly #findings: Findings;
   readonly #context: EngineContext<CheckMonitor>;
   readonly #reader: TreeReader;
-  readonly #seen = new Set<string>();
-  /** Trees with an error of their own: what is below or in them is affected. */
-  readonly damagedTrees: Set<string> = new Set<string>();
+  /** Trees that no index lists, and data blobs, as `type:hex id`. */
+  readonly #missing = new Set<string>();
+  /** What the snapshots hold: all their trees, and with `marksData` the blobs of their files. */
+  readonly marks: BlobMarks;
+  readonly #marksData: boolean;
 
   constructor(
     indexed: IndexedRepository,
-    findings: Findings,
+    found: {
+      readonly damage: BlobDamage;
+      readonly findings: Findings;
+      readonly marksData: boolean;
+    },
     context: EngineContext<CheckMonitor>,
   ) {
     this.#indexed = indexed;
-    this.#findings = findings;
+    this.#damage = found.damage;
+    this.#findings = found.findings;
+    this.#marksData = found.marksData;
     this.#context = context;
     this.#reader = new TreeReader(indexed, { signal: context.signal });
+    this.marks = new BlobMarks(indexed.index);
   }
 
   async run(snapshots: readonly StoredSnapshot[]): Promise<void> {
@@ -52,7 +70,7 @@ export class StructureCheck {
         filesDone: done,
         filesTotal: snapshots.length,
         bytesDone: 0,
-        errorCount: this.#findings.errors.length,
+        errorCount: this.#findings.errorCount,
         currentItems: [],
       });
     }
@@ -64,12 +82,10 @@ export class StructureCheck {
     let turnStart = clock.monotonicMs();
     for (let id = pending.pop(); id; id = pending.pop()) {
       throwIfAborted(this.#context.signal);
-      const key = toHex(id);
-      if (this.#seen.has(key)) continue;
-      this.#seen.add(key);
-      const nodes = await this.#load(id, key);
+      if (!this.#isNew('tree', id)) continue;
+      const nodes = await this.#load(id);
       for (const node of nodes ?? []) {
-        const below = this.#checkNode(node, key);
+        const below = this.#checkNode(node, id);
         if (below) pending.push(below);
       }
       if (clock.monotonicMs() - turnStart < 15) continue;
@@ -78,37 +94,49 @@ export class StructureCheck {
     }
   }
 
-  async #load(id: Uint8Array, key: string): Promise<readonly TreeNode[] | undefined> {
+  /** Whether a tree, or a blob that is missing, is met for the first time. */
+  #isNew(type: BlobType, id: Uint8Array): boolean {
+    const known = this.marks.add(type, id, seenMark);
+    if (known !== undefined) return !known;
+    const key = `${type}:${toHex(id)}`;
+    if (this.#missing.has(key)) return false;
+    if (this.#missing.size < missingKnownMax) this.#missing.add(key);
+    return true;
+  }
+
+  async #load(id: Uint8Array): Promise<readonly TreeNode[] | undefined> {
     try {
       return await this.#reader.load(id);
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
-      this.#findings.error(`tree ${key}`, describeError(error));
-      this.#findings.lostBlobs.add(blobKey('tree', key));
+      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
+        throw error;
+      }
+      this.#findings.error(`tree ${toHex(id)}`, describeError(error), 'TREE_DAMAGED');
+      this.#damage.addFaultyTree(id);
       return undefined;
     }
   }
 
   /** Reports what is wrong with a node; returns the tree below it. */
-  #checkNode(node: TreeNode, tree: string): Uint8Array | undefined {
+  #checkNode(node: TreeNode, tree: Uint8Array): Uint8Array | undefined {
     const fault = nodeFault(node);
     if (fault !== undefined) {
-      this.damagedTrees.add(tree);
-      this.#findings.error(`tree ${tree}`, `node "${pathText(node.name)}" ${fault}`);
+      this.#damage.addFaultyTree(tree);
+      const text = `node "${pathText(node.name)}" ${fault}`;
+      this.#findings.error(`tree ${toHex(tree)}`, text, 'TREE_DAMAGED');
     }
     if (node.type === 'dir') return node.subtree;
     if (node.type !== 'file' || !node.content) return undefined;
     const { index } = this.#indexed;
     for (let offset = 0; offset < node.content.byteLength; offset += idSizeBytes) {
-      if (index.find('data', node.content, offset) >= 0) continue;
-      const id = toHex(node.content.subarray(offset, offset + idSizeBytes));
-      const key = blobKey('data', id);
-      if (this.#findings.lostBlobs.has(key)) continue;
-      this.#findings.lostBlobs.add(key);
-      this.#findings.error(
-        `tree ${tree}`,
-        `blob ${id} of "${pathText(node.name)}" is not in the index`,
-      );
+      const isListed = index.find('data', node.content, offset) >= 0;
+      if (isListed && !this.#marksData) continue;
+      const id = node.content.subarray(offset, offset + idSizeBytes);
+      if (!this.#isNew('data', id) || isListed) continue;
+      const text = `blob ${toHex(id)} of "${pathText(node.name)}" is not in the index`;
+      this.#findings.error(`tree ${toHex(tree)}`, text, 'BLOB_NOT_FOUND');
+      this.#findings.suggestRepairIndex = true;
+      this.#damage.addMissing();
     }
     return undefined;
   }
