@@ -84,8 +84,11 @@ function excludeOptions({
   const read = (names: readonly string[]): Uint8Array[] =>
     readPatternFiles(names, { variables: variables.all });
   return {
-    patterns: [...flags.excludes, ...read(flags.excludeFiles)],
-    patternsIgnoringCase: [...flags.excludesIgnoringCase, ...read(flags.excludeFilesIgnoringCase)],
+    patterns: [...rawArguments(flags.excludes), ...read(flags.excludeFiles)],
+    patternsIgnoringCase: [
+      ...rawArguments(flags.excludesIgnoringCase),
+      ...read(flags.excludeFilesIgnoringCase),
+    ],
     ifPresent: flags.excludeIfPresent,
     caches: flags.excludeCaches,
     ...(flags.excludeLargerThan === undefined ? {} : { largerThanBytes: flags.excludeLargerThan }),

@@ -6,6 +6,9 @@ import { runProgram } from './program.ts';
 import { StandardInput } from './stdin.ts';
 import { Variables } from './variables.ts';
 
+/** Time to release locks after an error that nobody caught. */
+const endMsMax = 60_000;
+
 /** Exit code of a process that was interrupted. */
 const cancelledExitCode = 130;
 
@@ -62,6 +65,13 @@ function onSignal(): void {
   controller.abort(new HoldfastError('CANCELLED', { message: 'interrupted' }));
 }
 
+/** What nobody caught ends the work in order, so that locks are released; the process ends in any case. */
+function onUncaught(cause: unknown): void {
+  const message = 'an error was not handled';
+  controller.abort(new HoldfastError('ASSERTION_FAILED', { message, cause }));
+  systemEnvironment.clock.every(endMsMax, () => process.exit(1));
+}
+
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
     if (stream.destroyed) resolve();
@@ -81,7 +91,7 @@ async function main(): Promise<void> {
   process.on('SIGTERM', onSignal);
   // "restic unlock" probes with this signal whether the owners of locks are alive: it must not end them.
   process.on('SIGHUP', () => {});
-  process.on('uncaughtException', (error) => process.exit(output.fatal(error)));
+  process.on('uncaughtException', onUncaught);
   const exitCode = await runProgram({
     args: process.argv.slice(2),
     variables: new Variables(process.env),

@@ -31,7 +31,7 @@ export async function runProgram(options: ProgramOptions): Promise<number> {
   try {
     return await run(options);
   } catch (error) {
-    if (options.variables.get('DEBUG') && error instanceof Error) {
+    if (options.variables.plain('HOLDFAST_DEBUG') && error instanceof Error) {
       options.output.errorLine(error.stack ?? error.message);
     }
     return options.output.fatal(error);

@@ -6,6 +6,7 @@ import { PatternList, type PatternState } from '../sources/files/patterns.ts';
 import type { FlagValues, Invocation } from './command.ts';
 import type { RestoreFlags } from './commands/restore.ts';
 import { usage } from './parse.ts';
+import { rawArguments } from './raw-arguments.ts';
 
 /** Decides about the folders of one path again and again: their states are kept. */
 class PathStates {
@@ -54,12 +55,12 @@ export function pathSelection({
   const read = (names: readonly string[]): Uint8Array[] =>
     readPatternFiles(names, { variables: variables.all });
   const includes = statesOf(
-    [...flags.includes, ...read(flags.includeFiles)],
-    [...flags.includesIgnoringCase, ...read(flags.includeFilesIgnoringCase)],
+    [...rawArguments(flags.includes), ...read(flags.includeFiles)],
+    [...rawArguments(flags.includesIgnoringCase), ...read(flags.includeFilesIgnoringCase)],
   );
   const excludes = statesOf(
-    [...flags.excludes, ...read(flags.excludeFiles)],
-    [...flags.excludesIgnoringCase, ...read(flags.excludeFilesIgnoringCase)],
+    [...rawArguments(flags.excludes), ...read(flags.excludeFiles)],
+    [...rawArguments(flags.excludesIgnoringCase), ...read(flags.excludeFilesIgnoringCase)],
   );
   const hasIncludes = includes.some((states) => !states.isEmpty);
   const hasExcludes = excludes.some((states) => !states.isEmpty);

@@ -5,6 +5,7 @@ import { readStatusOf } from '../../platform/status.ts';
 import type { Invocation } from '../command.ts';
 import type { DumpFlags } from '../commands/dump.ts';
 import { usage } from '../parse.ts';
+import { rawArguments } from '../raw-arguments.ts';
 import { filterOf, selectSnapshot } from '../select-snapshots.ts';
 import { withSession } from '../session.ts';
 
@@ -24,7 +25,7 @@ export function dump(invocation: Invocation<DumpFlags>): Promise<number> {
     const chosen = await selectSnapshot(session, snapshotId, filterOf(flags));
     const indexed = await session.loadIndex();
     const root = await findTree(indexed, chosen, { signal });
-    const path = Buffer.from(file, 'utf8');
+    const [path = new Uint8Array()] = rawArguments([file]).map((one) => Buffer.from(one));
     const run = (write: ByteWriter): Promise<void> =>
       dumpPath(indexed, { root, path, format, write }, { environment, signal, monitor });
     if (flags.target === undefined) await run((bytes) => output.stdout.writeAll(bytes));

@@ -18,6 +18,7 @@ import type { Invocation } from '../command.ts';
 import type { FindFlags } from '../commands/find.ts';
 import { FoundObjectPrinter, FoundPathPrinter } from '../find-output.ts';
 import { usage } from '../parse.ts';
+import { rawArguments } from '../raw-arguments.ts';
 import { parsePersonTime } from '../parse-time.ts';
 import { filterOf, selectSnapshots } from '../select-snapshots.ts';
 import { withSession } from '../session.ts';
@@ -56,7 +57,7 @@ export function find(invocation: FindInvocation): Promise<number> {
 function pathSearch(invocation: FindInvocation): (search: Search) => Promise<void> {
   const { flags } = invocation;
   const query = {
-    matcher: matcherOf(invocation.arguments, flags.ignoreCase),
+    matcher: matcherOf(rawArguments(invocation.arguments), flags.ignoreCase),
     oldest: flags.oldest === undefined ? undefined : parsePersonTime(flags.oldest, '--oldest'),
     newest: flags.newest === undefined ? undefined : parsePersonTime(flags.newest, '--newest'),
   };
@@ -75,7 +76,10 @@ function pathSearch(invocation: FindInvocation): (search: Search) => Promise<voi
   };
 }
 
-function matcherOf(patterns: readonly string[], ignoreCase: boolean): PathMatcher<PatternState> {
+function matcherOf(
+  patterns: readonly (string | Uint8Array)[],
+  ignoreCase: boolean,
+): PathMatcher<PatternState> {
   const list = PatternList.parse(patterns, { ignoreCase });
   return {
     root: list.root,

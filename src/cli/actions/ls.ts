@@ -13,6 +13,7 @@ import { writeListedNode } from '../node-json.ts';
 import type { BulkWriter } from '../output.ts';
 import { usage } from '../parse.ts';
 import { pathLine, safeText } from '../safe-text.ts';
+import { rawArguments } from '../raw-arguments.ts';
 import { filterOf, selectSnapshot } from '../select-snapshots.ts';
 import { type Session, withSession } from '../session.ts';
 import { snapshotJson, snapshotRecordJson } from '../snapshot-json.ts';
@@ -35,7 +36,7 @@ export function ls(invocation: LsInvocation): Promise<number> {
   if (flags.ncdu && output.isJson) throw usage('--ncdu and --json cannot be given together');
   return withSession(invocation, { lock: 'shared' }, async (session) => {
     const chosen = await selectSnapshot(session, snapshotId, filterOf(flags));
-    const filter = new LsFilter(folders.map(bytesOf).map(splitSnapshotPath), flags.recursive);
+    const filter = new LsFilter(rawArguments(folders).map(partsOf), flags.recursive);
     if (flags.ncdu) await printNcdu(invocation, session, { chosen, filter });
     else await printList(invocation, session, { chosen, filter, folders });
     return session.exitCode();
@@ -156,6 +157,6 @@ async function printNcdu(
   }
 }
 
-function bytesOf(text: string): Uint8Array {
-  return Buffer.from(text, 'utf8');
+function partsOf(path: string | Uint8Array): Uint8Array[] {
+  return splitSnapshotPath(Buffer.from(path));
 }

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Progress } from '../../base/monitor.ts';
+import { isForeground } from '../../platform/machine.ts';
 import type { Invocation } from '../command.ts';
 import type { JsonOutput } from '../go-json.ts';
 import type { Output, StatusArea } from '../output.ts';
@@ -15,6 +16,8 @@ export interface ProgressFormat<P extends Progress> {
   /** The `status` message of --json; absent where restic has none. */
   json?(progress: P, pace: Pace): JsonOutput;
 }
+
+const standardOutput = 1;
 
 /** More would only cost time: a person cannot read faster. */
 const terminalFramesPerSecondMax = 10;
@@ -74,8 +77,10 @@ export class ProgressView<P extends Progress> {
     const progress = this.#progress;
     if (!progress) return;
     this.#bytes.add(this.#clock.monotonicMs(), progress.bytesDone);
-    if (!this.#output.isJson) this.#output.refresh();
-    else if (this.#format.json) this.#output.json(this.#format.json(progress, this.#pace()));
+    // A job in the background of a shell must not write over what runs in front.
+    if (!this.#output.isJson && isForeground(standardOutput)) this.#output.refresh();
+    if (this.#output.isJson && this.#format.json)
+      this.#output.json(this.#format.json(progress, this.#pace()));
   }
 
   #pace(): Pace {
