@@ -51,7 +51,9 @@ export async function check(
   const packs = await comparePacks(repository, parts, context);
   const indexed = new IndexedRepository(repository, index);
   const read = await follow(indexed, { snapshots, parts: { ...parts, packs }, options }, context);
-  const affected = await nameAffected(indexed, snapshots, { damage, findings, context });
+  const { affectedFilesMax = affectedFilesMaxDefault } = options;
+  const named = { damage, findings, affectedFilesMax };
+  const affected = await nameAffected(indexed, { snapshots, ...named }, context);
   return {
     errors: findings.errors,
     errorCount: findings.errorCount,
@@ -103,7 +105,7 @@ async function follow(
 }
 
 /** Paths that are named; a hostile snapshot may have any number of them. */
-const affectedFilesMax = 100_000;
+const affectedFilesMaxDefault = 100_000;
 
 const nothingRead: DataRead = { packsRead: 0, bytesRead: 0 };
 
@@ -153,14 +155,15 @@ async function checkKeys(
 
 async function nameAffected(
   indexed: IndexedRepository,
-  snapshots: readonly StoredSnapshot[],
   parts: {
+    readonly snapshots: readonly StoredSnapshot[];
     readonly damage: BlobDamage;
     readonly findings: Findings;
-    readonly context: EngineContext<CheckMonitor>;
+    readonly affectedFilesMax: number;
   },
+  context: EngineContext<CheckMonitor>,
 ): Promise<Pick<CheckResult, 'affectedFiles' | 'hasMoreAffectedFiles'>> {
-  const { damage, findings, context } = parts;
+  const { snapshots, damage, findings, affectedFilesMax } = parts;
   const affectedFiles: AffectedFile[] = [];
   if (damage.isNone) return { affectedFiles, hasMoreAffectedFiles: false };
   context.monitor.phase('find the files that are affected');

@@ -17,6 +17,8 @@ export interface CheckOptions {
   readonly readData?: ReadData;
   /** Which snapshots are followed, and their packs read; absent: all. Others are still loaded. */
   readonly selectSnapshot?: (snapshot: StoredSnapshot) => boolean;
+  /** Affected paths that are named; default 100,000. */
+  readonly affectedFilesMax?: number;
 }
 
 export interface CheckMonitor extends Monitor {
