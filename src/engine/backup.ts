@@ -10,6 +10,7 @@ import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/sn
 import { encodeSnapshot, saveSnapshot } from '../repository/snapshots.ts';
 import { localZone } from '../repository/time-format.ts';
 import type { StreamSource } from '../sources/source.ts';
+import { withoutMissingPacks } from './backup/known-packs.ts';
 import type { Counters } from './backup/counters.ts';
 import type { BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 import { selectParent } from './backup/parent-snapshot.ts';
@@ -48,7 +49,7 @@ export interface BackupRequest {
  * VERIFY_FAILED and what the backend throws: no snapshot was written then
  */
 export async function backup(
-  indexed: IndexedRepository,
+  loaded: IndexedRepository,
   source: SourceWalk | StreamSource,
   request: BackupRequest,
   context: EngineContext<BackupMonitor>,
@@ -60,9 +61,10 @@ export async function backup(
   const time = options.time ?? started;
   const isStream = 'kind' in source && source.kind === 'stream';
   const paths = isStream ? source.paths : (source as SourceWalk).source.paths;
-  const parent = isStream
-    ? undefined
-    : await selectParent(indexed.repository, paths, { options, time, context });
+  const [indexed, parent] = await Promise.all([
+    withoutMissingPacks(loaded, context),
+    isStream ? undefined : selectParent(loaded.repository, paths, { options, time, context }),
+  ]);
   const report = new BackupReport(context.monitor);
   const pipeline = startPipeline(indexed, options, context);
   let tree: Id;

@@ -1,7 +1,12 @@
 import { assert } from '../../base/assert.ts';
 import type { SourceEntry } from '../../sources/source.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import { type FileBatch, fileStatFields as field, fileStatStride } from './messages.ts';
+import {
+  type FileBatch,
+  fileStatFields as field,
+  fileStatStride,
+  identityStride,
+} from './messages.ts';
 import type { NodeDraft } from './node.ts';
 import type { TreeFrame } from './tree-frame.ts';
 
@@ -51,9 +56,9 @@ export function encodeBatch(files: readonly QueuedFile[]): FileBatch {
   const paths = new Uint8Array(files.reduce((sum, file) => sum + file.path.byteLength, 0));
   const pathEnds = new Uint32Array(count);
   const stats = new Float64Array(count * fileStatStride);
-  const identities = new BigUint64Array(count * 2);
+  const identities = new BigUint64Array(count * identityStride);
   let end = 0;
-  files.forEach(({ entry: { status }, path }, i) => {
+  files.forEach(({ entry: { status }, path, frame }, i) => {
     paths.set(path, end);
     end += path.byteLength;
     pathEnds[i] = end;
@@ -63,8 +68,12 @@ export function encodeBatch(files: readonly QueuedFile[]): FileBatch {
     stats[at + field.mtimeNanoseconds] = status.mtime.nanoseconds;
     stats[at + field.ctimeSeconds] = status.ctime.seconds;
     stats[at + field.ctimeNanoseconds] = status.ctime.nanoseconds;
-    identities[2 * i] = BigInt(status.inode);
-    identities[2 * i + 1] = BigInt(status.device);
+    const directory = frame.entry?.status;
+    const identity = i * identityStride;
+    identities[identity] = BigInt(status.inode);
+    identities[identity + 1] = BigInt(status.device);
+    identities[identity + 2] = BigInt(directory?.inode ?? 0);
+    identities[identity + 3] = BigInt(directory?.device ?? 0);
   });
   return { type: 'files', paths, pathEnds, stats, identities };
 }

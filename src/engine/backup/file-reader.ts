@@ -4,13 +4,9 @@ import type { ChunkScanner } from '../../kernels/chunker.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
 import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
-import {
-  type ExtendedAttribute,
-  type OpenedFile,
-  type OpenRequest,
-  openSourceFile,
-} from '../../sources/source.ts';
+import type { ExtendedAttribute, OpenedFile } from '../../sources/source.ts';
 import type { ChunkSink, IdList } from './chunk-sink.ts';
+import { type ListedRequest, openListed } from './open-listed.ts';
 import { readPart } from './span-scan.ts';
 
 /** How often a file that changes while it is read is read again. */
@@ -23,7 +19,7 @@ const unsizedBytesMax = 64 << 20;
 const growthStepBytes = 256 << 10;
 
 /** What a listing said of a file. */
-export interface ListedFile extends OpenRequest {
+export interface ListedFile extends ListedRequest {
   readonly sizeBytes: number;
   readonly mtimeSeconds: number;
   readonly mtimeNanoseconds: number;
@@ -64,8 +60,7 @@ export class FileReader {
   }
 
   read(file: ListedFile, ids: IdList): FileRead {
-    // A file that an editor replaced by renaming is as good as the listed one: its own status counts.
-    const opened = openSourceFile(file, { acceptReplaced: true });
+    const opened = openListed(file);
     try {
       return this.#readOpen(opened, file, ids);
     } finally {

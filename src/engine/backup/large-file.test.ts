@@ -65,7 +65,7 @@ async function read(
     const reader = new LargeFileReader(pipeline, repository.config.polynomial, clock);
     const bytes = Buffer.from(file);
     const entry = { name: bytes, path: bytes, status: readStatus(bytes), extendedAttributes: [] };
-    const result = await reader.read(entry, { bytes: () => {}, added: () => {} });
+    const result = await reader.read(entry, undefined, { bytes: () => {}, added: () => {} });
     await pipeline.finish();
     const ids = result?.ids ?? new Uint8Array(0);
     let missing = 0;

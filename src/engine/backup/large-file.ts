@@ -12,11 +12,12 @@ import { sha256 } from '../../kernels/sha256.ts';
 import { type DataRange, nextDataRange } from '../../platform/holes.ts';
 import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
-import { openRequestOf, openSourceFile, type SourceEntry } from '../../sources/source.ts';
+import { openRequestOf, type SourceEntry } from '../../sources/source.ts';
 import { CutPicker } from './cut-picker.ts';
 import { changedReadsMax, isUnchanged, type NewStatus, newStatus } from './file-reader.ts';
 import { HoleMap } from './hole-map.ts';
 import type { AddedData } from './messages.ts';
+import { type Identity, openListed } from './open-listed.ts';
 import type { Pipeline } from './pipeline.ts';
 import { firstCandidateIn } from './span-scan.ts';
 
@@ -73,9 +74,10 @@ export class LargeFileReader {
    */
   async read(
     entry: SourceEntry,
+    directory: Identity | undefined,
     listener: LargeFileListener,
   ): Promise<LargeFileResult | undefined> {
-    const opened = openSourceFile(openRequestOf(entry), { acceptReplaced: true });
+    const opened = openListed({ ...openRequestOf(entry), directory });
     try {
       let before = opened.status;
       for (let reads = 1; ; reads++) {

@@ -28,6 +28,8 @@ export const fileStatFields = {
   ctimeNanoseconds: 4,
 } as const;
 export const fileStatStride = 5;
+/** Numbers kept a file in `FileBatch.identities`. */
+export const identityStride = 4;
 
 /** Files for one worker, as columns: a message of plain arrays is many times cheaper than objects. */
 export interface FileBatch {
@@ -38,7 +40,7 @@ export interface FileBatch {
   readonly pathEnds: Uint32Array<ArrayBuffer>;
   /** `fileStatStride` numbers a file: what the listing said. */
   readonly stats: Float64Array<ArrayBuffer>;
-  /** Inode and device of each file. */
+  /** Inode and device of each file and of its directory; inode 0 where the directory is not known. */
   readonly identities: BigUint64Array<ArrayBuffer>;
 }
 

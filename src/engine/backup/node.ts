@@ -4,6 +4,7 @@ import { groupName, userName } from '../../platform/owners.ts';
 import { goMode } from '../../repository/mode.ts';
 import type { NodeType, TreeNode } from '../../repository/tree.ts';
 import type { SourceEntry } from '../../sources/source.ts';
+import { storableAttributes } from './storable-attributes.ts';
 
 const nodeTypes: Readonly<Record<FileKind, NodeType>> = {
   file: 'file',
@@ -41,7 +42,7 @@ export function nodeOf(entry: SourceEntry, withAtime: boolean): NodeDraft {
     deviceId: status.device,
     sizeBytes: type === 'file' ? status.sizeBytes : 0,
     links: noLinks.has(type) ? 0 : status.links,
-    extendedAttributes: entry.extendedAttributes,
+    extendedAttributes: storableAttributes(entry.extendedAttributes),
     device: noDevice.has(type) ? 0 : status.rdev,
   };
   if (entry.linkTarget) node.linkTarget = entry.linkTarget;
@@ -67,7 +68,7 @@ export function updateNode(
   node.inode = status.inode;
   node.deviceId = status.device;
   node.links = status.links;
-  if (attributes) node.extendedAttributes = attributes;
+  if (attributes) node.extendedAttributes = storableAttributes(attributes);
 }
 
 /** True if both stand for the same thing with the same metadata and content. */

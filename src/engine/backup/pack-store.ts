@@ -1,12 +1,16 @@
 import { assert } from '../../base/assert.ts';
 import { fromHex } from '../../base/bytes.ts';
-import type { CallOptions } from '../../storage/backend.ts';
+import { describeError } from '../../base/errors.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
 import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
+import type { EngineContext } from '../context.ts';
 import type { PackEvent } from './messages.ts';
 import type { PackSlots } from './pack-slots.ts';
+
+/** How long packs on their way may take when the run ends early. */
+const abandonMsMax = 3_000;
 
 /** Stores finished packs, several at once, and enters them into the index once they are stored. */
 export class PackStore {
@@ -14,6 +18,8 @@ export class PackStore {
   readonly #index: BlobIndex;
   readonly #writer: IndexWriter | undefined;
   readonly #running = new Set<Promise<void>>();
+  readonly #puts = new AbortController();
+  #isStopped = false;
   #failure: { readonly error: unknown } | undefined;
 
   /** @param writer absent in a dry run: nothing is stored then */
@@ -24,10 +30,10 @@ export class PackStore {
   }
 
   /** Takes a pack; its slot becomes free once it is stored or has failed. */
-  take(event: PackEvent, slots: PackSlots, options: CallOptions): void {
+  take(event: PackEvent, slots: PackSlots): void {
     const { place, sizeBytes } = event;
     const bytes = typeof place === 'number' ? slots.bytesOf(place, sizeBytes) : place;
-    const task: Promise<void> = this.#store(event, bytes, options)
+    const task: Promise<void> = this.#store(event, bytes)
       .catch((error: unknown) => {
         this.#failure ??= { error };
       })
@@ -50,8 +56,39 @@ export class PackStore {
     await this.#writer?.flush();
   }
 
-  async #store(event: PackEvent, bytes: Uint8Array, options: CallOptions): Promise<void> {
-    if (!this.#writer || this.#failure) return;
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  /** From now on nothing is stored or entered into the index. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /**
+   * Waits a few seconds for what is on its way, then gives it up. Never throws.
+   * @param keeps enter into the index what was stored
+   */
+  async abandon(keeps: boolean, { environment, monitor }: EngineContext): Promise<void> {
+    if (!keeps) this.stop();
+    const ended = Promise.all(this.#running);
+    const waiting = new AbortController();
+    const late = environment.clock.sleep(abandonMsMax, waiting.signal).catch(() => undefined);
+    await Promise.race([ended, late]);
+    waiting.abort();
+    this.#puts.abort();
+    while (this.#running.size > 0) await Promise.all(this.#running);
+    if (!keeps || this.#failure) return;
+    try {
+      await this.#writer?.flush();
+    } catch (error) {
+      monitor.note(`what was stored could not be entered into the index: ${describeError(error)}`);
+    }
+  }
+
+  async #store(event: PackEvent, bytes: Uint8Array): Promise<void> {
+    if (!this.#writer || this.#failure || this.#isStopped) return;
+    const options = { signal: this.#puts.signal };
     await this.#repository.backend.put({ type: 'pack', name: event.id }, [bytes], options);
     const packId = fromHex(event.id);
     assert(packId, 'a pack id is hex');
@@ -64,6 +101,7 @@ export class PackStore {
       this.#index.place(entry, { pack, offset, length, uncompressedLength });
     }
     assert(i === event.entries.length, 'each index entry of a pack has a blob');
-    await this.#writer.add(event.id, blobs);
+    // After a failure nothing may enter the index any more: the lock may be gone.
+    if (!this.#isStopped) await this.#writer.add(event.id, blobs);
   }
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Transferable } from 'node:worker_threads';
 import { assert } from '../../base/assert.ts';
 import { isHoldfastError } from '../../base/errors.ts';
@@ -26,6 +27,8 @@ import { PackStore } from './pack-store.ts';
 const requestsPerWorkerMax = 4;
 /** Finished packs that may wait to be stored. */
 const packsAheadMax = 2;
+/** Memory reserved for packs, of which the system commits what is used. */
+const slotBytesMax = 1 << 30;
 
 const workerModule = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
@@ -43,6 +46,17 @@ export type ResponseTo<R extends BackupRequest> = R extends { type: 'files' }
         ? BackupResponse
         : ChunksResponse;
 
+/** Each worker fills one pack of each type. */
+function slotCountFor(workerCount: number): number {
+  return 2 * workerCount + packsAheadMax;
+}
+
+/** As many threads as can be of use, and as the memory for their packs allows. */
+function workerCountMax(slotSizeBytes: number): number {
+  const byMemory = Math.floor((slotBytesMax / slotSizeBytes - packsAheadMax) / 2);
+  return Math.max(1, Math.min(2 * Math.max(2, availableParallelism()), byMemory));
+}
+
 /** The worker threads of a backup and what they produce: packs go to storage, results to the caller. */
 export class Pipeline {
   readonly workerCount: number;
@@ -50,7 +64,7 @@ export class Pipeline {
   readonly #pool: Promise<WorkerPool<BackupRequest, BackupResponse>>;
   readonly #packs: PackStore;
   readonly #slots: PackSlots;
-  readonly #signal: AbortSignal | undefined;
+  readonly #context: EngineContext;
   #outstanding = 0;
   #tasks = 0;
   /** Any request was sent: threads may hold open packs. */
@@ -64,7 +78,7 @@ export class Pipeline {
       readonly workerCount: number;
       readonly packs: PackStore;
       readonly slots: PackSlots;
-      readonly signal: AbortSignal | undefined;
+      readonly context: EngineContext;
     },
   ) {
     this.#pool = pool;
@@ -73,7 +87,7 @@ export class Pipeline {
     this.workerCount = parts.workerCount;
     this.#packs = parts.packs;
     this.#slots = parts.slots;
-    this.#signal = parts.signal;
+    this.#context = parts.context;
   }
 
   static start(
@@ -82,14 +96,12 @@ export class Pipeline {
     context: EngineContext,
   ): Pipeline {
     const { repository, index } = indexed;
-    // Each worker fills one pack of each type.
-    const slots = PackSlots.create(
-      2 * options.workerCount + packsAheadMax,
-      packBufferSizeBytes({
-        targetSizeBytes: repository.packSizeBytes,
-        maxBlobSizeBytes: chunkSizeBytesMax,
-      }),
-    );
+    const slotSizeBytes = packBufferSizeBytes({
+      targetSizeBytes: repository.packSizeBytes,
+      maxBlobSizeBytes: chunkSizeBytesMax,
+    });
+    const workerCount = Math.min(options.workerCount, workerCountMax(slotSizeBytes));
+    const slots = PackSlots.create(slotCountFor(workerCount), slotSizeBytes);
     const workerData: BackupWorkerData = {
       index: index.share(),
       masterKey: repository.masterKey,
@@ -100,15 +112,13 @@ export class Pipeline {
       slots: slots.share,
     };
     const pool = WorkerPool.start<BackupRequest, BackupResponse>(workerModule, {
-      size: options.workerCount,
+      size: workerCount,
       workerData,
       environment: context.environment,
     });
     const writer = options.dryRun ? undefined : new IndexWriter(repository);
     const packs = new PackStore(repository, index, writer);
-    const { workerCount } = options;
-    const { signal } = context;
-    return new Pipeline(pool, { workerCount, packs, slots, signal });
+    return new Pipeline(pool, { workerCount, packs, slots, context });
   }
 
   /** Resolves when another request may be sent. @throws the first failure of any request or pack */
@@ -142,7 +152,8 @@ export class Pipeline {
   ): Promise<ResponseTo<R>> {
     this.#outstanding++;
     try {
-      const call = { signal: this.#signal, onEvent: (event: unknown) => this.#onEvent(event) };
+      const { signal } = this.#context;
+      const call = { signal, onEvent: (event: unknown) => this.#onEvent(event) };
       const { worker, transfer = [] } = options;
       const pool = await this.#pool;
       this.#hasWork = true;
@@ -164,6 +175,7 @@ export class Pipeline {
   /** Ends the run: `ready`, `idle` and `finish` throw `error`. */
   fail(error: unknown): void {
     this.#failure ??= { error };
+    if (!isHoldfastError(error, 'CANCELLED')) this.#packs.stop();
     this.#notify();
   }
 
@@ -176,21 +188,25 @@ export class Pipeline {
     await this.#packs.finish();
   }
 
+  /** Something failed: the run will end. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined || this.#packs.hasFailed;
+  }
+
   /**
-   * Stops the threads. After an interrupt: packs that are complete are stored and entered into the
-   * index, so that the next run need not send them again.
+   * Stops the threads and resolves once nothing is written any more, within a few seconds. After an interrupt,
+   * packs that are stored are entered into the index, so that the next run need not send them again. Never throws.
    */
   async close(): Promise<void> {
     await (await this.#pool.catch(() => undefined))?.close();
-    if (this.#failure && isHoldfastError(this.#failure.error, 'CANCELLED')) {
-      await this.#packs.finish();
-    }
+    if (!this.#failure) return;
+    await this.#packs.abandon(isHoldfastError(this.#failure.error, 'CANCELLED'), this.#context);
   }
 
   #onEvent(event: unknown): void {
     const pack = event as PackEvent;
     assert(pack.type === 'pack', 'backup workers send packs only');
-    this.#packs.take(pack, this.#slots, {});
+    this.#packs.take(pack, this.#slots);
   }
 
   #assertSound(): void {

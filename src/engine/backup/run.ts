@@ -20,6 +20,7 @@ import { ParentTrees } from './parent-trees.ts';
 import type { Pipeline } from './pipeline.ts';
 import { type BackupReport, pathText } from './report.ts';
 import type { SourceWalk } from './source-walk.ts';
+import { areStorable } from './storable-attributes.ts';
 import { TreeBuilder } from './tree-builder.ts';
 import { NodeCursor, TreeFrame } from './tree-frame.ts';
 
@@ -98,6 +99,9 @@ export class BackupRun {
       // A directory that could not be listed is left out; its problem has been reported.
       this.#trees.settle(frame.parent, frame.slot, undefined);
       return;
+    }
+    for (const entry of listing.entries) {
+      if (!areStorable(entry.extendedAttributes)) report.unstorableAttribute(entry.path);
     }
     const stored = frame.previousTree && (await this.#parents.load(frame.previousTree));
     const directories =
@@ -264,7 +268,7 @@ export class BackupRun {
       const sizes = { plainBytes: 0, storedBytes: 0 };
       try {
         report.working(file.path);
-        const read = await this.#largeFiles.read(file.entry, {
+        const read = await this.#largeFiles.read(file.entry, file.frame.entry?.status, {
           bytes: (sizeBytes) => {
             shownBytes += sizeBytes;
             report.reading(sizeBytes);
@@ -281,7 +285,8 @@ export class BackupRun {
         file.node.sizeBytes = read.sizeBytes;
         this.#finishFile(file, { changing: read.changing, ...sizes });
       } catch (error) {
-        if (!isFileFailure(error)) throw error;
+        // What failed may be a pack, whose error looks like one of a file.
+        if (!isFileFailure(error) || pipeline.hasFailed) throw error;
         this.#dropFile(file, error);
       } finally {
         report.reading(-shownBytes);

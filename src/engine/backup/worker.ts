@@ -21,6 +21,7 @@ import {
   fileOutcome,
   fileStatFields as field,
   fileStatStride,
+  identityStride,
   type FilesResponse,
   type PackEvent,
   type StreamPart,
@@ -137,6 +138,8 @@ function storeFiles(batch: FileBatch): FilesResponse {
 function listedFile(batch: FileBatch, i: number): ListedFile {
   const start = i === 0 ? 0 : (batch.pathEnds[i - 1] ?? 0);
   const at = i * fileStatStride;
+  const identity = (offset: number): number | bigint =>
+    exactNumber(batch.identities[i * identityStride + offset] ?? 0n);
   const stat = (offset: number): number => batch.stats[at + offset] ?? 0;
   return {
     path: batch.paths.subarray(start, batch.pathEnds[i]),
@@ -145,8 +148,9 @@ function listedFile(batch: FileBatch, i: number): ListedFile {
     mtimeNanoseconds: stat(field.mtimeNanoseconds),
     ctimeSeconds: stat(field.ctimeSeconds),
     ctimeNanoseconds: stat(field.ctimeNanoseconds),
-    inode: exactNumber(batch.identities[2 * i] ?? 0n),
-    device: exactNumber(batch.identities[2 * i + 1] ?? 0n),
+    inode: identity(0),
+    device: identity(1),
+    directory: identity(2) === 0 ? undefined : { inode: identity(2), device: identity(3) },
   };
 }
 

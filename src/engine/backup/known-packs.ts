@@ -1,0 +1,58 @@
+import { toHex } from '../../base/bytes.ts';
+import { isHoldfastError } from '../../base/errors.ts';
+import { BlobIndex } from '../../repository/blob-index.ts';
+import { IndexedRepository } from '../../repository/indexed.ts';
+import type { EngineContext } from '../context.ts';
+
+/**
+ * An index without the packs that are not stored any more, so that a backup leans on nothing that is lost
+ * and stores such data again.
+ *
+ * A pack that the listing lacks is asked for by name before it counts as missing. Entries of this run
+ * must not be in the index yet.
+ * @returns `indexed` itself if nothing is missing
+ */
+export async function withoutMissingPacks(
+  indexed: IndexedRepository,
+  context: EngineContext,
+): Promise<IndexedRepository> {
+  const missing = await missingPacks(indexed, context);
+  if (missing.size === 0) return indexed;
+  context.monitor.note(
+    `${missing.size} packs that the index lists are missing: what they held is stored again where the source ` +
+      'still has it. Older snapshots are damaged: run "holdfast check".',
+  );
+  const { repository, index } = indexed;
+  const sound = BlobIndex.create({ random: context.environment.random });
+  for (let entry = 0; entry < index.blobCount; entry++) {
+    if (missing.has(index.packOf(entry))) continue;
+    sound.insert(index.typeOf(entry), index.idOf(entry), {
+      pack: sound.addPack(index.packId(index.packOf(entry))),
+      offset: index.offsetOf(entry),
+      length: index.lengthOf(entry),
+      uncompressedLength: index.uncompressedLengthOf(entry),
+    });
+  }
+  return new IndexedRepository(repository, sound);
+}
+
+async function missingPacks(
+  { repository, index }: IndexedRepository,
+  { signal }: EngineContext,
+): Promise<Set<number>> {
+  const missing = new Set<number>();
+  if (index.packCount === 0) return missing;
+  const stored = new Set<string>();
+  for await (const { name } of repository.backend.list('pack', { signal })) stored.add(name);
+  for (let pack = 0; pack < index.packCount; pack++) {
+    const name = toHex(index.packId(pack));
+    if (stored.has(name)) continue;
+    try {
+      await repository.backend.stat({ type: 'pack', name }, { signal });
+    } catch (error) {
+      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+      missing.add(pack);
+    }
+  }
+  return missing;
+}

@@ -1,0 +1,31 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { backUp, checkAll, initRepository, restoreLatest } from '../tools/engine.ts';
+import { scratchFolder } from '../tools/scratch.ts';
+
+const scratch = scratchFolder('missing-pack');
+
+function packFiles(repository: string): string[] {
+  return readdirSync(join(repository, 'data'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+test('a backup leans on no pack that is gone: it stores the unchanged files again', async () => {
+  const source = scratch.fresh('source');
+  mkdirSync(source, { recursive: true });
+  writeFileSync(join(source, 'file'), 'content');
+  const repository = scratch.fresh('repository');
+  await initRepository(repository);
+  const settings = { source: { workingDirectory: source } };
+  await backUp(repository, ['.'], settings);
+  for (const file of packFiles(repository)) rmSync(file);
+  const { exitCode, notes } = await backUp(repository, ['.'], settings);
+  expect(exitCode).toBe(0);
+  expect(notes.join()).toContain('missing');
+  const restored = scratch.fresh('restored');
+  expect((await restoreLatest(repository, restored)).complaints).toEqual([]);
+  expect(readFileSync(join(restored, 'file'), 'utf8')).toBe('content');
+  expect((await checkAll(repository)).affectedFiles).toEqual([]);
+});
