@@ -8,15 +8,19 @@ const largeSizeBytes = 50 << 20;
 
 /** One tree with everything in it that has broken backup programs: for root. */
 export function hazardTree(): ItemSpec[] {
+  return [directory('sizes', sizedFiles()), ...smallHazardTree()];
+}
+
+/** The same without what is large. @param options what the file system allows */
+export function smallHazardTree({ symlinkBytesMax = 4095, minorMax = 1_048_575 } = {}): ItemSpec[] {
   return [
     directory('names', hostileNames.map(namedFile)),
     directory('deep names', [
       directory(Buffer.alloc(255, 0xc3), hostileNames.slice(0, 10).map(emptyDirectory)),
     ]),
-    directory('sizes', sizedFiles()),
     directory('links', linkedFiles()),
-    directory('symlinks', symlinks()),
-    directory('special', specialFiles()),
+    directory('symlinks', symlinks(symlinkBytesMax)),
+    directory('special', specialFiles(minorMax)),
     directory('attributes', attributedFiles()),
     directory('times', timedFiles()),
     directory('modes', moddedFiles()),
@@ -63,8 +67,8 @@ function linkedFiles(): ItemSpec[] {
   return [file('first', 5000), ...further];
 }
 
-function symlinks(): ItemSpec[] {
-  const targets = ['dangling', '/absolute', '.', '..', 'loop', 'x'.repeat(4095), '\n', ' '];
+function symlinks(bytesMax: number): ItemSpec[] {
+  const targets = ['dangling', '/absolute', '.', '..', 'loop', 'x'.repeat(bytesMax), '\n', ' '];
   const all = [...targets.map((target) => Buffer.from(target)), Uint8Array.from([0xff, 0x80])];
   return all.map((target, i): ItemSpec => {
     const name = i === 4 ? 'loop' : `symlink ${i}`;
@@ -72,13 +76,13 @@ function symlinks(): ItemSpec[] {
   });
 }
 
-function specialFiles(): ItemSpec[] {
+function specialFiles(minorMax: number): ItemSpec[] {
   return [
     { type: 'fifo', name: Buffer.from('fifo'), metadata: { mode: 0o640, uid: 3, gid: 4 } },
     { type: 'character', name: Buffer.from('null'), device: { major: 1, minor: 3 } },
     { type: 'character', name: Buffer.from('whiteout'), device: { major: 0, minor: 0 } },
     { type: 'block', name: Buffer.from('disk'), device: { major: 8, minor: 0 } },
-    { type: 'block', name: Buffer.from('far'), device: { major: 4095, minor: 1_048_575 } },
+    { type: 'block', name: Buffer.from('far'), device: { major: 511, minor: minorMax } },
   ];
 }
 

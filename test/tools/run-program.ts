@@ -25,7 +25,7 @@ export function runProgram(
   const child = spawn(program, args, {
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid, gid: uid }),
-    env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8', ...variables },
+    env: { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C.UTF-8', ...variables },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const output: Buffer[] = [];
