@@ -54,7 +54,8 @@ export function restore(invocation: RestoreInvocation): Promise<number> {
         monitor: view,
       });
       view.finish(result);
-      return result.problemCount > 0 ? failed(output, result.problemCount) : 0;
+      // A snapshot or index file that cannot be read may be the one that was meant.
+      return result.problemCount > 0 ? failed(output, result.problemCount) : session.exitCode();
     } finally {
       view.stop();
     }
