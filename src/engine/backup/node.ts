@@ -5,7 +5,6 @@ import { goMode } from '../../repository/mode.ts';
 import type { NodeType, TreeNode } from '../../repository/tree.ts';
 import type { SourceEntry } from '../../sources/source.ts';
 import { storableAttributes } from './storable-attributes.ts';
-import { storableAttributes } from './storable-attributes.ts';
 
 const nodeTypes: Readonly<Record<FileKind, NodeType>> = {
   file: 'file',

@@ -53,12 +53,6 @@ export class BackupReport {
     this.problem(path, new HoldfastError('SOURCE_FAILED', { message }), 'archival');
   }
 
-  unstorableAttribute(path: Uint8Array): void {
-    const message =
-      'an extended attribute is left out: its name is not UTF-8, which the repository format cannot hold';
-    this.problem(path, new HoldfastError('SOURCE_FAILED', { message }), 'archival');
-  }
-
   note(text: string): void {
     this.#monitor.note(text);
   }

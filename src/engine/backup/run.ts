@@ -21,7 +21,6 @@ import type { Pipeline } from './pipeline.ts';
 import { type BackupReport, pathText } from './report.ts';
 import type { SourceWalk } from './source-walk.ts';
 import { areStorable } from './storable-attributes.ts';
-import { areStorable } from './storable-attributes.ts';
 import { TreeBuilder } from './tree-builder.ts';
 import { NodeCursor, TreeFrame } from './tree-frame.ts';
 
@@ -100,9 +99,6 @@ export class BackupRun {
       // A directory that could not be listed is left out; its problem has been reported.
       this.#trees.settle(frame.parent, frame.slot, undefined);
       return;
-    }
-    for (const entry of listing.entries) {
-      if (!areStorable(entry.extendedAttributes)) report.unstorableAttribute(entry.path);
     }
     for (const entry of listing.entries) {
       if (!areStorable(entry.extendedAttributes)) report.unstorableAttribute(entry.path);
