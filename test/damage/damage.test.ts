@@ -128,8 +128,7 @@ function keysOf(kind: string): string[] {
   const keys = [...pristine.keys()].filter((key) => key.split('/')[0] === type);
   if (type !== 'pack') return keys;
   // The packs of file content are larger here than those of trees.
-  const isTrees = (key: string): boolean => sizeOf(key) < 8_000;
-  return keys.filter((key) => isTrees(key) === (kind === 'pack (trees)'));
+  return keys.filter((key) => sizeOf(key) < 8_000 === (kind === 'pack (trees)'));
 }
 
 function sizeOf(key: string): number {
