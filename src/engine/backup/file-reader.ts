@@ -4,9 +4,10 @@ import type { ChunkScanner } from '../../kernels/chunker.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
 import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
-import type { ExtendedAttribute, OpenedFile } from '../../sources/source.ts';
+import type { OpenedFile } from '../../sources/source.ts';
 import type { ChunkSink, IdList } from './chunk-sink.ts';
 import { type ListedRequest, openListed } from './open-listed.ts';
+import type { NewStatus } from './new-status.ts';
 import { readPart } from './span-scan.ts';
 
 /** How often a file that changes while it is read is read again. */
@@ -25,13 +26,6 @@ export interface ListedFile extends ListedRequest {
   readonly mtimeNanoseconds: number;
   readonly ctimeSeconds: number;
   readonly ctimeNanoseconds: number;
-}
-
-/** What a file was when it was stored, where that is not what its listing said. */
-export interface NewStatus {
-  readonly status: FileStatus;
-  /** Absent if they cannot be read. */
-  readonly attributes?: readonly ExtendedAttribute[];
 }
 
 /** How one file was read. */

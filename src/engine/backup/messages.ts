@@ -4,7 +4,7 @@ import type { SerializedError } from '../../kernels/worker-errors.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
 import type { PackSlotsShare } from './pack-slots.ts';
 import type { BlobType } from '../../repository/pack.ts';
-import type { NewStatus } from './file-reader.ts';
+import type { NewStatus } from './new-status.ts';
 
 /** What a backup worker is started with. */
 export interface BackupWorkerData {

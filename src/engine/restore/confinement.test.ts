@@ -102,7 +102,9 @@ describe('a crafted tree', () => {
     const json = `{"nodes":[${file(name, id)},${file('z', id)}]}\n`;
     const snapshot = await maker.snapshot(maker.rawTree(json));
     const result = await restoreHeard(await maker.indexed(), { snapshot, target });
-    expect(readdirSync(base, { recursive: true }).toSorted()).toEqual(['in', 'in/ner', 'in/ner/z']);
+    expect(new Set(readdirSync(base, { recursive: true }))).toEqual(
+      new Set(['in', 'in/ner', 'in/ner/z']),
+    );
     expect(result.complaints).toHaveLength(1);
     expect(result.complaints[0]).toContain(why);
   });
