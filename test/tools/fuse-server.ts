@@ -116,7 +116,9 @@ function listing(offset: number): Buffer {
   );
 }
 
-function readFile(unique: bigint, file: FileState, offset: number, size: number): void {
+function readFile(unique: bigint, file: FileState, body: Buffer): void {
+  const offset = Number(body.readBigUInt64LE(8));
+  const size = body.readUInt32LE(16);
   if (file.spec.hangs === 'read') return;
   file.touch(offset);
   const end = Math.min(offset + size, file.contentBytes);
@@ -165,7 +167,7 @@ function answer(request: Buffer): void {
       return reply(unique, 0, listing(Number(body.readBigUInt64LE(8))));
     case opcode.read:
       if (!file) return reply(unique, errno.EIO);
-      return readFile(unique, file, Number(body.readBigUInt64LE(8)), body.readUInt32LE(16));
+      return readFile(unique, file, body);
     case opcode.statfs:
       return reply(unique, 0, Buffer.alloc(80));
     case opcode.release:

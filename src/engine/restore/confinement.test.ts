@@ -102,7 +102,7 @@ describe('a crafted tree', () => {
     const json = `{"nodes":[${file(name, id)},${file('z', id)}]}\n`;
     const snapshot = await maker.snapshot(maker.rawTree(json));
     const result = await restoreHeard(await maker.indexed(), { snapshot, target });
-    expect(new Set(readdirSync(base, { recursive: true }))).toEqual(
+    expect(new Set(readdirSync(base, { recursive: true, encoding: 'utf8' }))).toEqual(
       new Set(['in', 'in/ner', 'in/ner/z']),
     );
     expect(result.complaints).toHaveLength(1);
