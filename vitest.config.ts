@@ -1,6 +1,11 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 import { PlainReporter } from './test/tools/plain-reporter.ts';
+
+// The processes and threads that tests start strip types and compile once, not each time anew.
+process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'holdfast-compile-cache');
 
 export default defineConfig({
   test: {
