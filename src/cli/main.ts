@@ -1,5 +1,7 @@
 import { systemEnvironment } from '../base/environment.ts';
 import { HoldfastError, systemCode } from '../base/errors.ts';
+import { hasStuckThreads } from '../kernels/worker-pool.ts';
+import { endProcess } from '../platform/machine.ts';
 import type { Input } from './command.ts';
 import { Output, type Sink } from './output.ts';
 import { runProgram } from './program.ts';
@@ -61,7 +63,7 @@ function lazyInput(): Input {
 
 /** The first signal asks the work to stop and release what it holds; the second ends the process at once. */
 function onSignal(): void {
-  if (controller.signal.aborted) process.exit(cancelledExitCode);
+  if (controller.signal.aborted) endProcess(cancelledExitCode);
   controller.abort(new HoldfastError('CANCELLED', { message: 'interrupted' }));
 }
 
@@ -69,7 +71,7 @@ function onSignal(): void {
 function onUncaught(cause: unknown): void {
   const message = 'an error was not handled';
   controller.abort(new HoldfastError('ASSERTION_FAILED', { message, cause }));
-  systemEnvironment.clock.every(endMsMax, () => process.exit(1));
+  systemEnvironment.clock.every(endMsMax, () => endProcess(1));
 }
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
@@ -102,6 +104,7 @@ async function main(): Promise<void> {
   });
   await flushed(process.stdout);
   await flushed(process.stderr);
+  if (hasStuckThreads()) endProcess(exitCode);
   process.exit(exitCode);
 }
 

@@ -27,6 +27,16 @@ export const workerStartMsMax = 30_000;
 /** A thread that has not ended by itself within this time is stopped. */
 export const workerCloseMsMax = 3_000;
 
+/** A thread that has not stopped within this time is stuck in a system call, and is left behind. */
+export const workerStopMsMax = 1_000;
+
+let stuckThreadCount = 0;
+
+/** True if a thread was left behind: the process then ends only by a call that does not wait for its threads. */
+export function hasStuckThreads(): boolean {
+  return stuckThreadCount > 0;
+}
+
 /** What a thread tells its pool. */
 export interface WorkerListener {
   /** A call has been answered; another may be sent. */
@@ -100,7 +110,11 @@ export class WorkerThread<Request, Response, Event> {
     }
   }
 
-  /** Lets the thread finish what it works on, for a limited time, and ends it. Never throws. */
+  /**
+   * Lets the thread finish what it works on, for a limited time, and ends it. Never throws.
+   *
+   * A thread that waits for a file system that does not answer cannot be ended: it is left behind.
+   */
   async close(): Promise<void> {
     if (this.#state !== 'closed') {
       this.#state = 'closing';
@@ -110,8 +124,17 @@ export class WorkerThread<Request, Response, Event> {
       this.#ended.then(() => true),
       workerCloseMsMax,
     );
-    if (!hasEnded) await this.#worker.terminate();
-    await this.#ended;
+    if (hasEnded) return;
+    // Resolves when the thread has ended, which is looked at instead.
+    void this.#worker.terminate();
+    const hasStopped = await this.#within(
+      this.#ended.then(() => true),
+      workerStopMsMax,
+    );
+    if (hasStopped) return;
+    stuckThreadCount++;
+    this.#worker.unref();
+    this.#end(new HoldfastError('CANCELLED'));
   }
 
   #receive(message: MessageFromWorker<Response, Event>): void {

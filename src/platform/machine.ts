@@ -26,6 +26,15 @@ export function currentUserName(): string {
   return userName(uid) ?? nodeUserName() ?? String(uid);
 }
 
+/**
+ * Ends the process at once. `process.exit` waits for worker threads, of which one may be stuck in a system call: a
+ * file system that does not answer. What was written to streams must be flushed before.
+ */
+export function endProcess(exitCode: number): never {
+  system().endProcess(exitCode);
+  return process.exit(exitCode);
+}
+
 export const processId: number = process.pid;
 
 /** True if a process with this id runs on this machine, whoever owns it. */

@@ -149,6 +149,8 @@ export interface SystemCalls {
   groupId(name: string): number | undefined;
   /** True if this process may write to the terminal `file` as its foreground; true when unknown. */
   isForeground(file: number): boolean;
+  /** Ends the process without waiting for its threads, where that is possible. */
+  endProcess(exitCode: number): void;
 }
 
 /** An attribute to set. */

@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { backUp, checkAll, initRepository, restoreLatest } from '../tools/engine.ts';
+import { systemEnvironment } from '../../src/base/environment.ts';
+import { backUp, checkAll, initRepository, password, restoreLatest } from '../tools/engine.ts';
 import { type FuseMount, hasFuse, mountFuse } from '../tools/fuse.ts';
 import { unmount } from '../tools/loop-mount.ts';
 import { describeWith } from '../tools/peers.ts';
@@ -106,4 +109,41 @@ describe.runIf(hasFuse)('C14: a file system that does not answer', () => {
       code: 'SOURCE_FAILED',
     });
   });
+
+  test.each(['open', 'read'] as const)(
+    'in the middle (%s) does not keep an interrupt from ending the work',
+    async (hangs) => {
+      const files = { a: { sizeBytes: 7 }, stuck: { sizeBytes: 700_000, hangs } };
+      fuseMounts.push(await mountFuse(`${folder}/mounted`, { files }));
+      const args = ['-r', repository, '--no-cache', 'backup', folder];
+      const child = spawn(process.execPath, [program, ...args], {
+        env: { ...process.env, RESTIC_PASSWORD: password },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      await until(() => isStuck(child.pid ?? 0));
+      const interrupted = performance.now();
+      child.kill('SIGINT');
+      expect(String(await once(child.stderr, 'data'))).toContain('interrupted');
+      expect(performance.now() - interrupted).toBeLessThan(10_000);
+      expect(readdirSync(`${repository}/locks`)).toEqual([]);
+      // The kernel keeps the rest of the process until the file system is gone.
+      for (const mount of fuseMounts.splice(0)) await mount.unmount();
+      const exitCode = child.exitCode ?? (await once(child, 'exit'))[0];
+      expect(exitCode).toBe(130);
+    },
+  );
 });
+
+const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+/** Resolves once `condition` is true. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await systemEnvironment.clock.sleep(50);
+}
+
+/** True if a thread of the process waits for a file system of a program. */
+function isStuck(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).some(
+    (thread) => readFileSync(`/proc/${pid}/task/${thread}/wchan`, 'utf8') === 'request_wait_answer',
+  );
+}

@@ -60,6 +60,8 @@ export interface Libc {
   getgrgid_r(gid: number, entry: Address, text: Address, size: number, result: Address): number;
   getpwnam_r(name: Address, entry: Address, text: Address, size: number, result: Address): number;
   getgrnam_r(name: Address, entry: Address, text: Address, size: number, result: Address): number;
+  /** Ends all threads at once; never returns. */
+  exitGroup(exitCode: number): void;
   tcgetpgrp(file: number): number;
   getpgrp(): number;
   /** Any system call by number; arguments are numbers. */
@@ -133,6 +135,7 @@ function bind(koffi: Koffi, library: LibraryHandle, assumeOld: boolean): Libc {
     getgrnam_r: library.func('int getgrnam_r(intptr_t, intptr_t, intptr_t, size_t, intptr_t)'),
     tcgetpgrp: library.func('int tcgetpgrp(int)'),
     getpgrp: library.func('int getpgrp()'),
+    exitGroup: (exitCode) => void syscall(numbers.exitGroup, exitCode, 0, 0, 0, 0, 0),
     syscall,
     errno: () => koffi.errno(),
     address: (bytes) => Number(koffi.address(bytes)),
@@ -142,8 +145,8 @@ function bind(koffi: Koffi, library: LibraryHandle, assumeOld: boolean): Libc {
 /** System call numbers, for a libc that has no function for them: x64, and all other supported architectures. */
 const numbers =
   process.arch === 'x64'
-    ? { statx: 332, getdents64: 217, renameat2: 316 }
-    : { statx: 291, getdents64: 61, renameat2: 276 };
+    ? { statx: 332, getdents64: 217, renameat2: 316, exitGroup: 231 }
+    : { statx: 291, getdents64: 61, renameat2: 276, exitGroup: 94 };
 
 /** Functions that glibc before 2.30 and some versions of musl lack. */
 function bindNewer(

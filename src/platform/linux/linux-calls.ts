@@ -70,6 +70,7 @@ function callsOf(linux: Linux): SystemCalls {
     userId: (name) => ownerIdLinux(linux, 'user', name),
     groupId: (name) => ownerIdLinux(linux, 'group', name),
     isForeground: (file) => isForegroundLinux(linux, file),
+    endProcess: (exitCode) => linux.libc.exitGroup(exitCode),
   };
 }
 

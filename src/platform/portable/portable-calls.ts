@@ -76,5 +76,6 @@ export function portableCalls(): SystemCalls {
     userId: (name) => ownerIdPortable('passwd', name),
     groupId: (name) => ownerIdPortable('group', name),
     isForeground: () => true,
+    endProcess: (exitCode) => process.exit(exitCode),
   };
 }
