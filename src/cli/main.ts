@@ -1,7 +1,6 @@
 import { systemEnvironment } from '../base/environment.ts';
 import { HoldfastError, systemCode } from '../base/errors.ts';
-import { hasStuckThreads } from '../kernels/worker-pool.ts';
-import { endProcess } from '../platform/machine.ts';
+import { hasStuckThreads } from '../base/stuck-threads.ts';
 import type { Input } from './command.ts';
 import { Output, type Sink } from './output.ts';
 import { runProgram } from './program.ts';
@@ -61,9 +60,15 @@ function lazyInput(): Input {
   };
 }
 
+/** Ends the process even if a thread is stuck. Loaded late: starting needs nothing of the platform. */
+async function endProcess(exitCode: number): Promise<void> {
+  const platform = await import('../platform/machine.ts');
+  platform.endProcess(exitCode);
+}
+
 /** The first signal asks the work to stop and release what it holds; the second ends the process at once. */
 function onSignal(): void {
-  if (controller.signal.aborted) endProcess(cancelledExitCode);
+  if (controller.signal.aborted) void endProcess(cancelledExitCode);
   controller.abort(new HoldfastError('CANCELLED', { message: 'interrupted' }));
 }
 
@@ -71,7 +76,7 @@ function onSignal(): void {
 function onUncaught(cause: unknown): void {
   const message = 'an error was not handled';
   controller.abort(new HoldfastError('ASSERTION_FAILED', { message, cause }));
-  systemEnvironment.clock.every(endMsMax, () => endProcess(1));
+  systemEnvironment.clock.every(endMsMax, () => void endProcess(1));
 }
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
@@ -104,7 +109,7 @@ async function main(): Promise<void> {
   });
   await flushed(process.stdout);
   await flushed(process.stderr);
-  if (hasStuckThreads()) endProcess(exitCode);
+  if (hasStuckThreads()) await endProcess(exitCode);
   process.exit(exitCode);
 }
 

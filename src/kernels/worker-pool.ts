@@ -7,7 +7,6 @@ import { closingFlag } from './worker-messages.ts';
 import { type Call, WorkerThread } from './worker-thread.ts';
 
 export { serveWorker, type TransferredResponse, type WorkerReply } from './worker-serve.ts';
-export { hasStuckThreads } from './worker-thread.ts';
 
 /** Requests that a worker is given besides the one it works on, so that it need not wait for this thread. */
 const requestsAheadMax = 1;

@@ -1,3 +1,4 @@
+import { noteStuckThread } from '../base/stuck-threads.ts';
 import { type Transferable, Worker } from 'node:worker_threads';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
@@ -29,13 +30,6 @@ export const workerCloseMsMax = 3_000;
 
 /** A thread that has not stopped within this time is stuck in a system call, and is left behind. */
 export const workerStopMsMax = 1_000;
-
-let stuckThreadCount = 0;
-
-/** True if a thread was left behind: the process then ends only by a call that does not wait for its threads. */
-export function hasStuckThreads(): boolean {
-  return stuckThreadCount > 0;
-}
 
 /** What a thread tells its pool. */
 export interface WorkerListener {
@@ -132,7 +126,7 @@ export class WorkerThread<Request, Response, Event> {
       workerStopMsMax,
     );
     if (hasStopped) return;
-    stuckThreadCount++;
+    noteStuckThread();
     this.#worker.unref();
     this.#end(new HoldfastError('CANCELLED'));
   }
