@@ -45,18 +45,24 @@ function file(name: string, sizeBytes: number, more: Partial<ItemSpec> = {}): It
 }
 
 function sizedFiles(): ItemSpec[] {
-  const sizes = [0, 1, chunkSizeBytesMin, chunkSizeBytesMax, 16 << 20].flatMap((size) =>
-    size < 2 ? [size] : [size - 1, size, size + 1],
-  );
+  const random = [0, 1, ...about(chunkSizeBytesMin), ...about(1 << 20), largeSizeBytes];
+  // Text that repeats has no place for a cut: its chunks are as large as they may be.
+  const repeating = [...about(chunkSizeBytesMax), ...about(2 * chunkSizeBytesMax)];
   const kinds = ['hole', 'periodic', 'text', 'zeros'] as const;
   return [
-    ...sizes.map((size) => file(`random ${size}`, size)),
-    file('large', largeSizeBytes),
-    ...kinds.map((kind): ItemSpec => {
-      const content = { kind, sizeBytes: largeSizeBytes + 12_345, seed: 1 };
-      return { type: 'file', name: Buffer.from(`large ${kind}`), content };
-    }),
+    ...random.map((size) => file(`random ${size}`, size)),
+    ...repeating.map((size) => ofKind('text', size)),
+    ...kinds.map((kind) => ofKind(kind, largeSizeBytes + 12_345)),
   ];
+}
+
+function about(size: number): number[] {
+  return [size - 1, size, size + 1];
+}
+
+function ofKind(kind: 'hole' | 'periodic' | 'text' | 'zeros', sizeBytes: number): ItemSpec {
+  const content = { kind, sizeBytes, seed: 1 };
+  return { type: 'file', name: Buffer.from(`${kind} ${sizeBytes}`), content };
 }
 
 function linkedFiles(): ItemSpec[] {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { mustRun } from './run-program.ts';
+import { mustRun, type RunSettings } from './run-program.ts';
 
 /** What one operation cost, in a process of its own. */
 export interface Measured {
@@ -10,11 +10,11 @@ export interface Measured {
 
 const child = fileURLToPath(new URL('./measure-child.ts', import.meta.url));
 
-/** Backs up a folder, restores the newest snapshot to one, or checks; as the user `uid` if given. */
+/** Backs up a folder, restores the newest snapshot to one, or checks; as another user or in another time zone if asked. */
 export async function measure(
   action: 'backup' | 'restore' | 'check',
   args: readonly string[],
-  options: { readonly uid?: number } = {},
+  options: RunSettings = {},
 ): Promise<Measured> {
   const output = await mustRun(process.execPath, [child, action, ...args], options);
   return JSON.parse(output) as Measured;

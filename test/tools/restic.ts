@@ -1,5 +1,5 @@
 import { password } from './engine.ts';
-import { mustRun, type ProgramRun, runProgram } from './run-program.ts';
+import { mustRun } from './run-program.ts';
 
 /** What restic says at the end of a backup (format 19). */
 export interface ResticSummary {
@@ -12,34 +12,30 @@ export interface ResticSummary {
   readonly snapshot_id: string;
 }
 
+export interface ResticSettings {
+  readonly cwd?: string;
+  /** Time zone, if not ours. */
+  readonly zone?: string;
+}
+
 /** The time zone is part of a tree (format 9.4), so restic must have ours. */
-function variablesFor(repository: string): Record<string, string> {
-  const zone = process.env['TZ'];
+function variablesFor(
+  repository: string,
+  zone: string | undefined = process.env['TZ'],
+): Record<string, string> {
   const known = { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: password };
   return zone === undefined ? known : { ...known, TZ: zone };
 }
 
-/** Runs the official restic on a repository. */
-export function restic(
-  repository: string,
-  args: readonly string[],
-  settings: { readonly cwd?: string } = {},
-): Promise<ProgramRun> {
-  return runProgram('restic', ['--no-cache', ...args], {
-    ...settings,
-    variables: variablesFor(repository),
-  });
-}
-
-/** Runs restic where it must succeed; returns what it printed. */
+/** Runs the official restic on a repository, where it must succeed; returns what it printed. */
 export async function mustRestic(
   repository: string,
   args: readonly string[],
-  settings: { readonly cwd?: string } = {},
+  settings: ResticSettings = {},
 ): Promise<string> {
   return mustRun('restic', ['--no-cache', ...args], {
     ...settings,
-    variables: variablesFor(repository),
+    variables: variablesFor(repository, settings.zone),
   });
 }
 
@@ -47,7 +43,7 @@ export async function mustRestic(
 export async function resticBackup(
   repository: string,
   args: readonly string[],
-  settings: { readonly cwd?: string } = {},
+  settings: ResticSettings = {},
 ): Promise<ResticSummary> {
   const all = ['backup', '--json', '--quiet', '--host', 'host', ...args];
   const output = await mustRestic(repository, all, settings);
