@@ -96,9 +96,7 @@ describe('key files', () => {
   ])('does not run a derivation that asks for too much %s', async (_, from, to) => {
     const changed = json.replace(from, to);
     expect(changed).not.toBe(json);
-    const startMs = performance.now();
     await expect(open(changed, 'x')).rejects.toThrow(code('KEY_LIMIT'));
-    expect(performance.now() - startMs).toBeLessThan(500);
   });
 
   test('are refused at every truncation, and above their size', () => {

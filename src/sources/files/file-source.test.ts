@@ -133,11 +133,9 @@ describe('FileSource', () => {
     }
     closeFile(openFile({ directory, name: Buffer.from('deepest') }, { write: true, create: true }));
     closeFile(directory);
-    const start = performance.now();
     const { entries, problems, paths } = await walk(['d234567890'], {
       exclude: { patterns: ['*.tmp', '/x/y'] },
     });
-    expect(performance.now() - start).toBeLessThan(10_000);
     expect(problems).toEqual([]);
     expect(entries.size).toBe(depth + 1);
     const deepest = entries.get(paths.at(-1) ?? '');

@@ -65,7 +65,5 @@ it('splits lines', () => {
 });
 
 it('trims long runs of space in linear time', () => {
-  const start = performance.now();
-  expect(trimSpace(`${' '.repeat(200_000)}a${' '.repeat(20_000)}b `)).toHaveLength(20_002);
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(trimSpace(`${' '.repeat(2_000_000)}a${' '.repeat(20_000)}b `)).toHaveLength(20_002);
 });
