@@ -152,8 +152,8 @@ export interface Input {
   readonly isTerminal: boolean;
   /** The next line without its end; undefined at the end of the input. */
   readLine(signal: AbortSignal): Promise<Uint8Array | undefined>;
-  /** A line typed without echo. Only for terminals. @throws CANCELLED */
-  readHidden(signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** A line typed without echo; `ask` is called once the echo is off. Only for terminals. @throws CANCELLED */
+  readHidden(signal: AbortSignal, ask: () => void): Promise<Uint8Array | undefined>;
   /** All of it, for who reads nothing else from it. */
   readable(): Readable;
 }

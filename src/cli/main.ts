@@ -55,7 +55,7 @@ function lazyInput(): Input {
       return input().isTerminal;
     },
     readLine: (signal) => input().readLine(signal),
-    readHidden: (signal) => input().readHidden(signal),
+    readHidden: (signal, ask) => input().readHidden(signal, ask),
     readable: () => input().readable(),
   };
 }

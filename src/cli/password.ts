@@ -114,9 +114,9 @@ async function typePassword(
   { input, output, signal }: Pick<Invocation, 'input' | 'output' | 'signal'>,
   prompt: string,
 ): Promise<Uint8Array> {
-  output.stderr.write(prompt);
   try {
-    return refuseEmpty((await input.readHidden(signal)) ?? new Uint8Array());
+    const typed = await input.readHidden(signal, () => output.stderr.write(prompt));
+    return refuseEmpty(typed ?? new Uint8Array());
   } finally {
     output.stderr.write('\n');
   }

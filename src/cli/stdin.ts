@@ -42,10 +42,12 @@ export class StandardInput implements Input {
     }
   }
 
-  async readHidden(signal: AbortSignal): Promise<Uint8Array | undefined> {
+  async readHidden(signal: AbortSignal, ask: () => void): Promise<Uint8Array | undefined> {
     const stdin = this.#stdin;
     stdin.setRawMode(true);
     try {
+      // Only now: whoever answers the moment that the question appears must not see the answer.
+      ask();
       const typed: number[] = [];
       for (;;) {
         const chunk = this.#takeRest() ?? (await this.#nextChunk(signal));
