@@ -1,11 +1,11 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { treeDifferences } from '../tools/compare.ts';
 import { backUp, checkAll, initRepository, listSnapshots, restoreLatest } from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
 import { mustRestic, resticBackup, resticTrees } from '../tools/restic.ts';
 import { scratchFolder } from '../tools/scratch.ts';
-import { holdsFor, seedsOf } from '../tools/seeds.ts';
+import { holdsFor, seedsOf, testScale } from '../tools/seeds.ts';
 import { treeArbitrary } from '../tools/tree-arbitrary.ts';
 import { makeTree } from '../tools/tree-spec.ts';
 
@@ -26,6 +26,8 @@ async function forEachTree(seed: number, action: (work: string) => Promise<void>
   });
   await holdsFor(property, { seed, numRuns: 3 });
 }
+
+vi.setConfig({ testTimeout: 60_000 * testScale });
 
 describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'a generated tree', () => {
   test.each(seeds)('that Holdfast stores is restored equal by restic (seed %i)', async (seed) => {
