@@ -11,6 +11,7 @@ import { encodeSnapshot, saveSnapshot } from '../repository/snapshots.ts';
 import { localZone } from '../repository/time-format.ts';
 import type { StreamSource } from '../sources/source.ts';
 import { withoutMissingPacks } from './backup/known-packs.ts';
+import type { ParentTime } from './backup/change-detection.ts';
 import type { Counters } from './backup/counters.ts';
 import type { BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 import { selectParent } from './backup/parent-snapshot.ts';
@@ -73,7 +74,11 @@ export async function backup(
     tree = toHex(
       isStream
         ? await storeStream(source, { ...work, time })
-        : await new BackupRun({ ...work, walk: source as SourceWalk }).run(idBytes(parent?.tree)),
+        : await new BackupRun({
+            ...work,
+            walk: source as SourceWalk,
+            parentTime: parentTimeOf(parent),
+          }).run(idBytes(parent?.tree)),
     );
   } catch (error) {
     pipeline.fail(error);
@@ -175,6 +180,11 @@ function summaryOf(counters: Counters, started: Timestamp, ended: Timestamp): Sn
 function localTime(wallNs: bigint): Timestamp {
   const time = timestampFromNs(wallNs);
   return { ...time, offsetMinutes: localZone(time.seconds) };
+}
+
+function parentTimeOf(parent: StoredSnapshot | undefined): ParentTime | undefined {
+  const { backupStart: start, backupEnd: end } = parent?.summary ?? {};
+  return start && end && { start, end };
 }
 
 function idBytes(id: Id | undefined): Uint8Array | undefined {

@@ -38,7 +38,7 @@ class FileState {
   readonly node: number;
   sizeBytes: number;
   changes = 0;
-  #readings = 0;
+  readings = 0;
 
   constructor(file: FuseFile, node: number) {
     this.spec = file;
@@ -53,8 +53,8 @@ class FileState {
 
   /** Before each read: something may write to the file. */
   touch(offset: number): void {
-    if (offset === 0) this.#readings++;
-    if (this.#readings > (this.spec.changingReads ?? 0)) return;
+    if (offset === 0) this.readings++;
+    if (this.readings > (this.spec.changingReads ?? 0)) return;
     this.changes++;
     if (offset === 0) this.sizeBytes = Math.max(0, this.sizeBytes + (this.spec.growsBy ?? 0));
   }
@@ -85,7 +85,9 @@ function attributes(node: number): Buffer {
   out.writeBigUInt64LE(BigInt(node), 0);
   out.writeBigUInt64LE(BigInt(sizeBytes), 8);
   out.writeBigUInt64LE(BigInt(Math.ceil(sizeBytes / 512)), 16);
-  for (const at of [24, 32, 40]) out.writeBigUInt64LE(1_700_000_000n, at);
+  for (const at of [24, 32, 40]) {
+    out.writeBigUInt64LE(BigInt(file?.spec.seconds ?? 1_700_000_000), at);
+  }
   for (const at of [48, 52, 56]) out.writeUInt32LE(file?.changes ?? 0, at);
   out.writeUInt32LE(file ? 0o100644 : 0o40755, 60);
   out.writeUInt32LE(file ? 1 : 2, 64);
@@ -125,7 +127,8 @@ function readFile(unique: bigint, file: FileState, body: Buffer): void {
   const { broken } = file.spec;
   if (broken && offset < broken.end && end > broken.start) return reply(unique, broken.errno);
   const bytes = Buffer.alloc(Math.max(0, end - offset));
-  for (let i = 0; i < bytes.byteLength; i++) bytes[i] = fuseByte(offset + i);
+  const shift = file.spec.changesUnseen && file.readings > 1 ? 1 : 0;
+  for (let i = 0; i < bytes.byteLength; i++) bytes[i] = fuseByte(offset + i + shift);
   reply(unique, 0, bytes);
 }
 

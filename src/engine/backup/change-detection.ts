@@ -1,25 +1,60 @@
+import { compareTimestamps, type Timestamp } from '../../base/timestamp.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { equalTimes } from './node.ts';
 import type { BackupOptions } from './options.ts';
 
 const idSizeBytes = 32;
+/** Steps in which file systems count time, with room to spare: those with and without fractions of a second. */
+const fineStepSeconds = 0.1;
+const coarseStepSeconds = 2;
+
+/** When the parent backup ran. */
+export interface ParentTime {
+  readonly start: Timestamp;
+  readonly end: Timestamp;
+}
+
+export interface DetectionOptions extends Pick<BackupOptions, 'ignoreCtime' | 'ignoreInode'> {
+  /** Absent: not known. */
+  readonly parentTime?: ParentTime | undefined;
+}
 
 /**
  * True if a file is taken to be as it was when `previous` was stored: same type, size, times and inode.
- * The device is never compared: it changes with every mount. @see docs/FORMAT.md#backup
+ * The device is never compared: it changes with every mount.
+ *
+ * A file that changed while the parent backup ran is never taken so: it may have changed once more after it was
+ * read, within the same step of the clock. @see docs/FORMAT.md#backup
  */
 export function isUnmodified(
   node: TreeNode,
   previous: TreeNode,
-  options: Pick<BackupOptions, 'ignoreCtime' | 'ignoreInode'>,
+  options: DetectionOptions,
 ): boolean {
   if (previous.type !== 'file' || !previous.content) return false;
   if (node.sizeBytes !== previous.sizeBytes || !equalTimes(node.mtime, previous.mtime))
     return false;
   if (options.ignoreInode) return true;
   if (node.inode !== previous.inode) return false;
-  return options.ignoreCtime === true || equalTimes(node.ctime, previous.ctime);
+  if (options.ignoreCtime === true) return true;
+  return equalTimes(node.ctime, previous.ctime) && !mayHideChange(node.ctime, options.parentTime);
+}
+
+/** True for a time of change that may stand for two changes, of which the parent backup saw the first only. */
+export function mayHideChange(changed: Timestamp, parentTime: ParentTime | undefined): boolean {
+  if (!parentTime) return false;
+  const step = changed.nanoseconds === 0 ? coarseStepSeconds : fineStepSeconds;
+  return (
+    compareTimestamps(moved(changed, step), parentTime.start) >= 0 &&
+    compareTimestamps(moved(changed, -step), parentTime.end) <= 0
+  );
+}
+
+function moved({ seconds, nanoseconds }: Timestamp, by: number): Timestamp {
+  const total = nanoseconds + by * 1e9;
+  const carry = Math.floor(total / 1e9);
+  return { seconds: seconds + carry, nanoseconds: total - carry * 1e9 };
 }
 
 /** True if every chunk of `content` is in the index. */

@@ -9,7 +9,7 @@ import type { SourceEntry, SourceListing } from '../../sources/source.ts';
 import type { EngineContext } from '../context.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import type { Change } from './counters.ts';
-import { hasAllChunks, isUnmodified } from './change-detection.ts';
+import { hasAllChunks, isUnmodified, mayHideChange, type ParentTime } from './change-detection.ts';
 import { encodeBatch, FileBatches, type QueuedFile } from './file-batches.ts';
 import { isFileFailure } from './file-failure.ts';
 import { largeFileBytesMin, LargeFileReader } from './large-file.ts';
@@ -36,6 +36,8 @@ export interface RunParts {
   readonly report: BackupReport;
   readonly options: BackupOptions;
   readonly context: EngineContext<BackupMonitor>;
+  /** When the parent backup ran, as far as that is known. */
+  readonly parentTime: ParentTime | undefined;
 }
 
 /** Walks the source, compares it with the parent's trees, has changed files read, and builds the new trees. */
@@ -138,6 +140,7 @@ export class BackupRun {
         directories.push(new TreeFrame({ parent: frame, slot, entry, node, previousNode }));
       } else if (node.type === 'file') {
         const content = matcher.takeFile(node);
+        if (mayHideChange(node.ctime, this.#parts.parentTime)) return undefined;
         if (!content || !hasAllChunks(indexed.index, content)) return undefined;
       } else if (!matcher.takeOther(node)) return undefined;
     }
@@ -206,8 +209,8 @@ export class BackupRun {
   }
 
   #takeFile(entry: SourceEntry, node: NodeDraft, { frame, slot, previous }: Place): void {
-    const { indexed, report, options } = this.#parts;
-    if (previous?.content && isUnmodified(node, previous, options)) {
+    const { indexed, report, options, parentTime } = this.#parts;
+    if (previous?.content && isUnmodified(node, previous, { ...options, parentTime })) {
       if (hasAllChunks(indexed.index, previous.content)) {
         node.content = previous.content;
         node.sizeBytes = previous.sizeBytes;
