@@ -19,6 +19,7 @@ import { addKey, collectKeys, openWithPassword } from './keys.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
 import { GuardedBackend, type WriteGuard } from './repository-guard.ts';
 import {
+  confirmStored,
   getVerified,
   openDocument,
   putContent,
@@ -139,7 +140,10 @@ export class Repository {
    */
   async saveUnpacked(type: UnpackedType, json: Uint8Array, options: CallOptions = {}): Promise<Id> {
     const { id, sealed } = this.sealUnpacked(type, json);
-    await putContent(this.backend, { type, name: id }, sealed, options);
+    const handle = { type, name: id } as const;
+    await putContent(this.backend, handle, sealed, options);
+    if (type !== 'lock')
+      await confirmStored(this.backend, { ...handle, sizeBytes: sealed.byteLength }, options);
     return id;
   }
 

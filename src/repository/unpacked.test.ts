@@ -11,6 +11,7 @@ import { Compressor } from '../kernels/zstd.ts';
 import type { GetOptions } from '../storage/backend.ts';
 import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import {
+  confirmStored,
   getVerified,
   openDocument,
   putContent,
@@ -165,5 +166,21 @@ describe('content-addressed files', () => {
     );
     backend.put = () => Promise.reject(new HoldfastError('STORAGE_FULL'));
     await expect(putContent(backend, handle, sealed)).rejects.toThrow(code('STORAGE_FULL'));
+  });
+
+  test('are confirmed by the storage, and a part of one is removed again', async () => {
+    const { backend, handle, sealed } = await storeOne();
+    await confirmStored(backend, { ...handle, sizeBytes: sealed.byteLength });
+    await expect(confirmStored(backend, { ...handle, sizeBytes: 1 })).rejects.toThrow(
+      code('BACKEND_WRITE_FAILED'),
+    );
+    await expect(backend.stat(handle)).rejects.toThrow(code('FILE_NOT_FOUND'));
+    await expect(
+      confirmStored(backend, { ...handle, sizeBytes: sealed.byteLength }),
+    ).rejects.toThrow('the storage reported an index file stored, but does not have it');
+    backend.stat = () => Promise.reject(new HoldfastError('BACKEND_UNAVAILABLE'));
+    await expect(confirmStored(backend, { ...handle, sizeBytes: 1 })).rejects.toThrow(
+      code('BACKEND_UNAVAILABLE'),
+    );
   });
 });

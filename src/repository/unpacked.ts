@@ -139,3 +139,34 @@ export async function putContent(
     if (!equalBytes(existing, bytes)) throw error;
   }
 }
+
+/**
+ * Asks the storage whether it has a file that it reported stored, whole: an answer is not always the truth, and what
+ * is built on a file that is not there cannot be restored. One call. A file of another size is removed again.
+ * @throws BACKEND_WRITE_FAILED if it is missing or has another size; what `Backend.stat` throws
+ */
+export async function confirmStored(
+  backend: Backend,
+  file: { readonly type: FileType; readonly name: Id; readonly sizeBytes: number },
+  options: CallOptions = {},
+): Promise<void> {
+  const { sizeBytes, ...handle } = file;
+  let stored: number | undefined;
+  try {
+    stored = (await backend.stat(handle, options)).sizeBytes;
+  } catch (error) {
+    if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+  }
+  if (stored === sizeBytes) return;
+  const what = handle.type === 'index' ? 'an index file' : `a ${handle.type} file`;
+  // A part of a file under its name would be damage to every program; nothing refers to it yet.
+  if (stored !== undefined) await backend.remove(handle, options).catch(() => undefined);
+  throw new HoldfastError('BACKEND_WRITE_FAILED', {
+    message:
+      stored === undefined
+        ? `the storage reported ${what} stored, but does not have it`
+        : `the storage reported ${what} stored, but has another size of it`,
+    details: { type: handle.type, id: handle.name, sizeBytes, storedSizeBytes: stored },
+    hint: 'Nothing that refers to it was stored. Check the storage, then run the command again.',
+  });
+}

@@ -9,7 +9,7 @@ import { backUp, checkAll, initRepository, restoreLatest } from '../tools/engine
 import { smallHazardTree } from '../tools/hazard-tree.ts';
 import { type FileSystemKind, mountLoop, mountObstacle, unmount } from '../tools/loop-mount.ts';
 import { measure } from '../tools/measure.ts';
-import { describeWith } from '../tools/peers.ts';
+import { describeWith, isRequired } from '../tools/peers.ts';
 import { mustRun } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { makeTree } from '../tools/tree-spec.ts';
@@ -84,6 +84,8 @@ function addTimes(folder: string): void {
 }
 
 const onDisks = Object.keys(limits) as FileSystemKind[];
+/** What makes each; the first comes with every Debian. */
+const makers = { ext4: 'root', xfs: 'mkfs.xfs', btrfs: 'mkfs.btrfs' } as const;
 
 describeWith(['root', 'rsync', 'bsdtar', 'setcap'], 'C9, C11, C12, C13, C15, C22', () => {
   const obstacles = new Map<FileSystemKind, string | undefined>();
@@ -91,9 +93,12 @@ describeWith(['root', 'rsync', 'bsdtar', 'setcap'], 'C9, C11, C12, C13, C15, C22
     for (const kind of onDisks) obstacles.set(kind, await mountObstacle(kind, scratch.path));
   });
 
-  test.each(onDisks)('what %s holds comes back equal', async (kind) => {
+  test.for(onDisks)('what %s holds comes back equal', async (kind, { skip }) => {
     const obstacle = obstacles.get(kind);
-    if (obstacle !== undefined) return console.log(`no ${kind} here: ${obstacle}`);
+    if (obstacle !== undefined) {
+      expect(isRequired(makers[kind]), `${kind} is needed: ${obstacle}`).toBe(false);
+      skip(`no ${kind} here: ${obstacle}`);
+    }
     const point = scratch.fresh(kind);
     await mountLoop(kind, `${point}.image`, point);
     mounts.push(point);

@@ -7,6 +7,8 @@ import { describe, expect, test } from 'vitest';
 const installs = {
   bsdtar: 'the Debian package libarchive-tools',
   getfattr: 'the Debian package attr',
+  'mkfs.btrfs': 'the Debian package btrfs-progs',
+  'mkfs.xfs': 'the Debian package xfsprogs',
   rclone: 'rclone 1.75 or newer',
   restic: 'restic 0.19 or newer',
   root: 'to run as root',

@@ -5,6 +5,7 @@ import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
 import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { confirmStored, putContent } from '../../repository/unpacked.ts';
 import type { EngineContext } from '../context.ts';
 import type { PackEvent } from './messages.ts';
 import type { PackSlots } from './pack-slots.ts';
@@ -88,8 +89,11 @@ export class PackStore {
 
   async #store(event: PackEvent, bytes: Uint8Array): Promise<void> {
     if (!this.#writer || this.#failure || this.#isStopped) return;
+    const { backend } = this.#repository;
     const options = { signal: this.#puts.signal };
-    await this.#repository.backend.put({ type: 'pack', name: event.id }, [bytes], options);
+    const handle = { type: 'pack', name: event.id } as const;
+    await putContent(backend, handle, bytes, options);
+    await confirmStored(backend, { ...handle, sizeBytes: bytes.byteLength }, options);
     const packId = fromHex(event.id);
     assert(packId, 'a pack id is hex');
     const blobs = new PackedBlobs(event.blobs);
