@@ -1,5 +1,7 @@
-// Builds dist/: the WebAssembly kernel first, as a module that the TypeScript imports, then TypeScript.
+// Builds dist/: the WebAssembly kernel first, as a module that the TypeScript imports, then the program.
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,4 +17,30 @@ function run(script, args) {
 }
 
 run('scripts/build-chunk-scan.mjs', ['src/kernels/chunk-scan-wasm.ts']);
-run('node_modules/typescript/bin/tsc', ['-b', 'tsconfig.json']);
+run('scripts/bundle.mjs', []);
+
+/** Has the parts that every day's work uses compiled and kept, which needs a dist/ that can be written. */
+function warmUp() {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-build-'));
+  const repository = ['--repo', join(folder, 'repository'), '--no-cache', '--quiet'];
+  // Nothing of the caller's settings, which may name a repository.
+  const env = { PATH: process.env.PATH, HOME: folder, RESTIC_PASSWORD: 'build' };
+  const commands = [
+    ['init'],
+    ['backup', join(root, 'scripts')],
+    ['snapshots'],
+    ['check', '--read-data'],
+    ['restore', 'latest', '--target', join(folder, 'restored')],
+  ];
+  try {
+    for (const command of commands) {
+      const args = [join(root, 'dist/cli/main.js'), ...command, ...repository];
+      // What goes wrong here costs speed alone; the tests say what is wrong.
+      spawnSync(process.execPath, args, { env, stdio: 'ignore' });
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+warmUp();

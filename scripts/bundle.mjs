@@ -1,0 +1,76 @@
+// Bundles the program and its threads into dist/: what starts is read from few files, and compiled once.
+//
+// All code goes to dist/chunks/. Each file that a process or a thread starts from keeps its place below dist/ as a few
+// lines that turn on Node's compile cache, in dist/compile-cache/, and load the code.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const source = join(root, 'src');
+const target = join(root, 'dist');
+const program = 'cli/main.ts';
+/** How a module names a file that a thread or process of its own starts from. */
+const startPattern = /'\.\/([\w-]+)\.ts' : '\.\/\1\.js'/g;
+
+/** Files that something starts from, relative to src/. */
+function findStarts() {
+  const starts = new Set([program]);
+  for (const path of readdirSync(source, { recursive: true })) {
+    if (!path.endsWith('.ts') || path.endsWith('.test.ts')) continue;
+    for (const [, name] of readFileSync(join(source, path), 'utf8').matchAll(startPattern)) {
+      starts.add(join(dirname(path), `${name}.ts`));
+    }
+  }
+  return [...starts];
+}
+
+function chunkName(start) {
+  return start.replace(/\.ts$/, '').replaceAll(/[\\/]/g, '-');
+}
+
+/** Modules keep the address that they would have without bundling: threads are found relative to it. */
+const keepAddresses = {
+  name: 'keep-addresses',
+  transform(code, id) {
+    if (!id.startsWith(source) || !code.includes('import.meta.url')) return undefined;
+    const path = relative(source, id).replaceAll('\\', '/').replace(/\.ts$/, '.js');
+    const address = `new URL(${JSON.stringify(`../${path}`)}, import.meta.url).href`;
+    return { code: code.replaceAll('import.meta.url', address) };
+  },
+};
+
+function writeStart(start) {
+  const path = join(target, start.replace(/\.ts$/, '.js'));
+  const up = relative(dirname(path), target).replaceAll('\\', '/');
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(
+    path,
+    [
+      "import { enableCompileCache } from 'node:module';",
+      "import { fileURLToPath } from 'node:url';",
+      '',
+      `enableCompileCache(fileURLToPath(new URL('${up}/compile-cache', import.meta.url)));`,
+      `await import('${up}/chunks/${chunkName(start)}.js');`,
+      '',
+    ].join('\n'),
+  );
+}
+
+const starts = findStarts();
+rmSync(target, { recursive: true, force: true });
+const bundle = await rolldown({
+  input: Object.fromEntries(starts.map((start) => [chunkName(start), join(source, start)])),
+  platform: 'node',
+  external: ['koffi', 'sodium-native'],
+  plugins: [keepAddresses],
+});
+await bundle.write({
+  dir: join(target, 'chunks'),
+  format: 'esm',
+  entryFileNames: '[name].js',
+  chunkFileNames: '[name]-[hash].js',
+});
+await bundle.close();
+for (const start of starts) writeStart(start);
