@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { systemRandom } from '../base/random.ts';
 import { Sealer, sealOverheadBytes } from '../kernels/seal.ts';
 import { type CompressionMode, compressBound, Decompressor } from '../kernels/zstd.ts';
-import { contentOf, flipBit, hashOf, testKey } from './index-test-support.ts';
+import { contentOf, flipBit, hashOf, idOf, testKey } from './index-test-support.ts';
 import {
   openBlob,
   type FinishedPack,
@@ -121,6 +121,18 @@ describe('PackBuilder', () => {
     const blobs = readPackedBlobs(pack.bytes, sealer);
     expect(blobs.count).toBe(count);
     expect(same([blobs.bytes], [pack.blobs.bytes])).toBe(true);
+  });
+
+  it('stores large noise as it is, and large text compressed', () => {
+    const builder = builderWith({ targetSizeBytes: 4 << 20, maxBlobSizeBytes: 1 << 20 });
+    const text = contentOf(1, 600_000);
+    const noise = new Uint8Array(600_000);
+    for (let at = 0; at < noise.length; at += 32) noise.set(idOf(at).subarray(0, 32), at);
+    for (const content of [text, noise]) builder.add('data', hashOf(content), content);
+    const pack = builder.finish();
+    const blobs = [...readPackedBlobs(pack.bytes, sealer).iterate()];
+    expect(blobs.map((blob) => blob.uncompressedLength)).toEqual([600_000, 0]);
+    expect(same(contentsOf(pack), [text, noise])).toBe(true);
   });
 
   it('counts nothing that does not read back', () => {

@@ -13,6 +13,7 @@ import {
   treeFlag,
 } from './blob.ts';
 import { BlobScratch } from './blob-scratch.ts';
+import { CompressionGuess } from './compressible.ts';
 import type { Id } from './id.ts';
 import {
   compressedEntrySizeBytes,
@@ -72,6 +73,7 @@ export function packBufferSizeBytes(
 /** Codec and buffers of a thread, for any number of builders. Used within one call of `add` only. */
 export class PackWorkspace {
   readonly compressor: Compressor;
+  readonly guess: CompressionGuess;
   readonly decompressor: Decompressor = new Decompressor();
   readonly compressed: BlobScratch;
   readonly opened: BlobScratch;
@@ -80,6 +82,7 @@ export class PackWorkspace {
 
   constructor(options: Pick<PackBuilderOptions, 'compression' | 'maxBlobSizeBytes'>) {
     this.compressor = new Compressor(options.compression === 'off' ? 'auto' : options.compression);
+    this.guess = new CompressionGuess(this.compressor);
     const boundBytes = compressBound(options.maxBlobSizeBytes);
     this.compressed = new BlobScratch(boundBytes);
     this.opened = new BlobScratch(boundBytes);
@@ -175,8 +178,10 @@ export class PackBuilder {
   #encode(type: BlobType, plain: Uint8Array): Uint8Array {
     const isPlain = type === 'data' && this.#options.compression === 'off';
     if (this.#options.version === 1 || isPlain || plain.byteLength === 0) return plain;
-    const target = this.#workspace.compressed.take(compressBound(plain.byteLength));
-    return target.subarray(0, this.#workspace.compressor.compress(plain, target));
+    const { guess, compressor, compressed } = this.#workspace;
+    if (type === 'data' && !guess.isWorthwhile(plain, compressed)) return plain;
+    const target = compressed.take(compressBound(plain.byteLength));
+    return target.subarray(0, compressor.compress(plain, target));
   }
 
   #verify(
