@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { cancelled } from '../base/abort.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { type Timestamp, timestampFromNs } from '../base/timestamp.ts';
@@ -18,7 +19,7 @@ import { selectParent } from './backup/parent-snapshot.ts';
 import { Pipeline } from './backup/pipeline.ts';
 import { BackupReport } from './backup/report.ts';
 import { BackupRun } from './backup/run.ts';
-import type { SourceWalk } from './backup/source-walk.ts';
+import { SourceWalk } from './backup/source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
 
@@ -66,6 +67,13 @@ export async function backup(
     withoutMissingPacks(loaded, context),
     isStream ? undefined : selectParent(loaded.repository, paths, { options, time, context }),
   ]);
+  const { signal } = context;
+  const closeSource = (): void => {
+    const reason = signal?.aborted ? cancelled(signal) : undefined;
+    if (source instanceof SourceWalk) source.source.close?.(reason);
+  };
+  // Ends every wait for a file system that does not answer.
+  signal?.addEventListener('abort', closeSource, { once: true });
   const report = new BackupReport(context.monitor);
   const pipeline = startPipeline(indexed, options, context);
   let tree: Id;
@@ -84,6 +92,7 @@ export async function backup(
     pipeline.fail(error);
     throw error;
   } finally {
+    closeSource();
     await pipeline.close();
   }
   if (tree === emptyTreeId)

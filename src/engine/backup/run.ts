@@ -1,6 +1,6 @@
 import { defined } from '../../base/assert.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
-import { deserializeError } from '../../kernels/worker-errors.ts';
+import { deserializeError } from '../../base/serialized-errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
 import type { TreeNode } from '../../repository/tree.ts';
@@ -10,7 +10,8 @@ import type { EngineContext } from '../context.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import type { Change } from './counters.ts';
 import { hasAllChunks, isUnmodified, mayHideChange, type ParentTime } from './change-detection.ts';
-import { encodeBatch, FileBatches, type QueuedFile } from './file-batches.ts';
+import { encodeBatch, FileBatches, listedFileOf, type QueuedFile } from './file-batches.ts';
+import { FarFiles } from './far-files.ts';
 import { isFileFailure } from './file-failure.ts';
 import { largeFileBytesMin, LargeFileReader } from './large-file.ts';
 import { fileOutcome, type FilesResponse } from './messages.ts';
@@ -48,6 +49,7 @@ export class BackupRun {
   readonly #matcher = new TreeMatcher(localZone);
   readonly #batches: FileBatches;
   readonly #largeFiles: LargeFileReader;
+  readonly #farFiles: FarFiles;
   /** Directories that wait for their listing; the next one is the last. */
   readonly #frames: TreeFrame[] = [];
   /** Settles when the large file before is done. */
@@ -55,7 +57,8 @@ export class BackupRun {
 
   constructor(parts: RunParts) {
     this.#parts = parts;
-    const { indexed, pipeline, report, context } = parts;
+    const { indexed, pipeline, report, context, walk } = parts;
+    this.#farFiles = new FarFiles(walk.source, pipeline);
     this.#parents = new ParentTrees(indexed, context);
     const parents = this.#parents;
     this.#trees = new TreeBuilder({ indexed, pipeline, report, parents });
@@ -76,9 +79,12 @@ export class BackupRun {
     for (;;) {
       throwIfAborted(context.signal);
       const listing = await walk.next();
+      // An interrupt may have ended the listing: then that is no problem of the source.
+      throwIfAborted(context.signal);
       if (!listing) break;
       await this.#takeListing(listing);
       await pipeline.ready();
+      await this.#farFiles.ready();
       if (clock.monotonicMs() - turnStart < turnMs) continue;
       report.progress();
       await clock.nextTurn();
@@ -223,7 +229,8 @@ export class BackupRun {
     }
     frame.pending++;
     const file = { entry, path: entry.path, node, previous, frame, slot };
-    if (entry.status.sizeBytes >= largeFileBytesMin) this.#queueLargeFile(file);
+    if (this.#parts.walk.source.isFar?.(entry)) this.#queueFarFile(file);
+    else if (entry.status.sizeBytes >= largeFileBytesMin) this.#queueLargeFile(file);
     else this.#batches.add(file);
   }
 
@@ -294,6 +301,38 @@ export class BackupRun {
       } finally {
         report.reading(-shownBytes);
         resolve();
+      }
+    });
+  }
+
+  /** Files of file systems that may stop answering are read by processes of the source. */
+  #queueFarFile(file: QueuedFile): void {
+    const { pipeline, report, options } = this.#parts;
+    pipeline.spawn(async () => {
+      let shownBytes = 0;
+      const sizes = { plainBytes: 0, storedBytes: 0 };
+      try {
+        report.working(file.path);
+        const read = await this.#farFiles.read(listedFileOf(file), {
+          bytes: (sizeBytes) => {
+            shownBytes += sizeBytes;
+            report.reading(sizeBytes);
+          },
+          added: (added) => {
+            sizes.plainBytes += added.plainBytes;
+            sizes.storedBytes += added.storedBytes;
+            report.counters.add('data', added);
+          },
+        });
+        if (read.now) updateNode(file.node, read.now, options.withAtime === true);
+        file.node.content = read.ids;
+        file.node.sizeBytes = read.sizeBytes;
+        this.#finishFile(file, { changing: read.changing, ...sizes });
+      } catch (error) {
+        if (!isFileFailure(error) || pipeline.hasFailed) throw error;
+        this.#dropFile(file, error);
+      } finally {
+        report.reading(-shownBytes);
       }
     });
   }
