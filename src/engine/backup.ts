@@ -17,6 +17,7 @@ import type { Counters } from './backup/counters.ts';
 import type { BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 import { selectParent } from './backup/parent-snapshot.ts';
 import { Pipeline } from './backup/pipeline.ts';
+import { emptyTreeId } from './backup/empty-tree.ts';
 import { BackupReport } from './backup/report.ts';
 import { BackupRun } from './backup/run.ts';
 import { SourceWalk } from './backup/source-walk.ts';
@@ -31,9 +32,6 @@ export type {
   GroupBy,
 } from './backup/options.ts';
 export { SourceWalk } from './backup/source-walk.ts';
-
-/** Tree id of an empty directory. */
-const emptyTreeId = 'ac08ce34ba4f8123618661bef2425f7028ffb9ac740578a3ee88684d2523fee8';
 
 export interface BackupRequest {
   readonly options: BackupOptions;
@@ -84,6 +82,7 @@ export async function backup(
         ? await storeStream(source, { ...work, time })
         : await new BackupRun({
             ...work,
+            time,
             walk: source as SourceWalk,
             parentTime: parentTimeOf(parent),
           }).run(idBytes(parent?.tree)),

@@ -73,6 +73,27 @@ describeWith(['root'], 'C14: mount points', () => {
     ]);
   });
 
+  test('that are gone make no clean snapshot, also if every file is read again', async () => {
+    await mount(`${folder}/mounted`, '-t', 'tmpfs', 'tmpfs');
+    writeFileSync(`${folder}/mounted/inside`, 'there');
+    expect((await backUp(repository, [folder])).exitCode).toBe(0);
+    await mustRun('umount', [`${folder}/mounted`]);
+    const backup = await backUp(repository, [folder], { options: { force: true } });
+    expect(backup.complaints).toEqual([`${folder}/mounted: ${unmounted}`]);
+  });
+
+  test('that are gone make no clean snapshot as long as they are targets', async () => {
+    await mount(`${folder}/mounted`, '-t', 'tmpfs', 'tmpfs');
+    writeFileSync(`${folder}/mounted/inside`, 'there');
+    const targets = [`${folder}/mounted`];
+    expect((await backUp(repository, targets)).exitCode).toBe(0);
+    await mustRun('umount', targets);
+    for (let day = 2; day < 4; day++) {
+      const backup = await backUp(repository, targets);
+      expect(backup.complaints).toEqual([`${folder}/mounted: ${unmounted}`]);
+    }
+  });
+
   test('of the kernel itself end, and name what cannot be read', async () => {
     const child = spawn('sleep', ['100']);
     try {
@@ -184,6 +205,7 @@ describe.runIf(hasFuse)('C14: a file system that does not answer', () => {
   );
 });
 
+const unmounted = 'it is empty and on another device than before: is its file system mounted?';
 const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 /** Resolves once `condition` is true. */

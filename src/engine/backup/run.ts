@@ -1,5 +1,6 @@
 import { defined } from '../../base/assert.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import type { Timestamp } from '../../base/timestamp.ts';
 import { deserializeError } from '../../base/serialized-errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
@@ -10,6 +11,7 @@ import type { EngineContext } from '../context.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import type { Change } from './counters.ts';
 import { hasAllChunks, isUnmodified, mayHideChange, type ParentTime } from './change-detection.ts';
+import { EmptiedSources } from './emptied-sources.ts';
 import { encodeBatch, FileBatches, listedFileOf, type QueuedFile } from './file-batches.ts';
 import { FarFiles } from './far-files.ts';
 import { isFileFailure } from './file-failure.ts';
@@ -37,6 +39,8 @@ export interface RunParts {
   readonly report: BackupReport;
   readonly options: BackupOptions;
   readonly context: EngineContext<BackupMonitor>;
+  /** Of the new snapshot. */
+  readonly time: Timestamp;
   /** When the parent backup ran, as far as that is known. */
   readonly parentTime: ParentTime | undefined;
 }
@@ -50,6 +54,7 @@ export class BackupRun {
   readonly #batches: FileBatches;
   readonly #largeFiles: LargeFileReader;
   readonly #farFiles: FarFiles;
+  readonly #emptied: EmptiedSources;
   /** Directories that wait for their listing; the next one is the last. */
   readonly #frames: TreeFrame[] = [];
   /** Settles when the large file before is done. */
@@ -59,6 +64,7 @@ export class BackupRun {
     this.#parts = parts;
     const { indexed, pipeline, report, context, walk } = parts;
     this.#farFiles = new FarFiles(walk.source, pipeline);
+    this.#emptied = new EmptiedSources({ ...parts, paths: walk.source.paths });
     this.#parents = new ParentTrees(indexed, context);
     const parents = this.#parents;
     this.#trees = new TreeBuilder({ indexed, pipeline, report, parents });
@@ -111,6 +117,7 @@ export class BackupRun {
     for (const entry of listing.entries) {
       if (!areStorable(entry.extendedAttributes)) report.unstorableAttribute(entry.path);
     }
+    if (listing.entries.length === 0) await this.#emptied.look(frame);
     const stored = frame.previousTree && (await this.#parents.load(frame.previousTree));
     const directories =
       (stored && this.#takeMatching(frame, listing, stored)) ??
@@ -165,7 +172,6 @@ export class BackupRun {
   ): TreeFrame[] {
     const id = frame.previousTree;
     const previous = stored && id && this.#parents.decode(id, stored);
-    this.#warnIfEmptied(frame, listing, previous);
     const cursor = new NodeCursor(previous ?? []);
     frame.nodes = Array.from<undefined>({ length: listing.entries.length });
     const directories: TreeFrame[] = [];
@@ -174,27 +180,6 @@ export class BackupRun {
       if (below) directories.push(below);
     });
     return directories;
-  }
-
-  /** A directory that held something and now is an empty mount point's folder makes no clean snapshot. */
-  #warnIfEmptied(
-    frame: TreeFrame,
-    listing: SourceListing,
-    previous: readonly TreeNode[] | undefined,
-  ): void {
-    const { entry, previousNode } = frame;
-    if (!entry || !previousNode || !previous?.length || listing.entries.length > 0) return;
-    const isOtherDevice = previousNode.deviceId !== entry.status.device;
-    if (!isOtherDevice && !this.#isTarget(entry)) return;
-    const message = isOtherDevice
-      ? 'it is empty and on another device than before: is its file system mounted?'
-      : 'it is empty, and was not in the parent snapshot';
-    const error = new HoldfastError('SOURCE_EMPTY', { message });
-    this.#parts.report.problem(entry.path, error, 'archival');
-  }
-
-  #isTarget(entry: SourceEntry): boolean {
-    return this.#parts.walk.source.paths.includes(pathText(entry.path));
   }
 
   /** Settles one entry, or sets it on its way. Returns the frame of a directory that is to be listed. */
