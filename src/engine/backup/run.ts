@@ -21,7 +21,7 @@ import { equalNodes, type NodeDraft, nodeOf, updateNode } from './node.ts';
 import type { BackupMonitor, BackupOptions } from './options.ts';
 import { ParentTrees } from './parent-trees.ts';
 import type { Pipeline } from './pipeline.ts';
-import { type BackupReport, pathText } from './report.ts';
+import type { BackupReport } from './report.ts';
 import type { SourceWalk } from './source-walk.ts';
 import { areStorable } from './storable-attributes.ts';
 import { TreeBuilder } from './tree-builder.ts';
@@ -209,8 +209,7 @@ export class BackupRun {
         report.file(entry, 'unmodified', { ...nothingAdded, sizeBytes: node.sizeBytes });
         return;
       }
-      const path = pathText(entry.path);
-      report.note(`${path}: data that the parent snapshot refers to is missing; reading the file`);
+      report.lost(entry.path);
     }
     frame.pending++;
     const file = { entry, path: entry.path, node, previous, frame, slot };
