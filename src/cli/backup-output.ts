@@ -21,6 +21,8 @@ export class BackupOutput implements BackupMonitor {
   readonly #invocation: Invocation;
   readonly #output: Output;
   readonly #view: ProgressView<Progress>;
+  /** Problems of the source and of the repository. */
+  problemCount = 0;
   readonly #scanEnd = new AbortController();
   #totals: ScanTotals | undefined;
 
@@ -65,6 +67,7 @@ export class BackupOutput implements BackupMonitor {
   }
 
   problem(problem: Problem): void {
+    this.problemCount++;
     reportProblem(this.#output, problem);
   }
 

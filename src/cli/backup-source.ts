@@ -71,6 +71,7 @@ function fileChoice(invocation: BackupInvocation): SourceChoice {
         repositoryFolders: storage.localPath === undefined ? [] : [storage.localPath],
         cacheFolders: cacheFolders(invocation),
         onNote,
+        signal: invocation.signal,
       };
       return openFileSource(targets, options);
     },

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { cancelled } from '../base/abort.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { type Timestamp, timestampFromNs } from '../base/timestamp.ts';
@@ -16,9 +17,10 @@ import type { Counters } from './backup/counters.ts';
 import type { BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 import { selectParent } from './backup/parent-snapshot.ts';
 import { Pipeline } from './backup/pipeline.ts';
+import { emptyTreeId } from './backup/empty-tree.ts';
 import { BackupReport } from './backup/report.ts';
 import { BackupRun } from './backup/run.ts';
-import type { SourceWalk } from './backup/source-walk.ts';
+import { SourceWalk } from './backup/source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
 
@@ -30,9 +32,6 @@ export type {
   GroupBy,
 } from './backup/options.ts';
 export { SourceWalk } from './backup/source-walk.ts';
-
-/** Tree id of an empty directory. */
-const emptyTreeId = 'ac08ce34ba4f8123618661bef2425f7028ffb9ac740578a3ee88684d2523fee8';
 
 export interface BackupRequest {
   readonly options: BackupOptions;
@@ -66,6 +65,13 @@ export async function backup(
     withoutMissingPacks(loaded, context),
     isStream ? undefined : selectParent(loaded.repository, paths, { options, time, context }),
   ]);
+  const { signal } = context;
+  const closeSource = (): void => {
+    const reason = signal?.aborted ? cancelled(signal) : undefined;
+    if (source instanceof SourceWalk) source.source.close?.(reason);
+  };
+  // Ends every wait for a file system that does not answer.
+  signal?.addEventListener('abort', closeSource, { once: true });
   const report = new BackupReport(context.monitor);
   const pipeline = startPipeline(indexed, options, context);
   let tree: Id;
@@ -76,6 +82,7 @@ export async function backup(
         ? await storeStream(source, { ...work, time })
         : await new BackupRun({
             ...work,
+            time,
             walk: source as SourceWalk,
             parentTime: parentTimeOf(parent),
           }).run(idBytes(parent?.tree)),
@@ -84,6 +91,7 @@ export async function backup(
     pipeline.fail(error);
     throw error;
   } finally {
+    closeSource();
     await pipeline.close();
   }
   if (tree === emptyTreeId)

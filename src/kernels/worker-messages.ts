@@ -1,4 +1,4 @@
-import type { SerializedError } from './worker-errors.ts';
+import type { SerializedError } from '../base/serialized-errors.ts';
 
 /** What the pool sends to a worker. `start` comes first, `close` last. */
 export type MessageToWorker<Request> =

@@ -1,7 +1,7 @@
 import { parentPort, type Transferable } from 'node:worker_threads';
 import { assert, defined } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
-import { serializeError } from './worker-errors.ts';
+import { serializeError } from '../base/serialized-errors.ts';
 import { closingFlag, type MessageFromWorker, type MessageToWorker } from './worker-messages.ts';
 
 /** What a handler may use while it works on one request, and until then only. */

@@ -3,7 +3,7 @@ import { type Transferable, Worker } from 'node:worker_threads';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
-import { deserializeError } from './worker-errors.ts';
+import { deserializeError } from '../base/serialized-errors.ts';
 import type { MessageFromWorker, MessageToWorker } from './worker-messages.ts';
 
 /** A request on its way, and who waits for it. */

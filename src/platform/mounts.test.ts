@@ -53,14 +53,14 @@ describe('probeDirectory', () => {
     const root = mkdtempSync(join(tmpdir(), 'holdfast-probe-'));
     const paths = [b(root), b('/none'), b('/etc/hostname'), b('-x'), b('$(sleep 99)\n'), b('%s')];
     for (const path of [...paths, Buffer.concat([b(root), Buffer.from([0x2f, 0xff, 0x0a])])]) {
-      expect(await probeDirectory(path, 1000, stoppedClock)).toBe(true);
+      expect(await probeDirectory(path, { timeoutMs: 1000 }, stoppedClock)).toBe(true);
     }
     rmSync(root, { recursive: true });
   });
 
   it('says no when time runs out', async () => {
     const clock: Clock = { ...systemClock, sleep: () => Promise.resolve() };
-    expect(await probeDirectory(b('/'), 0, clock)).toBe(false);
+    expect(await probeDirectory(b('/'), { timeoutMs: 0 }, clock)).toBe(false);
   });
 
   const canMount = process.getuid?.() === 0 && existsSync('/dev/fuse');
@@ -74,8 +74,8 @@ describe('probeDirectory', () => {
     });
     try {
       expect(mountPoints().map((mount) => latin(mount.path))).toContain(root);
-      expect(await probeDirectory(b(root), 300, systemClock)).toBe(false);
-      expect(await probeDirectory(b(tmpdir()), 5000, systemClock)).toBe(true);
+      expect(await probeDirectory(b(root), { timeoutMs: 300 }, systemClock)).toBe(false);
+      expect(await probeDirectory(b(tmpdir()), { timeoutMs: 5000 }, systemClock)).toBe(true);
     } finally {
       execFileSync('umount', ['-l', root]);
       closeSync(silent);

@@ -14,22 +14,26 @@ const script = 'cd "$(printf "$1")" && ls -f . | head -n 1';
  *
  * A process of its own asks (about 3 ms), because a thread that hangs in the kernel would keep this process from ever
  * ending. Use it where a mount point is crossed, before the synchronous calls of this room.
- * @returns false if there was no answer; the one asked is then killed and forgotten
+ * @returns false if there was no answer, or `signal` aborted before it came; the one asked is then killed and forgotten
  */
 export async function probeDirectory(
   path: Uint8Array,
-  timeoutMs: number,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
   clock: Clock,
 ): Promise<boolean> {
   if (path.length > pathSizeBytesMax) return true;
   const question = process.platform === 'win32' ? askThread(path) : askProcess(path);
   const timer = new AbortController();
+  const stop = (): void => timer.abort();
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted) stop();
   const timeout = clock.sleep(timeoutMs, timer.signal).then(
     () => false,
     () => false,
   );
   const isAnswered = await Promise.race([question.answer, timeout]);
   timer.abort();
+  signal?.removeEventListener('abort', stop);
   if (!isAnswered) question.abandon();
   return isAnswered;
 }

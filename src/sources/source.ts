@@ -1,7 +1,9 @@
 import type { HoldfastError } from '../base/errors.ts';
 import type { FileStatus } from '../platform/status.ts';
+import type { ListedRequest } from './open-listed.ts';
 
 export { type OpenRequest, openRequestOf, openSourceFile, type OpenedFile } from './open-file.ts';
+export { type Identity, type ListedRequest, openListed } from './open-listed.ts';
 
 /** One extended attribute, name and value as the system gave them. */
 export interface ExtendedAttribute {
@@ -46,6 +48,31 @@ export interface SourceListing {
   readonly vanished: readonly Uint8Array[];
 }
 
+/** A part of a far file. */
+export interface FarPart {
+  /** Fewer than asked for only at the end of the file. Owned by whoever hears it. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly atEnd: boolean;
+  /** The file's status after it was read. */
+  readonly status: FileStatus;
+}
+
+/**
+ * An open file of a file system that may stop answering. Every call settles within the source's limit.
+ *
+ * One call at a time. @throws SOURCE_FAILED with details.reason `silent` if there is no answer
+ */
+export interface FarFile {
+  readonly status: FileStatus;
+  /** What was read when it was opened. */
+  readonly first: FarPart;
+  read(range: { readonly position: number; readonly sizeBytes: number }): Promise<FarPart>;
+  /** Its extended attributes now. @throws also what the file system says */
+  attributes(): Promise<readonly ExtendedAttribute[]>;
+  /** Gives back what the reading needed. Never throws; idempotent. */
+  close(): void;
+}
+
 /** A tree of files to be protected. One source is walked once; listing order is up to the caller, but parents come first. */
 export interface Source {
   readonly kind?: 'tree';
@@ -70,6 +97,19 @@ export interface Source {
    * rejects: what does not answer within the limit becomes a problem of the listing.
    */
   probe?(entry: SourceEntry): Promise<void> | undefined;
+  /** True for a file whose file system may stop answering: it must be read by `openFar`, never by a thread. */
+  isFar?(entry: SourceEntry): boolean;
+  /**
+   * Opens a far file as `openListed` does, in a process of its own, and reads its first bytes. As many such processes
+   * run as files are open at once.
+   * @throws SOURCE_FAILED, FILE_NOT_FOUND and kin; CANCELLED after `close`
+   */
+  openFar?(request: ListedRequest, sizeBytes: number): Promise<FarFile>;
+  /**
+   * Ends the processes that ask, and with `reason` what waits for an answer. Idempotent; to be called at the end of the
+   * work.
+   */
+  close?(reason?: HoldfastError): void;
 }
 
 /** One file whose content comes from a stream: standard input or a command's output. */

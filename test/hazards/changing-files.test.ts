@@ -8,6 +8,7 @@ import { systemEnvironment } from '../../src/base/environment.ts';
 import { SourceWalk } from '../../src/engine/backup.ts';
 import { sha256 } from '../../src/kernels/sha256.ts';
 import { openFileSource } from '../../src/sources/files/open-file-source.ts';
+import type { MountCalls } from '../../src/sources/files/mount-watch.ts';
 import type { Source, SourceEntry, SourceListing } from '../../src/sources/source.ts';
 import {
   backUp,
@@ -30,15 +31,24 @@ afterEach(async () => {
   for (const mount of mounts.splice(0)) await mount.unmount();
 });
 
+/** Near: as files of a disk, by threads of the program. Far: by processes of their own, as all that may hang. */
+const ways = ['near', 'far'] as const;
+type Way = (typeof ways)[number];
+
+/** Takes every file system for a disk. */
+const noMounts: MountCalls = { list: () => [], probe: () => Promise.resolve(true) };
+
 /** Backs up files that misbehave, and restores what was stored. */
 async function backUpFuse(
+  way: Way,
   files: Readonly<Record<string, FuseFile>>,
 ): Promise<{ backup: TestBackup; restored: string; repository: string }> {
   const point = scratch.fresh('mount');
   mounts.push(await mountFuse(point, { files }));
   const repository = scratch.fresh('repository');
   await initRepository(repository);
-  const backup = await backUp(repository, ['.'], { source: { workingDirectory: point } });
+  const source = { workingDirectory: point, ...(way === 'near' ? { mounts: noMounts } : {}) };
+  const backup = await backUp(repository, ['.'], { source });
   expect((await checkAll(repository)).errors).toEqual([]);
   const restored = scratch.fresh('restored');
   expect((await restoreLatest(repository, restored)).complaints).toEqual([]);
@@ -53,11 +63,11 @@ function complaintsOf(backup: TestBackup): string[] {
 const changing =
   'it changed while it was being read, three times over: the stored content may mix states';
 
-describe.runIf(hasFuse)('C1: a file that changes while it is read', () => {
+describe.runIf(hasFuse).each(ways)('C1: a file (%s) that changes while it is read', (way) => {
   test('once or twice is read again, and is no problem', async () => {
     const once = { sizeBytes: 700_000, changingReads: 1, growsBy: 10 };
     const twice = { sizeBytes: 900_000, changingReads: 2, growsBy: -10 };
-    const { backup, restored } = await backUpFuse({ once, twice, quiet: { sizeBytes: 5 } });
+    const { backup, restored } = await backUpFuse(way, { once, twice, quiet: { sizeBytes: 5 } });
     expect(backup.complaints).toEqual([]);
     expect(backup.exitCode).toBe(0);
     expect(readFileSync(`${restored}/once`).byteLength).toBeGreaterThan(700_000);
@@ -71,7 +81,7 @@ describe.runIf(hasFuse)('C1: a file that changes while it is read', () => {
       shrinking: { sizeBytes: 700_000, changingReads: 99, growsBy: -1000 },
       quiet: { sizeBytes: 700_000 },
     };
-    const { backup, restored } = await backUpFuse(files);
+    const { backup, restored } = await backUpFuse(way, files);
     expect(backup.exitCode).toBe(3);
     expect(complaintsOf(backup)).toEqual(
       ['growing', 'rewritten', 'shrinking'].map((name) => `${name}: ${changing}`),
@@ -89,7 +99,7 @@ describe.runIf(hasFuse)('C1: a file that changes while it is read', () => {
       growing: { sizeBytes, changingReads: 99, growsBy: 1_000_000 },
       shrinking: { sizeBytes, changingReads: 99, growsBy: -1_000_000 },
     };
-    const { backup, restored } = await backUpFuse(files);
+    const { backup, restored } = await backUpFuse(way, files);
     expect(complaintsOf(backup)).toEqual(
       ['growing', 'shrinking'].map((name) => `${name}: ${changing}`),
     );
@@ -103,7 +113,7 @@ describe.runIf(hasFuse)('C1: a file that changes while it is read', () => {
       less: { sizeBytes: 4096, contentBytes: 17 },
       none: { sizeBytes: 4096, contentBytes: 0 },
     };
-    const { backup, restored } = await backUpFuse(files);
+    const { backup, restored } = await backUpFuse(way, files);
     expect(backup.complaints).toEqual([]);
     for (const [name, { contentBytes }] of Object.entries(files)) {
       expect(readFileSync(`${restored}/${name}`).equals(fuseContent(contentBytes))).toBe(true);
@@ -111,7 +121,9 @@ describe.runIf(hasFuse)('C1: a file that changes while it is read', () => {
   });
 
   test('ends although the file does not', async () => {
-    const { backup } = await backUpFuse({ endless: { sizeBytes: 1, contentBytes: 'endless' } });
+    const { backup } = await backUpFuse(way, {
+      endless: { sizeBytes: 1, contentBytes: 'endless' },
+    });
     expect(complaintsOf(backup)).toEqual([`endless: ${changing}`]);
   });
 });
@@ -296,11 +308,11 @@ describe('C3: what is replaced by something else', () => {
   });
 });
 
-describe.runIf(hasFuse)('C4: what cannot be read', () => {
+describe.runIf(hasFuse).each(ways)('C4: what (%s) cannot be read', (way) => {
   test('is named with the offset; the rest is stored', async () => {
     const broken = { start: 600_000, end: 600_001, errno: EIO };
     const large = { start: 40 << 20, end: (40 << 20) + 1, errno: EIO };
-    const { backup, restored } = await backUpFuse({
+    const { backup, restored } = await backUpFuse(way, {
       broken: { sizeBytes: 900_000, broken },
       checksum: { sizeBytes: 900_000, broken: { ...broken, errno: EBADMSG } },
       denied: { sizeBytes: 10, openErrno: EACCES },
@@ -330,7 +342,8 @@ describe.runIf(hasFuse)('C4: what cannot be read', () => {
     mounts.push(await mountFuse(`${folder}/point`, { files: {}, listErrno: EIO }));
     const repository = scratch.fresh('repository');
     await initRepository(repository);
-    const backup = await backUp(repository, [folder]);
+    const source = way === 'near' ? { mounts: noMounts } : {};
+    const backup = await backUp(repository, [folder], { source });
     expect(backup.exitCode).toBe(3);
     expect(backup.complaints).toHaveLength(1);
     expect(backup.complaints[0]).toContain(`${folder}/point: a system call failed`);

@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Clock } from '../../src/base/clock.ts';
 import { systemEnvironment } from '../../src/base/environment.ts';
 import { backUp, checkAll, initRepository, password, restoreLatest } from '../tools/engine.ts';
 import { type FuseMount, hasFuse, mountFuse } from '../tools/fuse.ts';
+import { fuseContent } from '../tools/fuse-spec.ts';
 import { unmount } from '../tools/loop-mount.ts';
 import { describeWith } from '../tools/peers.ts';
 import { mustRun } from '../tools/run-program.ts';
@@ -71,6 +73,27 @@ describeWith(['root'], 'C14: mount points', () => {
     ]);
   });
 
+  test('that are gone make no clean snapshot, also if every file is read again', async () => {
+    await mount(`${folder}/mounted`, '-t', 'tmpfs', 'tmpfs');
+    writeFileSync(`${folder}/mounted/inside`, 'there');
+    expect((await backUp(repository, [folder])).exitCode).toBe(0);
+    await mustRun('umount', [`${folder}/mounted`]);
+    const backup = await backUp(repository, [folder], { options: { force: true } });
+    expect(backup.complaints).toEqual([`${folder}/mounted: ${unmounted}`]);
+  });
+
+  test('that are gone make no clean snapshot as long as they are targets', async () => {
+    await mount(`${folder}/mounted`, '-t', 'tmpfs', 'tmpfs');
+    writeFileSync(`${folder}/mounted/inside`, 'there');
+    const targets = [`${folder}/mounted`];
+    expect((await backUp(repository, targets)).exitCode).toBe(0);
+    await mustRun('umount', targets);
+    for (let day = 2; day < 4; day++) {
+      const backup = await backUp(repository, targets);
+      expect(backup.complaints).toEqual([`${folder}/mounted: ${unmounted}`]);
+    }
+  });
+
   test('of the kernel itself end, and name what cannot be read', async () => {
     const child = spawn('sleep', ['100']);
     try {
@@ -110,6 +133,56 @@ describe.runIf(hasFuse)('C14: a file system that does not answer', () => {
     });
   });
 
+  test('after its mount point did costs the entry that hangs, and nothing else', async () => {
+    const files = {
+      'a file': { sizeBytes: 7 },
+      'deaf file': { sizeBytes: 10_000, hangs: 'read' },
+      'deaf folder': { sizeBytes: 0, isDirectory: true, hangs: 'readdir' },
+      'deaf status': { sizeBytes: 3, hangs: 'getattr' },
+      folder: { sizeBytes: 0, isDirectory: true },
+      locked: { sizeBytes: 3, hangs: 'open' },
+      'z file': { sizeBytes: 3_000_000 },
+    } as const;
+    fuseMounts.push(await mountFuse(`${folder}/mounted`, { files }));
+    writeFileSync(`${folder}/z file`, 'here');
+    const source = { probeTimeoutMs: 1500 };
+    const backup = await backUp(repository, [folder], { source });
+    const why = 'its file system gave no answer for 1.5 seconds (reason: silent)';
+    expect(backup.complaints).toEqual(
+      ['deaf file', 'deaf folder', 'deaf status', 'locked'].map(
+        (name) => `${folder}/mounted/${name}: ${why}`,
+      ),
+    );
+    expect(backup.exitCode).toBe(3);
+    const copy = await restored();
+    expect(readdirSync(copy)).toEqual(['a file', 'mounted', 'z file']);
+    expect(readdirSync(`${copy}/mounted`)).toEqual(['a file', 'folder', 'z file']);
+    expect(readFileSync(`${copy}/mounted/z file`).equals(fuseContent(3_000_000))).toBe(true);
+  });
+
+  test('at all any more is given up after a few questions', async () => {
+    const deaf = { sizeBytes: 10, hangs: 'read' } as const;
+    const names = Array.from({ length: 40 }, (_, i) => `file ${i}`);
+    const files = Object.fromEntries(names.map((name) => [name, deaf]));
+    fuseMounts.push(await mountFuse(`${folder}/mounted`, { files, diesOfHanging: true }));
+    const { clock, waitCount } = impatientClock(120_000);
+    const source = { environment: { ...systemEnvironment, clock } };
+    const backup = await backUp(repository, [folder], { source });
+    expect(backup.complaints).toHaveLength(40);
+    expect(waitCount()).toBeLessThanOrEqual(6);
+    expect(readdirSync(await restored())).toEqual(['a file', 'mounted']);
+  });
+
+  test('at a target inside it is left out, too', async () => {
+    const files = { deaf: { sizeBytes: 3, hangs: 'getattr' }, well: { sizeBytes: 3 } } as const;
+    fuseMounts.push(await mountFuse(`${folder}/mounted`, { files }));
+    const source = { probeTimeoutMs: 1500 };
+    const targets = ['deaf', 'well'].map((name) => `${folder}/mounted/${name}`);
+    const backup = await backUp(repository, targets, { source });
+    expect(backup.complaints).toEqual([expect.stringContaining(`${folder}/mounted/deaf: `)]);
+    expect(readdirSync(`${await restored()}/mounted`)).toEqual(['well']);
+  });
+
   test.each(['open', 'read'] as const)(
     'in the middle (%s) does not keep an interrupt from ending the work',
     async (hangs) => {
@@ -126,14 +199,13 @@ describe.runIf(hasFuse)('C14: a file system that does not answer', () => {
       expect(String(await once(child.stderr, 'data'))).toContain('interrupted');
       expect(performance.now() - interrupted).toBeLessThan(10_000);
       expect(readdirSync(`${repository}/locks`)).toEqual([]);
-      // The kernel keeps the rest of the process until the file system is gone.
-      for (const mount of fuseMounts.splice(0)) await mount.unmount();
-      const exitCode = child.exitCode ?? (await once(child, 'exit'))[0];
-      expect(exitCode).toBe(130);
+      // The file system still hangs: whoever reads it is left to the kernel.
+      expect(child.exitCode ?? (await once(child, 'exit'))[0]).toBe(130);
     },
   );
 });
 
+const unmounted = 'it is empty and on another device than before: is its file system mounted?';
 const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 /** Resolves once `condition` is true. */
@@ -141,9 +213,29 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await systemEnvironment.clock.sleep(50);
 }
 
-/** True if a thread of the process waits for a file system of a program. */
+/** True if a process that this one has started waits for a file system of a program. */
 function isStuck(pid: number): boolean {
-  return readdirSync(`/proc/${pid}/task`).some(
-    (thread) => readFileSync(`/proc/${pid}/task/${thread}/wchan`, 'utf8') === 'request_wait_answer',
-  );
+  return readdirSync(`/proc/${pid}/task`)
+    .flatMap((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' '))
+    .some((child) => child !== '' && isWaiting(Number(child)));
+}
+
+function isWaiting(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/wchan`, 'utf8') === 'request_wait_answer';
+  } catch {
+    // It has ended: one that only asked whether the mount point answers.
+    return false;
+  }
+}
+
+/** A clock whose waits of `waitMs` are over after 1.5 seconds; it counts them. */
+function impatientClock(waitMs: number): { clock: Clock; waitCount: () => number } {
+  const { clock } = systemEnvironment;
+  let count = 0;
+  const sleep: Clock['sleep'] = async (ms, signal) => {
+    await clock.sleep(ms === waitMs ? 1500 : ms, signal);
+    if (ms === waitMs) count++;
+  };
+  return { clock: { ...clock, sleep }, waitCount: () => count };
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -96,6 +96,55 @@ const databaseReader = `
   const bytes = readFileSync(folder + '/copy');
   for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
   rmSync(folder, { recursive: true });`;
+
+/** Backs up while there is a file in the folder, and removes the file. */
+async function backUpFull(targets: readonly string[]): Promise<void> {
+  writeFileSync(`${folder}/file`, 'x');
+  expect((await backUp(repository, targets)).exitCode).toBe(0);
+  rmSync(`${folder}/file`);
+}
+
+describe('a source that is empty', () => {
+  const emptied = 'it is empty, and was not in ';
+
+  test('and was not in the parent makes no clean snapshot, once', async () => {
+    await backUpFull([folder]);
+    const backup = await backUp(repository, [folder]);
+    expect(backup.complaints).toEqual([`${folder}: ${emptied}the parent snapshot`]);
+    expect((await backUp(repository, [folder])).exitCode).toBe(0);
+  });
+
+  test('and was not makes no clean snapshot, also if every file is read again', async () => {
+    await backUpFull([folder]);
+    const backup = await backUp(repository, [folder], { options: { force: true } });
+    expect(backup.complaints).toEqual([`${folder}: ${emptied}the parent snapshot`]);
+  });
+
+  test('and was not makes no clean snapshot, also beside another one', async () => {
+    await backUpFull([folder]);
+    const other = scratch.fresh('other');
+    mkdirSync(other);
+    writeFileSync(`${other}/file`, 'x');
+    const [snapshot] = await listSnapshots(repository);
+    const why = `${emptied}snapshot ${snapshot?.id.slice(0, 8)}`;
+    const options = { groupBy: { host: true, paths: true, tags: false } };
+    const backup = await backUp(repository, [folder, other], { options });
+    expect(backup.complaints).toEqual([`${folder}: ${why}`]);
+  });
+
+  test('and was not on another host is fine, and is noted', async () => {
+    await backUpFull([folder]);
+    const backup = await backUp(repository, [folder], { options: { hostname: 'another' } });
+    expect(backup.complaints).toEqual([]);
+    expect(backup.notes).toEqual([`${folder}: this folder is empty`]);
+  });
+
+  test('and always was is fine, and is noted once', async () => {
+    const first = await backUp(repository, [folder]);
+    expect(first).toMatchObject({ exitCode: 0, notes: [`${folder}: this folder is empty`] });
+    expect(await backUp(repository, [folder])).toMatchObject({ exitCode: 0, notes: [] });
+  });
+});
 
 describe('C20: exclude patterns', () => {
   test('cost little, also 10,000 of them, and those made to be slow', async () => {

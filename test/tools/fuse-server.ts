@@ -89,8 +89,9 @@ function attributes(node: number): Buffer {
     out.writeBigUInt64LE(BigInt(file?.spec.seconds ?? 1_700_000_000), at);
   }
   for (const at of [48, 52, 56]) out.writeUInt32LE(file?.changes ?? 0, at);
-  out.writeUInt32LE(file ? 0o100644 : 0o40755, 60);
-  out.writeUInt32LE(file ? 1 : 2, 64);
+  const isFile = file !== undefined && !file.spec.isDirectory;
+  out.writeUInt32LE(isFile ? 0o100644 : 0o40755, 60);
+  out.writeUInt32LE(isFile ? 1 : 2, 64);
   out.writeUInt32LE(4096, 80);
   return out;
 }
@@ -111,17 +112,27 @@ function listing(offset: number): Buffer {
       out.writeBigUInt64LE(BigInt(firstFileNode + i), 0);
       out.writeBigUInt64LE(BigInt(i + 1), 8);
       out.writeUInt32LE(text.byteLength, 16);
-      out.writeUInt32LE(constants.S_IFREG >> 12, 20);
+      const type = files[i]?.spec.isDirectory ? constants.S_IFDIR : constants.S_IFREG;
+      out.writeUInt32LE(type >> 12, 20);
       out.set(text, 24);
       return out;
     }),
   );
 }
 
+let isDead = spec.hangs ?? false;
+
+/** True if this call of the file gets no answer. */
+function hangs(file: FileState | undefined, call: FuseFile['hangs']): boolean {
+  if (file === undefined || file.spec.hangs !== call) return false;
+  isDead ||= spec.diesOfHanging ?? false;
+  return true;
+}
+
 function readFile(unique: bigint, file: FileState, body: Buffer): void {
   const offset = Number(body.readBigUInt64LE(8));
   const size = body.readUInt32LE(16);
-  if (file.spec.hangs === 'read') return;
+  if (hangs(file, 'read')) return;
   file.touch(offset);
   const end = Math.min(offset + size, file.contentBytes);
   const { broken } = file.spec;
@@ -147,7 +158,7 @@ function answer(request: Buffer): void {
   const body = request.subarray(40);
   const file = files[node - firstFileNode];
   if (operation === opcode.init) return reply(unique, 0, initReply());
-  if (spec.hangs) return;
+  if (isDead) return;
   switch (operation) {
     case opcode.lookup: {
       const found = names.indexOf(body.subarray(0, body.indexOf(0)).toString());
@@ -155,10 +166,10 @@ function answer(request: Buffer): void {
       return reply(unique, 0, entryOf(firstFileNode + found));
     }
     case opcode.getattr:
-      if (file?.spec.hangs === 'getattr') return;
+      if (hangs(file, 'getattr')) return;
       return reply(unique, 0, Buffer.concat([Buffer.alloc(16), attributes(node)]));
     case opcode.open: {
-      if (file?.spec.hangs === 'open') return;
+      if (hangs(file, 'open')) return;
       if (file?.spec.openErrno) return reply(unique, file.spec.openErrno);
       const out = Buffer.alloc(16);
       out.writeUInt32LE(directIo, 8);
@@ -167,7 +178,8 @@ function answer(request: Buffer): void {
     case opcode.opendir:
       return reply(unique, spec.listErrno ?? 0, spec.listErrno ? undefined : Buffer.alloc(16));
     case opcode.readdir:
-      return reply(unique, 0, listing(Number(body.readBigUInt64LE(8))));
+      if (hangs(file, 'readdir')) return;
+      return reply(unique, 0, file ? undefined : listing(Number(body.readBigUInt64LE(8))));
     case opcode.read:
       if (!file) return reply(unique, errno.EIO);
       return readFile(unique, file, body);

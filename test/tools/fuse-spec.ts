@@ -17,13 +17,17 @@ export interface FuseFile {
   /** Its content from the second reading on is another, though its status stays. */
   readonly changesUnseen?: boolean;
   /** The call that never gets an answer. */
-  readonly hangs?: 'open' | 'read' | 'getattr';
+  readonly hangs?: 'open' | 'read' | 'getattr' | 'readdir';
+  /** It is an empty directory. */
+  readonly isDirectory?: boolean;
 }
 
 /** The test file system: one directory. `hangs`: nothing in it ever answers. */
 export interface FuseSpec {
   readonly files: Readonly<Record<string, FuseFile>>;
   readonly hangs?: boolean;
+  /** From the first call that gets no answer on, none does. */
+  readonly diesOfHanging?: boolean;
   /** Listing the root fails with this errno. */
   readonly listErrno?: number;
 }

@@ -23,6 +23,8 @@ import { programVersion } from '../version.ts';
 type BackupInvocation = Invocation<BackupFlags>;
 
 const partialExitCode = 3;
+const unreadWarning = 'Warning: at least one source file could not be read';
+const damageWarning = 'Warning: the repository is damaged: run "holdfast check --read-data"';
 
 /** `holdfast backup`. */
 export async function backup(invocation: BackupInvocation): Promise<number> {
@@ -49,8 +51,8 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
       run({ invocation, options, choice, walk, view }, session),
     );
     view.finish(result);
-    if (result.problems.length === 0) return 0;
-    output.exitError(partialExitCode, 'Warning: at least one source file could not be read');
+    if (view.problemCount === 0) return 0;
+    output.exitError(partialExitCode, result.problems.length > 0 ? unreadWarning : damageWarning);
     return partialExitCode;
   } finally {
     view.stop();

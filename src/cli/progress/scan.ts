@@ -28,6 +28,8 @@ export async function scanSource(
 ): Promise<ScanTotals | undefined> {
   const { clock, signal } = how;
   const totals = { fileCount: 0, sizeBytes: 0 };
+  const close = (): void => source.close?.();
+  signal.addEventListener('abort', close, { once: true });
   const waiting: SourceEntry[] = [];
   const take = (entries: readonly SourceEntry[]): void => {
     for (const entry of entries) {
@@ -53,6 +55,9 @@ export async function scanSource(
   } catch {
     // Stopped, or a problem that the backup meets and reports.
     return undefined;
+  } finally {
+    signal.removeEventListener('abort', close);
+    close();
   }
   how.onCount(totals);
   return totals;

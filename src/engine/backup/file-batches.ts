@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { SourceEntry } from '../../sources/source.ts';
+import type { ListedFile } from './file-reader.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import {
   type FileBatch,
@@ -47,6 +48,22 @@ export class FileBatches {
     this.#bytes = 0;
     this.#send(files);
   }
+}
+
+/** What the listing said of a file, and where. */
+export function listedFileOf({ entry: { status }, path, frame }: QueuedFile): ListedFile {
+  const { mtime, ctime, inode, device, sizeBytes } = status;
+  return {
+    path,
+    inode,
+    device,
+    directory: frame.entry?.status,
+    sizeBytes,
+    mtimeSeconds: mtime.seconds,
+    mtimeNanoseconds: mtime.nanoseconds,
+    ctimeSeconds: ctime.seconds,
+    ctimeNanoseconds: ctime.nanoseconds,
+  };
 }
 
 /** The message that makes a worker read `files`. */

@@ -4,9 +4,8 @@ import type { ChunkScanner } from '../../kernels/chunker.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
 import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
-import type { OpenedFile } from '../../sources/source.ts';
 import type { ChunkSink, IdList } from './chunk-sink.ts';
-import { type ListedRequest, openListed } from './open-listed.ts';
+import { type ListedRequest, type OpenedFile, openListed } from '../../sources/source.ts';
 import type { NewStatus } from './new-status.ts';
 import { readPart } from './span-scan.ts';
 
@@ -99,7 +98,7 @@ export class FileReader {
     ids: IdList,
   ): { sizeBytes: number; atEnd: boolean } {
     const buffer = this.#scanner.buffer;
-    const limit = expectedBytes === 0 ? unsizedBytesMax : expectedBytes + growthBytesMax;
+    const limit = readLimitOf(expectedBytes);
     let position = 0;
     let start = 0;
     let filled = 0;
@@ -133,6 +132,11 @@ export class FileReader {
   }
 }
 
+/** How much of a file is read at most, of which its status says that it has `expectedBytes`. */
+export function readLimitOf(expectedBytes: number): number {
+  return expectedBytes === 0 ? unsizedBytesMax : expectedBytes + growthBytesMax;
+}
+
 /** One byte more than expected: a short read then proves the end without another call. */
 function wantedBytes(expectedBytes: number): number {
   return expectedBytes < 0 ? growthStepBytes : expectedBytes + 1;
@@ -148,7 +152,8 @@ export function newStatus(fd: number, status: FileStatus): NewStatus {
   }
 }
 
-function isAsListed(status: FileStatus, file: ListedFile): boolean {
+/** True if the status is the one that the listing told. */
+export function isAsListed(status: FileStatus, file: ListedFile): boolean {
   return (
     status.inode === file.inode &&
     status.device === file.device &&

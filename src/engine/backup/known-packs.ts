@@ -1,5 +1,5 @@
 import { toHex } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import type { EngineContext } from '../context.ts';
@@ -18,10 +18,13 @@ export async function withoutMissingPacks(
 ): Promise<IndexedRepository> {
   const missing = await missingPacks(indexed, context);
   if (missing.size === 0) return indexed;
-  context.monitor.note(
-    `${missing.size} packs that the index lists are missing: what they held is stored again where the source ` +
-      'still has it. Older snapshots are damaged: run "holdfast check".',
-  );
+  const error = new HoldfastError('PACK_DAMAGED', {
+    message:
+      'packs that the index lists are missing: what they held is stored again where the source still has it, ' +
+      'but older snapshots are damaged',
+    details: { count: missing.size },
+  });
+  context.monitor.problem({ item: '', during: 'scan', error });
   const { repository, index } = indexed;
   const sound = BlobIndex.create({ random: context.environment.random });
   for (let entry = 0; entry < index.blobCount; entry++) {

@@ -12,13 +12,17 @@ import { sha256 } from '../../kernels/sha256.ts';
 import { type DataRange, nextDataRange } from '../../platform/holes.ts';
 import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
-import { openRequestOf, type SourceEntry } from '../../sources/source.ts';
 import { CutPicker } from './cut-picker.ts';
 import { changedReadsMax, isUnchanged, newStatus } from './file-reader.ts';
 import type { NewStatus } from './new-status.ts';
 import { HoleMap } from './hole-map.ts';
 import type { AddedData } from './messages.ts';
-import { type Identity, openListed } from './open-listed.ts';
+import {
+  type Identity,
+  openListed,
+  openRequestOf,
+  type SourceEntry,
+} from '../../sources/source.ts';
 import type { Pipeline } from './pipeline.ts';
 import { firstCandidateIn } from './span-scan.ts';
 

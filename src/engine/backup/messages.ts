@@ -1,6 +1,6 @@
 import type { SealKey } from '../../kernels/seal.ts';
 import type { CompressionMode } from '../../kernels/zstd.ts';
-import type { SerializedError } from '../../kernels/worker-errors.ts';
+import type { SerializedError } from '../../base/serialized-errors.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
 import type { PackSlotsShare } from './pack-slots.ts';
 import type { BlobType } from '../../repository/pack.ts';
@@ -72,10 +72,12 @@ export interface ChunkStore {
   readonly ends: Float64Array<ArrayBuffer>;
 }
 
-/** The next bytes of a stream; all of one stream go to one worker, in order. */
+/** The next bytes of a stream; all of one stream go to one worker, in order, and no other stream meanwhile. */
 export interface StreamPart {
   readonly type: 'stream';
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What is left of a stream before, which did not reach its end, is forgotten. */
+  readonly isFirst: boolean;
   readonly isLast: boolean;
 }
 

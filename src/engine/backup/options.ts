@@ -61,6 +61,9 @@ export interface BackupResult {
   readonly dryRun: boolean;
   readonly summary: SnapshotSummary;
   readonly totalDurationMs: number;
-  /** Everything that was not stored exactly as read. Empty: the snapshot is complete. */
+  /**
+   * Everything that was not stored exactly as read. Empty: the snapshot is complete. Damage of the repository that was
+   * met on the way is not in it: only the monitor hears that.
+   */
   readonly problems: readonly Problem[];
 }

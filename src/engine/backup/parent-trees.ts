@@ -1,5 +1,5 @@
 import { toHex } from '../../base/bytes.ts';
-import { describeError, isHoldfastError } from '../../base/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { decodeTree, type TreeNode } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
@@ -21,7 +21,7 @@ export class ParentTrees {
     return this.#isDamaged;
   }
 
-  /** An encoded tree; undefined, with a note, if it cannot be read: all below counts as new then. */
+  /** An encoded tree; undefined, with a problem told, if it cannot be read: all below counts as new then. */
   async load(id: Uint8Array): Promise<Uint8Array | undefined> {
     try {
       return await this.#reader.loadBytes(id);
@@ -30,7 +30,7 @@ export class ParentTrees {
     }
   }
 
-  /** The nodes of an encoded tree; undefined, with a note, if it is damaged. */
+  /** The nodes of an encoded tree; undefined, with a problem told, if it is damaged. */
   decode(id: Uint8Array, bytes: Uint8Array): readonly TreeNode[] | undefined {
     try {
       return decodeTree(bytes);
@@ -42,7 +42,9 @@ export class ParentTrees {
   #unreadable(id: Uint8Array, error: unknown): undefined {
     if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
     this.#isDamaged = true;
-    const { monitor } = this.#context;
-    monitor.note(`tree ${toHex(id)} of the parent is not readable: ${describeError(error)}`);
+    const message = 'a tree of the parent snapshot cannot be read: what is below counts as new';
+    const problem = new HoldfastError('TREE_DAMAGED', { message, cause: error });
+    const item = `tree ${toHex(id)}`;
+    this.#context.monitor.problem({ item, during: 'scan', error: problem });
   }
 }

@@ -21,6 +21,7 @@ export class BackupReport {
   readonly #monitor: BackupMonitor;
   readonly #current: string[] = [];
   #readingBytes = 0;
+  #hasLost = false;
 
   constructor(monitor: BackupMonitor) {
     this.#monitor = monitor;
@@ -51,6 +52,17 @@ export class BackupReport {
     const message =
       'an extended attribute is left out: its name is not UTF-8, which the repository format cannot hold';
     this.problem(path, new HoldfastError('SOURCE_FAILED', { message }), 'archival');
+  }
+
+  /** A file is as the parent snapshot has it, but its data is lost. The first one is a problem of the repository. */
+  lost(path: Uint8Array): void {
+    this.note(`${pathText(path)}: its data is missing in the repository: reading the file`);
+    if (this.#hasLost) return;
+    this.#hasLost = true;
+    const message =
+      'data that the parent snapshot refers to is missing: files that need it are read again';
+    const error = new HoldfastError('BLOB_NOT_FOUND', { message });
+    this.#monitor.problem({ item: '', during: 'scan', error });
   }
 
   note(text: string): void {

@@ -1,6 +1,7 @@
 import { defined } from '../../base/assert.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
-import { deserializeError } from '../../kernels/worker-errors.ts';
+import type { Timestamp } from '../../base/timestamp.ts';
+import { deserializeError } from '../../base/serialized-errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
 import type { TreeNode } from '../../repository/tree.ts';
@@ -10,7 +11,9 @@ import type { EngineContext } from '../context.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import type { Change } from './counters.ts';
 import { hasAllChunks, isUnmodified, mayHideChange, type ParentTime } from './change-detection.ts';
-import { encodeBatch, FileBatches, type QueuedFile } from './file-batches.ts';
+import { EmptiedSources } from './emptied-sources.ts';
+import { encodeBatch, FileBatches, listedFileOf, type QueuedFile } from './file-batches.ts';
+import { FarFiles } from './far-files.ts';
 import { isFileFailure } from './file-failure.ts';
 import { largeFileBytesMin, LargeFileReader } from './large-file.ts';
 import { fileOutcome, type FilesResponse } from './messages.ts';
@@ -18,7 +21,7 @@ import { equalNodes, type NodeDraft, nodeOf, updateNode } from './node.ts';
 import type { BackupMonitor, BackupOptions } from './options.ts';
 import { ParentTrees } from './parent-trees.ts';
 import type { Pipeline } from './pipeline.ts';
-import { type BackupReport, pathText } from './report.ts';
+import type { BackupReport } from './report.ts';
 import type { SourceWalk } from './source-walk.ts';
 import { areStorable } from './storable-attributes.ts';
 import { TreeBuilder } from './tree-builder.ts';
@@ -36,6 +39,8 @@ export interface RunParts {
   readonly report: BackupReport;
   readonly options: BackupOptions;
   readonly context: EngineContext<BackupMonitor>;
+  /** Of the new snapshot. */
+  readonly time: Timestamp;
   /** When the parent backup ran, as far as that is known. */
   readonly parentTime: ParentTime | undefined;
 }
@@ -48,6 +53,8 @@ export class BackupRun {
   readonly #matcher = new TreeMatcher(localZone);
   readonly #batches: FileBatches;
   readonly #largeFiles: LargeFileReader;
+  readonly #farFiles: FarFiles;
+  readonly #emptied: EmptiedSources;
   /** Directories that wait for their listing; the next one is the last. */
   readonly #frames: TreeFrame[] = [];
   /** Settles when the large file before is done. */
@@ -55,7 +62,9 @@ export class BackupRun {
 
   constructor(parts: RunParts) {
     this.#parts = parts;
-    const { indexed, pipeline, report, context } = parts;
+    const { indexed, pipeline, report, context, walk } = parts;
+    this.#farFiles = new FarFiles(walk.source, pipeline);
+    this.#emptied = new EmptiedSources({ ...parts, paths: walk.source.paths });
     this.#parents = new ParentTrees(indexed, context);
     const parents = this.#parents;
     this.#trees = new TreeBuilder({ indexed, pipeline, report, parents });
@@ -76,9 +85,12 @@ export class BackupRun {
     for (;;) {
       throwIfAborted(context.signal);
       const listing = await walk.next();
+      // An interrupt may have ended the listing: then that is no problem of the source.
+      throwIfAborted(context.signal);
       if (!listing) break;
       await this.#takeListing(listing);
       await pipeline.ready();
+      await this.#farFiles.ready();
       if (clock.monotonicMs() - turnStart < turnMs) continue;
       report.progress();
       await clock.nextTurn();
@@ -105,6 +117,7 @@ export class BackupRun {
     for (const entry of listing.entries) {
       if (!areStorable(entry.extendedAttributes)) report.unstorableAttribute(entry.path);
     }
+    if (listing.entries.length === 0) await this.#emptied.look(frame);
     const stored = frame.previousTree && (await this.#parents.load(frame.previousTree));
     const directories =
       (stored && this.#takeMatching(frame, listing, stored)) ??
@@ -159,7 +172,6 @@ export class BackupRun {
   ): TreeFrame[] {
     const id = frame.previousTree;
     const previous = stored && id && this.#parents.decode(id, stored);
-    this.#warnIfEmptied(frame, listing, previous);
     const cursor = new NodeCursor(previous ?? []);
     frame.nodes = Array.from<undefined>({ length: listing.entries.length });
     const directories: TreeFrame[] = [];
@@ -168,27 +180,6 @@ export class BackupRun {
       if (below) directories.push(below);
     });
     return directories;
-  }
-
-  /** A directory that held something and now is an empty mount point's folder makes no clean snapshot. */
-  #warnIfEmptied(
-    frame: TreeFrame,
-    listing: SourceListing,
-    previous: readonly TreeNode[] | undefined,
-  ): void {
-    const { entry, previousNode } = frame;
-    if (!entry || !previousNode || !previous?.length || listing.entries.length > 0) return;
-    const isOtherDevice = previousNode.deviceId !== entry.status.device;
-    if (!isOtherDevice && !this.#isTarget(entry)) return;
-    const message = isOtherDevice
-      ? 'it is empty and on another device than before: is its file system mounted?'
-      : 'it is empty, and was not in the parent snapshot';
-    const error = new HoldfastError('SOURCE_EMPTY', { message });
-    this.#parts.report.problem(entry.path, error, 'archival');
-  }
-
-  #isTarget(entry: SourceEntry): boolean {
-    return this.#parts.walk.source.paths.includes(pathText(entry.path));
   }
 
   /** Settles one entry, or sets it on its way. Returns the frame of a directory that is to be listed. */
@@ -218,12 +209,12 @@ export class BackupRun {
         report.file(entry, 'unmodified', { ...nothingAdded, sizeBytes: node.sizeBytes });
         return;
       }
-      const path = pathText(entry.path);
-      report.note(`${path}: data that the parent snapshot refers to is missing; reading the file`);
+      report.lost(entry.path);
     }
     frame.pending++;
     const file = { entry, path: entry.path, node, previous, frame, slot };
-    if (entry.status.sizeBytes >= largeFileBytesMin) this.#queueLargeFile(file);
+    if (this.#parts.walk.source.isFar?.(entry)) this.#queueFarFile(file);
+    else if (entry.status.sizeBytes >= largeFileBytesMin) this.#queueLargeFile(file);
     else this.#batches.add(file);
   }
 
@@ -294,6 +285,38 @@ export class BackupRun {
       } finally {
         report.reading(-shownBytes);
         resolve();
+      }
+    });
+  }
+
+  /** Files of file systems that may stop answering are read by processes of the source. */
+  #queueFarFile(file: QueuedFile): void {
+    const { pipeline, report, options } = this.#parts;
+    pipeline.spawn(async () => {
+      let shownBytes = 0;
+      const sizes = { plainBytes: 0, storedBytes: 0 };
+      try {
+        report.working(file.path);
+        const read = await this.#farFiles.read(listedFileOf(file), {
+          bytes: (sizeBytes) => {
+            shownBytes += sizeBytes;
+            report.reading(sizeBytes);
+          },
+          added: (added) => {
+            sizes.plainBytes += added.plainBytes;
+            sizes.storedBytes += added.storedBytes;
+            report.counters.add('data', added);
+          },
+        });
+        if (read.now) updateNode(file.node, read.now, options.withAtime === true);
+        file.node.content = read.ids;
+        file.node.sizeBytes = read.sizeBytes;
+        this.#finishFile(file, { changing: read.changing, ...sizes });
+      } catch (error) {
+        if (!isFileFailure(error) || pipeline.hasFailed) throw error;
+        this.#dropFile(file, error);
+      } finally {
+        report.reading(-shownBytes);
       }
     });
   }

@@ -82,7 +82,7 @@ async function storeContent(
 ): Promise<{ content: Uint8Array; sizeBytes: number }> {
   const responses: Promise<ChunksResponse>[] = [];
   const send = (bytes: Uint8Array<ArrayBuffer>, isLast: boolean): void => {
-    const request = { type: 'stream', bytes, isLast } as const;
+    const request = { type: 'stream', bytes, isFirst: responses.length === 0, isLast } as const;
     const response = pipeline.send(request, { worker: 0, transfer: [bytes.buffer] });
     response.catch(() => {});
     responses.push(response);

@@ -3,7 +3,7 @@ import { systemRandom } from '../../base/random.ts';
 import { ChunkScanner, chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { parsePolynomial } from '../../kernels/polynomial.ts';
 import { Sealer } from '../../kernels/seal.ts';
-import { serializeError } from '../../kernels/worker-errors.ts';
+import { serializeError } from '../../base/serialized-errors.ts';
 import { serveWorker, type WorkerReply } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { type FinishedPack, PackBuilder, PackWorkspace } from '../../repository/pack.ts';
@@ -35,7 +35,7 @@ const scanBufferBytes = 2 * chunkSizeBytesMax;
 const data = workerData as BackupWorkerData;
 const slots = new PackSlots(data.slots);
 const index = BlobIndex.attach(data.index);
-const scanner = new ChunkScanner(parsePolynomial(data.polynomial), scanBufferBytes);
+const scanner = newScanner();
 let reply: WorkerReply;
 const workspace = new PackWorkspace({
   compression: data.compression,
@@ -43,12 +43,18 @@ const workspace = new PackWorkspace({
 });
 const sink = new ChunkSink(index, { data: builder(), tree: builder() }, handOver);
 const reader = new FileReader(scanner, sink);
+/** Made when a stream comes: what it holds between two parts must survive the files read meanwhile. */
+let streamScanner: ChunkScanner | undefined;
 let stream = { start: 0, filled: 0 };
 
 serveWorker<BackupRequest, BackupResponse>((request, to) => {
   reply = to;
   return answer(request);
 });
+
+function newScanner(): ChunkScanner {
+  return new ChunkScanner(parsePolynomial(data.polynomial), scanBufferBytes);
+}
 
 function builder(): PackBuilder {
   return new PackBuilder({
@@ -173,7 +179,9 @@ function storeChunks(request: ChunkStore): ChunksResponse {
 
 function storeStream(part: StreamPart): ChunksResponse {
   const ids = new IdList();
-  const buffer = scanner.buffer;
+  streamScanner ??= newScanner();
+  const { buffer } = streamScanner;
+  if (part.isFirst) stream = { start: 0, filled: 0 };
   let taken = 0;
   do {
     if (stream.start > 0 && buffer.byteLength - stream.filled < part.bytes.byteLength - taken) {
@@ -184,16 +192,16 @@ function storeStream(part: StreamPart): ChunksResponse {
     buffer.set(piece, stream.filled);
     taken += piece.byteLength;
     stream.filled += piece.byteLength;
-    cutStream(part.isLast && taken === part.bytes.byteLength, ids);
+    cutStream(streamScanner, { isLast: part.isLast && taken === part.bytes.byteLength, ids });
   } while (taken < part.bytes.byteLength);
   return { type: 'chunks', ids: ids.toBytes(), sizeBytes: taken, added: sink.takeAdded() };
 }
 
-function cutStream(isLast: boolean, ids: IdList): void {
+function cutStream(streamed: ChunkScanner, to: { isLast: boolean; ids: IdList }): void {
   while (stream.start < stream.filled) {
-    const cut = scanner.nextCut(stream.start, stream.filled, isLast);
+    const cut = streamed.nextCut(stream.start, stream.filled, to.isLast);
     if (cut < 0) return;
-    sink.addChunk(scanner.buffer.subarray(stream.start, cut), ids);
+    sink.addChunk(streamed.buffer.subarray(stream.start, cut), to.ids);
     stream.start = cut;
   }
 }

@@ -3,7 +3,7 @@ import { assert, defined } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
-import { deserializeError } from '../../kernels/worker-errors.ts';
+import { deserializeError } from '../../base/serialized-errors.ts';
 import { closeFile } from '../../platform/files.ts';
 import { tryReadStatus } from '../../platform/status.ts';
 import { BatchFile, keptBytesMin } from './batch-file.ts';

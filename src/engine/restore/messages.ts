@@ -1,6 +1,6 @@
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { SealKey } from '../../kernels/seal.ts';
-import type { SerializedError } from '../../kernels/worker-errors.ts';
+import type { SerializedError } from '../../base/serialized-errors.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
 
 export interface RestoreWorkerData {

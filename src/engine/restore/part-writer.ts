@@ -1,5 +1,5 @@
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
-import { serializeError } from '../../kernels/worker-errors.ts';
+import { serializeError } from '../../base/serialized-errors.ts';
 import type { Sealer } from '../../kernels/seal.ts';
 import { Decompressor } from '../../kernels/zstd.ts';
 import { closeFile, openFile } from '../../platform/files.ts';

@@ -1,14 +1,13 @@
 import { equalBytes } from '../../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
-import { readExtendedAttributesAt } from '../../platform/attributes.ts';
-import { listDirectory, type ScannedEntry, scanDirectory } from '../../platform/directory.ts';
-import { readLinkAt } from '../../platform/files.ts';
+import { HoldfastError } from '../../base/errors.ts';
+import type { ScannedEntry } from '../../platform/directory.ts';
 import { printablePath } from '../../platform/place.ts';
-import { type FileStatus, readStatusAt } from '../../platform/status.ts';
+import type { FileStatus } from '../../platform/status.ts';
 import { posixCode } from '../../platform/system-error.ts';
 import { replacedError } from '../open-file.ts';
 import type { SourceProblem } from '../source.ts';
 import { type ByteText, byteTextOf } from './byte-text.ts';
+import { type DirectoryScan, scanNear } from './directory-scan.ts';
 import type { DirectoryScope } from './directory-scope.ts';
 import type { ExcludeRules } from './exclude-rules.ts';
 import { FileEntry } from './file-entry.ts';
@@ -40,14 +39,6 @@ export interface ReadOptions {
   readonly isElsewhere?: ((name: ByteText) => boolean) | undefined;
 }
 
-/** What was read of a directory before anything is decided. */
-interface Scan {
-  readonly entries: readonly ScannedEntry[];
-  readonly vanished: readonly Uint8Array[];
-  /** Attributes that could not be read, by entry. */
-  readonly attributeProblems: ReadonlyMap<ByteText, readonly HoldfastError[]>;
-}
-
 /** Turns an opened directory into entries with their metadata, excludes applied. */
 export class DirectoryReader {
   readonly #parts: ReaderParts;
@@ -61,13 +52,18 @@ export class DirectoryReader {
    * @throws SYSTEM_CALL_FAILED and kin if the directory cannot be listed
    */
   read(directory: number, scope: DirectoryScope, options: ReadOptions = {}): ListingDraft {
+    const { silent } = options;
+    const around = silent && { names: silent, error: silentMountError() };
+    return this.take(scanNear(directory, around), scope, options);
+  }
+
+  /** As `read`, of a directory that was read before. */
+  take(scan: DirectoryScan, scope: DirectoryScope, options: ReadOptions): ListingDraft {
     const { rules, onNote } = this.#parts;
     const { isElsewhere } = options;
     const { state } = scope.facts;
     const draft = emptyDraft();
-    const { silent } = options;
-    const scan = silent?.size ? scanAround(directory, silent) : scanAll(directory);
-    const tags = rules.tagsIn(directory, scan.entries, (name, why) =>
+    const tags = rules.tagsIn(scan, (name, why) =>
       onNote(`${printablePath(scope.pathOf(name))} ${why}: it excludes nothing`),
     );
     const skips = (name: Uint8Array): boolean =>
@@ -84,7 +80,7 @@ export class DirectoryReader {
       previous = name;
       if (status instanceof HoldfastError) addProblem(draft, scope, { name, error: status });
       else if (this.#admits(status, name, { scope, draft })) {
-        const linkTarget = status.kind === 'symlink' ? tryReadLink(directory, name) : undefined;
+        const linkTarget = status.kind === 'symlink' ? scan.linkTarget(name) : undefined;
         addEntry(draft, scope, { scanned, status, linkTarget });
         if (scan.attributeProblems.size > 0) addAttributeProblems(draft, scope, { scan, name });
       }
@@ -142,65 +138,6 @@ function holdsError(): HoldfastError {
   });
 }
 
-function scanAll(directory: number): Scan {
-  const vanished: Uint8Array[] = [];
-  const attributeProblems = new Map<ByteText, HoldfastError[]>();
-  const entries = scanDirectory(directory, {
-    extendedAttributes: true,
-    onVanished: (name) => vanished.push(name),
-    onAttributeProblem: (name, error) => keepProblem(attributeProblems, name, error),
-  });
-  return { entries, vanished, attributeProblems };
-}
-
-/** As `scanAll`, but without touching what would never answer. */
-function scanAround(directory: number, silent: ReadonlySet<ByteText>): Scan {
-  const entries: ScannedEntry[] = [];
-  const vanished: Uint8Array[] = [];
-  const attributeProblems = new Map<ByteText, HoldfastError[]>();
-  const onProblem = (name: Uint8Array, error: HoldfastError): void =>
-    keepProblem(attributeProblems, name, error);
-  for (const name of listDirectory(directory).sort((a, b) => Buffer.compare(a, b))) {
-    if (silent.has(byteTextOf(name))) {
-      entries.push({ name, status: silentMountError(), extendedAttributes: [] });
-      continue;
-    }
-    try {
-      const status = readStatusAt(directory, name);
-      const extendedAttributes = tryReadAttributes(directory, name, onProblem);
-      entries.push({ name, status, extendedAttributes });
-    } catch (error) {
-      if (!isHoldfastError(error)) throw error;
-      if (error.code === 'FILE_NOT_FOUND') vanished.push(name);
-      else entries.push({ name, status: error, extendedAttributes: [] });
-    }
-  }
-  return { entries, vanished, attributeProblems };
-}
-
-function tryReadAttributes(
-  directory: number,
-  name: Uint8Array<ArrayBuffer>,
-  onProblem: (name: Uint8Array, error: HoldfastError) => void,
-): ScannedEntry['extendedAttributes'] {
-  try {
-    return readExtendedAttributesAt(directory, name, (_attribute, error) => onProblem(name, error));
-  } catch (error) {
-    if (!isHoldfastError(error) || error.code === 'FILE_NOT_FOUND') throw error;
-    onProblem(name, error);
-    return [];
-  }
-}
-
-function keepProblem(
-  problems: Map<ByteText, HoldfastError[]>,
-  name: Uint8Array,
-  error: HoldfastError,
-): void {
-  const text = byteTextOf(name);
-  problems.set(text, [...(problems.get(text) ?? []), error]);
-}
-
 /** True on the device of the target above; also for a directory mounted in one that is. */
 function isOnFileSystem(status: FileStatus, scope: DirectoryScope): boolean {
   const { targetDevice, device } = scope.facts;
@@ -242,18 +179,9 @@ function addEntry(
 function addAttributeProblems(
   draft: ListingDraft,
   scope: DirectoryScope,
-  { scan, name }: { readonly scan: Scan; readonly name: Uint8Array },
+  { scan, name }: { readonly scan: DirectoryScan; readonly name: Uint8Array },
 ): void {
   for (const error of scan.attributeProblems.get(byteTextOf(name)) ?? []) {
     addProblem(draft, scope, { name, error });
-  }
-}
-
-function tryReadLink(directory: number, name: Uint8Array<ArrayBuffer>): Uint8Array | HoldfastError {
-  try {
-    return readLinkAt(directory, name);
-  } catch (error) {
-    if (isHoldfastError(error)) return error;
-    throw error;
   }
 }

@@ -2,8 +2,8 @@ import { compareBytes, equalBytes } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { FileStatus, ScannedEntry } from '../../platform/system-calls.ts';
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
+import type { DirectoryScan } from './directory-scan.ts';
 import { PatternList, type PatternState } from './patterns.ts';
-import { readStart } from './read-start.ts';
 
 /** Which entries of a file source are left out. Sizes in bytes. */
 export interface ExcludeOptions {
@@ -94,23 +94,28 @@ export class ExcludeRules {
     return status.sizeBytes > this.#sizeBytesMax && status.kind !== 'directory';
   }
 
+  /** The tag files whose content counts, and how much of it. */
+  get tagStarts(): { readonly name: Uint8Array; readonly sizeBytes: number }[] {
+    return this.#tags
+      .filter((tag) => tag.header.length > 0)
+      .map(({ name, header }) => ({ name, sizeBytes: header.length }));
+  }
+
   /**
-   * Names of the tag files in force in an opened directory. If there are any, only an entry whose name equals every
-   * one of them stays.
-   * @param entries the directory's entries, sorted
+   * Names of the tag files in force in a directory. If there are any, only an entry whose name equals every one of
+   * them stays.
    * @param onProblem hears of a tag file that does not count, because it is not what it should be
    */
   tagsIn(
-    directory: number,
-    entries: readonly ScannedEntry[],
+    scan: Pick<DirectoryScan, 'entries' | 'start'>,
     onProblem: (name: Uint8Array, why: string) => void,
   ): Uint8Array[] {
     if (this.#tags.length === 0) return [];
     return this.#tags
       .filter((tag) => {
-        const entry = findEntry(entries, tag.name);
+        const entry = findEntry(scan.entries, tag.name);
         if (entry === undefined) return false;
-        const why = whyNotTagged(directory, entry, tag.header);
+        const why = whyNotTagged(scan, entry, tag.header);
         if (why !== undefined) onProblem(tag.name, why);
         return why === undefined;
       })
@@ -119,7 +124,7 @@ export class ExcludeRules {
 }
 
 function whyNotTagged(
-  directory: number,
+  scan: Pick<DirectoryScan, 'start'>,
   entry: ScannedEntry,
   header: Uint8Array,
 ): string | undefined {
@@ -128,7 +133,7 @@ function whyNotTagged(
   if (header.length === 0) return undefined;
   if (entry.status.kind !== 'file') return 'is not a regular file';
   try {
-    const start = readStart({ directory, name: entry.name }, header.length);
+    const start = scan.start(entry.name, header.length);
     return equalBytes(start, header) ? undefined : 'does not start with the signature asked for';
   } catch (error) {
     if (!isHoldfastError(error)) throw error;

@@ -1,14 +1,16 @@
 import { assert } from '../../base/assert.ts';
 import { compareBytes } from '../../base/bytes.ts';
-import { type HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
 import { openDirectory } from '../../platform/directory.ts';
 import { closeFile, readLink } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/status.ts';
 import { posixCode } from '../../platform/system-error.ts';
 import { replacedError } from '../open-file.ts';
+import type { ListedRequest } from '../open-listed.ts';
 import type {
   ExtendedAttribute,
+  FarFile,
   Source,
   SourceEntry,
   SourceListing,
@@ -20,10 +22,13 @@ import {
   DirectoryReader,
   emptyDraft,
   type ListingDraft,
+  type ReadOptions,
   silentMountError,
 } from './directory-reader.ts';
 import { DirectoryScope, type ScopeFacts } from './directory-scope.ts';
 import type { ExcludeRules } from './exclude-rules.ts';
+import { type FarScan, scanFar } from './far-scan.ts';
+import type { FarSystems } from './far-systems.ts';
 import { type EntryFacts, FileEntry } from './file-entry.ts';
 import { type FolderGuard, isSameFolder } from './folder-guard.ts';
 import type { MountWatch } from './mount-watch.ts';
@@ -40,6 +45,8 @@ export interface FileSourceParts {
   readonly rules: ExcludeRules;
   readonly folders: FolderGuard;
   readonly mounts: MountWatch;
+  /** Reads what lies on file systems that may stop answering. */
+  readonly far: FarSystems;
   readonly onNote: (text: string) => void;
 }
 
@@ -69,6 +76,8 @@ export class FileSource implements Source {
   readonly excludes: readonly string[];
   readonly #parts: FileSourceParts;
   readonly #reader: DirectoryReader;
+  /** The far directory that `probe` has read for `list`, or why it could not. */
+  #probed: { readonly entry: FileEntry; readonly result: FarScan | HoldfastError } | undefined;
 
   constructor(parts: FileSourceParts) {
     this.paths = parts.paths;
@@ -93,12 +102,9 @@ export class FileSource implements Source {
   list(entry: SourceEntry): SourceListing {
     assert(entry instanceof FileEntry, 'the entry comes from this source');
     assert(entry.status.kind === 'directory', 'only directories are listed');
-    const facts = this.#factsOf(entry);
-    const { targetDevice } = facts;
-    const isOutside = targetDevice !== undefined && entry.status.device !== targetDevice;
     // A mount point is kept, empty.
-    if (isOutside && this.#parts.rules.isOneFileSystem) return finish(emptyDraft());
-    const scope = entry.scope.below(entry.realName, facts);
+    if (this.#isOutside(entry)) return finish(emptyDraft());
+    const scope = entry.scope.below(entry.realName, this.#factsOf(entry));
     const node = entry.node;
     if (node && node.target === undefined) return this.#listImplied(node, scope);
     return this.#listReal(entry, scope);
@@ -110,10 +116,53 @@ export class FileSource implements Source {
     const above = entry.scope.facts.device;
     const { device } = entry.status;
     const isCrossing = (above !== undefined && above !== device) || mounts.isAutomount(device);
-    if (!isCrossing && !mounts.hasAny) return undefined;
+    const isFar = mounts.isFar(device);
+    if (!isCrossing && !isFar && !mounts.hasAny) return undefined;
     const { path } = entry;
     const answer = isCrossing ? mounts.askAt(path, device) : undefined;
-    return answer ? answer.then(() => mounts.askBelow(path)) : mounts.askBelow(path);
+    const asked = answer ? answer.then(() => mounts.askBelow(path)) : mounts.askBelow(path);
+    return isFar ? Promise.resolve(asked).then(() => this.#probeFar(entry)) : asked;
+  }
+
+  isFar(entry: SourceEntry): boolean {
+    return this.#parts.mounts.isFar(entry.status.device);
+  }
+
+  openFar(request: ListedRequest, sizeBytes: number): Promise<FarFile> {
+    return this.#parts.far.open(request, sizeBytes);
+  }
+
+  close(reason?: HoldfastError): void {
+    this.#parts.far.close(reason);
+  }
+
+  /** Reads a far directory, which `list` then takes. Never rejects. */
+  async #probeFar(entry: FileEntry): Promise<void> {
+    const { mounts, far, rules } = this.#parts;
+    const { path, node } = entry;
+    const isUnlisted = node !== undefined && node.target === undefined;
+    if (isUnlisted || mounts.isSilent(path) || this.#isOutside(entry)) return;
+    const names = mounts.silentNamesIn(path) ?? new Set();
+    try {
+      const result = await scanFar(far, {
+        path,
+        noFollow: !isAboveTargets(entry),
+        device: entry.status.device,
+        silent: { names, error: silentMountError() },
+        tags: rules.tagStarts,
+      });
+      this.#probed = { entry, result };
+    } catch (error) {
+      if (!isHoldfastError(error)) throw error;
+      this.#probed = { entry, result: error };
+    }
+  }
+
+  /** True for a directory that is kept, empty: it is on another file system, and that is not wanted. */
+  #isOutside(entry: FileEntry): boolean {
+    const { targetDevice } = this.#factsOf(entry);
+    const isOutside = targetDevice !== undefined && entry.status.device !== targetDevice;
+    return isOutside && this.#parts.rules.isOneFileSystem;
   }
 
   #listImplied(node: TargetNode, scope: DirectoryScope): SourceListing {
@@ -131,37 +180,63 @@ export class FileSource implements Source {
     const isElsewhere = hasChildren ? (name: ByteText): boolean => children.has(name) : undefined;
     const silent = mounts.silentNamesIn(path);
     try {
-      const directory = this.#open(entry, path);
-      try {
-        const draft = this.#reader.read(directory, scope, { silent, isElsewhere });
-        if (!hasChildren) return { ...draft, complete: true };
-        for (const [name, child] of children) this.#addNode(draft, { name, node: child, scope });
-        return finish(draft);
-      } finally {
-        closeFile(directory);
-      }
+      const draft =
+        this.#takeProbed(entry, scope, { silent, isElsewhere }) ??
+        this.#read(entry, scope, { silent, isElsewhere });
+      if (!hasChildren) return { ...draft, complete: true };
+      for (const [name, child] of children) this.#addNode(draft, { name, node: child, scope });
+      return finish(draft);
     } catch (error) {
       if (!isHoldfastError(error)) throw error;
       return failed(path, error);
     }
   }
 
+  #read(entry: FileEntry, scope: DirectoryScope, options: ReadOptions): ListingDraft {
+    const directory = this.#open(entry, entry.path);
+    try {
+      return this.#reader.read(directory, scope, options);
+    } finally {
+      closeFile(directory);
+    }
+  }
+
+  /** What `probe` has read of the directory; undefined if it is not far. @throws what reading it threw */
+  #takeProbed(
+    entry: FileEntry,
+    scope: DirectoryScope,
+    options: ReadOptions,
+  ): ListingDraft | undefined {
+    const probed = this.#probed;
+    if (probed?.entry !== entry) {
+      // A far directory is never read by this thread, whoever forgot to probe.
+      assert(!this.isFar(entry), 'a far directory is probed before it is listed');
+      return undefined;
+    }
+    this.#probed = undefined;
+    const { result } = probed;
+    if (result instanceof HoldfastError) throw translateLink(entry.path, result);
+    this.#assertSame(entry, result.status);
+    return this.#reader.take(result, scope, options);
+  }
+
   /** Opens a directory and makes sure that it is the one that was listed. */
   #open(entry: FileEntry, path: Uint8Array): number {
-    // A link in the middle of a target's path counts as the directory behind it.
-    const isAbove = entry.node !== undefined && entry.node.children.size > 0;
-    const directory = openUnlessLink(path, !isAbove);
+    const directory = openUnlessLink(path, !isAboveTargets(entry));
     try {
-      const { status } = entry;
-      const opened = readStatusOf(directory);
-      // An automount point is mounted by the first access, and is another directory from then on.
-      const isMounted = opened.device !== status.device && this.#parts.mounts.isMountPoint(path);
-      if (!isSameFolder(opened, status) && !isMounted) throw replacedError(path);
+      this.#assertSame(entry, readStatusOf(directory));
       return directory;
     } catch (error) {
       closeFile(directory);
       throw error;
     }
+  }
+
+  /** @throws SOURCE_FAILED if what was opened is not what was listed */
+  #assertSame({ path, status }: FileEntry, opened: FileStatus): void {
+    // An automount point is mounted by the first access, and is another directory from then on.
+    const isMounted = opened.device !== status.device && this.#parts.mounts.isMountPoint(path);
+    if (!isSameFolder(opened, status) && !isMounted) throw replacedError(path);
   }
 
   /** Adds a target, or a directory above one. */
@@ -259,13 +334,23 @@ function parentOf(path: ByteText): ByteText {
   return slash <= 0 ? '/' : path.slice(0, slash);
 }
 
+/** A link in the middle of a target's path counts as the directory behind it. */
+function isAboveTargets({ node }: FileEntry): boolean {
+  return node !== undefined && node.children.size > 0;
+}
+
 function openUnlessLink(path: Uint8Array, noFollow: boolean): number {
   try {
     return openDirectory(path, { noFollow });
   } catch (error) {
-    const code = posixCode(error);
-    throw code === 'ELOOP' || code === 'ENOTDIR' ? replacedError(path, error) : error;
+    throw translateLink(path, error);
   }
+}
+
+/** An error of opening a directory: a link or something else in its place says that it was replaced. */
+function translateLink(path: Uint8Array, error: unknown): unknown {
+  const code = posixCode(error);
+  return code === 'ELOOP' || code === 'ENOTDIR' ? replacedError(path, error) : error;
 }
 
 function readFacts(

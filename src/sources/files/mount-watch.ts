@@ -24,13 +24,18 @@ export interface MountCalls {
   list(): readonly Pick<MountPoint, 'path' | 'device' | 'type'>[];
   /** True if the directory can be listed; false if it gives no answer in time. Must not block the thread. */
   probe(path: Uint8Array): Promise<boolean>;
+  /** As `probe` for an entry below a mount point that answered: true if it tells its status. */
+  probeEntry?(path: Uint8Array): Promise<boolean>;
 }
 
 /** Mount points of this machine; one that gives no answer within `timeoutMs` counts as dead. */
-export function systemMounts(clock: Clock, timeoutMs: number): MountCalls {
+export function systemMounts(
+  clock: Clock,
+  options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
+): MountCalls {
   return {
     list: mountPoints,
-    probe: (path) => probeDirectory(path, timeoutMs, clock),
+    probe: (path) => probeDirectory(path, options, clock),
   };
 }
 
@@ -49,6 +54,8 @@ export class MountWatch {
   readonly #silent = new Set<ByteText>();
   /** Names of mount points by the directory that holds them, below the targets only. */
   readonly #namesIn = new Map<ByteText, Set<ByteText>>();
+  /** Whether the file systems of these devices may stop answering. */
+  readonly #farDevices = new Map<FileStatus['device'], boolean>();
   /** Where a path as named by the user leads through links: [path as named, real path]. */
   readonly #aliases: [ByteText, ByteText][] = [];
 
@@ -56,6 +63,7 @@ export class MountWatch {
     this.#calls = calls;
     const mounts = calls.list();
     this.#types = typesByPath(mounts);
+    this.#noteDevices(mounts);
     this.#automountDevices = new Set(
       mounts.filter((mount) => mount.type === 'autofs').map((mount) => mount.device),
     );
@@ -115,6 +123,26 @@ export class MountWatch {
     return this.#automountDevices.size > 0 && this.#automountDevices.has(device);
   }
 
+  /**
+   * True if the file system with this device may stop answering at any time, so that no thread of ours may touch its
+   * entries. What holds the system's root is trusted: without it nothing runs.
+   */
+  isFar(device: FileStatus['device']): boolean {
+    let isFar = this.#farDevices.get(device);
+    if (isFar === undefined) {
+      // Mounted since, or without a mount of its own: a Btrfs subvolume.
+      this.#noteDevices(this.#calls.list());
+      isFar = this.#farDevices.get(device) ?? false;
+      this.#farDevices.set(device, isFar);
+    }
+    return isFar;
+  }
+
+  /** Where the file system with this device is mounted; undefined if that is not known. */
+  rootOf(device: FileStatus['device']): Uint8Array | undefined {
+    return this.#calls.list().findLast((mount) => mount.device === device)?.path;
+  }
+
   /** True if the file system at `path` was asked and did not answer. */
   isSilent(path: Uint8Array): boolean {
     return this.#silent.size > 0 && this.#silent.has(this.#realPath(path));
@@ -128,6 +156,13 @@ export class MountWatch {
     return new Set([...names].filter((name) => this.#silent.has(joined(real, name))));
   }
 
+  #noteDevices(mounts: ReturnType<MountCalls['list']>): void {
+    for (const { device, type } of mounts) this.#farDevices.set(device, !localTypes.has(type));
+    for (const { path, device } of mounts) {
+      if (byteTextOf(path) === '/') this.#farDevices.set(device, false);
+    }
+  }
+
   #mayHang(point: ByteText): boolean {
     return !localTypes.has(this.#types.get(point) ?? '');
   }
@@ -135,7 +170,10 @@ export class MountWatch {
   #ask(point: ByteText): Promise<boolean> {
     let answer = this.#answers.get(point);
     if (answer === undefined) {
-      answer = this.#calls.probe(bytesOf(point)).then((isAlive) => {
+      const isMount = this.#types.has(point);
+      const path = bytesOf(point);
+      const entryAnswer = isMount ? undefined : this.#calls.probeEntry?.(path);
+      answer = (entryAnswer ?? this.#calls.probe(path)).then((isAlive) => {
         if (!isAlive) this.#silent.add(point);
         return isAlive;
       });
@@ -157,12 +195,14 @@ export class MountWatch {
   async #resolve(path: ByteText): Promise<ByteText | undefined> {
     let rest = componentsOf(path);
     let at: ByteText = '/';
+    let isFar = false;
     let linkCount = 0;
     while (rest.length > 0) {
       const next = joined(at, rest[0] ?? '');
       rest = rest.slice(1);
-      const mayHang = this.#types.has(next) && this.#mayHang(next);
-      if (mayHang && !(await this.#ask(next))) return undefined;
+      if (this.#types.has(next)) isFar = this.#mayHang(next);
+      // Below such a mount point every entry on the way may be the one that hangs.
+      if (isFar && !(await this.#ask(next))) return undefined;
       const target = rest.length > 0 ? linkTargetOf(next) : undefined;
       if (target === undefined) at = next;
       else {
@@ -170,6 +210,7 @@ export class MountWatch {
         if (++linkCount > linksMax) return path;
         rest = [...componentsOf(absolutePath(target, at)), ...rest];
         at = '/';
+        isFar = false;
       }
     }
     return at;

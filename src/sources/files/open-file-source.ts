@@ -11,6 +11,7 @@ import { absolutePath, cleanPath, joinPath } from './clean-path.ts';
 import { silentMountError } from './directory-reader.ts';
 import { type ExcludeOptions, ExcludeRules } from './exclude-rules.ts';
 import { FileSource } from './file-source.ts';
+import { FarSystems } from './far-systems.ts';
 import { FolderGuard } from './folder-guard.ts';
 import { assertHoldsNone } from './holds-folder.ts';
 import { type MountCalls, MountWatch, systemMounts } from './mount-watch.ts';
@@ -31,8 +32,10 @@ export interface FileSourceOptions {
   readonly cacheFolders?: readonly (string | Uint8Array)[];
   /** How mounted file systems are asked whether they answer. Default: the system's, with `probeTimeoutMs`. */
   readonly mounts?: MountCalls;
-  /** A mounted file system that is silent for so long is left out as a problem. */
+  /** A file system, directory or file of one that may hang is left out as a problem if it is silent for so long. */
   readonly probeTimeoutMs?: number;
+  /** Ends all waiting for file systems that do not answer. */
+  readonly signal?: AbortSignal;
   /** Hears what is left out although nobody asked for that. */
   readonly onNote?: (text: string) => void;
 }
@@ -56,10 +59,18 @@ export async function openFileSource(
 ): Promise<FileSource> {
   const rules = new ExcludeRules(options.exclude ?? {});
   const workingDirectory = byteTextOf(options.workingDirectory ?? process.cwd());
-  const mounts = new MountWatch(options.mounts ?? mountsOf(options));
+  const far: FarSystems = new FarSystems({
+    clock: options.environment.clock,
+    ...waitOf(options),
+    rootOf: (device) => mounts.rootOf(device),
+  });
+  const mounts: MountWatch = new MountWatch(options.mounts ?? mountsOf(options, far));
   const problems: SourceProblem[] = [];
   const found = await findTargets(targets, { workingDirectory, mounts, problems });
-  if (found.length === 0) throw missingError(problems);
+  if (found.length === 0) {
+    far.close();
+    throw missingError(problems);
+  }
   const folders = new FolderGuard();
   guardFolders(folders, options);
   const places = found.map((target) => target.absolute);
@@ -78,12 +89,21 @@ export async function openFileSource(
     rules,
     folders,
     mounts,
+    far,
     onNote: options.onNote ?? ((): void => {}),
   });
 }
 
-function mountsOf({ environment, probeTimeoutMs }: FileSourceOptions): MountCalls {
-  return systemMounts(environment.clock, probeTimeoutMs ?? probeTimeoutDefaultMs);
+function mountsOf(options: FileSourceOptions, far: FarSystems): MountCalls {
+  const mounts = systemMounts(options.environment.clock, waitOf(options));
+  return { ...mounts, probeEntry: (path) => far.answers(path) };
+}
+
+function waitOf({ probeTimeoutMs, signal }: FileSourceOptions): {
+  timeoutMs: number;
+  signal: AbortSignal | undefined;
+} {
+  return { timeoutMs: probeTimeoutMs ?? probeTimeoutDefaultMs, signal };
 }
 
 async function findTargets(

@@ -11,8 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { closeFile } from '../../platform/files.ts';
-import { readStatus } from '../../platform/status.ts';
+import { closeFile } from '../platform/files.ts';
+import { readStatus } from '../platform/status.ts';
 import { openListed } from './open-listed.ts';
 
 let folder: string;

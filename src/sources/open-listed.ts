@@ -1,8 +1,8 @@
-import { HoldfastError } from '../../base/errors.ts';
-import { openDirectory } from '../../platform/directory.ts';
-import { closeFile, openFile } from '../../platform/files.ts';
-import { readStatusOf } from '../../platform/status.ts';
-import { type OpenedFile, type OpenRequest, openSourceFile } from '../../sources/source.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { openDirectory } from '../platform/directory.ts';
+import { closeFile, openFile } from '../platform/files.ts';
+import { readStatusOf } from '../platform/status.ts';
+import { type OpenedFile, type OpenRequest, openSourceFile } from './open-file.ts';
 
 const slash = 0x2f;
 

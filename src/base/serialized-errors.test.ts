@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { HoldfastError } from '../base/errors.ts';
-import { deserializeError, serializeError } from './worker-errors.ts';
+import { HoldfastError } from './errors.ts';
+import { deserializeError, serializeError } from './serialized-errors.ts';
 
 function across(error: unknown): HoldfastError {
   return deserializeError(structuredClone(serializeError(error)));

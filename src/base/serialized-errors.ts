@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorDetail, errorTable, HoldfastError } from '../base/errors.ts';
+import { type ErrorCode, type ErrorDetail, errorTable, HoldfastError } from './errors.ts';
 
 /** An error in a form that `postMessage` keeps whole; make it with `serializeError`. */
 export interface SerializedError {
