@@ -97,6 +97,11 @@ export interface Source {
    * rejects: what does not answer within the limit becomes a problem of the listing.
    */
   probe?(entry: SourceEntry): Promise<void> | undefined;
+  /**
+   * Tells that these directories will be listed soon, the last one first. They may then be read meanwhile, on another
+   * core; `list` gives the same as without. Call it as often as you like.
+   */
+  ahead?(entries: readonly SourceEntry[]): void;
   /** True for a file whose file system may stop answering: it must be read by `openFar`, never by a thread. */
   isFar?(entry: SourceEntry): boolean;
   /**

@@ -5,6 +5,9 @@ import type { Source, SourceEntry, SourceListing } from '../../sources/source.ts
 const entriesAheadMax = 250_000;
 /** How long the walk works before waiting events are handled. */
 const turnMs = 15;
+/** Directories at the end of the stack that the source is told about, every few steps. */
+const directoriesAhead = 64;
+const stepsBetween = 16;
 
 /**
  * Walks a source directory by directory, before its content is asked for if there is time.
@@ -21,6 +24,7 @@ export class SourceWalk {
   #readyAt = 0;
   #entriesAhead = 0;
   #started = false;
+  #steps = 0;
 
   constructor(source: Source, clock: Clock) {
     this.source = source;
@@ -66,6 +70,11 @@ export class SourceWalk {
   async #step(): Promise<void> {
     const directory = this.#started ? this.#stack.pop() : undefined;
     this.#started = true;
+    if (this.#steps++ % stepsBetween === 0) {
+      const soon = this.#stack.slice(-directoriesAhead);
+      if (directory) soon.push(directory);
+      this.source.ahead?.(soon);
+    }
     if (directory) await this.source.probe?.(directory);
     const listing = directory ? this.source.list(directory) : this.source.root();
     this.#ready.push(listing);

@@ -25,6 +25,7 @@ import {
   type ReadOptions,
   silentMountError,
 } from './directory-reader.ts';
+import { DirectoriesAhead } from './directories-ahead.ts';
 import { DirectoryScope, type ScopeFacts } from './directory-scope.ts';
 import type { ExcludeRules } from './exclude-rules.ts';
 import { type FarScan, scanFar } from './far-scan.ts';
@@ -79,11 +80,14 @@ export class FileSource implements Source {
   /** The far directory that `probe` has read for `list`, or why it could not. */
   #probed: { readonly entry: FileEntry; readonly result: FarScan | HoldfastError } | undefined;
 
+  readonly #ahead: DirectoriesAhead;
+
   constructor(parts: FileSourceParts) {
     this.paths = parts.paths;
     this.excludes = parts.excludes;
     this.#parts = parts;
     this.#reader = new DirectoryReader(parts);
+    this.#ahead = new DirectoriesAhead();
   }
 
   root(): SourceListing {
@@ -117,11 +121,28 @@ export class FileSource implements Source {
     const { device } = entry.status;
     const isCrossing = (above !== undefined && above !== device) || mounts.isAutomount(device);
     const isFar = mounts.isFar(device);
-    if (!isCrossing && !isFar && !mounts.hasAny) return undefined;
+    if (!isCrossing && !isFar && !mounts.hasAny) return this.#ahead.waitFor(entry);
     const { path } = entry;
     const answer = isCrossing ? mounts.askAt(path, device) : undefined;
     const asked = answer ? answer.then(() => mounts.askBelow(path)) : mounts.askBelow(path);
     return isFar ? Promise.resolve(asked).then(() => this.#probeFar(entry)) : asked;
+  }
+
+  ahead(entries: readonly SourceEntry[]): void {
+    const { mounts, rules } = this.#parts;
+    // What else must be asked or looked at first is read when it is listed.
+    if (mounts.hasAny || rules.tagStarts.length > 0) return;
+    this.#ahead.ask(
+      entries.filter((entry): entry is FileEntry => {
+        if (!(entry instanceof FileEntry) || entry.node) return false;
+        const { device } = entry.status;
+        return (
+          entry.scope.facts.device === device &&
+          !mounts.isAutomount(device) &&
+          !mounts.isFar(device)
+        );
+      }),
+    );
   }
 
   isFar(entry: SourceEntry): boolean {
@@ -133,6 +154,7 @@ export class FileSource implements Source {
   }
 
   close(reason?: HoldfastError): void {
+    this.#ahead.close();
     this.#parts.far.close(reason);
   }
 
@@ -211,7 +233,10 @@ export class FileSource implements Source {
     if (probed?.entry !== entry) {
       // A far directory is never read by this thread, whoever forgot to probe.
       assert(!this.isFar(entry), 'a far directory is probed before it is listed');
-      return undefined;
+      const scan = this.#ahead.take(entry);
+      if (!scan) return undefined;
+      this.#assertSame(entry, scan.status);
+      return this.#reader.take(scan, scope, options);
     }
     this.#probed = undefined;
     const { result } = probed;
