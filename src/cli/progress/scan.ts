@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import type { Source, SourceEntry } from '../../sources/source.ts';
+import type { Source, SourceEntry, SourceListing } from '../../sources/source.ts';
 
 /** What there is to do. */
 export interface ScanTotals {
@@ -28,8 +28,9 @@ export async function scanSource(
 ): Promise<ScanTotals | undefined> {
   const { clock, signal } = how;
   const totals = { fileCount: 0, sizeBytes: 0 };
-  const waiting: SourceEntry[] = [];
-  const take = (entries: readonly SourceEntry[]): void => {
+  const waiting: (SourceEntry | (() => SourceListing))[] = [];
+  const take = ({ entries, rest }: SourceListing): void => {
+    if (rest) waiting.push(rest);
     for (const entry of entries) {
       if (entry.status.kind === 'directory') waiting.push(entry);
       else {
@@ -39,12 +40,15 @@ export async function scanSource(
     }
   };
   try {
-    take(source.root().entries);
+    take(source.root());
     let turnStartMs = clock.monotonicMs();
     for (let folder = waiting.pop(); folder; folder = waiting.pop()) {
       if (signal.aborted) return undefined;
-      await source.probe?.(folder);
-      take(source.list(folder).entries);
+      if (typeof folder === 'function') take(folder());
+      else {
+        await source.probe?.(folder);
+        take(source.list(folder));
+      }
       if (clock.monotonicMs() - turnStartMs < workMs) continue;
       how.onCount({ ...totals });
       await clock.sleep(pauseMs, signal);

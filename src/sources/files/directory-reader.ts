@@ -1,7 +1,14 @@
-import { equalBytes } from '../../base/bytes.ts';
+import { compareBytes, equalBytes } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { readExtendedAttributesAt } from '../../platform/attributes.ts';
-import { listDirectory, type ScannedEntry, scanDirectory } from '../../platform/directory.ts';
+import {
+  listNames,
+  type ScannedEntry,
+  scanNames,
+  type ScanOptions,
+  scanOrList,
+  SortedNames,
+} from '../../platform/directory.ts';
 import { readLinkAt } from '../../platform/files.ts';
 import { printablePath } from '../../platform/place.ts';
 import { type FileStatus, readStatusAt } from '../../platform/status.ts';
@@ -13,6 +20,9 @@ import type { DirectoryScope } from './directory-scope.ts';
 import type { ExcludeRules } from './exclude-rules.ts';
 import { FileEntry } from './file-entry.ts';
 import type { FolderGuard } from './folder-guard.ts';
+
+/** Entries of a large directory that are read at once. */
+const partEntriesMax = 8192;
 
 /** A listing in the making. */
 export interface ListingDraft {
@@ -48,6 +58,30 @@ interface Scan {
   readonly attributeProblems: ReadonlyMap<ByteText, readonly HoldfastError[]>;
 }
 
+/** A directory that is read in parts. */
+interface LargeDirectory {
+  readonly scope: DirectoryScope;
+  readonly skips: (name: Uint8Array) => boolean;
+  readonly silent: ReadonlySet<ByteText> | undefined;
+  readonly names: SortedNames;
+  /** Number of the first name that was not read. */
+  readonly next: number;
+}
+
+/** The entries of a directory, or some of them. */
+export interface DirectoryPart extends ListingDraft {
+  /** Absent: these were all that were left. */
+  readonly rest?: DirectoryRest;
+}
+
+/** Entries of a large directory that are still to be read. */
+export interface DirectoryRest {
+  /** Name of the first of them. */
+  readonly from: Uint8Array;
+  /** Reads the next ones of the same directory, opened again. */
+  read(directory: number): DirectoryPart;
+}
+
 /** Turns an opened directory into entries with their metadata, excludes applied. */
 export class DirectoryReader {
   readonly #parts: ReaderParts;
@@ -57,31 +91,72 @@ export class DirectoryReader {
   }
 
   /**
-   * Reads all entries of the opened directory that `scope` describes, sorted by name.
+   * Reads the entries of the opened directory that `scope` describes, sorted by name; of a large one the first some
+   * thousand. Which entries there are and which tags are in force is decided at once.
    * @throws SYSTEM_CALL_FAILED and kin if the directory cannot be listed
    */
-  read(directory: number, scope: DirectoryScope, options: ReadOptions = {}): ListingDraft {
-    const { rules, onNote } = this.#parts;
-    const { isElsewhere } = options;
-    const { state } = scope.facts;
-    const draft = emptyDraft();
+  read(directory: number, scope: DirectoryScope, options: ReadOptions = {}): DirectoryPart {
     const { silent } = options;
-    const scan = silent?.size ? scanAround(directory, silent) : scanAll(directory);
-    const tags = rules.tagsIn(directory, scan.entries, (name, why) =>
+    const scan = silent?.size ? listNames(directory) : scanAll(directory);
+    if (!(scan instanceof SortedNames)) {
+      const skips = this.#skipsIn(directory, scope, {
+        ...options,
+        find: (name) => findEntry(scan.entries, name),
+      });
+      return this.#take(directory, scan, { scope, skips });
+    }
+    const find = (name: Uint8Array): ScannedEntry | undefined =>
+      scan.find(name) < 0
+        ? undefined
+        : scanSome(directory, [Uint8Array.from(name)], silent).entries[0];
+    const skips = this.#skipsIn(directory, scope, { ...options, find });
+    return this.#readPart(directory, { scope, skips, names: scan, next: 0, silent });
+  }
+
+  /** Reads the next names of a large directory. */
+  #readPart(directory: number, large: LargeDirectory): DirectoryPart {
+    const { names, skips, scope, silent } = large;
+    const wanted: Uint8Array<ArrayBuffer>[] = [];
+    let next = large.next;
+    for (; next < names.length && wanted.length < partEntriesMax; next++) {
+      const name = names.at(next);
+      if (!skips(name)) wanted.push(name);
+    }
+    const draft = this.#take(directory, scanSome(directory, wanted, silent), { scope, skips });
+    if (next === names.length) return draft;
+    const read = (again: number): DirectoryPart => this.#readPart(again, { ...large, next });
+    return { ...draft, rest: { from: names.at(next), read } };
+  }
+
+  /** Which names of a directory are left out. */
+  #skipsIn(
+    directory: number,
+    scope: DirectoryScope,
+    how: ReadOptions & { readonly find: (name: Uint8Array) => ScannedEntry | undefined },
+  ): (name: Uint8Array) => boolean {
+    const { rules, onNote } = this.#parts;
+    const { isElsewhere, find } = how;
+    const { state } = scope.facts;
+    const tags = rules.tagsIn(directory, find, (name, why) =>
       onNote(`${printablePath(scope.pathOf(name))} ${why}: it excludes nothing`),
     );
-    const skips = (name: Uint8Array): boolean =>
+    return (name) =>
       rules.excludesName(state, name) ||
       (isElsewhere !== undefined && isElsewhere(byteTextOf(name))) ||
       (tags.length > 0 && !tags.every((tag) => equalBytes(tag, name)));
+  }
+
+  /** Makes entries of what was read. */
+  #take(
+    directory: number,
+    scan: Scan,
+    { scope, skips }: Pick<LargeDirectory, 'scope' | 'skips'>,
+  ): ListingDraft {
+    const draft = emptyDraft();
     for (const name of scan.vanished) if (!skips(name)) draft.vanished.push(scope.pathOf(name));
-    let previous: Uint8Array | undefined;
     for (const scanned of scan.entries) {
       const { name, status } = scanned;
       if (skips(name)) continue;
-      // Some network file systems list a name twice.
-      if (previous !== undefined && equalBytes(previous, name)) continue;
-      previous = name;
       if (status instanceof HoldfastError) addProblem(draft, scope, { name, error: status });
       else if (this.#admits(status, name, { scope, draft })) {
         const linkTarget = status.kind === 'symlink' ? tryReadLink(directory, name) : undefined;
@@ -142,25 +217,46 @@ function holdsError(): HoldfastError {
   });
 }
 
-function scanAll(directory: number): Scan {
+/** What there is of a directory: everything, or the names if it is large. */
+function scanAll(directory: number): Scan | SortedNames {
+  const heard = hearing();
+  const entries = scanOrList(directory, heard.options);
+  return entries instanceof SortedNames ? entries : { ...heard, entries };
+}
+
+/** The entries of some names, without touching what would never answer. */
+function scanSome(
+  directory: number,
+  names: readonly Uint8Array<ArrayBuffer>[],
+  silent: ReadonlySet<ByteText> | undefined,
+): Scan {
+  if (silent?.size) return scanAround(directory, names, silent);
+  const heard = hearing();
+  return { ...heard, entries: scanNames(directory, names, heard.options) };
+}
+
+function hearing(): Omit<Scan, 'entries'> & { readonly options: ScanOptions } {
   const vanished: Uint8Array[] = [];
   const attributeProblems = new Map<ByteText, HoldfastError[]>();
-  const entries = scanDirectory(directory, {
+  const options: ScanOptions = {
     extendedAttributes: true,
     onVanished: (name) => vanished.push(name),
     onAttributeProblem: (name, error) => keepProblem(attributeProblems, name, error),
-  });
-  return { entries, vanished, attributeProblems };
+  };
+  return { vanished, attributeProblems, options };
 }
 
-/** As `scanAll`, but without touching what would never answer. */
-function scanAround(directory: number, silent: ReadonlySet<ByteText>): Scan {
+function scanAround(
+  directory: number,
+  names: readonly Uint8Array<ArrayBuffer>[],
+  silent: ReadonlySet<ByteText>,
+): Scan {
   const entries: ScannedEntry[] = [];
   const vanished: Uint8Array[] = [];
   const attributeProblems = new Map<ByteText, HoldfastError[]>();
   const onProblem = (name: Uint8Array, error: HoldfastError): void =>
     keepProblem(attributeProblems, name, error);
-  for (const name of listDirectory(directory).sort((a, b) => Buffer.compare(a, b))) {
+  for (const name of names) {
     if (silent.has(byteTextOf(name))) {
       entries.push({ name, status: silentMountError(), extendedAttributes: [] });
       continue;
@@ -176,6 +272,20 @@ function scanAround(directory: number, silent: ReadonlySet<ByteText>): Scan {
     }
   }
   return { entries, vanished, attributeProblems };
+}
+
+function findEntry(entries: readonly ScannedEntry[], name: Uint8Array): ScannedEntry | undefined {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const entry = entries[middle];
+    const order = entry ? compareBytes(entry.name, name) : 0;
+    if (order === 0) return entry;
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return undefined;
 }
 
 function tryReadAttributes(

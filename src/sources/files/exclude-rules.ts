@@ -1,4 +1,4 @@
-import { compareBytes, equalBytes } from '../../base/bytes.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { FileStatus, ScannedEntry } from '../../platform/system-calls.ts';
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
@@ -97,18 +97,18 @@ export class ExcludeRules {
   /**
    * Names of the tag files in force in an opened directory. If there are any, only an entry whose name equals every
    * one of them stays.
-   * @param entries the directory's entries, sorted
+   * @param find the directory's entry of a name
    * @param onProblem hears of a tag file that does not count, because it is not what it should be
    */
   tagsIn(
     directory: number,
-    entries: readonly ScannedEntry[],
+    find: (name: Uint8Array) => ScannedEntry | undefined,
     onProblem: (name: Uint8Array, why: string) => void,
   ): Uint8Array[] {
     if (this.#tags.length === 0) return [];
     return this.#tags
       .filter((tag) => {
-        const entry = findEntry(entries, tag.name);
+        const entry = find(tag.name);
         if (entry === undefined) return false;
         const why = whyNotTagged(directory, entry, tag.header);
         if (why !== undefined) onProblem(tag.name, why);
@@ -134,20 +134,6 @@ function whyNotTagged(
     if (!isHoldfastError(error)) throw error;
     return 'cannot be read';
   }
-}
-
-function findEntry(entries: readonly ScannedEntry[], name: Uint8Array): ScannedEntry | undefined {
-  let low = 0;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const entry = entries[middle];
-    const order = entry ? compareBytes(entry.name, name) : 0;
-    if (order === 0) return entry;
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return undefined;
 }
 
 function parseTag(text: string): TagRule {
