@@ -121,6 +121,7 @@ describe('a backup', () => {
         "list pack": 1,
         "list snapshot": 1,
         "put snapshot": 1,
+        "stat snapshot": 1,
       }
     `);
   });
