@@ -2,7 +2,7 @@ import { throwIfAborted } from '../base/abort.ts';
 import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
-import type { TreeNode } from '../repository/tree.ts';
+import { areSorted, type TreeNode, type TreeNodes } from '../repository/tree.ts';
 import { BlobMarks, contentIds, plainSizeBytes } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { equalNodes } from './equal-nodes.ts';
@@ -103,7 +103,7 @@ class Comparison {
     return { changedFiles: this.#changedFiles, added: this.#added, removed: this.#removed };
   }
 
-  async #load(tree: Uint8Array, depth: number): Promise<readonly TreeNode[]> {
+  async #load(tree: Uint8Array, depth: number): Promise<TreeNodes> {
     throwIfAborted(this.#context.signal);
     if (depth >= depthMax) {
       throw new HoldfastError('TREE_DAMAGED', {
@@ -211,28 +211,28 @@ function equalContent(a: TreeNode, b: TreeNode): boolean {
 }
 
 /** Trees of other programs need not be sorted. */
-function sorted(nodes: readonly TreeNode[]): readonly TreeNode[] {
-  const isSorted = nodes.every((node, i) => {
-    const previous = nodes[i - 1];
-    return !previous || compareBytes(previous.name, node.name) < 0;
-  });
-  return isSorted ? nodes : [...nodes].sort((a, b) => compareBytes(a.name, b.name));
+function sorted(nodes: TreeNodes): TreeNodes {
+  return areSorted(nodes) ? nodes : [...nodes].sort((a, b) => compareBytes(a.name, b.name));
 }
 
 /** Pairs entries of two sorted lists by their names. */
 function* mergeByName(
-  before: readonly TreeNode[],
-  after: readonly TreeNode[],
+  before: TreeNodes,
+  after: TreeNodes,
 ): Generator<readonly [old: TreeNode | undefined, now: TreeNode | undefined]> {
-  let i = 0;
-  let j = 0;
-  for (;;) {
-    const old = before[i];
-    const now = after[j];
-    if (!old && !now) return;
+  const olds = before[Symbol.iterator]();
+  const nows = after[Symbol.iterator]();
+  let old = nextOf(olds);
+  let now = nextOf(nows);
+  while (old || now) {
     const order = old && now ? compareBytes(old.name, now.name) : old ? -1 : 1;
     yield [order <= 0 ? old : undefined, order >= 0 ? now : undefined];
-    if (order <= 0) i++;
-    if (order >= 0) j++;
+    if (order <= 0) old = nextOf(olds);
+    if (order >= 0) now = nextOf(nows);
   }
+}
+
+function nextOf(nodes: Iterator<TreeNode>): TreeNode | undefined {
+  const { value, done } = nodes.next();
+  return done ? undefined : value;
 }

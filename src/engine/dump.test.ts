@@ -114,7 +114,7 @@ describe.skipIf(!isTarThere)('a tar archive', () => {
     const name = Buffer.concat([Buffer.alloc(120, 'n'), Buffer.from([0xff])]);
     const { TreeEncoder } = await import('../repository/tree.ts');
     const { utcZone } = await import('../repository/time-format.ts');
-    const plain = (await fixture.indexed.loadTree(await fixture.put({ x: 'x' })))[0];
+    const plain = [...(await fixture.indexed.loadTree(await fixture.put({ x: 'x' })))][0];
     const encoder = new TreeEncoder(utcZone);
     if (plain) encoder.add({ ...plain, name });
     const archive = await dumped(fixture, await fixture.blob('tree', encoder.finish()), {

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
-import type { TreeNode } from '../repository/tree.ts';
+import type { TreeNode, TreeNodes } from '../repository/tree.ts';
 import type { EngineContext } from './context.ts';
 import { joinSnapshotPath } from './snapshot-path.ts';
 import { TreeReader } from './tree-reader.ts';
@@ -36,8 +36,7 @@ const depthMax = 20_000;
 interface Frame {
   readonly path: Uint8Array;
   readonly tree: Uint8Array;
-  readonly nodes: readonly TreeNode[];
-  next: number;
+  readonly nodes: Iterator<TreeNode>;
 }
 
 /**
@@ -58,13 +57,13 @@ export async function walkTree(
   const push = async (path: Uint8Array, tree: Uint8Array): Promise<void> => {
     if (visitor.enter?.(path, tree) === false) return;
     const nodes = await loadNodes(reader, { path, tree }, { depth: stack.length, context });
-    if (nodes) stack.push({ path, tree, nodes, next: 0 });
+    if (nodes) stack.push({ path, tree, nodes: nodes[Symbol.iterator]() });
     else visitor.leave?.(path, false);
   };
   await push(new Uint8Array(0), root);
   for (let frame = stack.at(-1); frame; frame = stack.at(-1)) {
-    const node = frame.nodes[frame.next++];
-    if (!node) {
+    const { value: node, done } = frame.nodes.next();
+    if (done) {
       stack.pop();
       visitor.leave?.(frame.path, true);
       continue;
@@ -86,7 +85,7 @@ async function loadNodes(
   reader: TreeReader,
   { path, tree }: { readonly path: Uint8Array; readonly tree: Uint8Array },
   { depth, context }: { readonly depth: number; readonly context: EngineContext },
-): Promise<readonly TreeNode[] | undefined> {
+): Promise<TreeNodes | undefined> {
   throwIfAborted(context.signal);
   try {
     if (depth >= depthMax) {

@@ -63,8 +63,10 @@ export async function findChild(
   name: Uint8Array,
   options: CallOptions = {},
 ): Promise<TreeNode | undefined> {
-  const nodes = await indexed.loadTree(tree, options);
-  return nodes.find((node) => equalBytes(node.name, name));
+  for (const node of await indexed.loadTree(tree, options)) {
+    if (equalBytes(node.name, name)) return node;
+  }
+  return undefined;
 }
 
 function notFound(parts: readonly Uint8Array[], node: TreeNode | undefined): HoldfastError {

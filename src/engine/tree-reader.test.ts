@@ -21,8 +21,8 @@ async function someTrees(): Promise<{
   return { maker, trees, indexed: await maker.indexed() };
 }
 
-function namesOf(nodes: readonly { readonly name: Uint8Array }[]): string[] {
-  return nodes.map(({ name }) => Buffer.from(name).toString());
+function namesOf(nodes: Iterable<{ readonly name: Uint8Array }>): string[] {
+  return Array.from(nodes, ({ name }) => Buffer.from(name).toString());
 }
 
 describe('a tree reader', () => {

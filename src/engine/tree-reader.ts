@@ -2,13 +2,15 @@ import { toHex } from '../base/bytes.ts';
 import { isHoldfastError } from '../base/errors.ts';
 import { Decompressor } from '../kernels/zstd.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
-import { openBlob } from '../repository/blob-open.ts';
+import { openTree } from '../repository/blob-open.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
-import { decodeTree, type TreeNode } from '../repository/tree.ts';
+import { nodesOf, type TreeBytes, type TreeNodes } from '../repository/tree.ts';
 import type { CallOptions } from '../storage/backend.ts';
 
 /** Sealed packs kept at once: a walk in tree order leaves one pack for the next and rarely comes back. */
 const packsKeptMax = 4;
+/** A larger sealed tree is read alone, and not kept. */
+const blobInPackSizeBytesMax = 16 << 20;
 /** Larger packs are read tree by tree: the largest usual ones have 128 MiB and a blob more. */
 const packSizeBytesMax = 160 << 20;
 
@@ -34,18 +36,18 @@ export class TreeReader {
    * The nodes of a tree, from any readable copy.
    * @throws BLOB_NOT_FOUND, BLOB_DAMAGED, TREE_DAMAGED, and what the backend throws
    */
-  async load(id: Uint8Array): Promise<readonly TreeNode[]> {
-    return decodeTree(await this.loadBytes(id));
+  async load(id: Uint8Array): Promise<TreeNodes> {
+    return nodesOf(await this.open(id));
   }
 
   /** The encoded tree, as `load`. @throws BLOB_NOT_FOUND, BLOB_DAMAGED, and what the backend throws */
-  async loadBytes(id: Uint8Array): Promise<Uint8Array> {
+  async open(id: Uint8Array): Promise<TreeBytes> {
     const { index } = this.#indexed;
     const entry = index.find('tree', id);
-    if (entry >= 0 && !index.isPending(entry)) {
+    if (entry >= 0 && !index.isPending(entry) && index.lengthOf(entry) <= blobInPackSizeBytesMax) {
       try {
-        const bytes = await this.#loadFromPack(id, entry);
-        if (bytes) return bytes;
+        const tree = await this.#openFromPack(id, entry);
+        if (tree) return tree;
       } catch (error) {
         // The ordinary way tries every copy, and has the words for what is wrong.
         if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
@@ -53,10 +55,10 @@ export class TreeReader {
         }
       }
     }
-    return this.#indexed.loadBlob('tree', id, this.#options);
+    return this.#indexed.openTree(id, this.#options);
   }
 
-  async #loadFromPack(id: Uint8Array, entry: number): Promise<Uint8Array | undefined> {
+  async #openFromPack(id: Uint8Array, entry: number): Promise<TreeBytes | undefined> {
     const { index, repository } = this.#indexed;
     const pack = await this.#pack(entry);
     const offset = index.offsetOf(entry);
@@ -65,7 +67,7 @@ export class TreeReader {
     const uncompressedLength = index.uncompressedLengthOf(entry);
     const blob = { type: 'tree', id, uncompressedLength } as const;
     const tools = { sealer: repository.sealer, decompressor: this.#decompressor };
-    return openBlob(pack.subarray(offset, end), blob, tools);
+    return openTree(pack.subarray(offset, end), blob, tools);
   }
 
   /** All trees of the pack that holds `entry`, sealed; undefined if it is not to be read at once. */

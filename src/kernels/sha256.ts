@@ -3,6 +3,8 @@ import { equalBytes } from '../base/bytes.ts';
 import { bindNativeSha256, type Sha256Kernel } from './native/sha256.ts';
 import { portableSha256 } from './portable/sha256.ts';
 
+export { type Sha256Stream, startSha256 } from './portable/sha256.ts';
+
 /** Length of a digest. */
 export const sha256SizeBytes = 32;
 

@@ -22,7 +22,9 @@ export interface ContentBound {
   readonly isExact: boolean;
 }
 
-interface FrameEnd extends ContentBound {
+/** One frame among others. */
+export interface FrameEnd extends ContentBound {
+  /** Offset behind its last byte. */
   readonly end: number;
 }
 
@@ -36,16 +38,24 @@ interface FrameEnd extends ContentBound {
  * @see RFC 8878, section 3.1
  */
 export function zstdContentBound(source: Uint8Array): ContentBound {
-  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
-  let position = 0;
   let sizeBytesMax = 0;
   let isExact = true;
+  visitZstdFrames(source, (frame) => {
+    sizeBytesMax += frame.sizeBytesMax;
+    isExact &&= frame.isExact;
+  });
+  return { sizeBytesMax, isExact };
+}
+
+/** Tells of each frame in `source`, in order. There may be very many. @throws as `zstdContentBound` */
+export function visitZstdFrames(source: Uint8Array, visit: (frame: FrameEnd) => void): void {
+  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+  let position = 0;
   if (source.length === 0) throw broken('there is no frame');
   try {
     while (position < source.length) {
       const frame = walkFrame(view, position);
-      sizeBytesMax += frame.sizeBytesMax;
-      isExact &&= frame.isExact;
+      visit(frame);
       position = frame.end;
     }
   } catch (error) {
@@ -53,7 +63,6 @@ export function zstdContentBound(source: Uint8Array): ContentBound {
     throw error;
   }
   if (position > source.length) throw broken('a frame is cut short');
-  return { sizeBytesMax, isExact };
 }
 
 function walkFrame(view: DataView, start: number): FrameEnd {

@@ -1,9 +1,11 @@
 import { constants } from 'node:fs';
 import { assertComponent } from './place.ts';
+import { SortedNames } from './sorted-names.ts';
 import type { ScannedEntry, ScanOptions } from './system-calls.ts';
 import { system } from './system.ts';
 
 export { sortNames } from './sort-names.ts';
+export { SortedNames } from './sorted-names.ts';
 export type { ScannedEntry, ScanOptions } from './system-calls.ts';
 
 /**
@@ -39,6 +41,23 @@ export function listDirectory(place: Uint8Array | number): Uint8Array<ArrayBuffe
   }
 }
 
+/** As `listDirectory` of an opened directory, sorted by raw bytes, each name once; for directories of any size. */
+export function listNames(directory: number): SortedNames {
+  return new SortedNames(system().listPacked(directory));
+}
+
+/**
+ * The entries of an opened directory as `scanDirectory`, or, of a larger one than is held at once (some 6,000
+ * entries), only the names: for `scanNames`, some thousands at a time.
+ */
+export function scanOrList(
+  directory: number,
+  options: ScanOptions = {},
+): ScannedEntry[] | SortedNames {
+  const found = system().scanSmall(directory, options);
+  return Array.isArray(found) ? found : new SortedNames(found);
+}
+
 /**
  * Every entry of an opened directory with its status, sorted by raw name bytes. Links are not followed.
  *
@@ -48,14 +67,16 @@ export function listDirectory(place: Uint8Array | number): Uint8Array<ArrayBuffe
  * @throws SYSTEM_CALL_FAILED if the listing itself fails: a part of a listing is never returned
  */
 export function scanDirectory(directory: number, options: ScanOptions = {}): ScannedEntry[] {
-  return system().scan(directory, options);
+  const found = scanOrList(directory, options);
+  return found instanceof SortedNames
+    ? system().scanNames(directory, found.slice(0, found.length), options)
+    : found;
 }
 
 /**
  * The given names of an opened directory with their status, in the order given; as `scanDirectory` otherwise.
  *
- * For directories too large to hold whole (an entry takes about 650 bytes, a name 240): list the names, sort them with
- * `sortNames`, and scan some thousands at a time.
+ * For directories too large to hold whole (an entry takes about 650 bytes): see `scanOrList`.
  */
 export function scanNames(
   directory: number,

@@ -6,21 +6,9 @@ import {
 } from 'node:worker_threads';
 import { concatBytes } from '../base/bytes.ts';
 import { type PackedScans, type ScannedDirectory, ScanReader } from './packed-scan.ts';
+import { claim, type ScanAheadRequest, type ScanWorkerData } from './scan-messages.ts';
 
 export type { ScannedDirectory } from './packed-scan.ts';
-
-/** Given to the thread. */
-export interface ScanWorkerData {
-  readonly port: MessagePort;
-}
-
-/** Directories to be read, in this order; each request has one answer. */
-export interface ScanAheadRequest {
-  /** Paths one after the other, and where each ends. */
-  readonly paths: Uint8Array<ArrayBuffer>;
-  readonly ends: readonly number[];
-  readonly noFollow: readonly boolean[];
-}
 
 /** A directory that was asked for. */
 export interface ScanTicket {
@@ -28,7 +16,13 @@ export interface ScanTicket {
   isDone: boolean;
   /** What was read; undefined also for what the caller has to read itself. */
   scan: ScannedDirectory | undefined;
+  readonly claims: Int32Array;
+  /** Number of its claim. */
+  readonly number: number;
 }
+
+/** Directories of one request: few, so that nobody waits long for the first of them. */
+const requestDirectories = 8;
 
 const workerModule = new URL(
   import.meta.url.endsWith('.ts') ? './scan-worker.ts' : './scan-worker.js',
@@ -70,34 +64,47 @@ export class ScanAhead {
     return this.#open.length;
   }
 
-  /** Asks for directories that will be needed in this order. */
-  ask(
-    directories: readonly { readonly path: Uint8Array; readonly noFollow: boolean }[],
-  ): ScanTicket[] {
-    const tickets = directories.map(() => ({ isDone: this.#hasEnded, scan: undefined }));
-    if (this.#hasEnded || tickets.length === 0) return tickets;
-    let end = 0;
-    const paths = concatBytes(directories.map(({ path }) => path));
-    const request: ScanAheadRequest = {
-      paths,
-      ends: directories.map(({ path }) => (end += path.length)),
-      noFollow: directories.map(({ noFollow }) => noFollow),
-    };
-    this.#open.push(tickets);
-    this.#port.postMessage(request, [paths.buffer]);
+  /** Asks for directories, given by path, that will be needed in this order. */
+  ask(paths: readonly Uint8Array[]): ScanTicket[] {
+    const tickets: ScanTicket[] = [];
+    for (let at = 0; at < paths.length; at += requestDirectories) {
+      tickets.push(...this.#request(paths.slice(at, at + requestDirectories)));
+    }
     return tickets;
   }
 
-  /** Settles when the ticket is done; undefined if it is. Never rejects. */
+  /**
+   * Settles when the ticket is done; undefined if it is. What the thread has not begun is done at once, for the caller
+   * to read. Never rejects.
+   */
   waitFor(ticket: ScanTicket): Promise<void> | undefined {
     this.#receive();
-    return ticket.isDone ? undefined : this.#await(ticket);
+    if (ticket.isDone) return undefined;
+    const { claims, number } = ticket;
+    if (Atomics.compareExchange(claims, number, claim.free, claim.caller) === claim.free) {
+      ticket.isDone = true;
+      return undefined;
+    }
+    return this.#await(ticket);
   }
 
   /** Ends the thread. Idempotent. */
   close(): void {
     this.#end();
     void this.#worker.terminate();
+  }
+
+  #request(paths: readonly Uint8Array[]): ScanTicket[] {
+    const claims = new Int32Array(new SharedArrayBuffer(4 * paths.length));
+    const isDone = this.#hasEnded;
+    const tickets = paths.map((_, number) => ({ isDone, scan: undefined, claims, number }));
+    if (isDone) return tickets;
+    let end = 0;
+    const ends = paths.map((path) => (end += path.length));
+    const request: ScanAheadRequest = { paths: concatBytes(paths), ends, claims };
+    this.#open.push(tickets);
+    this.#port.postMessage(request, [request.paths.buffer]);
+    return tickets;
   }
 
   async #await(ticket: ScanTicket): Promise<void> {

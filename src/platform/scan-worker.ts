@@ -1,20 +1,17 @@
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { isHoldfastError } from '../base/errors.ts';
-import { listDirectory, openDirectory, scanNames, sortNames } from './directory.ts';
+import { openDirectory, scanOrList, SortedNames } from './directory.ts';
 import { closeFile, readLinkAt } from './files.ts';
 import { packScans, type ScannedDirectory } from './packed-scan.ts';
-import type { ScanAheadRequest, ScanWorkerData } from './scan-ahead.ts';
+import { claim, type ScanAheadRequest, type ScanWorkerData } from './scan-messages.ts';
 import { readStatusOf } from './status.ts';
-
-/** Larger directories are left to the caller, who takes them in parts. */
-const entriesMax = 8192;
 
 const { port }: { readonly port: MessagePort } = workerData as ScanWorkerData;
 
 /** Undefined for a directory about which there is something to say: the caller reads it and says so. */
-function tryScan(path: Uint8Array, noFollow: boolean): ScannedDirectory | undefined {
+function tryScan(path: Uint8Array): ScannedDirectory | undefined {
   try {
-    const directory = openDirectory(path, { noFollow });
+    const directory = openDirectory(path);
     try {
       return scan(directory);
     } finally {
@@ -28,15 +25,17 @@ function tryScan(path: Uint8Array, noFollow: boolean): ScannedDirectory | undefi
 
 function scan(directory: number): ScannedDirectory | undefined {
   const status = readStatusOf(directory);
-  const names = listDirectory(directory);
-  if (names.length > entriesMax) return undefined;
   let isOrdinary = true;
-  const entries = scanNames(directory, sortNames(names), {
+  const onTrouble = (): void => {
+    isOrdinary = false;
+  };
+  const entries = scanOrList(directory, {
     extendedAttributes: true,
-    onVanished: () => (isOrdinary = false),
-    onAttributeProblem: () => (isOrdinary = false),
+    onVanished: onTrouble,
+    onAttributeProblem: onTrouble,
   });
-  if (!isOrdinary) return undefined;
+  // A large directory is taken in parts, by the caller.
+  if (entries instanceof SortedNames || !isOrdinary) return undefined;
   const linkTargets = new Map<number, Uint8Array<ArrayBuffer>>();
   for (const [index, { name, status: ofEntry }] of entries.entries()) {
     if (!isHoldfastError(ofEntry) && ofEntry.kind === 'symlink') {
@@ -46,12 +45,13 @@ function scan(directory: number): ScannedDirectory | undefined {
   return { status, entries, linkTargets };
 }
 
-port.on('message', ({ paths, ends, noFollow }: ScanAheadRequest) => {
+port.on('message', ({ paths, ends, claims }: ScanAheadRequest) => {
   let start = 0;
   const scans = ends.map((end, i) => {
     const path = paths.subarray(start, end);
     start = end;
-    return tryScan(path, noFollow[i] ?? true);
+    const isMine = Atomics.compareExchange(claims, i, claim.free, claim.thread) === claim.free;
+    return isMine ? tryScan(path) : undefined;
   });
   const packed = packScans(scans);
   port.postMessage(packed, [packed.numbers.buffer, packed.names.buffer]);

@@ -1,6 +1,7 @@
 import type { HoldfastError } from '../base/errors.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { EntryPlace, Place } from './place.ts';
+import type { PackedNames } from './sorted-names.ts';
 
 /** What an entry is. */
 export type FileKind =
@@ -99,7 +100,9 @@ export interface SystemCalls {
   /** undefined: there is no such entry (ENOENT, ENOTDIR). */
   status(place: Place, follow: boolean): FileStatus | undefined;
   list(directory: number): Uint8Array<ArrayBuffer>[];
-  scan(directory: number, options: ScanOptions): ScannedEntry[];
+  listPacked(directory: number): PackedNames;
+  /** Every entry with its status, sorted, each name once; or only the names if there are more than some thousands. */
+  scanSmall(directory: number, options: ScanOptions): ScannedEntry[] | PackedNames;
   scanNames(
     directory: number,
     names: readonly Uint8Array<ArrayBuffer>[],

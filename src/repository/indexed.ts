@@ -6,11 +6,12 @@ import { compressBound, Decompressor } from '../kernels/zstd.ts';
 import type { CallOptions, FileHandle, GetOptions } from '../storage/backend.ts';
 import type { BlobType } from './blob.ts';
 import type { BlobIndex } from './blob-index.ts';
-import { dataSizeBytesMax, openBlob, treeSizeBytesMaxDefault } from './blob-open.ts';
+import { dataSizeBytesMax, openBlob, openTree, treeSizeBytesMaxDefault } from './blob-open.ts';
 import { BlobScratch } from './blob-scratch.ts';
 import { type PackRead, planPackReads } from './indexed-reads.ts';
 import type { Repository } from './repository.ts';
-import { decodeTree, type TreeNode } from './tree.ts';
+import type { TreeBytes } from './tree-bytes.ts';
+import { nodesOf, type TreeNodes } from './tree-nodes.ts';
 
 export { type PackRead, planPackReads } from './indexed-reads.ts';
 
@@ -23,6 +24,13 @@ const scratchSizeBytes: number = 9 << 20;
 export type LoadedBlob =
   | { readonly entry: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly entry: number; readonly error: unknown };
+
+/** Makes something of a sealed blob. */
+type BlobOpener<Opened> = (
+  sealed: Uint8Array,
+  blob: Parameters<typeof openBlob>[1],
+  tools: Parameters<typeof openBlob>[2],
+) => Opened;
 
 /**
  * A repository whose index is loaded: blobs can be found and read.
@@ -46,16 +54,24 @@ export class IndexedRepository {
    * @throws BLOB_NOT_FOUND if no stored pack is known to hold it; BLOB_DAMAGED if every copy is damaged or gone;
    *   BACKEND_UNAVAILABLE, BACKEND_READ_FAILED
    */
-  async loadBlob(
+  loadBlob(
     type: BlobType,
     id: Uint8Array,
     options: CallOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#loadBy({ type, id }, options, openBlob);
+  }
+
+  async #loadBy<Opened>(
+    { type, id }: { readonly type: BlobType; readonly id: Uint8Array },
+    options: CallOptions,
+    open: BlobOpener<Opened>,
+  ): Promise<Opened> {
     const entries = this.index.findAll(type, id).filter((entry) => !this.index.isPending(entry));
     const failures: unknown[] = [];
     for (const entry of entries) {
       try {
-        return await this.#loadCopy(entry, options);
+        return await this.#loadCopy(entry, options, open);
       } catch (error) {
         if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
         failures.push(error);
@@ -64,9 +80,14 @@ export class IndexedRepository {
     throw failureOf(type, id, failures);
   }
 
-  /** Loads and decodes a tree. @throws as `loadBlob`; TREE_DAMAGED */
-  async loadTree(id: Uint8Array, options: CallOptions = {}): Promise<TreeNode[]> {
-    return decodeTree(await this.loadTreeBytes(id, options));
+  /** Loads a tree. @throws as `loadBlob`; TREE_DAMAGED */
+  async loadTree(id: Uint8Array, options: CallOptions = {}): Promise<TreeNodes> {
+    return nodesOf(await this.openTree(id, options));
+  }
+
+  /** Loads a tree to read it from start to end. @throws as `loadBlob` */
+  openTree(id: Uint8Array, options: CallOptions = {}): Promise<TreeBytes> {
+    return this.#loadBy({ type: 'tree', id }, options, openTree);
   }
 
   /** Loads a tree as it is stored. @throws as `loadBlob` */
@@ -125,7 +146,7 @@ export class IndexedRepository {
     try {
       if (bytes) {
         const sealed = bytes.subarray(start, start + this.index.lengthOf(entry));
-        return { entry, bytes: this.#open(entry, sealed) };
+        return { entry, bytes: this.#open(entry, sealed, openBlob) };
       }
     } catch (error) {
       if (!isHoldfastError(error, 'BLOB_DAMAGED')) throw error;
@@ -139,31 +160,41 @@ export class IndexedRepository {
     }
   }
 
-  async #loadCopy(entry: number, options: CallOptions): Promise<Uint8Array<ArrayBuffer>> {
+  async #loadCopy<Opened>(
+    entry: number,
+    options: CallOptions,
+    open: BlobOpener<Opened>,
+  ): Promise<Opened> {
     if (this.#isTooLarge(entry)) throw damagedError(this.index, entry, 'is larger than allowed');
     for (let reread = 0; ; reread++) {
       try {
-        return await this.#readCopy(entry, reread === 0 ? options : { ...options, fresh: true });
+        const how = reread === 0 ? options : { ...options, fresh: true };
+        return await this.#readCopy(entry, how, open);
       } catch (error) {
         if (!isHoldfastError(error, 'BLOB_DAMAGED') || reread === rereadCount) throw error;
       }
     }
   }
 
-  async #readCopy(entry: number, options: GetOptions): Promise<Uint8Array<ArrayBuffer>> {
+  async #readCopy<Opened>(
+    entry: number,
+    options: GetOptions,
+    open: BlobOpener<Opened>,
+  ): Promise<Opened> {
     const start = this.index.offsetOf(entry);
     const range = { start, end: start + this.index.lengthOf(entry) };
     const handle = this.#handleOf(this.index.packOf(entry), entry);
-    return this.#open(entry, await this.repository.backend.get(handle, range, options));
+    const sealed = await this.repository.backend.get(handle, range, options);
+    return this.#open(entry, sealed, open);
   }
 
-  #open(entry: number, sealed: Uint8Array): Uint8Array<ArrayBuffer> {
+  #open<Opened>(entry: number, sealed: Uint8Array, open: BlobOpener<Opened>): Opened {
     const blob = {
       type: this.index.typeOf(entry),
       id: this.index.idOf(entry),
       uncompressedLength: this.index.uncompressedLengthOf(entry),
     };
-    return openBlob(sealed, blob, {
+    return open(sealed, blob, {
       sealer: this.repository.sealer,
       decompressor: this.#decompressor,
       scratch: this.#scratch,

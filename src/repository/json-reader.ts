@@ -319,6 +319,13 @@ export class JsonReader {
     return this.bytes.subarray(start, this.position);
   }
 
+  /** Goes to a value anywhere in the document, for callers that know where values begin. Forgets what was open. */
+  seek(position: number): void {
+    this.position = position;
+    this.#depth = 0;
+    this.#state = beforeValue;
+  }
+
   /** Ends the document: nothing but spaces may follow. */
   end(): void {
     assert(

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { releaseBuffer } from '../base/release.ts';
 import { type Sealer, sealOverheadBytes } from '../kernels/seal.ts';
 import { sha256, sha256Into } from '../kernels/sha256.ts';
 import { type CompressionMode, compressBound, Compressor, Decompressor } from '../kernels/zstd.ts';
@@ -12,9 +13,11 @@ import {
   recordWords,
   treeFlag,
 } from './blob.ts';
+import { openTree } from './blob-open.ts';
 import { BlobScratch } from './blob-scratch.ts';
 import { CompressionGuess } from './compressible.ts';
 import type { Id } from './id.ts';
+import type { BlobPieces } from './pack-pieces.ts';
 import {
   compressedEntrySizeBytes,
   encodePackHeader,
@@ -149,6 +152,34 @@ export class PackBuilder {
     const blob = { id, length, uncompressedLength: stored === plain ? 0 : plain.byteLength };
     this.#verify(pack.subarray(offset, offset + length), blob, plain.byteLength);
     this.#type = type;
+    this.#record(blob);
+    return { storedBytes: length + headerEntrySizeBytes(blob) };
+  }
+
+  /**
+   * Adds a tree blob that came in pieces, as `add`. Uses `pieces` up.
+   * @throws VERIFY_FAILED
+   */
+  addPieces(id: Uint8Array, pieces: BlobPieces): { readonly storedBytes: number } {
+    assert(this.#count === 0 || (this.#type === 'tree' && !this.isFull), 'a pack takes the blob');
+    const { plainSizeBytes } = pieces;
+    const stored = pieces.join();
+    const offset = this.#sizeBytes;
+    const length = stored.byteLength + sealOverheadBytes;
+    assert(offset + length <= uint32Max && plainSizeBytes <= uint32Max, 'a pack has < 4 GiB');
+    const pack = this.#reserve(offset + length);
+    this.#options.sealer.sealInto(stored, pack, offset);
+    releaseBuffer(stored.buffer);
+    const uncompressedLength = pieces.isCompressed ? plainSizeBytes : 0;
+    const blob = { type: 'tree', id, length, uncompressedLength } as const;
+    try {
+      const { sealer } = this.#options;
+      const { decompressor } = this.#workspace;
+      openTree(pack.subarray(offset, offset + length), blob, { sealer, decompressor });
+    } catch (cause) {
+      throw verifyFailed(id, cause);
+    }
+    this.#type = 'tree';
     this.#record(blob);
     return { storedBytes: length + headerEntrySizeBytes(blob) };
   }

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { type ErrorDetail, HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { endOfObject, JsonKeys, JsonReader } from './json.ts';
 import { isNameBefore, type TreeNode } from './node.ts';
 import { type NodeDraft, NodeReader } from './node-reader.ts';
@@ -41,15 +41,14 @@ class TreeDecoder {
   readonly #bytes: Uint8Array;
   readonly #reader: JsonReader;
   readonly #fields: NodeReader;
+  readonly #order: NameOrder;
   #nodeCount = 0;
-  #previousName: Uint8Array = new Uint8Array(0);
-  /** Names so far as latin1 text, once the order was found broken. */
-  #names: Set<string> | undefined;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, names?: Set<string>) {
     this.#bytes = bytes;
     this.#reader = new JsonReader(bytes);
     this.#fields = new NodeReader(this.#reader);
+    this.#order = new NameOrder(() => this.#collectNames(), names);
   }
 
   decode(visit: NodeVisitor): void {
@@ -58,10 +57,7 @@ class TreeDecoder {
     } catch (cause) {
       if (!isHoldfastError(cause, 'JSON_INVALID')) throw cause;
       const field = this.#fields.field;
-      throw new HoldfastError('TREE_DAMAGED', {
-        details: { field, node: this.#nodeCount, offset: this.#reader.position },
-        cause,
-      });
+      throw treeDamaged(cause, { field, node: this.#nodeCount, offset: this.#reader.position });
     }
   }
 
@@ -88,36 +84,82 @@ class TreeDecoder {
     reader.beginArray();
     while (reader.nextElement()) {
       const node = this.#fields.read();
-      if (node.invalid === undefined) this.#checkName(node);
+      if (node.invalid === undefined) this.#order.check(node);
       this.#nodeCount++;
       if (visit(node) === false) return false;
     }
     return true;
   }
 
-  /** Marks a node whose name was there before. In sorted trees one comparison tells. */
-  #checkName(node: NodeDraft): void {
+  /** Reads the names of the nodes up to here again: unsorted trees are rare, a set for each tree is not cheap. */
+  #collectNames(): Set<string> {
+    const names = new Set<string>();
+    let left = this.#nodeCount;
+    if (left > 0) new TreeDecoder(this.#bytes, names).decode(() => --left > 0);
+    return names;
+  }
+}
+
+/** The error for bytes that are not a tree. */
+export function treeDamaged(
+  cause: unknown,
+  details: Readonly<Record<string, ErrorDetail>>,
+): HoldfastError {
+  return new HoldfastError('TREE_DAMAGED', { details, cause });
+}
+
+/** Finds names that come twice in a tree. In sorted trees one comparison tells. */
+export class NameOrder {
+  readonly #collect: () => Set<string>;
+  #previousName: Uint8Array = new Uint8Array(0);
+  #nameBefore: Uint8Array = this.#previousName;
+  /** Names so far as latin1 text, once the order was found broken. */
+  #names: Set<string> | undefined;
+
+  /**
+   * @param collect the names of all valid nodes before the one at hand; called when the order is found broken
+   * @param names collects the names of all nodes from the first on
+   */
+  constructor(collect: () => Set<string>, names?: Set<string>) {
+    this.#collect = collect;
+    this.#names = names;
+  }
+
+  /** False once a name did not come after the one before. */
+  get isSorted(): boolean {
+    return this.#names === undefined;
+  }
+
+  /** Forgets the node that was checked last. */
+  undo(node: TreeNode): void {
+    this.#previousName = this.#nameBefore;
+    if (node.invalid === undefined) this.#names?.delete(latin1(node.name));
+  }
+
+  /** Notes the name of the last of some nodes that are known to be in order. */
+  pass(name: Uint8Array): void {
+    this.#names?.add(latin1(name));
+    this.#nameBefore = this.#previousName;
+    this.#previousName = name;
+  }
+
+  /** Marks a node whose name was there before. */
+  check(node: NodeDraft): void {
     const { name } = node;
+    this.#nameBefore = this.#previousName;
     if (this.#names === undefined) {
       if (isNameBefore(this.#previousName, name)) {
         this.#previousName = name;
         return;
       }
-      this.#names = this.#collectNames();
+      this.#names = this.#collect();
     }
-    const text = Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1');
+    const text = latin1(name);
     if (this.#names.has(text)) node.invalid = 'its name comes twice';
     this.#names.add(text);
   }
+}
 
-  /** Reads the names of the nodes up to here again: unsorted trees are rare, a set for each tree is not cheap. */
-  #collectNames(): Set<string> {
-    const names = new Set<string>();
-    let left = this.#nodeCount;
-    if (left === 0) return names;
-    const again = new TreeDecoder(this.#bytes);
-    again.#names = names;
-    again.decode(() => --left > 0);
-    return names;
-  }
+function latin1(name: Uint8Array): string {
+  return Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1');
 }

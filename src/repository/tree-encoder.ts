@@ -7,9 +7,13 @@ import { quoteName } from './name-quoting.ts';
 import { type ExtendedAttribute, isNameBefore, type NodeType, type TreeNode } from './node.ts';
 import { TimeFormatter, type ZoneOffset } from './time-format.ts';
 
+/** What stands before and after the nodes of a tree. */
+export const treeBegin: Uint8Array = ascii('{"nodes":[');
+export const treeEnd: Uint8Array = ascii(']}\n');
+
 const noName = new Uint8Array(0);
-const begin = ascii('{"nodes":[');
-const end = ascii(']}\n');
+const begin = treeBegin;
+const end = treeEnd;
 const nameKey = ascii('{"name":"');
 const typeKey: Readonly<Record<NodeType, Uint8Array>> = {
   file: ascii('","type":"file"'),
@@ -111,6 +115,17 @@ export class TreeEncoder {
       writer.raw(node.genericAttributes);
     }
     if (Number(node.device) !== 0) this.#addInteger(deviceKey, node.device);
+  }
+
+  /**
+   * Gives the nodes so far without what begins and ends a tree: with a comma between them, such parts make up a tree of
+   * any size. At least one node. The encoder is ready for the next.
+   */
+  finishPart(): Uint8Array<ArrayBuffer> {
+    assert(this.#nodeCount > 0, 'a part of a tree has nodes');
+    const bytes = this.#writer.finish();
+    this.reset();
+    return bytes.subarray(begin.length);
   }
 
   /** Ends the tree and gives its bytes, owned by the caller; the encoder is ready for the next. */

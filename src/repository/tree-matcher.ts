@@ -25,6 +25,7 @@ export class TreeMatcher {
   readonly #encoder: TreeEncoder;
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
+  #isFirst = true;
   #ids: Uint8Array = new Uint8Array(64 * idSizeBytes);
 
   /** @param zone that times of the nodes are written in */
@@ -34,9 +35,24 @@ export class TreeMatcher {
 
   /** Begins a tree. @returns false if it does not begin as a tree does */
   begin(tree: Uint8Array): boolean {
-    this.#bytes = Buffer.from(tree.buffer, tree.byteOffset, tree.byteLength);
-    this.#at = 0;
+    this.resume(tree, 0, true);
     return this.#take(begin);
+  }
+
+  /**
+   * Goes on within a tree.
+   * @param bytes of the tree, from somewhere on
+   * @param at offset in `bytes`: behind a node, or, if `isFirst`, where the first node begins
+   */
+  resume(bytes: Uint8Array, at: number, isFirst: boolean): void {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#at = at;
+    this.#isFirst = isFirst;
+  }
+
+  /** Offset in the bytes of `begin` or `resume`, behind the node that was taken last. */
+  get position(): number {
+    return this.#at;
   }
 
   /** True if nothing follows the nodes so far. */
@@ -80,7 +96,8 @@ export class TreeMatcher {
   }
 
   #takeMetadata(node: TreeNode): boolean {
-    if (this.#at > begin.length && this.#bytes[this.#at++] !== comma) return false;
+    if (!this.#isFirst && this.#bytes[this.#at++] !== comma) return false;
+    this.#isFirst = false;
     return this.#take(this.#encoder.metadataOf(node));
   }
 

@@ -33,7 +33,7 @@ export interface SourceProblem {
   readonly during: 'scan' | 'archival';
 }
 
-/** The entries of one directory. */
+/** The entries of one directory, or the first of them. */
 export interface SourceListing {
   /** Strictly increasing by raw name bytes; excludes applied, sockets left out. */
   readonly entries: readonly SourceEntry[];
@@ -46,6 +46,12 @@ export interface SourceListing {
    * `complete` is false) if the directory itself has vanished.
    */
   readonly vanished: readonly Uint8Array[];
+  /**
+   * Lists the entries that come next by name, for a directory that is too large for one listing; absent when these were
+   * the last. To be called once, when this part is done with. A further part that is not `complete` has none after it:
+   * what was listed before stays in the tree. @throws as `list`
+   */
+  readonly rest?: (() => SourceListing) | undefined;
 }
 
 /** A part of a far file. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import type { Source, SourceEntry } from '../../sources/source.ts';
+import type { Source, SourceEntry, SourceListing } from '../../sources/source.ts';
 
 /** What there is to do. */
 export interface ScanTotals {
@@ -30,8 +30,9 @@ export async function scanSource(
   const totals = { fileCount: 0, sizeBytes: 0 };
   const close = (): void => source.close?.();
   signal.addEventListener('abort', close, { once: true });
-  const waiting: SourceEntry[] = [];
-  const take = (entries: readonly SourceEntry[]): void => {
+  const waiting: (SourceEntry | (() => SourceListing))[] = [];
+  const take = ({ entries, rest }: SourceListing): void => {
+    if (rest) waiting.push(rest);
     for (const entry of entries) {
       if (entry.status.kind === 'directory') waiting.push(entry);
       else {
@@ -41,12 +42,15 @@ export async function scanSource(
     }
   };
   try {
-    take(source.root().entries);
+    take(source.root());
     let turnStartMs = clock.monotonicMs();
     for (let folder = waiting.pop(); folder; folder = waiting.pop()) {
       if (signal.aborted) return undefined;
-      await source.probe?.(folder);
-      take(source.list(folder).entries);
+      if (typeof folder === 'function') take(folder());
+      else {
+        await source.probe?.(folder);
+        take(source.list(folder));
+      }
       if (clock.monotonicMs() - turnStartMs < workMs) continue;
       how.onCount({ ...totals });
       await clock.sleep(pauseMs, signal);

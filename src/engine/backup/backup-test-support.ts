@@ -41,18 +41,24 @@ export function statusOf(kind: FileStatus['kind'], more: Partial<FileStatus> = {
 
 /**
  * A source without files to read. A text stands for a link to it, an empty one for a pipe, an error for what cannot
- * be listed. Remembers in which order it was asked.
+ * be listed. Remembers in which order it was asked. Lists in parts if told so.
  */
 export class TestSource implements Source {
   readonly paths: readonly string[];
   readonly excludes: readonly string[] = [];
   readonly listed: string[] = [];
   readonly #root: TestFolder;
+  readonly #partEntriesMax: number;
   readonly #folders = new WeakMap<SourceEntry, TestFolder | HoldfastError>();
 
-  constructor(root: TestFolder, paths: readonly string[] = ['/made']) {
+  constructor(
+    root: TestFolder,
+    paths: readonly string[] = ['/made'],
+    partEntriesMax: number = Number.POSITIVE_INFINITY,
+  ) {
     this.#root = root;
     this.paths = paths;
+    this.#partEntriesMax = partEntriesMax;
   }
 
   root(): SourceListing {
@@ -75,7 +81,14 @@ export class TestSource implements Source {
     const entries = Object.entries(folder)
       .map(([name, item]) => this.#entry(name, item, above))
       .toSorted((a, b) => compareBytes(a.name, b.name));
-    return { entries, problems: [], complete: true, vanished: [] };
+    return this.#part(entries);
+  }
+
+  #part(entries: readonly SourceEntry[]): SourceListing {
+    const now = entries.slice(0, this.#partEntriesMax);
+    const listing = { entries: now, problems: [], complete: true, vanished: [] };
+    if (now.length === entries.length) return listing;
+    return { ...listing, rest: () => this.#part(entries.slice(now.length)) };
   }
 
   #entry(name: string, item: TestFolder[string], above: string): SourceEntry {

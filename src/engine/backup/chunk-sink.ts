@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { sha256Into } from '../../kernels/sha256.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { BlobType, FinishedPack, PackBuilder } from '../../repository/pack.ts';
+import type { BlobPieces } from '../../repository/pack-pieces.ts';
 import type { AddedData } from './messages.ts';
 
 const idSizeBytes = 32;
@@ -41,13 +42,31 @@ export class ChunkSink {
     type: BlobType,
     blob: { readonly id: Uint8Array; readonly entry: number; readonly bytes: Uint8Array },
   ): void {
-    const builder = this.#builders[type];
-    const { storedBytes } = builder.add(type, blob.id, blob.bytes);
-    this.#entries[type].push(blob.entry);
+    const { storedBytes } = this.#builders[type].add(type, blob.id, blob.bytes);
+    this.#count(type, blob.entry, { plainBytes: blob.bytes.byteLength, storedBytes });
+  }
+
+  /** As `addClaimed`, for a tree that came in pieces. */
+  addTreePieces(blob: {
+    readonly id: Uint8Array;
+    readonly entry: number;
+    readonly pieces: BlobPieces;
+  }): void {
+    const plainBytes = blob.pieces.plainSizeBytes;
+    const { storedBytes } = this.#builders.tree.addPieces(blob.id, blob.pieces);
+    this.#count('tree', blob.entry, { plainBytes, storedBytes });
+  }
+
+  #count(
+    type: BlobType,
+    entry: number,
+    sizes: { readonly plainBytes: number; readonly storedBytes: number },
+  ): void {
+    this.#entries[type].push(entry);
     this.#added.blobCount++;
-    this.#added.plainBytes += blob.bytes.byteLength;
-    this.#added.storedBytes += storedBytes;
-    if (builder.isFull) this.#finish(type);
+    this.#added.plainBytes += sizes.plainBytes;
+    this.#added.storedBytes += sizes.storedBytes;
+    if (this.#builders[type].isFull) this.#finish(type);
   }
 
   /** Hands over what is packed but not full. */

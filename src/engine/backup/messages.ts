@@ -50,6 +50,23 @@ export interface TreeBatch {
   readonly trees: readonly ClaimedBlob[];
 }
 
+/** The next bytes of a tree too large for one message; all of one tree go to one worker, in order. */
+export interface TreePiece {
+  readonly type: 'tree-piece';
+  /** Number of the tree, for the time it is on its way. */
+  readonly tree: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Ends such a tree. */
+export interface TreeEnd {
+  readonly type: 'tree-end';
+  readonly tree: number;
+  readonly id: Uint8Array;
+  /** The entry that the sender has claimed for it; -1 if it is known, and to be dropped. */
+  readonly entry: number;
+}
+
 export interface ClaimedBlob {
   readonly id: Uint8Array;
   readonly entry: number;
@@ -86,7 +103,15 @@ export interface Flush {
   readonly type: 'flush';
 }
 
-export type BackupRequest = FileBatch | TreeBatch | SpanScan | ChunkStore | StreamPart | Flush;
+export type BackupRequest =
+  | FileBatch
+  | TreeBatch
+  | TreePiece
+  | TreeEnd
+  | SpanScan
+  | ChunkStore
+  | StreamPart
+  | Flush;
 
 /** How reading one file ended. */
 export const fileOutcome = { stored: 0, changing: 1, failed: 2, moved: 3 } as const;

@@ -1,7 +1,7 @@
 import { toHex } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
-import { decodeTree, type TreeNode } from '../../repository/tree.ts';
+import { decodeTree, type TreeBytes, type TreeNode } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
 import { TreeReader } from '../tree-reader.ts';
 
@@ -22,9 +22,9 @@ export class ParentTrees {
   }
 
   /** An encoded tree; undefined, with a problem told, if it cannot be read: all below counts as new then. */
-  async load(id: Uint8Array): Promise<Uint8Array | undefined> {
+  async load(id: Uint8Array): Promise<TreeBytes | undefined> {
     try {
-      return await this.#reader.loadBytes(id);
+      return await this.#reader.open(id);
     } catch (error) {
       return this.#unreadable(id, error);
     }
@@ -32,15 +32,22 @@ export class ParentTrees {
 
   /** The nodes of an encoded tree; undefined, with a problem told, if it is damaged. */
   decode(id: Uint8Array, bytes: Uint8Array): readonly TreeNode[] | undefined {
+    return this.read(id, () => decodeTree(bytes));
+  }
+
+  /** What `read` makes of a tree; undefined, with a note, if it is damaged. */
+  read<T>(id: Uint8Array, read: () => T): T | undefined {
     try {
-      return decodeTree(bytes);
+      return read();
     } catch (error) {
       return this.#unreadable(id, error);
     }
   }
 
   #unreadable(id: Uint8Array, error: unknown): undefined {
-    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'ASSERTION_FAILED')) {
+      throw error;
+    }
     this.#isDamaged = true;
     const message = 'a tree of the parent snapshot cannot be read: what is below counts as new';
     const problem = new HoldfastError('TREE_DAMAGED', { message, cause: error });

@@ -38,7 +38,7 @@ const workerModule = new URL(
 /** The response that belongs to a request. */
 export type ResponseTo<R extends BackupRequest> = R extends { type: 'files' }
   ? FilesResponse
-  : R extends { type: 'trees' }
+  : R extends { type: 'trees' | 'tree-piece' | 'tree-end' }
     ? TreesResponse
     : R extends { type: 'scan' }
       ? ScanResponse

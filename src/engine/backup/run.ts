@@ -4,7 +4,7 @@ import type { Timestamp } from '../../base/timestamp.ts';
 import { deserializeError } from '../../base/serialized-errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
-import type { TreeNode } from '../../repository/tree.ts';
+import type { TreeBytes, TreeNode } from '../../repository/tree.ts';
 import { TreeMatcher } from '../../repository/tree-matcher.ts';
 import type { SourceEntry, SourceListing } from '../../sources/source.ts';
 import type { EngineContext } from '../context.ts';
@@ -20,16 +20,20 @@ import { fileOutcome, type FilesResponse } from './messages.ts';
 import { equalNodes, type NodeDraft, nodeOf, updateNode } from './node.ts';
 import type { BackupMonitor, BackupOptions } from './options.ts';
 import { ParentTrees } from './parent-trees.ts';
+import type { NodeFinder } from './previous-nodes.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { BackupReport } from './report.ts';
 import type { SourceWalk } from './source-walk.ts';
 import { areStorable } from './storable-attributes.ts';
 import { TreeBuilder } from './tree-builder.ts';
-import { NodeCursor, TreeFrame } from './tree-frame.ts';
+import { type FramePart, type MatchedTree, NodeCursor, TreeFrame } from './tree-frame.ts';
 
 /** How long this thread works before results of the workers are looked at. */
 const turnMs = 15;
 const idSizeBytes = 32;
+/** Bytes of the parent's tree that an entry may take, on average, to be compared as bytes. */
+const matchedEntryBytes = 1024;
+const noBytes = new Uint8Array(0);
 
 /** What one run works with. */
 export interface RunParts {
@@ -109,7 +113,7 @@ export class BackupRun {
     const { report } = this.#parts;
     for (const problem of listing.problems) report.sourceProblem(problem);
     for (const path of listing.vanished) report.vanished(path);
-    if (!listing.complete && frame.parent) {
+    if (!listing.complete && frame.parent && !frame.wide) {
       // A directory that could not be listed is left out; its problem has been reported.
       this.#trees.settle(frame.parent, frame.slot, undefined);
       return;
@@ -117,16 +121,63 @@ export class BackupRun {
     for (const entry of listing.entries) {
       if (!areStorable(entry.extendedAttributes)) report.unstorableAttribute(entry.path);
     }
-    if (listing.entries.length === 0) await this.#emptied.look(frame);
-    const stored = frame.previousTree && (await this.#parents.load(frame.previousTree));
+    const isEmpty = listing.entries.length === 0 && !listing.rest && !frame.wide;
+    if (isEmpty) await this.#emptied.look(frame);
+    const tree = frame.wide ? undefined : await this.#previousOf(frame);
+    const isOfLarge = tree !== undefined && !tree.whole && listing.entries.length > 0;
+    if (listing.rest || frame.wide || isOfLarge) {
+      await this.#takePart(frame, listing, tree);
+      return;
+    }
     const directories =
-      (stored && this.#takeMatching(frame, listing, stored)) ??
-      this.#takeEntries(frame, listing, stored);
+      (tree?.whole && this.#takeMatching(frame, listing, tree.whole)) ??
+      this.#takeEntries(frame, listing, this.#finderOf(frame, tree));
+    this.#enterLater(directories);
+    this.#trees.release(frame);
+  }
+
+  async #previousOf({ previousTree }: TreeFrame): Promise<TreeBytes | undefined> {
+    return previousTree && (await this.#parents.load(previousTree));
+  }
+
+  /** Has directories listed next, the first one first. */
+  #enterLater(directories: readonly TreeFrame[]): void {
     for (let i = directories.length - 1; i >= 0; i--) {
       const directory = directories[i];
       if (directory) this.#frames.push(directory);
     }
-    this.#trees.release(frame);
+  }
+
+  /**
+   * Takes a part of a directory that is listed in parts, or is compared with a very large tree.
+   * @param previous what to compare with, for the first part
+   */
+  async #takePart(
+    frame: TreeFrame,
+    listing: SourceListing,
+    previous: TreeBytes | undefined,
+  ): Promise<void> {
+    const id = frame.previousTree;
+    const wide = frame.wide ?? this.#trees.widen(frame, previous && id && { id, tree: previous });
+    wide.endsAlike = false;
+    if (listing.complete) {
+      const part: FramePart = { wide, number: wide.tree.addPart(), range: undefined };
+      const below = new TreeFrame({
+        parent: frame,
+        ...(frame.entry ? { entry: frame.entry } : {}),
+        part,
+      });
+      frame.pending++;
+      const directories =
+        this.#takeMatchingPart(below, part, listing) ??
+        this.#takeEntries(below, listing, wide.previous);
+      if (listing.rest) this.#frames.push(frame);
+      else wide.endsAlike = wide.previous?.endsAsOurs() ?? false;
+      this.#enterLater(directories);
+      this.#trees.release(below);
+      await wide.tree.ready();
+    }
+    if (!listing.rest) this.#trees.release(frame);
   }
 
   /**
@@ -138,9 +189,39 @@ export class BackupRun {
     { entries }: SourceListing,
     stored: Uint8Array,
   ): TreeFrame[] | undefined {
-    const { options, indexed, report } = this.#parts;
     const matcher = this.#matcher;
     if (!matcher.begin(stored)) return undefined;
+    const matched = this.#match(frame, entries);
+    if (!matched || !matcher.atEnd()) return undefined;
+    return this.#takeMatched(frame, entries, { bytes: stored, ...matched });
+  }
+
+  /** As `#takeMatching`, of a part that goes on where the one before ended. */
+  #takeMatchingPart(
+    frame: TreeFrame,
+    part: FramePart,
+    { entries }: SourceListing,
+  ): TreeFrame[] | undefined {
+    const cursor = part.wide.previous?.cursor;
+    const last = entries.at(-1)?.name;
+    if (!last || !cursor?.beginsAsOurs || !cursor.isSorted) return undefined;
+    const bytes = cursor.peek(entries.length * matchedEntryBytes);
+    this.#matcher.resume(bytes, 0, cursor.nodeCount === 0);
+    const matched = this.#match(frame, entries);
+    if (!matched) return undefined;
+    const start = cursor.position;
+    cursor.skip(this.#matcher.position, { nodeCount: entries.length, last });
+    part.range = { start, end: cursor.position };
+    return this.#takeMatched(frame, entries, { bytes: noBytes, ...matched });
+  }
+
+  /** The directories among entries that are as the matcher's next nodes; undefined if some are not. */
+  #match(
+    frame: TreeFrame,
+    entries: readonly SourceEntry[],
+  ): { directories: TreeFrame[]; subtrees: Map<number, Uint8Array> } | undefined {
+    const { options, indexed, parentTime } = this.#parts;
+    const matcher = this.#matcher;
     const directories: TreeFrame[] = [];
     const subtrees = new Map<number, Uint8Array>();
     for (const [slot, entry] of entries.entries()) {
@@ -153,30 +234,42 @@ export class BackupRun {
         directories.push(new TreeFrame({ parent: frame, slot, entry, node, previousNode }));
       } else if (node.type === 'file') {
         const content = matcher.takeFile(node);
-        if (mayHideChange(node.ctime, this.#parts.parentTime)) return undefined;
+        if (mayHideChange(node.ctime, parentTime)) return undefined;
         if (!content || !hasAllChunks(indexed.index, content)) return undefined;
       } else if (!matcher.takeOther(node)) return undefined;
     }
-    if (!matcher.atEnd()) return undefined;
-    for (const entry of entries) report.unchanged(entry);
-    frame.matched = { bytes: stored, subtrees };
+    return { directories, subtrees };
+  }
+
+  #takeMatched(
+    frame: TreeFrame,
+    entries: readonly SourceEntry[],
+    matched: MatchedTree & { readonly directories: TreeFrame[] },
+  ): TreeFrame[] {
+    const { bytes, subtrees, directories } = matched;
+    for (const entry of entries) this.#parts.report.unchanged(entry);
+    frame.matched = { bytes, subtrees };
     frame.pending += directories.length;
     return directories;
+  }
+
+  /** What finds the directory's nodes in the parent snapshot. */
+  #finderOf(frame: TreeFrame, tree: TreeBytes | undefined): NodeFinder | undefined {
+    const id = frame.previousTree;
+    const previous = tree?.whole && id && this.#parents.decode(id, tree.whole);
+    return previous && new NodeCursor(previous);
   }
 
   /** Takes the entries of a directory one by one. @returns the frames of the directories in it */
   #takeEntries(
     frame: TreeFrame,
     listing: SourceListing,
-    stored: Uint8Array | undefined,
+    previous: NodeFinder | undefined,
   ): TreeFrame[] {
-    const id = frame.previousTree;
-    const previous = stored && id && this.#parents.decode(id, stored);
-    const cursor = new NodeCursor(previous ?? []);
     frame.nodes = Array.from<undefined>({ length: listing.entries.length });
     const directories: TreeFrame[] = [];
     listing.entries.forEach((entry, slot) => {
-      const below = this.#takeEntry(entry, { frame, slot, previous: cursor.find(entry.name) });
+      const below = this.#takeEntry(entry, { frame, slot, previous: previous?.find(entry.name) });
       if (below) directories.push(below);
     });
     return directories;

@@ -1,3 +1,4 @@
+import { defined } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Source, SourceEntry, SourceListing } from '../../sources/source.ts';
 
@@ -12,15 +13,18 @@ const stepsBetween = 16;
 /**
  * Walks a source directory by directory, before its content is asked for if there is time.
  *
- * Order: the root first, then every directory before those below it, siblings by raw name. The
- * consumer takes the listings in just this order. A source can be walked while the repository is
+ * Order: the root first, then every directory before those below it, siblings by raw name. Of a directory that is
+ * listed in parts, what is below each part comes before the next one: so only few of its entries are held at a time.
+ * The consumer takes the listings in just this order. A source can be walked while the repository is
  * still being opened, whose key derivation takes half a second on another core.
  */
 export class SourceWalk {
   readonly source: Source;
   readonly #clock: Clock;
-  readonly #stack: SourceEntry[] = [];
-  readonly #ready: SourceListing[] = [];
+  /** Directories to be listed, and rests of large ones. */
+  readonly #stack: (SourceEntry | NonNullable<SourceListing['rest']>)[] = [];
+  /** Listings by the order in which they are taken; those that were taken are let go. */
+  readonly #ready: (SourceListing | undefined)[] = [];
   #readyAt = 0;
   #entriesAhead = 0;
   #started = false;
@@ -54,7 +58,8 @@ export class SourceWalk {
       if (this.#atEnd) return undefined;
       await this.#step();
     }
-    const listing = this.#ready[this.#readyAt++];
+    const listing = this.#ready[this.#readyAt];
+    this.#ready[this.#readyAt++] = undefined;
     this.#entriesAhead -= listing?.entries.length ?? 0;
     if (this.#readyAt > 1024) {
       this.#ready.splice(0, this.#readyAt);
@@ -68,20 +73,27 @@ export class SourceWalk {
   }
 
   async #step(): Promise<void> {
-    const directory = this.#started ? this.#stack.pop() : undefined;
+    if (this.#steps++ % stepsBetween === 0) this.source.ahead?.(this.#soon());
+    const listing = this.#started ? await this.#list(this.#stack.pop()) : this.source.root();
     this.#started = true;
-    if (this.#steps++ % stepsBetween === 0) {
-      const soon = this.#stack.slice(-directoriesAhead);
-      if (directory) soon.push(directory);
-      this.source.ahead?.(soon);
-    }
-    if (directory) await this.source.probe?.(directory);
-    const listing = directory ? this.source.list(directory) : this.source.root();
     this.#ready.push(listing);
     this.#entriesAhead += listing.entries.length;
+    if (listing.rest) this.#stack.push(listing.rest);
     for (let i = listing.entries.length - 1; i >= 0; i--) {
       const entry = listing.entries[i];
       if (entry?.status.kind === 'directory') this.#stack.push(entry);
     }
+  }
+
+  /** Directories whose turn comes soon, the last one first. */
+  #soon(): SourceEntry[] {
+    return this.#stack.slice(-directoriesAhead).filter((next) => typeof next !== 'function');
+  }
+
+  async #list(next: SourceEntry | (() => SourceListing) | undefined): Promise<SourceListing> {
+    const directory = defined(next, 'a step has something to list');
+    if (typeof directory === 'function') return directory();
+    await this.source.probe?.(directory);
+    return this.source.list(directory);
   }
 }

@@ -95,7 +95,7 @@ async function countDepth(backend: Backend, treeId: string): Promise<number> {
   let depth = 0;
   let next: Uint8Array | undefined = Buffer.from(treeId, 'hex');
   while (next) {
-    const nodes: readonly TreeNode[] = await reader.load(next);
+    const nodes: readonly TreeNode[] = [...(await reader.load(next))];
     next = nodes.find((node) => node.subtree)?.subtree;
     if (next) depth++;
     else expect(Buffer.from(nodes[0]?.linkTarget ?? []).toString()).toBe('reached');

@@ -9,7 +9,10 @@ import type { ClaimedBlob } from './messages.ts';
 import { equalNodes } from './node.ts';
 import type { ParentTrees } from './parent-trees.ts';
 import type { Pipeline } from './pipeline.ts';
-import type { MatchedTree, TreeFrame } from './tree-frame.ts';
+import { PreviousNodes } from './previous-nodes.ts';
+import type { FramePart, MatchedTree, TreeFrame, WideFrame } from './tree-frame.ts';
+import type { StoredTree } from './tree-stream.ts';
+import { type PreviousTree, WideTree } from './wide-tree.ts';
 
 /** Encoded bytes collected before trees are sent to a worker. */
 const treeBatchBytes = 2 << 20;
@@ -57,10 +60,62 @@ export class TreeBuilder {
     while (frame) {
       assert(frame.pending > 0, 'a directory is settled once');
       if (--frame.pending > 0) return;
-      const node = this.#complete(frame);
-      if (frame.parent) frame.parent.nodes[frame.slot] = node;
+      if (frame.wide && !frame.wide.stored) return this.#endWide(frame, frame.wide);
+      if (frame.part) this.#finishPart(frame, frame.part);
+      else {
+        const node = this.#complete(frame);
+        if (frame.parent) frame.parent.nodes[frame.slot] = node;
+      }
       frame = frame.parent;
     }
+  }
+
+  /** Makes the tree of `frame` one that comes in parts. @param previous the tree that it is compared with */
+  widen(frame: TreeFrame, previous: PreviousTree | undefined): WideFrame {
+    const tree = new WideTree(
+      {
+        pipeline: this.#pipeline,
+        claim: (id) => this.#claim(id),
+        store: (blob) => this.#store(blob),
+        added: (added) => this.#report.counters.add('tree', added),
+      },
+      previous,
+    );
+    const nodes = previous && this.#parents && new PreviousNodes(this.#parents, previous);
+    const wide: WideFrame = { tree, previous: nodes, endsAlike: false, stored: undefined };
+    frame.wide = wide;
+    return wide;
+  }
+
+  /** Hands a part over that is done with all that is below it. */
+  #finishPart(frame: TreeFrame, part: FramePart): void {
+    const { range, wide } = part;
+    const { matched, nodes } = frame;
+    if (!range || !matched) {
+      wide.tree.finishPart(part.number, { type: 'nodes', bytes: this.#encodePart(nodes) });
+    } else if (isAsMatched(frame, matched)) {
+      wide.tree.finishPart(part.number, { type: 'same', range });
+    } else {
+      const slots = [...matched.subtrees.keys()];
+      const directories = new Map(slots.map((slot) => [slot, nodes[slot]]));
+      wide.tree.finishPart(part.number, { type: 'patched', range, directories });
+    }
+    frame.nodes = [];
+    frame.matched = undefined;
+  }
+
+  #encodePart(nodes: Iterable<TreeNode | undefined>): Uint8Array {
+    for (const node of nodes) if (node) this.#encoder.add(node);
+    return this.#encoder.nodeCount > 0 ? this.#encoder.finishPart() : new Uint8Array(0);
+  }
+
+  /** Has the rest of the tree written; `frame` is complete then. */
+  #endWide(frame: TreeFrame, wide: WideFrame): void {
+    frame.pending = 1;
+    wide.tree.end(wide.endsAlike, (stored) => {
+      wide.stored = stored;
+      this.release(frame);
+    });
   }
 
   /** Sends the trees that wait to a worker. */
@@ -79,11 +134,13 @@ export class TreeBuilder {
   #complete(frame: TreeFrame): TreeNode | undefined {
     const isUnchanged = frame.matched !== undefined && isAsMatched(frame, frame.matched);
     const { id, addedBytes } =
-      isUnchanged && frame.previousTree
+      frame.wide?.stored ??
+      (isUnchanged && frame.previousTree
         ? { id: frame.previousTree, addedBytes: 0 }
-        : this.#encode(nodesOf(frame));
+        : this.#encode(nodesOf(frame)));
     frame.nodes = [];
     frame.matched = undefined;
+    frame.wide = undefined;
     const { node, entry, previousNode } = frame;
     if (!node) {
       this.#root = id;
@@ -107,17 +164,20 @@ export class TreeBuilder {
   }
 
   /** Stores the tree of `nodes` unless it is known. */
-  #encode(nodes: Iterable<TreeNode | undefined>): { id: Uint8Array; addedBytes: number } {
+  #encode(nodes: Iterable<TreeNode | undefined>): StoredTree {
     for (const node of nodes) if (node) this.#encoder.add(node);
     const bytes = this.#encoder.finish();
     const id = sha256(bytes);
     const entry = this.#claim(id);
     if (entry < 0) return { id, addedBytes: 0 };
-    const addedBytes = bytes.byteLength;
-    this.#batch.push({ id, entry, bytes });
-    this.#batchBytes += addedBytes;
+    this.#store({ id, entry, bytes });
+    return { id, addedBytes: bytes.byteLength };
+  }
+
+  #store(tree: ClaimedBlob): void {
+    this.#batch.push(tree);
+    this.#batchBytes += tree.bytes.byteLength;
     if (this.#batchBytes >= treeBatchBytes) this.flush();
-    return { id, addedBytes };
   }
 }
 

@@ -1,5 +1,7 @@
 import { workerData } from 'node:worker_threads';
+import { defined } from '../../base/assert.ts';
 import { systemRandom } from '../../base/random.ts';
+import { releaseBuffer } from '../../base/release.ts';
 import { ChunkScanner, chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { parsePolynomial } from '../../kernels/polynomial.ts';
 import { Sealer } from '../../kernels/seal.ts';
@@ -7,6 +9,7 @@ import { serializeError } from '../../base/serialized-errors.ts';
 import { serveWorker, type WorkerReply } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { type FinishedPack, PackBuilder, PackWorkspace } from '../../repository/pack.ts';
+import { BlobPieces } from '../../repository/pack-pieces.ts';
 import { ChunkSink, IdList } from './chunk-sink.ts';
 import { isFileFailure } from './file-failure.ts';
 import { FileReader, type ListedFile } from './file-reader.ts';
@@ -25,6 +28,8 @@ import {
   type FilesResponse,
   type PackEvent,
   type StreamPart,
+  type TreeEnd,
+  type TreePiece,
 } from './messages.ts';
 import { PackSlots } from './pack-slots.ts';
 import { readExactly, scanSpan } from './span-scan.ts';
@@ -46,6 +51,7 @@ const reader = new FileReader(scanner, sink);
 /** Made when a stream comes: what it holds between two parts must survive the files read meanwhile. */
 let streamScanner: ChunkScanner | undefined;
 let stream = { start: 0, filled: 0 };
+const largeTrees = new Map<number, BlobPieces>();
 
 serveWorker<BackupRequest, BackupResponse>((request, to) => {
   reply = to;
@@ -81,7 +87,9 @@ function handOver(pack: FinishedPack, entries: Int32Array<ArrayBuffer>): void {
     blobs,
     entries,
   };
-  reply.event(event, [blobs.buffer, entries.buffer]);
+  // A pack beyond the size of a slot has memory of its own.
+  const own = slot < 0 && pack.bytes.buffer instanceof ArrayBuffer ? [pack.bytes.buffer] : [];
+  reply.event(event, [blobs.buffer, entries.buffer, ...own]);
 }
 
 function answer(request: BackupRequest): BackupResponse {
@@ -90,6 +98,12 @@ function answer(request: BackupRequest): BackupResponse {
       return storeFiles(request);
     case 'trees':
       for (const tree of request.trees) sink.addClaimed('tree', tree);
+      return { type: 'trees', added: sink.takeAdded() };
+    case 'tree-piece':
+      addTreePiece(request);
+      return { type: 'trees', added: sink.takeAdded() };
+    case 'tree-end':
+      endTree(request);
       return { type: 'trees', added: sink.takeAdded() };
     case 'scan': {
       const found = scanSpan(scanner, request);
@@ -107,6 +121,19 @@ function answer(request: BackupRequest): BackupResponse {
       sink.flush();
       return { type: 'flush' };
   }
+}
+
+function addTreePiece({ tree, bytes }: TreePiece): void {
+  const pieces = largeTrees.get(tree) ?? new BlobPieces(workspace, data.version > 1);
+  largeTrees.set(tree, pieces);
+  pieces.add(bytes);
+  releaseBuffer(bytes.buffer);
+}
+
+function endTree({ tree, id, entry }: TreeEnd): void {
+  const pieces = defined(largeTrees.get(tree), 'a tree that ends has pieces');
+  largeTrees.delete(tree);
+  if (entry >= 0) sink.addTreePieces({ id, entry, pieces });
 }
 
 function storeFiles(batch: FileBatch): FilesResponse {

@@ -3,7 +3,7 @@ import { concatBytes, fromHex, toHex, utf8 } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import type { TreeNode } from '../../repository/tree.ts';
+import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
 import { pathText } from '../backup/report.ts';
 import type { EngineContext } from '../context.ts';
 import { TreeReader } from '../tree-reader.ts';
@@ -100,14 +100,17 @@ export class AffectedFiles {
     if (this.#verdicts.has(key)) return;
     this.#verdicts.set(key, false);
     const nodes = await this.#nodes(id);
-    const isAffected =
-      !nodes || this.#damage.isFaultyTree(id) || nodes.some((node) => this.#losesContent(node));
-    const subtrees = (nodes ?? []).flatMap(({ subtree }) => (subtree ? [subtree] : []));
+    let isAffected = !nodes || this.#damage.isFaultyTree(id);
+    const subtrees: Uint8Array[] = [];
+    for (const node of nodes ?? []) {
+      isAffected ||= this.#losesContent(node);
+      if (node.subtree) subtrees.push(node.subtree);
+    }
     frames.push({ id, subtrees, next: 0, isAffected });
   }
 
   /** The nodes of a tree; undefined if it cannot be read. */
-  async #nodes(id: Uint8Array): Promise<readonly TreeNode[] | undefined> {
+  async #nodes(id: Uint8Array): Promise<TreeNodes | undefined> {
     if (this.#damage.isLost('tree', id)) return undefined;
     try {
       return await this.#reader.load(id);

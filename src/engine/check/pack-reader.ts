@@ -5,7 +5,7 @@ import { sha256 } from '../../kernels/sha256.ts';
 import { Decompressor } from '../../kernels/zstd.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { BlobScratch } from '../../repository/blob-scratch.ts';
-import { type BlobTools, openBlob } from '../../repository/blob-open.ts';
+import { type BlobTools, openBlob, openTree } from '../../repository/blob-open.ts';
 import { type PackedBlobs, readPackedBlobs } from '../../repository/pack.ts';
 import type { PackFindings } from './messages.ts';
 import type { PackOrder } from './pack-order.ts';
@@ -57,7 +57,8 @@ export class PackReader {
     if (end > bytes.byteLength) return `${type} blob ${toHex(id)} lies beyond the end of the file`;
     const uncompressedLength = index.uncompressedLengthOf(entry);
     try {
-      openBlob(bytes.subarray(offset, end), { type, id, uncompressedLength }, this.#tools);
+      const open = type === 'tree' ? openTree : openBlob;
+      open(bytes.subarray(offset, end), { type, id, uncompressedLength }, this.#tools);
       return undefined;
     } catch (error) {
       if (!isHoldfastError(error, 'BLOB_DAMAGED')) throw error;

@@ -4,7 +4,7 @@ import { describeError, isHoldfastError } from '../../base/errors.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import type { TreeNode } from '../../repository/tree.ts';
+import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
 import { pathText } from '../backup/report.ts';
 import { BlobMarks } from '../blob-marks.ts';
@@ -104,7 +104,7 @@ export class StructureCheck {
     return true;
   }
 
-  async #load(id: Uint8Array): Promise<readonly TreeNode[] | undefined> {
+  async #load(id: Uint8Array): Promise<TreeNodes | undefined> {
     try {
       return await this.#reader.load(id);
     } catch (error) {

@@ -7,6 +7,7 @@ import {
   readStatusOf,
   tryReadStatus,
 } from '../../platform/status.ts';
+import type { NameSet } from './name-set.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
 
@@ -26,11 +27,10 @@ export class Remover {
     this.#parts = parts;
   }
 
-  /** Removes what is in `directory` but not among `names`, as far as it is selected. */
-  removeOthers(directory: TargetDirectory, names: ReadonlySet<string>): void {
-    const { opener, options } = this.#parts;
-    for (const name of listDirectory(opener.open(directory))) {
-      if (names.has(Buffer.from(name).toString('latin1'))) continue;
+  /** Removes what was in `directory` and is not marked, as far as it is selected. */
+  removeOthers(directory: TargetDirectory, present: NameSet): void {
+    const { options } = this.#parts;
+    for (const name of present.unmarked()) {
       const choice = options.select?.(directory.pathOf(name), this.#isDirectory(directory, name));
       if (choice && !choice.selected) continue;
       this.#guard(directory.pathOf(name), () => this.#remove(directory, name, true));

@@ -1,9 +1,9 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
-import { listDirectory } from '../../platform/directory.ts';
+import { listNames } from '../../platform/directory.ts';
 import { unlinkAt } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/status.ts';
-import type { TreeNode } from '../../repository/tree.ts';
+import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
 import { pathText } from '../backup/report.ts';
 import { TreeReader } from '../tree-reader.ts';
 import type { ContentWriter } from './content.ts';
@@ -12,12 +12,15 @@ import { TargetDirectory } from './directories.ts';
 import { DirectoryMaker } from './directory-maker.ts';
 import type { Durability } from './durability.ts';
 import { ItemRestorer } from './items.ts';
+import { NameSet } from './name-set.ts';
 import { Remover } from './remove.ts';
 import { isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
 import { TreeBudget } from './tree-budget.ts';
 
 /** Work of this thread before it looks for messages of the others. */
 const turnMsMax = 5;
+/** Entries of one directory that are planned before the writer is asked whether it has enough. */
+const entriesAtOnce = 1024;
 
 interface PendingDirectory {
   readonly directory: TargetDirectory;
@@ -74,8 +77,8 @@ export class RestoreWalk {
 
   /** Handles the entries of one directory; returns the directories below it. */
   async #enter({ directory, tree }: PendingDirectory): Promise<PendingDirectory[]> {
-    const { tally, options, context } = this.#parts;
-    let nodes: readonly TreeNode[];
+    const { tally, context } = this.#parts;
+    let nodes: TreeNodes;
     try {
       nodes = await this.#trees.load(tree);
       this.#budget.enter(tree, nodes.length);
@@ -89,21 +92,50 @@ export class RestoreWalk {
     directory.temporarySalt = saltFor(names(nodes), context.environment.random);
     this.#inodes.clear();
     this.#device = undefined;
-    const below: PendingDirectory[] = [];
+    // Before anything is written here: what this run writes is under other names meanwhile.
+    const present = this.#presentIn(directory);
     const kept = new Set<string>();
+    const below = await this.#takeAll(directory, nodes, { present, kept });
+    if (!present) return below;
+    this.#guard(directory, undefined, () => {
+      this.#removeLeftovers(directory, present, kept);
+      if (this.#parts.options.delete) this.#remover.removeOthers(directory, present);
+    });
+    return below;
+  }
+
+  /** Handles the entries in their order, as fast as content can be written. */
+  async #takeAll(
+    directory: TargetDirectory,
+    nodes: TreeNodes,
+    { present, kept }: { readonly present: NameSet | undefined; readonly kept: Set<string> },
+  ): Promise<PendingDirectory[]> {
+    const { tally, context } = this.#parts;
+    const below: PendingDirectory[] = [];
+    let count = 0;
     for (const node of nodes) {
+      present?.mark(node.name);
       this.#guard(directory, node.name, () => {
         const entered = this.#take(directory, node, kept);
         if (entered) below.push(entered);
       });
+      // Between directories `run` looks after this.
+      if (++count % entriesAtOnce !== 0) continue;
+      throwIfAborted(context.signal);
+      if (this.#writer.isFull) await this.#writer.flush();
+      tally.progress();
     }
-    if (!directory.existed) return below;
-    this.#guard(directory, undefined, () => {
-      const present = new Set(nodes.map(({ name }) => textOf(name)));
-      this.#removeLeftovers(directory, present, kept);
-      if (options.delete) this.#remover.removeOthers(directory, present);
-    });
     return below;
+  }
+
+  /** The names that are in a directory of the target already; undefined if it was not there before. */
+  #presentIn(directory: TargetDirectory): NameSet | undefined {
+    if (!directory.existed) return undefined;
+    let present: NameSet | undefined;
+    this.#guard(directory, undefined, () => {
+      present = new NameSet(listNames(this.#parts.opener.open(directory)));
+    });
+    return present;
   }
 
   /** Handles one entry; returns it if it is a directory to be entered. */
@@ -156,16 +188,12 @@ export class RestoreWalk {
   }
 
   /** Removes what interrupted runs left under temporary names. */
-  #removeLeftovers(
-    directory: TargetDirectory,
-    present: ReadonlySet<string>,
-    kept: ReadonlySet<string>,
-  ): void {
+  #removeLeftovers(directory: TargetDirectory, present: NameSet, kept: ReadonlySet<string>): void {
     const { opener, options } = this.#parts;
     if (options.dryRun) return;
     const fd = opener.open(directory);
-    for (const name of listDirectory(fd)) {
-      if (!isTemporaryName(name) || present.has(textOf(name)) || kept.has(textOf(name))) continue;
+    for (const name of present.unmarked()) {
+      if (!isTemporaryName(name) || kept.has(textOf(name))) continue;
       if (tryReadStatus({ directory: fd, name })?.kind === 'file') unlinkAt(fd, name);
     }
   }
@@ -183,7 +211,7 @@ export class RestoreWalk {
   }
 }
 
-function* names(nodes: readonly TreeNode[]): Generator<Uint8Array> {
+function* names(nodes: TreeNodes): Generator<Uint8Array> {
   for (const { name } of nodes) yield name;
 }
 

@@ -1,5 +1,6 @@
 import type { HoldfastError } from '../../base/errors.ts';
 import { sortByName } from '../sort-names.ts';
+import { PackedNames } from '../sorted-names.ts';
 import {
   type FileStatus,
   noAttributes,
@@ -16,33 +17,47 @@ import { decodeStatus, statusFlagsNoFollow, statusMask } from './status.ts';
 const recordLengthAt = 16;
 const nameAt = 19;
 
+/** Less room for a listing is not asked to hold anything: a record takes up to 280 bytes, on FUSE some thousand. */
+const roomBytesMin = 8 << 10;
+
 /** Names in the directory, in its own order. */
 export function listLinux(linux: Linux, directory: number): Uint8Array<ArrayBuffer>[] {
-  const { bytes } = linux.arena;
   const names: Uint8Array<ArrayBuffer>[] = [];
+  const { bytes } = linux.arena;
   rewind(linux, directory);
-  for (;;) {
-    const end = arenaAt.listing + readListing(linux, directory);
-    if (end === arenaAt.listing) return names;
-    for (let at: number = arenaAt.listing; at < end; at += recordLength(bytes, at)) {
-      if (!isDots(bytes, at + nameAt)) names.push(copyName(bytes, at + nameAt));
-    }
-  }
+  readOn(linux, directory, (nameOffset) => names.push(copyName(bytes, nameOffset)));
+  return names;
 }
 
-/** Every entry with its status; see `scanDirectory`. */
-export function scanLinux(linux: Linux, directory: number, options: ScanOptions): ScannedEntry[] {
-  const { bytes } = linux.arena;
-  const scan = newScan(directory, options);
+/** As `listLinux`, packed. */
+export function listPackedLinux(linux: Linux, directory: number): PackedNames {
+  const names = new PackedNames();
   rewind(linux, directory);
-  for (;;) {
-    const end = arenaAt.listing + readListing(linux, directory);
-    if (end === arenaAt.listing) break;
-    for (let at: number = arenaAt.listing; at < end; at += recordLength(bytes, at)) {
-      const nameOffset = at + nameAt;
-      if (isDots(bytes, nameOffset)) continue;
-      scanEntry(linux, scan, { nameOffset, name: copyName(bytes, nameOffset) });
-    }
+  readOn(linux, directory, (nameOffset) => addName(names, linux.arena.bytes, nameOffset));
+  return names;
+}
+
+/** Every entry with its status, or only the names of what the arena cannot hold; see `scanOrList`. */
+export function scanSmallLinux(
+  linux: Linux,
+  directory: number,
+  options: ScanOptions,
+): ScannedEntry[] | PackedNames {
+  const { bytes } = linux.arena;
+  rewind(linux, directory);
+  const { end, isWhole } = readFirst(linux, directory);
+  if (!isWhole) {
+    const names = new PackedNames();
+    const add = (nameOffset: number): void => addName(names, bytes, nameOffset);
+    visitListed(bytes, end, add);
+    readOn(linux, directory, add);
+    return names;
+  }
+  const scan = newScan(directory, options);
+  for (let at: number = arenaAt.listing; at < end; at += recordLength(bytes, at)) {
+    const nameOffset = at + nameAt;
+    if (isDots(bytes, nameOffset)) continue;
+    scanEntry(linux, scan, { nameOffset, name: copyName(bytes, nameOffset) });
   }
   tellProblems(scan, options);
   return sortByName(scan.entries);
@@ -135,11 +150,39 @@ function rewind(linux: Linux, directory: number): void {
   if (result < 0) throw failure({ call: 'lseek', place: directory }, -result);
 }
 
-function readListing(linux: Linux, directory: number): number {
-  const { libc, arena } = linux;
-  const target = arena.base + arenaAt.listing;
+/** Fills the arena from the start of the directory. Of a small one this takes no more calls than listing it. */
+function readFirst(linux: Linux, directory: number): { end: number; isWhole: boolean } {
+  const stop = arenaAt.listing + arenaListingSizeBytes;
+  let end: number = arenaAt.listing;
+  while (stop - end >= roomBytesMin) {
+    const sizeBytes = readListing(linux, directory, end);
+    if (sizeBytes === 0) return { end, isWhole: true };
+    end += sizeBytes;
+  }
+  return { end, isWhole: false };
+}
+
+/** Tells where the names of all further entries stand in the arena, one after the other. */
+function readOn(linux: Linux, directory: number, visit: (nameOffset: number) => void): void {
   for (;;) {
-    const sizeBytes = libc.getdents64(directory, target, arenaListingSizeBytes);
+    const sizeBytes = readListing(linux, directory, arenaAt.listing);
+    if (sizeBytes === 0) return;
+    visitListed(linux.arena.bytes, arenaAt.listing + sizeBytes, visit);
+  }
+}
+
+function visitListed(bytes: Uint8Array, end: number, visit: (nameOffset: number) => void): void {
+  for (let at: number = arenaAt.listing; at < end; at += recordLength(bytes, at)) {
+    if (!isDots(bytes, at + nameAt)) visit(at + nameAt);
+  }
+}
+
+/** Reads records to the arena at `start`. @returns their bytes, 0 at the end of the directory */
+function readListing(linux: Linux, directory: number, start: number): number {
+  const { libc, arena } = linux;
+  const roomBytes = arenaAt.listing + arenaListingSizeBytes - start;
+  for (;;) {
+    const sizeBytes = libc.getdents64(directory, arena.base + start, roomBytes);
     if (sizeBytes >= 0) return sizeBytes;
     const errno = libc.errno();
     if (errno !== errnoOf.EINTR) throw failure({ call: 'getdents64', place: directory }, errno);
@@ -155,8 +198,16 @@ function isDots(bytes: Uint8Array, name: number): boolean {
   return bytes[name + 1] === 0 || (bytes[name + 1] === 0x2e && bytes[name + 2] === 0);
 }
 
-function copyName(bytes: Uint8Array<ArrayBuffer>, start: number): Uint8Array<ArrayBuffer> {
+function addName(names: PackedNames, bytes: Uint8Array, start: number): void {
+  names.add(bytes, start, nameEnd(bytes, start));
+}
+
+function nameEnd(bytes: Uint8Array, start: number): number {
   let end = start;
   while (bytes[end] !== 0) end++;
-  return bytes.slice(start, end);
+  return end;
+}
+
+function copyName(bytes: Uint8Array<ArrayBuffer>, start: number): Uint8Array<ArrayBuffer> {
+  return bytes.slice(start, nameEnd(bytes, start));
 }

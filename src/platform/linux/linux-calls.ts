@@ -1,7 +1,7 @@
 import type { SystemCalls } from '../system-calls.ts';
 import { readAttributesLinux, removeAttributeLinux, setAttributeLinux } from './attributes.ts';
 import { attempt, errnoOf, failure, type Linux, openLinux } from './context.ts';
-import { listLinux, scanLinux, scanNamesLinux } from './directory.ts';
+import { listLinux, listPackedLinux, scanNamesLinux, scanSmallLinux } from './directory.ts';
 import {
   makeDirectoryLinux,
   makeLinkLinux,
@@ -39,7 +39,8 @@ function callsOf(linux: Linux): SystemCalls {
     losses: [],
     status: (place, follow) => statusLinux(linux, place, follow),
     list: (directory) => listLinux(linux, directory),
-    scan: (directory, options) => scanLinux(linux, directory, options),
+    listPacked: (directory) => listPackedLinux(linux, directory),
+    scanSmall: (directory, options) => scanSmallLinux(linux, directory, options),
     scanNames: (directory, names, options) => scanNamesLinux(linux, { directory, names }, options),
     open: (place, flags, mode) => openLinuxFile(linux, place, { flags, mode }),
     close: (file) => closeLinux(linux, file),

@@ -1,10 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { isHoldfastError } from '../../base/errors.ts';
 import { sortByName } from '../sort-names.ts';
+import { PackedNames } from '../sorted-names.ts';
 import { noAttributes, type ScannedEntry, type ScanOptions } from '../system-calls.ts';
 import { fromNodeError } from '../system-error.ts';
 import { pathOf } from './paths.ts';
 import { statusPortable } from './status.ts';
+
+/** Entries that are held with their status at once. */
+const smallCountMax = 6000;
 
 /** Names in the directory, in its own order. */
 export function listPortable(directory: number): Uint8Array<ArrayBuffer>[] {
@@ -16,9 +20,25 @@ export function listPortable(directory: number): Uint8Array<ArrayBuffer>[] {
   }
 }
 
-/** Every entry with its status; see `scanDirectory`. */
-export function scanPortable(directory: number, options: ScanOptions): ScannedEntry[] {
-  return sortByName(scanNamesPortable(directory, listPortable(directory), options));
+/** As `listPortable`, packed. */
+export function listPackedPortable(directory: number): PackedNames {
+  return packed(listPortable(directory));
+}
+
+/** Every entry with its status, or only the names if there are very many; see `scanOrList`. */
+export function scanSmallPortable(
+  directory: number,
+  options: ScanOptions,
+): ScannedEntry[] | PackedNames {
+  const names = listPortable(directory);
+  if (names.length > smallCountMax) return packed(names);
+  return sortByName(scanNamesPortable(directory, names, options));
+}
+
+function packed(names: readonly Uint8Array[]): PackedNames {
+  const result = new PackedNames();
+  for (const name of names) result.add(name, 0, name.length);
+  return result;
 }
 
 /** The named entries with their status; see `scanNames`. */

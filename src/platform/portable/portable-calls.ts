@@ -1,6 +1,11 @@
 import type { SystemCalls } from '../system-calls.ts';
 import { noAttributes } from '../system-calls.ts';
-import { listPortable, scanNamesPortable, scanPortable } from './directory.ts';
+import {
+  listPackedPortable,
+  listPortable,
+  scanNamesPortable,
+  scanSmallPortable,
+} from './directory.ts';
 import {
   closePortable,
   makeDirectoryPortable,
@@ -40,7 +45,8 @@ export function portableCalls(): SystemCalls {
     losses: isLinux ? lossesEverywhere : [...lossesEverywhere, ...lossesWithoutMagicPaths],
     status: statusPortable,
     list: listPortable,
-    scan: scanPortable,
+    listPacked: listPackedPortable,
+    scanSmall: scanSmallPortable,
     scanNames: scanNamesPortable,
     open: (place, flags, mode) => openPortable(place, { flags, mode }),
     close: closePortable,

@@ -8,7 +8,7 @@ import type { FileEntry } from './file-entry.ts';
 /** Fewer than this many directories are read before a thread for them is up. */
 const worthwhileCount = 24;
 /** Requests that the thread is given ahead. */
-const requestsMax = 3;
+const requestsMax = 12;
 
 /** A directory that was read ahead. */
 export interface AheadScan extends DirectoryScan {
@@ -29,7 +29,7 @@ export class DirectoriesAhead {
     if (fresh.length === 0 || (!this.#scanner && fresh.length < worthwhileCount)) return;
     this.#scanner ??= new ScanAhead();
     if (this.#scanner.openCount >= requestsMax) return;
-    const tickets = this.#scanner.ask(fresh.map(({ path }) => ({ path, noFollow: true })));
+    const tickets = this.#scanner.ask(fresh.map(({ path }) => path));
     for (const [i, entry] of fresh.entries()) {
       const ticket = tickets[i];
       if (ticket) this.#tickets.set(entry, ticket);

@@ -1,17 +1,28 @@
 import { equalBytes } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
-import type { ScannedEntry } from '../../platform/directory.ts';
+import { type ScannedEntry, SortedNames } from '../../platform/directory.ts';
 import { printablePath } from '../../platform/place.ts';
 import type { FileStatus } from '../../platform/status.ts';
 import { posixCode } from '../../platform/system-error.ts';
 import { replacedError } from '../open-file.ts';
 import type { SourceProblem } from '../source.ts';
 import { type ByteText, byteTextOf } from './byte-text.ts';
-import { type DirectoryScan, scanNear } from './directory-scan.ts';
+import {
+  type DirectoryScan,
+  findEntry,
+  scanNear,
+  scanSome,
+  type SilentNames,
+  type TagPlace,
+} from './directory-scan.ts';
 import type { DirectoryScope } from './directory-scope.ts';
 import type { ExcludeRules } from './exclude-rules.ts';
 import { FileEntry } from './file-entry.ts';
 import type { FolderGuard } from './folder-guard.ts';
+import { readStart } from './read-start.ts';
+
+/** Entries of a large directory that are read at once. */
+const partEntriesMax = 8192;
 
 /** A listing in the making. */
 export interface ListingDraft {
@@ -39,6 +50,30 @@ export interface ReadOptions {
   readonly isElsewhere?: ((name: ByteText) => boolean) | undefined;
 }
 
+/** A directory that is read in parts. */
+interface LargeDirectory {
+  readonly scope: DirectoryScope;
+  readonly skips: (name: Uint8Array) => boolean;
+  readonly silent: SilentNames | undefined;
+  readonly names: SortedNames;
+  /** Number of the first name that was not read. */
+  readonly next: number;
+}
+
+/** The entries of a directory, or some of them. */
+export interface DirectoryPart extends ListingDraft {
+  /** Absent: these were all that were left. */
+  readonly rest?: DirectoryRest;
+}
+
+/** Entries of a large directory that are still to be read. */
+export interface DirectoryRest {
+  /** Name of the first of them. */
+  readonly from: Uint8Array;
+  /** Reads the next ones of the same directory, opened again. */
+  read(directory: number): DirectoryPart;
+}
+
 /** Turns an opened directory into entries with their metadata, excludes applied. */
 export class DirectoryReader {
   readonly #parts: ReaderParts;
@@ -48,36 +83,76 @@ export class DirectoryReader {
   }
 
   /**
-   * Reads all entries of the opened directory that `scope` describes, sorted by name.
+   * Reads the entries of the opened directory that `scope` describes, sorted by name; of a large one the first some
+   * thousand. Which entries there are and which tags are in force is decided at once.
    * @throws SYSTEM_CALL_FAILED and kin if the directory cannot be listed
    */
-  read(directory: number, scope: DirectoryScope, options: ReadOptions = {}): ListingDraft {
-    const { silent } = options;
-    const around = silent && { names: silent, error: silentMountError() };
-    return this.take(scanNear(directory, around), scope, options);
+  read(directory: number, scope: DirectoryScope, options: ReadOptions = {}): DirectoryPart {
+    const silent = options.silent && { names: options.silent, error: silentMountError() };
+    const found = scanNear(directory, silent);
+    if (!(found instanceof SortedNames)) return this.take(found, scope, options);
+    const skips = this.#skipsIn(scope, options, {
+      find: (name) =>
+        found.find(name) < 0
+          ? undefined
+          : scanSome(directory, [Uint8Array.from(name)], silent).entries[0],
+      start: (name, sizeBytes) => readStart({ directory, name }, sizeBytes),
+    });
+    return this.#readPart(directory, { scope, skips, names: found, next: 0, silent });
   }
 
-  /** As `read`, of a directory that was read before. */
+  /** As `read`, of a directory that was read before, whole. */
   take(scan: DirectoryScan, scope: DirectoryScope, options: ReadOptions): ListingDraft {
+    const skips = this.#skipsIn(scope, options, {
+      find: (name) => findEntry(scan.entries, name),
+      start: (name, sizeBytes) => scan.start(name, sizeBytes),
+    });
+    return this.#take(scan, scope, skips);
+  }
+
+  /** Reads the next names of a large directory. */
+  #readPart(directory: number, large: LargeDirectory): DirectoryPart {
+    const { names, skips, scope, silent } = large;
+    const wanted: Uint8Array<ArrayBuffer>[] = [];
+    let next = large.next;
+    for (; next < names.length && wanted.length < partEntriesMax; next++) {
+      const name = names.at(next);
+      if (!skips(name)) wanted.push(name);
+    }
+    const draft = this.#take(scanSome(directory, wanted, silent), scope, skips);
+    if (next === names.length) return draft;
+    const read = (again: number): DirectoryPart => this.#readPart(again, { ...large, next });
+    return { ...draft, rest: { from: names.at(next), read } };
+  }
+
+  /** Which names of a directory are left out. */
+  #skipsIn(
+    scope: DirectoryScope,
+    { isElsewhere }: ReadOptions,
+    place: TagPlace,
+  ): (name: Uint8Array) => boolean {
     const { rules, onNote } = this.#parts;
-    const { isElsewhere } = options;
     const { state } = scope.facts;
-    const draft = emptyDraft();
-    const tags = rules.tagsIn(scan, (name, why) =>
+    const tags = rules.tagsIn(place, (name, why) =>
       onNote(`${printablePath(scope.pathOf(name))} ${why}: it excludes nothing`),
     );
-    const skips = (name: Uint8Array): boolean =>
+    return (name) =>
       rules.excludesName(state, name) ||
       (isElsewhere !== undefined && isElsewhere(byteTextOf(name))) ||
       (tags.length > 0 && !tags.every((tag) => equalBytes(tag, name)));
+  }
+
+  /** Makes entries of what was read. */
+  #take(
+    scan: DirectoryScan,
+    scope: DirectoryScope,
+    skips: (name: Uint8Array) => boolean,
+  ): ListingDraft {
+    const draft = emptyDraft();
     for (const name of scan.vanished) if (!skips(name)) draft.vanished.push(scope.pathOf(name));
-    let previous: Uint8Array | undefined;
     for (const scanned of scan.entries) {
       const { name, status } = scanned;
       if (skips(name)) continue;
-      // Some network file systems list a name twice.
-      if (previous !== undefined && equalBytes(previous, name)) continue;
-      previous = name;
       if (status instanceof HoldfastError) addProblem(draft, scope, { name, error: status });
       else if (this.#admits(status, name, { scope, draft })) {
         const linkTarget = status.kind === 'symlink' ? scan.linkTarget(name) : undefined;

@@ -1,7 +1,14 @@
-import type { HoldfastError } from '../../base/errors.ts';
-import { isHoldfastError } from '../../base/errors.ts';
+import { compareBytes } from '../../base/bytes.ts';
+import { type HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { readExtendedAttributesAt } from '../../platform/attributes.ts';
-import { listDirectory, type ScannedEntry, scanDirectory } from '../../platform/directory.ts';
+import {
+  listNames,
+  type ScannedEntry,
+  scanNames,
+  type ScanOptions,
+  scanOrList,
+  SortedNames,
+} from '../../platform/directory.ts';
 import { readLinkAt } from '../../platform/files.ts';
 import { readStatusAt } from '../../platform/status.ts';
 import { type ByteText, byteTextOf } from './byte-text.ts';
@@ -20,16 +27,65 @@ export interface DirectoryScan {
   start(name: Uint8Array, sizeBytes: number): Uint8Array;
 }
 
+/** Names that are not touched, with the error that each of them gets. */
+export interface SilentNames {
+  readonly names: ReadonlySet<ByteText>;
+  readonly error: HoldfastError;
+}
+
+/** What of a directory decides on its tags. */
+export interface TagPlace {
+  find(name: Uint8Array): ScannedEntry | undefined;
+  /** The first bytes of a file. @throws FILE_NOT_FOUND and kin */
+  start(name: Uint8Array, sizeBytes: number): Uint8Array;
+}
+
 /**
- * Reads an opened directory.
- * @param silent names that are not touched, with the error that each of them gets
+ * Reads an opened directory: everything, or the names alone if it is large.
  * @throws SYSTEM_CALL_FAILED and kin if the directory cannot be listed
  */
 export function scanNear(
   directory: number,
-  silent?: { readonly names: ReadonlySet<ByteText>; readonly error: HoldfastError },
+  silent: SilentNames | undefined,
+): DirectoryScan | SortedNames {
+  if (silent && silent.names.size > 0) return listNames(directory);
+  const { options, ...heard } = hearing();
+  const entries = scanOrList(directory, options);
+  return entries instanceof SortedNames ? entries : near(directory, { ...heard, entries });
+}
+
+/** The entries of some names. */
+export function scanSome(
+  directory: number,
+  names: readonly Uint8Array<ArrayBuffer>[],
+  silent: SilentNames | undefined,
 ): DirectoryScan {
-  const scan = silent && silent.names.size > 0 ? scanAround(directory, silent) : scanAll(directory);
+  if (silent && silent.names.size > 0) return near(directory, scanAround(directory, names, silent));
+  const { options, ...heard } = hearing();
+  return near(directory, { ...heard, entries: scanNames(directory, names, options) });
+}
+
+/** The entry of a name among sorted ones. */
+export function findEntry(
+  entries: readonly ScannedEntry[],
+  name: Uint8Array,
+): ScannedEntry | undefined {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const entry = entries[middle];
+    const order = entry ? compareBytes(entry.name, name) : 0;
+    if (order === 0) return entry;
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return undefined;
+}
+
+type EntryScan = Pick<DirectoryScan, 'entries' | 'vanished' | 'attributeProblems'>;
+
+function near(directory: number, scan: EntryScan): DirectoryScan {
   return {
     ...scan,
     linkTarget: (name) => tryReadLink(directory, name),
@@ -37,30 +93,29 @@ export function scanNear(
   };
 }
 
-type EntryScan = Pick<DirectoryScan, 'entries' | 'vanished' | 'attributeProblems'>;
-
-function scanAll(directory: number): EntryScan {
+function hearing(): Omit<EntryScan, 'entries'> & { readonly options: ScanOptions } {
   const vanished: Uint8Array[] = [];
   const attributeProblems = new Map<ByteText, HoldfastError[]>();
-  const entries = scanDirectory(directory, {
+  const options: ScanOptions = {
     extendedAttributes: true,
     onVanished: (name) => vanished.push(name),
     onAttributeProblem: (name, error) => keepProblem(attributeProblems, name, error),
-  });
-  return { entries, vanished, attributeProblems };
+  };
+  return { vanished, attributeProblems, options };
 }
 
-/** As `scanAll`, but without touching what would never answer. */
+/** As a scan, but without touching what would never answer. */
 function scanAround(
   directory: number,
-  silent: { readonly names: ReadonlySet<ByteText>; readonly error: HoldfastError },
+  names: readonly Uint8Array<ArrayBuffer>[],
+  silent: SilentNames,
 ): EntryScan {
   const entries: ScannedEntry[] = [];
   const vanished: Uint8Array[] = [];
   const attributeProblems = new Map<ByteText, HoldfastError[]>();
   const onProblem = (name: Uint8Array, error: HoldfastError): void =>
     keepProblem(attributeProblems, name, error);
-  for (const name of listDirectory(directory).sort((a, b) => Buffer.compare(a, b))) {
+  for (const name of names) {
     if (silent.names.has(byteTextOf(name))) {
       entries.push({ name, status: silent.error, extendedAttributes: [] });
       continue;

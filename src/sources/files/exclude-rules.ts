@@ -1,8 +1,8 @@
-import { compareBytes, equalBytes } from '../../base/bytes.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { FileStatus, ScannedEntry } from '../../platform/system-calls.ts';
+import type { TagPlace } from './directory-scan.ts';
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
-import type { DirectoryScan } from './directory-scan.ts';
 import { PatternList, type PatternState } from './patterns.ts';
 
 /** Which entries of a file source are left out. Sizes in bytes. */
@@ -106,16 +106,13 @@ export class ExcludeRules {
    * them stays.
    * @param onProblem hears of a tag file that does not count, because it is not what it should be
    */
-  tagsIn(
-    scan: Pick<DirectoryScan, 'entries' | 'start'>,
-    onProblem: (name: Uint8Array, why: string) => void,
-  ): Uint8Array[] {
+  tagsIn(place: TagPlace, onProblem: (name: Uint8Array, why: string) => void): Uint8Array[] {
     if (this.#tags.length === 0) return [];
     return this.#tags
       .filter((tag) => {
-        const entry = findEntry(scan.entries, tag.name);
+        const entry = place.find(tag.name);
         if (entry === undefined) return false;
-        const why = whyNotTagged(scan, entry, tag.header);
+        const why = whyNotTagged(place, entry, tag.header);
         if (why !== undefined) onProblem(tag.name, why);
         return why === undefined;
       })
@@ -124,7 +121,7 @@ export class ExcludeRules {
 }
 
 function whyNotTagged(
-  scan: Pick<DirectoryScan, 'start'>,
+  place: Pick<TagPlace, 'start'>,
   entry: ScannedEntry,
   header: Uint8Array,
 ): string | undefined {
@@ -133,26 +130,12 @@ function whyNotTagged(
   if (header.length === 0) return undefined;
   if (entry.status.kind !== 'file') return 'is not a regular file';
   try {
-    const start = scan.start(entry.name, header.length);
+    const start = place.start(entry.name, header.length);
     return equalBytes(start, header) ? undefined : 'does not start with the signature asked for';
   } catch (error) {
     if (!isHoldfastError(error)) throw error;
     return 'cannot be read';
   }
-}
-
-function findEntry(entries: readonly ScannedEntry[], name: Uint8Array): ScannedEntry | undefined {
-  let low = 0;
-  let high = entries.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const entry = entries[middle];
-    const order = entry ? compareBytes(entry.name, name) : 0;
-    if (order === 0) return entry;
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return undefined;
 }
 
 function parseTag(text: string): TagRule {

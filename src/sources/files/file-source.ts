@@ -19,6 +19,7 @@ import type {
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
 import { componentsOf } from './clean-path.ts';
 import {
+  type DirectoryPart,
   DirectoryReader,
   emptyDraft,
   type ListingDraft,
@@ -49,6 +50,17 @@ export interface FileSourceParts {
   /** Reads what lies on file systems that may stop answering. */
   readonly far: FarSystems;
   readonly onNote: (text: string) => void;
+}
+
+/** A place in the tree of targets, with its name in the directory above. */
+type NamedNode = readonly [name: ByteText, node: TargetNode];
+
+/** A part of a directory. */
+interface PartToList {
+  readonly scope: DirectoryScope;
+  /** Targets in the directory that are not listed yet. */
+  readonly children: readonly NamedNode[];
+  read(): DirectoryPart;
 }
 
 /** A place for one entry of the tree of targets. */
@@ -201,23 +213,43 @@ export class FileSource implements Source {
     const hasChildren = children !== undefined && children.size > 0;
     const isElsewhere = hasChildren ? (name: ByteText): boolean => children.has(name) : undefined;
     const silent = mounts.silentNamesIn(path);
+    const options = { silent, isElsewhere };
+    return this.#listPart(entry, {
+      scope,
+      children: hasChildren ? [...children] : [],
+      read: () =>
+        this.#takeProbed(entry, scope, options) ??
+        this.#inside(entry, (directory) => this.#reader.read(directory, scope, options)),
+    });
+  }
+
+  /** Lists a directory, or what comes next of a large one: it is opened anew for each part. */
+  #listPart(entry: FileEntry, part: PartToList): SourceListing {
+    const { scope, children } = part;
     try {
-      const draft =
-        this.#takeProbed(entry, scope, { silent, isElsewhere }) ??
-        this.#read(entry, scope, { silent, isElsewhere });
-      if (!hasChildren) return { ...draft, complete: true };
-      for (const [name, child] of children) this.#addNode(draft, { name, node: child, scope });
-      return finish(draft);
+      const { rest, ...draft } = part.read();
+      if (!rest && children.length === 0) return { ...draft, complete: true };
+      const isDue = ([name]: NamedNode): boolean =>
+        !rest || compareBytes(bytesOf(name), rest.from) < 0;
+      for (const [name, node] of children.filter(isDue)) {
+        this.#addNode(draft, { name, node, scope });
+      }
+      const listing = finish(draft);
+      if (!rest) return listing;
+      const left = children.filter((child) => !isDue(child));
+      const read = (): DirectoryPart => this.#inside(entry, (again) => rest.read(again));
+      return { ...listing, rest: () => this.#listPart(entry, { scope, children: left, read }) };
     } catch (error) {
       if (!isHoldfastError(error)) throw error;
-      return failed(path, error);
+      return failed(entry.path, error);
     }
   }
 
-  #read(entry: FileEntry, scope: DirectoryScope, options: ReadOptions): ListingDraft {
+  /** What `read` makes of the directory, opened for it. */
+  #inside(entry: FileEntry, read: (directory: number) => DirectoryPart): DirectoryPart {
     const directory = this.#open(entry, entry.path);
     try {
-      return this.#reader.read(directory, scope, options);
+      return read(directory);
     } finally {
       closeFile(directory);
     }
@@ -298,16 +330,8 @@ export class FileSource implements Source {
     try {
       const opened = openDirectory(path, { noFollow: false });
       try {
-        const read = this.#reader.read(opened, scope, options);
-        for (const entry of read.entries) {
-          const member = members.get(byteTextOf(entry.name));
-          assert(member, 'only members are read');
-          draft.entries.push(
-            new FileEntry(bytesOf(member.name), entry, { scope, node: member.node }),
-          );
-        }
-        draft.problems.push(...read.problems);
-        draft.vanished.push(...read.vanished);
+        let read: DirectoryPart | undefined = this.#reader.read(opened, scope, options);
+        for (; read; read = read.rest?.read(opened)) addMembers(draft, read, { scope, members });
       } finally {
         closeFile(opened);
       }
@@ -335,6 +359,20 @@ export class FileSource implements Source {
     const targetDevice = isTarget ? status.device : scope.facts.targetDevice;
     return { state, device: status.device, targetDevice };
   }
+}
+
+function addMembers(
+  draft: ListingDraft,
+  read: ListingDraft,
+  { scope, members }: Pick<SpreadGroup, 'members'> & { readonly scope: DirectoryScope },
+): void {
+  for (const entry of read.entries) {
+    const member = members.get(byteTextOf(entry.name));
+    assert(member, 'only members are read');
+    draft.entries.push(new FileEntry(bytesOf(member.name), entry, { scope, node: member.node }));
+  }
+  for (const problem of read.problems) draft.problems.push(problem);
+  for (const path of read.vanished) draft.vanished.push(path);
 }
 
 /** True for an entry of `.` or `/` that nothing else names. */

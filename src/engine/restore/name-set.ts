@@ -1,0 +1,26 @@
+import type { SortedNames } from '../../platform/directory.ts';
+
+/** The names that a directory of the target had before, and which of them the snapshot has too. */
+export class NameSet {
+  readonly #names: SortedNames;
+  /** One bit a name. */
+  readonly #marks: Uint8Array;
+
+  constructor(names: SortedNames) {
+    this.#names = names;
+    this.#marks = new Uint8Array(Math.ceil(names.length / 8));
+  }
+
+  /** Marks a name of the snapshot, which need not be among the names. */
+  mark(name: Uint8Array): void {
+    const index = this.#names.find(name);
+    if (index >= 0) this.#marks[index >> 3] = (this.#marks[index >> 3] ?? 0) | (1 << (index & 7));
+  }
+
+  /** The names that were not marked. */
+  *unmarked(): Generator<Uint8Array, void, void> {
+    for (let i = 0; i < this.#names.length; i++) {
+      if (((this.#marks[i >> 3] ?? 0) & (1 << (i & 7))) === 0) yield this.#names.at(i);
+    }
+  }
+}
