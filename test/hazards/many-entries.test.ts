@@ -1,17 +1,24 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { initRepository } from '../tools/engine.ts';
 import { measure } from '../tools/measure.ts';
+import { describeWith } from '../tools/peers.ts';
+import { mustRestic, resticBackup, resticTrees } from '../tools/restic.ts';
 import { runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { testScale } from '../tools/seeds.ts';
 
 const scratch = scratchFolder('hazards');
-/** One million with HOLDFAST_TEST_SCALE=10, two with 20. */
-const entryCount = 100_000 * testScale;
+/** One million with HOLDFAST_TEST_SCALE=10, two with 20. In CI more than is kept of a tree in one piece. */
+const entryCount = testScale === 1 ? 105_000 : 100_000 * testScale;
+/**
+ * What JavaScript objects may take, of whatever number of entries: one object kept for each would end the process at
+ * any of these sizes. A resident set alone would not tell, because the collector takes what it may.
+ */
+const heapMiB = 96;
 
-describe(`C7: ${entryCount} files in one directory`, () => {
-  test('are backed up, checked and restored in less than 1 GiB', async () => {
+describeWith(['restic'], `C7: ${entryCount} files in one directory`, () => {
+  test('are backed up, checked and restored in bounded memory', async () => {
     const folder = scratch.fresh('tree');
     mkdirSync(folder);
     for (let i = 0; i < entryCount; i++)
@@ -19,13 +26,15 @@ describe(`C7: ${entryCount} files in one directory`, () => {
     const repository = scratch.fresh('repository');
     await initRepository(repository);
     const target = scratch.fresh('restored');
+    const variables = { NODE_OPTIONS: `--max-old-space-size=${heapMiB}` };
     for (const [action, ...args] of [
       ['backup', repository, folder],
       ['backup', repository, folder],
+      ['force', repository, folder],
       ['check', repository],
       ['restore', repository, target],
     ] as const) {
-      const { complaints, peakMiB, seconds } = await measure(action, args);
+      const { complaints, peakMiB, seconds } = await measure(action, args, { variables });
       console.log(`${action}: ${seconds.toFixed(1)} s, ${peakMiB} MiB`);
       expect(complaints).toEqual([]);
       expect(peakMiB, action).toBeLessThan(1024);
@@ -33,5 +42,11 @@ describe(`C7: ${entryCount} files in one directory`, () => {
     const restored = `${target}/${folder.slice(folder.lastIndexOf('/') + 1)}`;
     const compared = await runProgram('diff', ['-r', folder, restored]);
     expect(compared).toMatchObject({ exitCode: 0, output: '' });
+    await mustRestic(repository, ['check']);
+    const summary = await resticBackup(repository, [folder.slice(folder.lastIndexOf('/') + 1)], {
+      cwd: folder.slice(0, folder.lastIndexOf('/')),
+    });
+    expect(summary).toMatchObject({ files_unmodified: entryCount, tree_blobs: 0 });
+    expect(new Set(await resticTrees(repository)).size).toBe(1);
   }, 3_600_000);
 });

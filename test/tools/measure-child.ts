@@ -3,15 +3,16 @@ import { backUp, checkAll, restoreLatest } from './engine.ts';
 
 /**
  * Does one thing in a process of its own, whose memory can be measured and whose user can be another:
- * `measure-child.ts backup|restore|check REPOSITORY [PATH]`. Prints one line of JSON.
+ * `measure-child.ts backup|force|restore|check REPOSITORY [PATH]`. Prints one line of JSON.
  */
 const [, , action = '', repository = '', place = ''] = process.argv;
 const started = performance.now();
 
 async function act(): Promise<readonly string[]> {
-  if (action === 'backup') {
+  if (action === 'backup' || action === 'force') {
     const source = { workingDirectory: dirname(place) };
-    const { complaints } = await backUp(repository, [basename(place)], { source });
+    const options = { force: action === 'force' };
+    const { complaints } = await backUp(repository, [basename(place)], { source, options });
     return complaints;
   }
   if (action === 'restore') return (await restoreLatest(repository, place)).complaints;

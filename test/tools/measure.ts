@@ -10,9 +10,9 @@ export interface Measured {
 
 const child = fileURLToPath(new URL('./measure-child.ts', import.meta.url));
 
-/** Backs up a folder, restores the newest snapshot to one, or checks; as another user or in another time zone if asked. */
+/** Backs up a folder (with `force` without a parent), restores the newest snapshot to one, or checks; as another user or in another time zone if asked. */
 export async function measure(
-  action: 'backup' | 'restore' | 'check',
+  action: 'backup' | 'force' | 'restore' | 'check',
   args: readonly string[],
   options: RunSettings = {},
 ): Promise<Measured> {

@@ -104,7 +104,7 @@ export class LargeFileReader {
         before = after;
       }
     } finally {
-      closeFile(opened.fd);
+      this.#pipeline.release(() => closeFile(opened.fd));
     }
   }
 
@@ -202,7 +202,7 @@ class FilePass {
       this.#flushZeros();
       this.#store();
     } finally {
-      // The descriptor must stay open until no worker uses it.
+      // The descriptor must stay open until no worker uses it; see also `Pipeline.release`.
       await Promise.allSettled([...scans, ...this.#stores]);
     }
     const ids = concatBytes(await Promise.all(this.#stores));

@@ -71,6 +71,8 @@ export class Pipeline {
   #hasWork = false;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void)[] = [];
+  /** What threads may still use. */
+  readonly #atClose: (() => void)[] = [];
 
   private constructor(
     pool: Promise<WorkerPool<BackupRequest, BackupResponse>>,
@@ -188,6 +190,15 @@ export class Pipeline {
     await this.#packs.finish();
   }
 
+  /**
+   * Lets something go that workers were told to use: now, or, once the work is being cancelled, when all threads have
+   * ended. A request that is cancelled is given up at once, though a worker may be in the middle of it.
+   */
+  release(letGo: () => void): void {
+    if (this.#context.signal?.aborted) this.#atClose.push(letGo);
+    else letGo();
+  }
+
   /** Something failed: the run will end. */
   get hasFailed(): boolean {
     return this.#failure !== undefined || this.#packs.hasFailed;
@@ -199,6 +210,7 @@ export class Pipeline {
    */
   async close(): Promise<void> {
     await (await this.#pool.catch(() => undefined))?.close();
+    for (const letGo of this.#atClose.splice(0)) letGo();
     if (!this.#failure) return;
     await this.#packs.abandon(isHoldfastError(this.#failure.error, 'CANCELLED'), this.#context);
   }

@@ -2,8 +2,10 @@ import { defined } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Source, SourceEntry, SourceListing } from '../../sources/source.ts';
 
-/** Entries that may wait to be consumed; about 400 bytes each. */
+/** Entries that may wait to be consumed; about 650 bytes each. */
 const entriesAheadMax = 250_000;
+/** The same, while a large directory is listed: its trees alone may take hundreds of megabytes. */
+const entriesAheadOfLargeMax = 50_000;
 /** How long the walk works before waiting events are handled. */
 const turnMs = 15;
 /** Directories at the end of the stack that the source is told about, every few steps. */
@@ -44,7 +46,7 @@ export class SourceWalk {
     until.then(settle, settle);
     await this.#clock.nextTurn();
     let turnStart = this.#clock.monotonicMs();
-    while (!state.isSettled && this.#entriesAhead < entriesAheadMax && !this.#atEnd) {
+    while (!state.isSettled && this.#mayGoAhead && !this.#atEnd) {
       await this.#step();
       if (this.#clock.monotonicMs() - turnStart < turnMs) continue;
       await this.#clock.nextTurn();
@@ -66,6 +68,11 @@ export class SourceWalk {
       this.#readyAt = 0;
     }
     return listing;
+  }
+
+  get #mayGoAhead(): boolean {
+    const isRest = typeof this.#stack.at(-1) === 'function';
+    return this.#entriesAhead < (isRest ? entriesAheadOfLargeMax : entriesAheadMax);
   }
 
   get #atEnd(): boolean {
