@@ -74,6 +74,8 @@ function walkFrame(view: DataView, start: number): FrameEnd {
   if (magic !== frameMagic) throw broken('this is not a frame');
   const header = readHeader(view, start + 4);
   let position = header.blocksAt;
+  // A frame of a single segment has no window: its blocks are held against the declared size.
+  const plainBlockMax = Math.min(blockSizeBytesMax, header.windowSizeBytes || blockSizeBytesMax);
   let sizeBytesMax = 0;
   for (let isLast = false; !isLast; ) {
     const block = view.getUint16(position, true) | (view.getUint8(position + 2) << 16);
@@ -81,6 +83,8 @@ function walkFrame(view: DataView, start: number): FrameEnd {
     const kind = (block >>> 1) & 3;
     const size = block >>> 3;
     if (kind === 3) throw broken('a block has a reserved type');
+    // Some decoders take larger ones, others, restic's among them, do not.
+    if (kind < 2 && size > plainBlockMax) throw broken('a block is larger than blocks may be');
     sizeBytesMax += kind === 2 ? blockSizeBytesMax : size;
     position += 3 + (kind === 1 ? 1 : size);
   }

@@ -5,9 +5,9 @@ import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { compareTimestamps } from '../base/timestamp.ts';
 import { deriveKey } from '../kernels/scrypt.ts';
 import { type SealKey, Sealer } from '../kernels/seal.ts';
-import type { Backend, CallOptions } from '../storage/backend.ts';
+import type { Backend, CallOptions, FileStat } from '../storage/backend.ts';
 import type { Id } from './id.ts';
-import { decodeKeyFile, decodeMasterKey, type KeyFile } from './key-file.ts';
+import { decodeKeyFile, decodeMasterKey, type KeyFile, keyFileSizeBytesMax } from './key-file.ts';
 import { getVerified } from './unpacked.ts';
 
 /** A key file that a password opened. */
@@ -19,7 +19,7 @@ export interface OpenedKey {
 
 /** Key files that were read, and what could not be. */
 export interface KeyCandidates {
-  /** In the order in which to try them. */
+  /** In the order in which to try them; at most `keyReadsMax`. */
   readonly keys: readonly { readonly id: Id; readonly file: KeyFile }[];
   readonly damaged: readonly { readonly id: Id; readonly error: unknown }[];
   /** Number of key files in the repository; at most `keyListMax` are counted. */
@@ -33,35 +33,33 @@ export interface KeySearchOptions extends CallOptions {
   readonly accept?: (masterKey: SealKey) => void;
 }
 
-/** Key files tried with one password. */
+/** Key files whose key is derived with one password; those that ask for too much are refused and not counted. */
 export const keyTriesMax = 20;
 /** Names of key files looked at. */
 const keyListMax = 10_000;
+/** Key files read to find the newest: those hinted at, then as the storage lists them. */
+const keyReadsMax = 1000;
 /** Time after which no further key is tried. */
 const keySearchMsMax = 60_000;
 
 /**
- * Reads the key files worth trying: those that `hint` is a prefix of first, then the newest first; at most
- * `keyTriesMax`. A damaged one is set aside, so that it locks nobody out who has another.
+ * Reads the key files that may be worth trying, at most `keyReadsMax`, and puts them into order: those that `hint` is a
+ * prefix of first, then the newest first. A damaged one is set aside, so that it locks nobody out who has another.
  */
 export async function collectKeys(
   backend: Backend,
   hint: string | undefined,
   options: CallOptions = {},
 ): Promise<KeyCandidates> {
-  const hinted: Id[] = [];
-  const others: Id[] = [];
-  for await (const { name } of backend.list('key', options)) {
-    if (hint && name.startsWith(hint)) hinted.push(name);
-    else others.push(name);
-    if (hinted.length + others.length >= keyListMax) break;
-  }
-  const names = [...hinted, ...others].slice(0, keyTriesMax);
+  const { hinted, others } = await listKeyFiles(backend, hint, options);
+  const files = [...hinted, ...others].slice(0, keyReadsMax);
+  const first = new Set(hinted.map(({ name }) => name));
   const keys: { id: Id; file: KeyFile }[] = [];
   const damaged: { id: Id; error: unknown }[] = [];
-  await forEachConcurrent(names, backend.connectionCount, async (id) => {
+  await forEachConcurrent(files, backend.connectionCount, async (listed) => {
+    const id = listed.name;
     try {
-      keys.push({ id, file: await loadKeyFile(backend, id, options) });
+      keys.push({ id, file: await loadListedKey(backend, listed, options) });
     } catch (error) {
       if (!isHoldfastError(error, 'KEY_DAMAGED', 'FILE_NOT_FOUND')) throw error;
       if (error.code === 'KEY_DAMAGED') damaged.push({ id, error });
@@ -69,10 +67,43 @@ export async function collectKeys(
   });
   keys.sort(
     (a, b) =>
-      Number(hinted.includes(b.id)) - Number(hinted.includes(a.id)) ||
+      Number(first.has(b.id)) - Number(first.has(a.id)) ||
       compareTimestamps(b.file.created, a.file.created),
   );
   return { keys, damaged, keyCount: hinted.length + others.length };
+}
+
+async function listKeyFiles(
+  backend: Backend,
+  hint: string | undefined,
+  options: CallOptions,
+): Promise<{ readonly hinted: FileStat[]; readonly others: FileStat[] }> {
+  const hinted: FileStat[] = [];
+  const others: FileStat[] = [];
+  for await (const file of backend.list('key', options)) {
+    if (hint && file.name.startsWith(hint)) hinted.push(file);
+    else others.push(file);
+    if (hinted.length + others.length >= keyListMax) break;
+  }
+  return { hinted, others };
+}
+
+/**
+ * Reads a key file unless its listed size is none that a key has: anybody who can write to the storage can put
+ * terabytes there.
+ * @throws as `loadKeyFile`
+ */
+export function loadListedKey(
+  backend: Backend,
+  { name, sizeBytes }: FileStat,
+  options: CallOptions = {},
+): Promise<KeyFile> {
+  if (sizeBytes <= keyFileSizeBytesMax) return loadKeyFile(backend, name, options);
+  const error = new HoldfastError('KEY_DAMAGED', {
+    message: 'a key file is damaged: it is larger than any key',
+    details: { keyId: name, sizeBytes },
+  });
+  return Promise.reject(error);
 }
 
 /**
@@ -123,7 +154,7 @@ export async function openKeyFile(
 }
 
 /**
- * Finds the key file that a password opens, one after the other.
+ * Finds the key file that a password opens, one after the other: at most `keyTriesMax`, or those of a minute.
  * @throws PASSWORD_WRONG; KEY_DAMAGED or KEY_LIMIT when the password fits no key and some could not be tried;
  *   what `accept` throws when it refused the only master key that opened
  */
@@ -138,7 +169,7 @@ export async function openWithPassword(
   let tries = 0;
   for (const { id, file } of candidates.keys) {
     throwIfAborted(options.signal);
-    if (clock.monotonicMs() - startMs > keySearchMsMax) break;
+    if (tries >= keyTriesMax || clock.monotonicMs() - startMs > keySearchMsMax) break;
     tries++;
     try {
       const masterKey = await openKeyFile(file, options.password, options.environment);
@@ -147,8 +178,11 @@ export async function openWithPassword(
       return { id, file, masterKey };
     } catch (error) {
       if (isHoldfastError(error, 'SEAL_BROKEN')) refusal = error;
-      else if (isHoldfastError(error, 'KEY_LIMIT', 'KEY_DAMAGED')) problems.push({ id, error });
-      else throw error;
+      else if (isHoldfastError(error, 'KEY_LIMIT', 'KEY_DAMAGED')) {
+        problems.push({ id, error });
+        // Nearly all are refused before any work: they must not use up the tries of the others.
+        tries--;
+      } else throw error;
     }
   }
   if (refusal) throw foreignKey(refusal);
@@ -169,18 +203,21 @@ function noKeyFits(
   problems: readonly { readonly id: Id; readonly error: unknown }[],
 ): HoldfastError {
   const [problem] = problems;
+  const isMore = keyCount > tries + problems.length;
+  const hint = isMore ? { hint: 'There are more keys: name the right one with --key-hint.' } : {};
   if (problem && isHoldfastError(problem.error, 'KEY_LIMIT', 'KEY_DAMAGED')) {
     return new HoldfastError(problem.error.code, {
       message: `the password fits none of ${keyCount} keys, of which ${problems.length} cannot be used`,
       details: { keyId: problem.id },
+      ...hint,
       cause: problem.error,
     });
   }
-  if (keyCount > tries) {
+  if (isMore) {
     return new HoldfastError('PASSWORD_WRONG', {
       message: `the password fits none of the ${tries} keys tried`,
       details: { keyCount },
-      hint: 'There are more keys: name the right one with --key-hint.',
+      ...hint,
     });
   }
   return new HoldfastError('PASSWORD_WRONG', keyCount === 0 ? { message: 'no key found' } : {});

@@ -4,10 +4,18 @@ import { toHex, utf8 } from '../base/bytes.ts';
 import { systemEnvironment } from '../base/environment.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { sha256 } from '../kernels/sha256.ts';
+import type { Timestamp } from '../base/timestamp.ts';
 import type { FileHandle } from '../storage/backend.ts';
 import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
 import { calibrateScrypt } from './key-calibrate.ts';
-import { addKey, changePassword, listKeys, type NewKeyOptions, removeKey } from './keys.ts';
+import {
+  addKey,
+  changePassword,
+  collectKeys,
+  listKeys,
+  type NewKeyOptions,
+  removeKey,
+} from './keys.ts';
 import { createRepository, openRepository, type Repository } from './repository.ts';
 
 const environment = systemEnvironment;
@@ -195,9 +203,65 @@ describe('searching', () => {
     for (const [i, id] of ids.entries()) {
       expect((await open(`p${i}`, { keyHint: id.slice(0, 12) })).keyId).toBe(id);
     }
-    const before = keyReads();
+    const { reads } = keyReads();
     await open('p24', { keyHint: 'ffffffffffff' }).catch(() => undefined);
-    expect(before()).toBe(20);
+    expect(reads()).toBe(26);
+  });
+
+  /** Hazard D8: the storage lists keys in its own order. */
+  test('among 1,000 keys tries the newest first, wherever they are listed', async () => {
+    const template = Buffer.from(backend.files.get(`key/${repository.keyId}`) ?? '').toString();
+    backend.files.clear();
+    for (let i = 0; i < 999; i++) {
+      storeKey(template.replace(/"created":"\d{4}/, `"created":"${1000 + i}`));
+    }
+    const newest = template.replace(/"created":"\d{4}/, '"created":"2999');
+    storeKey(newest);
+    const candidates = await collectKeys(backend, undefined);
+    expect(candidates.keyCount).toBe(1000);
+    expect(candidates.keys.slice(0, 3).map(({ file }) => yearOf(file.created))).toEqual([
+      2999, 1998, 1997,
+    ]);
+  });
+
+  test('of 10,000 keys reads 1,000, the hinted one among them', async () => {
+    const name = keyNames()[0] ?? '';
+    const bytes = backend.files.get(`key/${name}`) ?? new Uint8Array();
+    backend.files.delete(`key/${name}`);
+    for (let i = 0; i < 9_999; i++) storeKey(`{"created":"${i}"}`);
+    backend.files.set(`key/${name}`, bytes);
+    const { reads } = keyReads();
+    await expect(open('old')).rejects.toMatchObject({
+      code: 'KEY_DAMAGED',
+      message: 'the password fits none of 10000 keys, of which 1000 cannot be used',
+      hint: 'There are more keys: name the right one with --key-hint.',
+    });
+    expect(reads()).toBe(1000);
+    expect((await open('old', { keyHint: name.slice(0, 8) })).keyId).toBe(name);
+  });
+
+  test('keys that ask for too much work do not use up the tries of the others', async () => {
+    const text = Buffer.from(backend.files.get(`key/${repository.keyId}`) ?? '').toString();
+    for (let i = 0; i < 40; i++) {
+      const late = text.replace(/"created":"\d{4}/, `"created":"${3000 + i}`);
+      storeKey(late.replace('"N":16', `"N":${2 ** 30}`).replace('"r":1', '"r":1024'));
+    }
+    expect((await open('old')).keyId).toBe(repository.keyId);
+  });
+
+  test('a key file of a gigabyte is not even read', async () => {
+    const list = backend.list.bind(backend);
+    const large = storeKey('large');
+    backend.list = async function* (type, options) {
+      for await (const file of list(type, options)) {
+        yield file.name === large ? { ...file, sizeBytes: 2 ** 30 } : file;
+      }
+    };
+    const { names } = keyReads();
+    expect((await open('old')).keyId).toBe(repository.keyId);
+    await expect(open('other')).rejects.toThrow(code('KEY_DAMAGED'));
+    await expect(listKeys(repository)).resolves.toMatchObject({ damaged: [{ id: large }] });
+    expect(names()).not.toContain(large);
   });
 
   test('without any key says so', async () => {
@@ -209,15 +273,19 @@ describe('searching', () => {
   });
 });
 
-/** Counts reads of key files from now on. */
-function keyReads(): () => number {
-  let count = 0;
+/** Remembers reads of key files from now on. */
+function keyReads(): { readonly names: () => readonly string[]; readonly reads: () => number } {
+  const names: string[] = [];
   const get = backend.get.bind(backend);
   backend.get = (handle, ...rest) => {
-    if (handle.type === 'key') count++;
+    if (handle.type === 'key') names.push(handle.name);
     return get(handle, ...rest);
   };
-  return () => count;
+  return { names: () => names, reads: () => names.length };
+}
+
+function yearOf({ seconds }: Timestamp): number {
+  return new Date(seconds * 1000).getUTCFullYear();
 }
 
 test('new keys take about half a second and 32 MiB', async () => {

@@ -11,7 +11,7 @@ import type { Backend, CallOptions } from '../storage/backend.ts';
 import type { Id } from './id.ts';
 import { calibrateScrypt } from './key-calibrate.ts';
 import { encodeKeyFile, encodeMasterKey, saltSizeBytes } from './key-file.ts';
-import { loadKeyFile, openKeyFile } from './key-search.ts';
+import { loadKeyFile, loadListedKey, openKeyFile } from './key-search.ts';
 import { putContent } from './unpacked.ts';
 
 export { collectKeys, type OpenedKey, openWithPassword } from './key-search.ts';
@@ -180,10 +180,11 @@ export async function listKeys(
 ): Promise<KeyList> {
   const keys: ListedKey[] = [];
   const damaged: { id: Id; error: HoldfastError }[] = [];
-  const names = backend.list('key', options);
-  await forEachConcurrent(names, backend.connectionCount, async ({ name: id }) => {
+  const files = backend.list('key', options);
+  await forEachConcurrent(files, backend.connectionCount, async (listed) => {
+    const id = listed.name;
     try {
-      const { username, hostname, created } = await loadKeyFile(backend, id, options);
+      const { username, hostname, created } = await loadListedKey(backend, listed, options);
       keys.push({ id, isCurrent: id === keyId, username, hostname, created });
     } catch (error) {
       if (!isHoldfastError(error, 'FILE_NOT_FOUND', 'KEY_DAMAGED')) throw error;

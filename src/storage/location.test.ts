@@ -187,6 +187,8 @@ describe('redactLocation', () => {
     ['sftp://user:secret@host:22/p', 'sftp://user:***@host:22/p'],
     ['ftp://user:secret@host', 'ftp://user:***@host'],
     ['rest:user:secret@host/', 'rest:user:***@host/'],
+    ['rest:https:///user:secret@host/', 'rest:https:///user:***@host/'],
+    ['rest:https://\\\\user:secret@host/', 'rest:https://\\\\user:***@host/'],
   ])('shows %j as %j', (location, shown) => {
     expect(redactLocation(location)).toBe(shown);
   });
@@ -220,4 +222,18 @@ describe('redactLocation', () => {
       { numRuns: 2000 },
     );
   });
+});
+
+// The URL parser would find a host and a password in these; redacting looks for them elsewhere.
+test.each([
+  '///user:secret@host/',
+  '//\\user:secret@host/',
+  ':\\user:secret@host',
+  '//us\ner:secret@host/',
+])('rest:https:%j is no location', (rest) => {
+  for (const scheme of ['rest', 'webdav']) {
+    expect(() => parseLocation(`${scheme}:https:${rest}`)).toThrow(
+      expect.objectContaining({ code: 'LOCATION_INVALID' }),
+    );
+  }
 });

@@ -101,7 +101,8 @@ export function redactLocation(location: string): string {
   if (!location.includes('://')) {
     return location.replace(/^((?:rest|webdav|s3):[^/@:]*:).*@/s, '$1***@');
   }
-  const start = location.indexOf('://') + 3;
+  let start = location.indexOf('://') + 3;
+  while (location[start] === '/' || location[start] === '\\') start++;
   const slash = location.indexOf('/', start);
   const authorityEnd = slash < 0 ? location.length : slash;
   const colon = location.indexOf(':', start);
@@ -202,7 +203,9 @@ function parseHttpUrl(scheme: 'rest' | 'webdav', rest: string): string {
   const form = `${scheme}:https://USER:PASSWORD@HOST:PORT/PATH/`;
   if (!URL.canParse(rest)) throw invalid(`${scheme}: the location is not ${form}`);
   const url = new URL(rest);
-  if (!protocols.includes(url.protocol) || !rest.includes('://')) {
+  // The URL parser passes over further slashes and over line ends, and then sees a password where nobody else does.
+  const isPlain = /^(?:https?:\/\/[^/\\]|http\+unix:\/\/)[^\t\n\r]*$/i.test(rest);
+  if (!protocols.includes(url.protocol) || !isPlain) {
     throw invalid(`${scheme}: the location is not ${form}`);
   }
   return rest.endsWith('/') ? rest : `${rest}/`;

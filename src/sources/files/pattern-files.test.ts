@@ -67,3 +67,7 @@ it('splits lines', () => {
 it('trims long runs of space in linear time', () => {
   expect(trimSpace(`${' '.repeat(2_000_000)}a${' '.repeat(20_000)}b `)).toHaveLength(20_002);
 });
+
+it.each(['__proto__', 'constructor', 'toString'])('$%s is no variable', (name) => {
+  expect(expandVariables(`a/$${name}/\${${name}}`, {})).toBe('a//');
+});

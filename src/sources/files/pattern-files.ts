@@ -39,7 +39,9 @@ export function expandVariables(text: ByteText, variables: Variables): ByteText 
     (_all, braced?: ByteText, open?: ByteText, special?: ByteText, plain?: ByteText) => {
       if (open !== undefined) return '';
       const name = braced ?? special ?? plain ?? '';
-      return name === '$' ? '$' : byteTextOf(variables[name] ?? '');
+      // A name such as __proto__ stands for what every object has.
+      const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
+      return name === '$' ? '$' : byteTextOf(value ?? '');
     },
   );
 }
