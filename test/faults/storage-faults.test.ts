@@ -15,9 +15,9 @@ import { type Fault, fault, type FaultRule } from '../../src/storage/fault.ts';
 import { MemoryBackend, type MemoryFiles } from '../../src/storage/memory/memory-backend.ts';
 import { type Operation, record, type RecordedCall } from '../../src/storage/record.ts';
 import { backUp, initRepository, withRepository } from '../tools/engine.ts';
+import { type Content, contentOf } from '../tools/manifest.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { pseudoRandom } from '../tools/seeds.ts';
-import { type Content, contentOf } from '../crash/crash-bed.ts';
 
 const scratch = scratchFolder('faults');
 const source = scratch.fresh('source');
