@@ -110,6 +110,14 @@ export class BlobIndex {
     return this.#share;
   }
 
+  /**
+   * Says that no other thread uses the index any more. If one was stopped by force while it changed it, further
+   * changes throw WORKER_FAILED at once, not after a long wait; searching goes on.
+   */
+  abandonThreads(): void {
+    this.#mutex.abandon();
+  }
+
   /** Number of entries, those without a place yet included. */
   get blobCount(): number {
     return this.#blobs.count;

@@ -12,7 +12,7 @@ import type { Id } from './id.ts';
 import { calibrateScrypt } from './key-calibrate.ts';
 import { encodeKeyFile, encodeMasterKey, saltSizeBytes } from './key-file.ts';
 import { loadKeyFile, loadListedKey, openKeyFile } from './key-search.ts';
-import { putContent } from './unpacked.ts';
+import { putContent, removeSurely } from './unpacked.ts';
 
 export { collectKeys, type OpenedKey, openWithPassword } from './key-search.ts';
 
@@ -124,12 +124,12 @@ function isSameSecret(a: Uint8Array, b: Uint8Array): boolean {
  * Gives the repository a new password: adds a proven key, then removes the one in use. At every instant the old or
  * the new password opens the repository. Does not revoke the master key: whoever had it still has it.
  * @returns id of the new key
- * @throws as `addKey`, and then the old password is still the only one; as `Backend.remove`, and then both open it
+ * @throws as `addKey`, and then the old password is still the only one; as `removeSurely`, and then both open it
  */
 export async function changePassword(holder: KeyHolder, options: NewKeyOptions): Promise<Id> {
   const id = await addKey(holder, options);
   try {
-    await holder.backend.remove({ type: 'key', name: holder.keyId });
+    await removeSurely(holder.backend, { type: 'key', name: holder.keyId });
   } catch (error) {
     if (isHoldfastError(error, 'FILE_NOT_FOUND')) return id;
     throw new HoldfastError(isHoldfastError(error) ? error.code : 'BACKEND_WRITE_FAILED', {
@@ -143,9 +143,9 @@ export async function changePassword(holder: KeyHolder, options: NewKeyOptions):
 }
 
 /**
- * Removes a key other than the one in use.
+ * Removes a key other than the one in use, and makes sure that it is gone.
  * @throws USAGE for the key in use; KEY_DAMAGED when the key in use is no longer stored whole, so that this might
- *   remove the last that opens; FILE_NOT_FOUND
+ *   remove the last that opens; FILE_NOT_FOUND; as `removeSurely`
  */
 export async function removeKey(
   { backend, keyId }: KeyHolder,
@@ -170,7 +170,7 @@ export async function removeKey(
       cause: error,
     });
   }
-  await backend.remove({ type: 'key', name: id }, options);
+  await removeSurely(backend, { type: 'key', name: id }, options);
 }
 
 /** Reads all key files. */

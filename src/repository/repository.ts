@@ -200,7 +200,8 @@ async function passwordOf({ password }: OpenOptions): Promise<Uint8Array> {
 /**
  * Creates a repository: the folders, a proven key, then the config, which alone makes it one. Of several that try at
  * once, one wins. After an error or a crash there is no repository; a key file may be left.
- * @throws REPOSITORY_EXISTS when there is a config, or a key or snapshot of a repository that lost its config
+ * @throws REPOSITORY_EXISTS when there is a config, or a key or snapshot of a repository that lost its config;
+ *   VERIFY_FAILED when the config cannot be read back
  */
 export async function createRepository(
   backend: Backend,
@@ -232,7 +233,32 @@ export async function createRepository(
       });
     }
   }
+  await proveConfig(backend, sealedConfig, { signal });
   return new Repository({ backend, config, keyId, masterKey, options });
+}
+
+/** Reads the new config back, twice if need be: without it no backup could ever be opened. */
+async function proveConfig(
+  backend: Backend,
+  sealed: Uint8Array,
+  options: CallOptions,
+): Promise<void> {
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const stored = await backend
+      .get({ type: 'config', name: '' }, undefined, { ...options, fresh: true })
+      .catch(notFound);
+    if (stored && equalBytes(stored, sealed)) return;
+  }
+  throw new HoldfastError('VERIFY_FAILED', {
+    message:
+      'the storage reported the config of the new repository stored, but does not give it back',
+    details: { location: backend.location },
+    hint: 'There is no repository. Check the storage, empty the location and run "holdfast init" again.',
+  });
+}
+
+function notFound(error: unknown): undefined {
+  if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
 }
 
 function newMasterKey(random: Random): SealKey {

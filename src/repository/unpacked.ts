@@ -170,3 +170,26 @@ export async function confirmStored(
     hint: 'Nothing that refers to it was stored. Check the storage, then run the command again.',
   });
 }
+
+/**
+ * Removes a file that must be gone for good, and asks the storage whether it is: some keep what they report removed.
+ * @throws BACKEND_WRITE_FAILED if it is still there; what `Backend.remove` and `Backend.stat` throw
+ */
+export async function removeSurely(
+  backend: Backend,
+  handle: { readonly type: FileType; readonly name: Id },
+  options: CallOptions = {},
+): Promise<void> {
+  await backend.remove(handle, options);
+  try {
+    await backend.stat(handle, options);
+  } catch (error) {
+    if (isHoldfastError(error, 'FILE_NOT_FOUND')) return;
+    throw error;
+  }
+  throw new HoldfastError('BACKEND_WRITE_FAILED', {
+    message: `the storage reported a ${handle.type} file removed, but still has it`,
+    details: { type: handle.type, id: handle.name },
+    hint: 'Check the storage, then run the command again.',
+  });
+}

@@ -108,6 +108,19 @@ test('cuts what is read, and hides files from lists', async () => {
   expect(await listAll(backend, 'pack')).toHaveLength(1);
 });
 
+test('repeats files in lists, and says wrong sizes', async () => {
+  const { backend } = await given(
+    { operation: 'list', fault: { kind: 'repeated' } },
+    { operation: 'list', call: 2, fault: { kind: 'resized', byBytes: 2 } },
+    { operation: 'stat', fault: { kind: 'resized', byBytes: -100 } },
+  );
+  const file = { name: pack.name, sizeBytes: 7 };
+  expect(await listAll(backend, 'pack')).toEqual([file, file]);
+  expect(await listAll(backend, 'pack')).toEqual([{ ...file, sizeBytes: 9 }]);
+  expect(await backend.stat(pack)).toEqual({ ...file, sizeBytes: 0 });
+  expect(await backend.stat(pack)).toEqual(file);
+});
+
 test('lets the first rule that fits decide, and counts the call for all of them', async () => {
   const { backend } = await given(
     { operation: 'stat', call: 2, fault: { kind: 'error', code: 'READ_ONLY' } },

@@ -28,7 +28,11 @@ export type Fault =
   /** A get that gives only the first bytes. */
   | { readonly kind: 'short'; readonly sizeBytes: number }
   /** A list that leaves out the files of which this is true. */
-  | { readonly kind: 'hidden'; readonly name: (name: string) => boolean };
+  | { readonly kind: 'hidden'; readonly name: (name: string) => boolean }
+  /** A list that gives every file twice. */
+  | { readonly kind: 'repeated' }
+  /** A list or stat that says that files are so many bytes longer. */
+  | { readonly kind: 'resized'; readonly byBytes: number };
 
 /** When something goes wrong: in calls `call` to `call + count - 1` of those that fit. */
 export interface FaultRule {
@@ -106,8 +110,8 @@ class FaultInjector extends ForwardingBackend implements FaultyBackend {
   }
 
   override stat(handle: FileHandle, options?: CallOptions): Promise<FileStat> {
-    return this.#run({ operation: 'stat', type: handle.type }, () =>
-      this.inner.stat(handle, options),
+    return this.#run({ operation: 'stat', type: handle.type }, async (found) =>
+      resized(await this.inner.stat(handle, options), found),
     );
   }
 
@@ -119,7 +123,9 @@ class FaultInjector extends ForwardingBackend implements FaultyBackend {
     const found = this.#next({ operation: 'list', type });
     if (found?.kind === 'error') throw failure(found.code, `list ${type}`);
     for await (const file of this.inner.list(type, options)) {
-      if (found?.kind !== 'hidden' || !found.name(file.name)) yield file;
+      if (found?.kind === 'hidden' && found.name(file.name)) continue;
+      yield resized(file, found);
+      if (found?.kind === 'repeated') yield file;
     }
     if (found?.kind === 'error-after') throw failure(found.code, `list ${type}`);
   }
@@ -153,6 +159,11 @@ class FaultInjector extends ForwardingBackend implements FaultyBackend {
     if (found) this.faultCount++;
     return found;
   }
+}
+
+function resized(file: FileStat, found: Fault | undefined): FileStat {
+  if (found?.kind !== 'resized') return file;
+  return { ...file, sizeBytes: Math.max(0, file.sizeBytes + found.byBytes) };
 }
 
 function flipped(

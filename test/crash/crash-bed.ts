@@ -1,23 +1,28 @@
 import {
+  chmodSync,
   cpSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmSync,
+  symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 
 import { systemEnvironment as environment } from '../../src/base/environment.ts';
-import { describeError } from '../../src/base/errors.ts';
+import { describeError, isHoldfastError } from '../../src/base/errors.ts';
+import { check } from '../../src/engine/check.ts';
 import { restore } from '../../src/engine/restore.ts';
 import { loadIndex } from '../../src/repository/index-load.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
-import { openRepository } from '../../src/repository/repository.ts';
+import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.ts';
 import { openBackend } from '../../src/storage/open.ts';
-import { backUp, checkAll, initRepository, password } from '../tools/engine.ts';
+import { backUp, initRepository, password } from '../tools/engine.ts';
+import { equalManifests, type Manifest, manifestOf } from '../tools/manifest.ts';
 import { findPeer } from '../tools/peers.ts';
 import { mustRestic } from '../tools/restic.ts';
 import type { Scratch } from '../tools/scratch.ts';
@@ -26,59 +31,58 @@ import { pseudoRandom } from '../tools/seeds.ts';
 /** The password that key commands bring in. */
 export const newPassword = 'y';
 
-/** Every file below a folder with its content. */
-export type Content = ReadonlyMap<string, Buffer>;
-
-export function contentOf(root: string): Content {
-  const found = new Map<string, Buffer>();
-  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    found.set(path.slice(root.length), readFileSync(path));
-  }
-  return found;
-}
-
-function equalContent(a: Content, b: Content): boolean {
-  return a.size === b.size && [...a].every(([path, bytes]) => b.get(path)?.equals(bytes));
+/** What a state is held against. */
+export interface Expectation {
+  /** How many snapshots there may be. */
+  readonly snapshots: readonly number[];
+  /** Ask restic, too. */
+  readonly withRestic?: boolean;
+  /** What opens it; default the first password. */
+  readonly password?: string;
 }
 
 /**
- * A folder to back up, a repository with one snapshot of it, and copies of that repository for programs that are killed.
+ * Folders to back up, repositories of them, and copies of those for programs that are killed.
  *
- * Holds every state against the invariants: what was there restores, nothing is there by halves, check finds no damage,
- * a known password opens it, and restic says the same.
+ * Holds every state against the invariants of the project: I1 what was reported done restores with content and
+ * metadata, I2 a snapshot is there whole or not at all, I4a check finds no damage after any crash, I6 a known password
+ * opens it, I8 the official program finds no error and restores the same bytes.
  */
 export class CrashBed {
   readonly source: string;
-  readonly #scratch: Scratch;
-  /** The repository with one snapshot. */
+  /** A folder with one file that takes several packs. */
+  readonly large: string;
+  /** What standard input brings. */
+  readonly stream: Uint8Array = pseudoRandom(90_000, 4);
+  /** A repository without snapshots. */
+  readonly empty: string;
+  /** A repository with one snapshot of the folder as it was first. */
   readonly pristine: string;
-  /** What the snapshots may hold: that of the first one, and that of the folder now. */
-  readonly #contents: Content[] = [];
+  readonly #scratch: Scratch;
+  /** What snapshots of a path may hold. */
+  readonly #known = new Map<string, Manifest[]>();
 
   constructor(scratch: Scratch) {
     this.#scratch = scratch;
     this.source = scratch.fresh('source');
+    this.large = scratch.fresh('large');
+    this.empty = scratch.fresh('empty');
     this.pristine = scratch.fresh('pristine');
   }
 
-  /** Makes the folder and the repository; then changes the folder, for another snapshot. */
+  /** Makes the folders and the repositories; then changes the folder, for another snapshot. */
   async prepare(): Promise<void> {
-    mkdirSync(join(this.source, 'sub'), { recursive: true });
-    writeFileSync(join(this.source, 'text'), 'some text\n');
-    writeFileSync(join(this.source, 'sub/bytes'), pseudoRandom(70_000, 1));
-    await initRepository(this.pristine);
+    this.#makeSource();
+    mkdirSync(this.large);
+    writeFileSync(join(this.large, 'file'), pseudoRandom(9_000_000, 3));
+    this.#learn(this.large);
+    await initRepository(this.empty);
+    cpSync(this.empty, this.pristine, { recursive: true });
+    this.#learn(this.source);
     await backUp(this.pristine, [this.source]);
-    this.#contents.push(contentOf(this.source));
     writeFileSync(join(this.source, 'text'), 'some other text\n');
     writeFileSync(join(this.source, 'sub/more'), pseudoRandom(50_000, 2));
-    this.#contents.push(contentOf(this.source));
-  }
-
-  /** A copy of the repository; or a place where there is none yet. */
-  repository(isEmpty: boolean): string {
-    return isEmpty ? this.#scratch.fresh('repository') : this.copyOf(this.pristine);
+    this.#learn(this.source);
   }
 
   copyOf(repository: string): string {
@@ -87,60 +91,68 @@ export class CrashBed {
     return copy;
   }
 
-  /** Ids of the key files. */
-  keysOf(repository: string): string[] {
-    return readdirSync(join(repository, 'keys')).filter((name) => /^[0-9a-f]{64}$/.test(name));
-  }
-
-  /**
-   * Throws if a state breaks an invariant.
-   * @param counts how many snapshots there may be
-   */
-  async examine(
-    repository: string,
-    counts: readonly number[],
-    { withRestic = false } = {},
-  ): Promise<void> {
-    const { errors } = await checkAll(repository);
-    if (errors.length > 0) throw new Error(`check finds damage: ${errors.join('\n')}`);
-    const found = await this.#restoreAll(repository);
-    if (!counts.includes(found)) throw new Error(`there are ${found} snapshots`);
-    if (withRestic && findPeer('restic')) await this.#askRestic(repository);
-  }
-
-  /** Throws unless one of the passwords opens the repository. @returns those that do */
-  async passwordsOf(repository: string): Promise<string[]> {
-    const opening: string[] = [];
-    for (const each of [password, newPassword]) {
-      try {
-        const backend = await openBackend(repository, { environment });
-        const options = { environment, password: Buffer.from(each) };
-        await (await openRepository(backend, options)).close();
-        opening.push(each);
-      } catch {
-        // The other one may.
-      }
-    }
-    if (opening.length === 0) throw new Error('no password opens the repository any more');
-    return opening;
+  fresh(name: string): string {
+    return this.#scratch.fresh(name);
   }
 
   remove(place: string): void {
     this.#scratch.remove(place);
   }
 
-  /** Restores every snapshot; each must be one of those that were made, whole. @returns their number */
-  async #restoreAll(repository: string): Promise<number> {
-    const backend = await openBackend(repository, { environment });
-    const opened = await openRepository(backend, { environment, password: Buffer.from(password) });
+  /** Ids of the key files. */
+  keysOf(repository: string): string[] {
+    return namesIn(repository, 'keys');
+  }
+
+  /** Throws if a state breaks an invariant. */
+  async examine(repository: string, expected: Expectation): Promise<void> {
+    const { snapshots, withRestic = false, password: given = password } = expected;
+    // I6.
+    const opened = await openWith(repository, given);
+    if (!opened) throw new Error(`I6: password ${given} does not open the repository`);
     try {
-      const snapshots = await loadSnapshots(opened);
-      const indexed = new IndexedRepository(opened, await loadIndex(opened));
-      for (const snapshot of snapshots) await this.#restoreOne(indexed, snapshot);
-      return snapshots.length;
+      await expectSound(opened);
+      const found = await this.#restoreAll(opened);
+      if (!snapshots.includes(found)) throw new Error(`I1, I2: there are ${found} snapshots`);
+      if (withRestic && findPeer('restic')) await this.#askRestic(repository, given, found);
     } finally {
       await opened.close();
     }
+  }
+
+  /** Throws unless one of the passwords opens the repository (I6). @returns those that do */
+  async passwordsOf(repository: string): Promise<string[]> {
+    const opening: string[] = [];
+    for (const each of [password, newPassword]) {
+      const opened = await openWith(repository, each);
+      if (opened) opening.push(each);
+      await opened?.close();
+    }
+    if (opening.length === 0) throw new Error('I6: no password opens the repository any more');
+    return opening;
+  }
+
+  #makeSource(): void {
+    const { source } = this;
+    mkdirSync(join(source, 'sub/empty'), { recursive: true });
+    writeFileSync(join(source, 'text'), 'some text\n');
+    writeFileSync(join(source, 'sub/bytes'), pseudoRandom(70_000, 1));
+    linkSync(join(source, 'sub/bytes'), join(source, 'same bytes'));
+    symlinkSync('text', join(source, 'link'));
+    chmodSync(join(source, 'text'), 0o640);
+    utimesSync(join(source, 'text'), 1_000_000.25, 1_000_000.25);
+  }
+
+  #learn(folder: string): void {
+    this.#known.set(folder, [...(this.#known.get(folder) ?? []), manifestOf(folder)]);
+  }
+
+  /** Restores every snapshot; each must be whole, and one of those that were made. @returns their number */
+  async #restoreAll(repository: Repository): Promise<number> {
+    const snapshots = await loadSnapshots(repository);
+    const indexed = new IndexedRepository(repository, await loadIndex(repository));
+    for (const snapshot of snapshots) await this.#restoreOne(indexed, snapshot);
+    return snapshots.length;
   }
 
   async #restoreOne(indexed: IndexedRepository, snapshot: StoredSnapshot): Promise<void> {
@@ -151,27 +163,75 @@ export class CrashBed {
       note: () => {},
       progress: () => {},
     };
-    const options = { overwrite: 'always', workerCount: 1, subfolder: this.source } as const;
+    const [path = ''] = snapshot.paths;
+    const options = { overwrite: 'always', workerCount: 1, ...this.#partOf(path) } as const;
     const request = { snapshot, target: Buffer.from(target), options };
     await restore(indexed, request, { environment, monitor });
-    if (problems.length > 0) throw new Error(`snapshot ${snapshot.id}: ${problems.join('\n')}`);
-    this.#expectKnown(target);
+    if (problems.length > 0) throw new Error(`I1: snapshot ${snapshot.id}: ${problems.join('\n')}`);
+    this.#expectKnown(path, target);
   }
 
-  #expectKnown(target: string): void {
-    const content = contentOf(target);
-    const isKnown = this.#contents.some((known) => equalContent(known, content));
-    if (!isKnown) throw new Error('a snapshot does not hold what was backed up');
-    rmSync(target, { recursive: true });
+  /** What of a snapshot is restored: the folder, or all there is of a stream. */
+  #partOf(path: string): { readonly subfolder?: string } {
+    return this.#known.has(path) ? { subfolder: path } : {};
   }
 
-  /** The official program must find no error, and restore the same bytes. */
-  async #askRestic(repository: string): Promise<void> {
+  #expectKnown(path: string, target: string): void {
+    const known = this.#known.get(path);
+    const isRight = known
+      ? known.some((manifest) => equalManifests(manifest, manifestOf(target)))
+      : readFileSync(join(target, path)).equals(this.stream);
+    if (!isRight) throw new Error(`I1, I2: a snapshot of ${path} does not hold what was backed up`);
+    this.#scratch.remove(target);
+  }
+
+  /** I8: the official program must find no error, and restore the same bytes. */
+  async #askRestic(repository: string, given: string, count: number): Promise<void> {
     if (!existsSync(join(repository, 'config'))) return;
-    await mustRestic(repository, ['unlock']);
-    await mustRestic(repository, ['check', '--read-data']);
-    const target = this.#scratch.fresh('target');
-    await mustRestic(repository, ['restore', `latest:${this.source}`, '--target', target]);
-    this.#expectKnown(target);
+    const settings = { password: given };
+    await mustRestic(repository, ['unlock'], settings);
+    await mustRestic(repository, ['check', '--read-data'], settings);
+    for (const id of count > 0 ? namesIn(repository, 'snapshots') : []) {
+      const output = await mustRestic(repository, ['cat', 'snapshot', id], settings);
+      const [path = ''] = (JSON.parse(output) as { paths: string[] }).paths;
+      const target = this.#scratch.fresh('target');
+      const what = this.#known.has(path) ? `${id}:${path}` : id;
+      await mustRestic(repository, ['restore', what, '--target', target], settings);
+      this.#expectKnown(path, target);
+    }
   }
+}
+
+/** Opens a repository; undefined if the password does not. */
+async function openWith(repository: string, given: string): Promise<Repository | undefined> {
+  const backend = await openBackend(repository, { environment });
+  try {
+    return await openRepository(backend, { environment, password: Buffer.from(given) });
+  } catch (error) {
+    if (!isHoldfastError(error, 'PASSWORD_WRONG')) throw error;
+    return undefined;
+  }
+}
+
+/** I4a: whatever a crash left, check finds no damage in it. */
+async function expectSound(repository: Repository): Promise<void> {
+  const problems: string[] = [];
+  const monitor = {
+    problem: ({ error }: { error: unknown }) => problems.push(describeError(error)),
+    note: () => {},
+    progress: () => {},
+    phase: () => {},
+  };
+  const { errors } = await check(
+    repository,
+    { readData: { kind: 'all' } },
+    { environment, monitor },
+  );
+  const all = [...errors, ...problems];
+  if (all.length > 0) throw new Error(`I4a: check finds damage: ${all.join('\n')}`);
+}
+
+/** Names of the files of a repository in one of its folders, without those that are being written. */
+export function namesIn(repository: string, folder: string): string[] {
+  return readdirSync(join(repository, folder)).filter((name) => /^[0-9a-f]{64}$/.test(name));
 }

@@ -9,30 +9,30 @@ const built = `${root}dist/cli/main.js`;
 const main = existsSync(built) ? built : `${root}src/cli/main.ts`;
 
 /**
- * Calls that change what names a folder has, or what is durable. With one thread for the storage, they come from it
- * alone, one after the other.
+ * Calls that change what is stored: names, durability, content. Those that change a repository come from one thread,
+ * one after the other, as there is one thread for the storage then. `write` is not among them: the program writes files
+ * at positions, and plain writes only wake threads and print.
  */
-const namingCalls =
-  'fsync,fdatasync,syncfs,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,linkat,symlink,symlinkat,mknodat';
-/** Calls that change files, which have temporary names then; `write` is what threads wake one another with, too. */
-const contentCalls =
-  'chmod,fchmod,fchmodat,fchown,fchownat,ftruncate,fallocate,utimensat,write,pwrite64';
-
-/** True if every call is to be tried, those of content included: `HOLDFAST_CRASH=all`. Takes an hour. */
-export const triesAll: boolean = process.env['HOLDFAST_CRASH'] === 'all';
-
-const killedCalls: string = triesAll ? `${namingCalls},${contentCalls}` : namingCalls;
+const changingCalls =
+  'fsync,fdatasync,syncfs,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,linkat,symlink,symlinkat,' +
+  'mknodat,chmod,fchmod,fchmodat,fchown,fchownat,ftruncate,fallocate,utimensat,pwrite64,pwritev,setxattr,fsetxattr';
 
 /** A command of the program, and what it is told besides. */
 export interface Command {
   readonly repository: string;
   readonly args: readonly string[];
   readonly password?: string;
+  /** What it reads from its standard input. */
+  readonly input?: Uint8Array;
 }
 
 /** Runs the program undisturbed. */
 export function run(command: Command): Promise<ProgramRun> {
-  return runProgram(process.execPath, programOf(command), { variables: variablesOf(command) });
+  const { input = '' } = command;
+  return runProgram(process.execPath, programOf(command), {
+    variables: variablesOf(command),
+    input,
+  });
 }
 
 /** A call to kill at: the nth of this name that one thread makes, from 1. */
@@ -41,13 +41,11 @@ export interface KillPoint {
   readonly nth: number;
 }
 
-/** Runs the program until it ends by itself, and lists its calls in their order. */
-export async function listCalls(command: Command, log: string): Promise<KillPoint[]> {
-  const result = await trace(command, ['-o', log, '-e', `trace=${killedCalls}`]);
-  if (result.exitCode !== 0) throw new Error(`${command.args.join(' ')}: ${result.errors}`);
+/** Runs the program until it ends by itself, and lists its calls in an order that is the same each time. */
+export async function listCalls(command: Command, log: string, more = ''): Promise<KillPoint[]> {
   const counts = new Map<string, number>();
   const points = new Map<string, KillPoint>();
-  for (const line of readFileSync(log, 'utf8').split('\n')) {
+  for (const line of (await tracedCalls(command, log, more)).split('\n')) {
     // Other lines tell of the ends of calls and threads. Numbers are calls that strace has no name for.
     const [, thread, call] = /^(\d+) +([a-z]\w*)\(/.exec(line) ?? [];
     if (!thread || !call || call.startsWith('syscall_')) continue;
@@ -55,26 +53,58 @@ export async function listCalls(command: Command, log: string): Promise<KillPoin
     counts.set(`${thread} ${call}`, nth);
     points.set(`${call} ${nth}`, { call, nth });
   }
-  rmSync(log);
   return [...points.values()];
 }
 
 /**
- * Runs the program and kills it when one of its threads is about to make a call.
- * @returns whether it was killed
+ * Runs the program until it ends by itself, which must be well.
+ * @param more further calls, such as `,openat`
+ * @returns strace's account of the calls that change something; files that are open by their paths
  */
-export async function runKilled(command: Command, { call, nth }: KillPoint): Promise<boolean> {
+export async function tracedCalls(command: Command, log: string, more = ''): Promise<string> {
+  const result = await trace(command, ['-y', '-o', log, '-e', `trace=${changingCalls}${more}`]);
+  if (result.exitCode !== 0) throw new Error(`${command.args.join(' ')}: ${result.errors}`);
+  const text = readFileSync(log, 'utf8');
+  rmSync(log);
+  return text;
+}
+
+/** A run that was to be killed. */
+export interface KilledRun extends ProgramRun {
+  /** False if it never made the call. */
+  readonly wasKilled: boolean;
+}
+
+/** Runs the program and kills it when one of its threads is about to make a call. */
+export async function runKilled(command: Command, { call, nth }: KillPoint): Promise<KilledRun> {
   // strace counts each call of each thread by itself.
   const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${nth}`];
   const result = await trace(command, ['-o', '/dev/null', ...inject]);
-  return result.signal === 'SIGKILL' || result.exitCode === 137;
+  return { ...result, wasKilled: result.signal === 'SIGKILL' || result.exitCode === 137 };
 }
 
-function trace(command: Command, options: readonly string[]): Promise<ProgramRun> {
-  return runProgram('strace', ['-f', '-qq', ...options, process.execPath, ...programOf(command)], {
+/** Runs the program with a tracer that is told how by `options`. */
+export function trace(command: Command, options: readonly string[]): Promise<ProgramRun> {
+  const { input = '' } = command;
+  const { program, args, variables } = tracerOf(command, options);
+  return runProgram(program, args, { input, variables });
+}
+
+/** How the program is started with a tracer. */
+export function tracerOf(
+  command: Command,
+  options: readonly string[],
+): {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly variables: Readonly<Record<string, string>>;
+} {
+  return {
+    program: 'strace',
+    args: ['-f', '-qq', ...options, process.execPath, ...programOf(command)],
     // Nothing may pass strace by, and one thread makes all calls of the storage.
     variables: { ...variablesOf(command), UV_USE_IO_URING: '0', UV_THREADPOOL_SIZE: '1' },
-  });
+  };
 }
 
 function programOf({ repository, args }: Command): readonly string[] {
@@ -83,4 +113,11 @@ function programOf({ repository, args }: Command): readonly string[] {
 
 function variablesOf({ password: given = password }: Command): Record<string, string> {
   return { HOLDFAST_PASSWORD: given, TZ: 'UTC' };
+}
+
+/** Runs the program, which must succeed. */
+export async function mustSucceed(command: Command): Promise<void> {
+  const { exitCode, output, errors } = await run(command);
+  if (exitCode === 0) return;
+  throw new Error(`${command.args.join(' ')}: exit code ${exitCode}\n${output}${errors}`);
 }

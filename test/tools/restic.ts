@@ -16,14 +16,16 @@ export interface ResticSettings {
   readonly cwd?: string;
   /** Time zone, if not ours. */
   readonly zone?: string;
+  /** Default: that of the repositories of the tests. */
+  readonly password?: string;
 }
 
 /** The time zone is part of a tree (format 9.4), so restic must have ours. */
 function variablesFor(
   repository: string,
-  zone: string | undefined = process.env['TZ'],
+  { zone = process.env['TZ'], password: given = password }: ResticSettings,
 ): Record<string, string> {
-  const known = { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: password };
+  const known = { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: given };
   return zone === undefined ? known : { ...known, TZ: zone };
 }
 
@@ -34,8 +36,8 @@ export async function mustRestic(
   settings: ResticSettings = {},
 ): Promise<string> {
   return mustRun('restic', ['--no-cache', ...args], {
-    ...settings,
-    variables: variablesFor(repository, settings.zone),
+    ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
+    variables: variablesFor(repository, settings),
   });
 }
 

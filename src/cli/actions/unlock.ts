@@ -12,6 +12,10 @@ export function unlock(invocation: Invocation<UnlockFlags>): Promise<number> {
     const options = { all: flags.removeAll, hostname, processExists, signal };
     const count = await removeStaleLocks(repository, options);
     if (count > 0) output.info(`successfully removed ${count} locks`);
+    const leftoverCount = (await repository.backend.removeLeftovers?.({ signal })) ?? 0;
+    if (leftoverCount > 0) {
+      output.info(`removed ${leftoverCount} temporary files of writes that were interrupted`);
+    }
     return 0;
   });
 }

@@ -15,7 +15,10 @@ export const command: Command<UnlockFlags> = {
   summary: 'Remove locks other processes created',
   description: `
 Removes locks that are stale: older than 30 minutes, or of a process on this host that does not exist any more. With
---remove-all it removes every lock: make sure that nobody works on the repository then.`,
+--remove-all it removes every lock: make sure that nobody works on the repository then.
+
+Also removes the temporary files that programs left behind when they were killed while they wrote, once these are a day
+old. Nothing refers to them.`,
   arguments: { usage: '', minimum: 0, maximum: 0 },
   flags,
   examples: [

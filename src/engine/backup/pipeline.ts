@@ -5,6 +5,7 @@ import { isHoldfastError } from '../../base/errors.ts';
 import { formatPolynomial } from '../../kernels/polynomial.ts';
 import { chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { IndexWriter } from '../../repository/index-writer.ts';
 import { packBufferSizeBytes } from '../../repository/pack.ts';
@@ -62,6 +63,7 @@ export class Pipeline {
   readonly workerCount: number;
   /** The threads come up while the source is walked; the first request waits for them. */
   readonly #pool: Promise<WorkerPool<BackupRequest, BackupResponse>>;
+  readonly #index: BlobIndex;
   readonly #packs: PackStore;
   readonly #slots: PackSlots;
   readonly #context: EngineContext;
@@ -78,6 +80,7 @@ export class Pipeline {
     pool: Promise<WorkerPool<BackupRequest, BackupResponse>>,
     parts: {
       readonly workerCount: number;
+      readonly index: BlobIndex;
       readonly packs: PackStore;
       readonly slots: PackSlots;
       readonly context: EngineContext;
@@ -87,6 +90,7 @@ export class Pipeline {
     // Whoever sends a request hears of it.
     pool.catch(() => {});
     this.workerCount = parts.workerCount;
+    this.#index = parts.index;
     this.#packs = parts.packs;
     this.#slots = parts.slots;
     this.#context = parts.context;
@@ -120,7 +124,7 @@ export class Pipeline {
     });
     const writer = options.dryRun ? undefined : new IndexWriter(repository);
     const packs = new PackStore(repository, index, writer);
-    return new Pipeline(pool, { workerCount, packs, slots, context });
+    return new Pipeline(pool, { workerCount, index, packs, slots, context });
   }
 
   /** Resolves when another request may be sent. @throws the first failure of any request or pack */
@@ -211,6 +215,7 @@ export class Pipeline {
   async close(): Promise<void> {
     await (await this.#pool.catch(() => undefined))?.close();
     for (const letGo of this.#atClose.splice(0)) letGo();
+    this.#index.abandonThreads();
     if (!this.#failure) return;
     await this.#packs.abandon(isHoldfastError(this.#failure.error, 'CANCELLED'), this.#context);
   }

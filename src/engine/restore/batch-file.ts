@@ -1,13 +1,13 @@
 import { isHoldfastError } from '../../base/errors.ts';
 import { closeFile } from '../../platform/files.ts';
-import { openForWriting } from './file-writer.ts';
+import { moveAside, openForWriting } from './file-writer.ts';
 import type { ComparedFile, FileTask } from './messages.ts';
 import type { RestoreOptions } from './options.ts';
 import { metadataOf, type PlannedFile } from './plan.ts';
 
 /**
- * Existing files up to this size are written anew beside the old one. Larger ones are updated in place,
- * and what an interrupted run left of a new one is kept and completed.
+ * Existing files up to this size are written anew beside the old one. Of larger ones only what
+ * differs is written, and what an interrupted run left of a new one is kept and completed.
  */
 export const keptBytesMin: number = 64 << 20;
 
@@ -55,9 +55,7 @@ export class BatchFile {
     const { existing } = this.planned;
     if (!compared?.matches.includes(1) || this.task.sizeBytes <= keptBytesMin) return undefined;
     const kept: Partial<FileTask> = { zeros: options.sparse ? 'punched' : 'written' };
-    // A file that is half updated has a new time: "if-newer" would take it for newer for ever.
-    const inPlace = existing === 'regular' && options.overwrite !== 'if-newer';
-    if (inPlace) this.task = { ...this.task, ...kept, mode: 'in-place' };
+    if (existing === 'regular') this.task = { ...this.task, ...kept, mode: 'update' };
     else if (existing === 'none') this.task = { ...this.task, ...kept };
     else return undefined;
     if (this.#canBeWritten()) {
@@ -71,7 +69,8 @@ export class BatchFile {
 
   #canBeWritten(): boolean {
     try {
-      closeFile(openForWriting(this.task));
+      if (this.task.mode === 'update') moveAside(this.task);
+      else closeFile(openForWriting(this.task));
       return true;
     } catch (error) {
       if (!isHoldfastError(error)) throw error;

@@ -10,6 +10,7 @@ import {
   writeAt,
 } from '../../platform/files.ts';
 import { readStatusOf, tryReadStatus } from '../../platform/status.ts';
+import { setTimes } from '../../platform/attributes.ts';
 import { applyMetadata } from './metadata.ts';
 import type { FileTask, Zeros } from './messages.ts';
 import { temporaryName } from './temporary-name.ts';
@@ -21,8 +22,8 @@ const noReplaceUnknown: ReadonlySet<string | undefined> = new Set(['EINVAL', 'EN
 
 /** Where the content of a file is written. */
 export function writePlace(task: FileTask): EntryPlace {
-  const { directory, name, mode, salt } = task;
-  return { directory, name: mode === 'in-place' ? name : temporaryName(name, salt) };
+  const { directory, name, salt } = task;
+  return { directory, name: temporaryName(name, salt) };
 }
 
 /**
@@ -30,14 +31,28 @@ export function writePlace(task: FileTask): EntryPlace {
  * names: what is written would show there too.
  */
 export function openForWriting(task: FileTask): number {
-  if (task.mode === 'whole') return createTemporary(task);
-  const fd = openFile(writePlace(task), { write: true });
+  return task.mode === 'whole' ? createTemporary(task) : openSole(writePlace(task));
+}
+
+function openSole(place: EntryPlace): number {
+  const fd = openFile(place, { write: true });
   const { kind, links } = readStatusOf(fd);
   if (kind === 'file' && links === 1) return fd;
   closeFile(fd);
   throw new HoldfastError('TARGET_FAILED', {
     message: 'somebody else changed the file while it was being restored',
   });
+}
+
+/**
+ * Gives an existing file that is to be updated its temporary name: while it is half updated it must not have the final
+ * one, for its new time would make a later run with "if-newer" take it for right.
+ * @throws if it cannot be written: a running program, a file that is read-only for us
+ */
+export function moveAside(task: FileTask): void {
+  const place = { directory: task.directory, name: task.name };
+  closeFile(openSole(place));
+  renameAt(place, writePlace(task));
 }
 
 /** Makes the file under its temporary name, new, whatever an interrupted run left there. */
@@ -91,7 +106,7 @@ export function finishFile(fd: number, task: FileTask): HoldfastError[] {
   // Others may have been longer, and sparse content may end in a hole.
   if (task.mode !== 'whole' || task.zeros !== 'written') truncateFile(fd, task.sizeBytes);
   const failures = applyMetadata(fd, task.metadata, false);
-  if (task.mode !== 'in-place') putInPlace(task);
+  putInPlace(task);
   return failures;
 }
 
@@ -118,15 +133,27 @@ function nameTaken(cause: unknown): HoldfastError {
   });
 }
 
-/** Removes what was written under the temporary name. */
+/** Removes what was written under the temporary name; an existing file that was to be updated gets its name back. */
 export function discardFile(task: FileTask): void {
-  if (task.mode === 'in-place') return;
   try {
     const place = writePlace(task);
-    unlinkAt(place.directory, place.name);
+    if (task.mode === 'update') moveBack(task);
+    else unlinkAt(place.directory, place.name);
   } catch (error) {
     if (!isHoldfastError(error)) throw error;
   }
+}
+
+/** It may be half updated: its time says that it is neither what the snapshot holds nor newer. */
+function moveBack(task: FileTask): void {
+  const place = writePlace(task);
+  const { atime, mtime } = task.metadata;
+  try {
+    setTimes(place, { atime, mtime: { ...mtime, seconds: mtime.seconds - 1 } });
+  } catch (error) {
+    if (!isHoldfastError(error)) throw error;
+  }
+  renameAt(place, { directory: task.directory, name: task.name }, { replace: false });
 }
 
 /** Runs `action` with the open file. */

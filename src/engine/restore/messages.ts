@@ -27,8 +27,8 @@ export type WriteMode =
   | 'whole'
   /** Made before under its temporary name, written by several messages, finished by a later one. */
   | 'parts'
-  /** The existing file stays, and only what differs is written. */
-  | 'in-place';
+  /** The existing file, of which only what differs is written. It has its temporary name meanwhile. */
+  | 'update';
 
 /** What becomes of long runs of zeros. */
 export type Zeros =

@@ -57,22 +57,23 @@ function readOnce(file: number, target: Uint8Array, slice: Slice): Promise<numbe
   });
 }
 
-/** Writes all `parts` in order at the file's position. @returns number of bytes written: all, or it throws */
+/** Writes all `parts` in order from the start of the file. @returns number of bytes written: all, or it throws */
 export async function writeFully(file: number, parts: readonly Uint8Array[]): Promise<number> {
   let rest = parts.filter((part) => part.byteLength > 0);
   let total = 0;
   while (rest.length > 0) {
     const batch = firstBatch(rest);
-    const count = await writeOnce(file, batch);
+    const count = await writeOnce(file, batch, total);
     total += count;
     rest = afterBytes(rest, count);
   }
   return total;
 }
 
-function writeOnce(file: number, parts: readonly Uint8Array[]): Promise<number> {
+/** With a position: unlike plain writes, which threads also wake one another with, a tracer can tell these. */
+function writeOnce(file: number, parts: readonly Uint8Array[], position: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.writev(file, parts, (error, count) => {
+    fs.writev(file, parts, position, (error, count) => {
       if (error) reject(error);
       else resolve(count);
     });

@@ -1,0 +1,116 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+
+import { password } from '../tools/engine.ts';
+import { describeWith, requirePeer } from '../tools/peers.ts';
+import { scratchFolder } from '../tools/scratch.ts';
+import { CrashBed, newPassword } from './crash-bed.ts';
+import { killAt, killTimeoutMs } from './kill-points.ts';
+import { type Command, mustSucceed, run } from './killed-run.ts';
+
+const scratch = scratchFolder('crash-keys');
+const bed = new CrashBed(scratch);
+const passwordFile = scratch.fresh('password');
+
+const keyOperations: Readonly<Record<string, readonly string[]>> = {
+  'key add': ['key', 'add', '--new-password-file', passwordFile],
+  'key passwd': ['key', 'passwd', '--new-password-file', passwordFile],
+};
+
+beforeAll(async () => {
+  writeFileSync(passwordFile, newPassword);
+  await bed.prepare();
+});
+
+function initCommand(): Command {
+  return { repository: bed.fresh('repository'), args: ['init'] };
+}
+
+describeWith(['strace'], 'a program that is killed', () => {
+  requirePeer('restic');
+
+  test(
+    'during init leaves no repository or a whole one',
+    async () => {
+      const plan = { command: initCommand, samples: 1, log: scratch.fresh('log') };
+      await killAt('init', plan, async ({ command: killed, run: cut, withRestic }) => {
+        const { repository } = killed;
+        // I2: the config makes it a repository, and comes last.
+        const isThere = existsSync(join(repository, 'config'));
+        // I1: what it said is true, though it was killed afterwards.
+        if (/^created restic repository/m.test(cut.output)) expect(isThere).toBe(true);
+        const again = await run(killed);
+        if (isThere) {
+          expect(again).toMatchObject({ exitCode: 1 });
+          expect(again.errors).toMatch(/a repository exists at this location already/);
+        } else if (again.exitCode !== 0) {
+          expect(again.errors).toMatch(
+            /earlier "init" was interrupted[^]*Remove the file of this key/,
+          );
+          return bed.remove(repository);
+        }
+        // I4a, I6, I8.
+        await bed.examine(repository, { snapshots: [0], withRestic });
+        await mustSucceed({ repository, args: ['backup', bed.source] });
+        await bed.examine(repository, { snapshots: [1], withRestic });
+        bed.remove(repository);
+      });
+    },
+    killTimeoutMs,
+  );
+
+  test.each(Object.entries(keyOperations))(
+    'during %s leaves a password that opens',
+    async (title, args) => {
+      const command = (): Command => ({ repository: bed.copyOf(bed.pristine), args });
+      const plan = { command, samples: 1, log: scratch.fresh('log') };
+      await killAt(title, plan, async ({ command: killed, run: cut, withRestic }) => {
+        const { repository } = killed;
+        const opening = await bed.passwordsOf(repository);
+        // I6: the old one goes only when the new one has been proven.
+        if (!opening.includes(password)) expect(opening).toEqual([newPassword]);
+        if (title === 'key add') expect(opening).toContain(password);
+        if (/^saved new key/m.test(cut.output)) expect(opening).toContain(newPassword);
+        const [current = password] = opening;
+        // I1, I4a, I8.
+        await bed.examine(repository, { snapshots: [1], withRestic, password: current });
+        await mustSucceed({ repository, args: ['unlock'], password: current });
+        if (current === password) await mustSucceed(killed);
+        const atEnd = await bed.passwordsOf(repository);
+        expect(atEnd).toContain(newPassword);
+        expect(atEnd.includes(password)).toBe(title === 'key add');
+        await bed.examine(repository, { snapshots: [1], password: newPassword });
+        bed.remove(repository);
+      });
+    },
+    killTimeoutMs,
+  );
+
+  test(
+    'during key remove leaves the other key',
+    async () => {
+      const [before = ''] = bed.keysOf(bed.pristine);
+      const withTwo = bed.copyOf(bed.pristine);
+      await mustSucceed({ repository: withTwo, args: keyOperations['key add'] ?? [] });
+      const added = bed.keysOf(withTwo).find((id) => id !== before) ?? '';
+      const command = (): Command => {
+        const repository = bed.copyOf(withTwo);
+        return { repository, args: ['key', 'remove', added] };
+      };
+      const plan = { command, samples: 0, log: scratch.fresh('log') };
+      await killAt('key remove', plan, async ({ command: killed, withRestic }) => {
+        const { repository } = killed;
+        // I6.
+        expect(await bed.passwordsOf(repository)).toContain(password);
+        // I1, I4a, I8.
+        await bed.examine(repository, { snapshots: [1], withRestic });
+        await mustSucceed({ repository, args: ['unlock'] });
+        if (bed.keysOf(repository).includes(added)) await mustSucceed(killed);
+        expect(await bed.passwordsOf(repository)).toEqual([password]);
+        bed.remove(repository);
+      });
+    },
+    killTimeoutMs,
+  );
+});
