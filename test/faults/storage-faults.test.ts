@@ -131,7 +131,7 @@ function backupWork(title: string, files: () => MemoryFiles, count: number): Wor
   };
 }
 
-const initWork: Work<true> = {
+const initWork: Work<boolean> = {
   title: 'init',
   files: () => new Map(),
   run: async (backend) => {
@@ -155,7 +155,7 @@ function keyWork(
   title: string,
   change: (repository: Repository) => Promise<unknown>,
   atEnd: { readonly files: () => MemoryFiles; readonly old: boolean; readonly new: boolean },
-): Work<true> {
+): Work<boolean> {
   return {
     title,
     files: atEnd.files,

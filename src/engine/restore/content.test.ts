@@ -180,6 +180,18 @@ describe('an index that lies', () => {
   });
 });
 
+/** Lets reads of file data fail until the returned function is called. */
+function failingGets({ backend }: SnapshotMaker, error: HoldfastError): () => void {
+  const get = backend.get.bind(backend);
+  backend.get = async (handle, range, options) => {
+    if (handle.type === 'pack' && !handle.holdsTrees) throw error;
+    return get(handle, range, options);
+  };
+  return () => {
+    backend.get = get;
+  };
+}
+
 describe('a file of 64 MiB and more', () => {
   const piece = noise(7 << 20, 9);
   const zeros = new Uint8Array(1 << 20);
@@ -195,18 +207,6 @@ describe('a file of 64 MiB and more', () => {
     const maker = new SnapshotMaker();
     const snapshot = await maker.snapshotOf({ large: madeOfPieces(pieces) });
     return { maker, snapshot, indexed: await maker.indexed() };
-  }
-
-  /** Lets reads of file data fail until the returned function is called. */
-  function failingGets({ backend }: SnapshotMaker, error: HoldfastError): () => void {
-    const get = backend.get.bind(backend);
-    backend.get = async (handle, range, options) => {
-      if (handle.type === 'pack' && !handle.holdsTrees) throw error;
-      return get(handle, range, options);
-    };
-    return () => {
-      backend.get = get;
-    };
   }
 
   /** Makes a file that has the first `wholeBytes` right, and rubbish up to `sizeBytes`. */
