@@ -47,6 +47,8 @@ export type ResponseTo<R extends BackupRequest> = R extends { type: 'files' }
         ? BackupResponse
         : ChunksResponse;
 
+type BackupPool = WorkerPool<BackupRequest, BackupResponse>;
+
 /** Each worker fills one pack of each type. */
 function slotCountFor(workerCount: number): number {
   return 2 * workerCount + packsAheadMax;
@@ -61,8 +63,9 @@ function workerCountMax(slotSizeBytes: number): number {
 /** The worker threads of a backup and what they produce: packs go to storage, results to the caller. */
 export class Pipeline {
   readonly workerCount: number;
-  /** The threads come up while the source is walked; the first request waits for them. */
-  readonly #pool: Promise<WorkerPool<BackupRequest, BackupResponse>>;
+  readonly #startPool: () => Promise<BackupPool>;
+  /** Absent until there is work: a backup without changes does without threads. */
+  #pool: Promise<BackupPool> | undefined;
   readonly #index: BlobIndex;
   readonly #packs: PackStore;
   readonly #slots: PackSlots;
@@ -77,7 +80,7 @@ export class Pipeline {
   readonly #atClose: (() => void)[] = [];
 
   private constructor(
-    pool: Promise<WorkerPool<BackupRequest, BackupResponse>>,
+    startPool: () => Promise<BackupPool>,
     parts: {
       readonly workerCount: number;
       readonly index: BlobIndex;
@@ -86,9 +89,7 @@ export class Pipeline {
       readonly context: EngineContext;
     },
   ) {
-    this.#pool = pool;
-    // Whoever sends a request hears of it.
-    pool.catch(() => {});
+    this.#startPool = startPool;
     this.workerCount = parts.workerCount;
     this.#index = parts.index;
     this.#packs = parts.packs;
@@ -108,7 +109,7 @@ export class Pipeline {
     });
     const workerCount = Math.min(options.workerCount, workerCountMax(slotSizeBytes));
     const slots = PackSlots.create(slotCountFor(workerCount), slotSizeBytes);
-    const workerData: BackupWorkerData = {
+    const workerData = (): BackupWorkerData => ({
       index: index.share(),
       masterKey: repository.masterKey,
       version: repository.config.version,
@@ -116,15 +117,27 @@ export class Pipeline {
       packSizeBytes: repository.packSizeBytes,
       polynomial: formatPolynomial(repository.config.polynomial),
       slots: slots.share,
-    };
-    const pool = WorkerPool.start<BackupRequest, BackupResponse>(workerModule, {
-      size: workerCount,
-      workerData,
-      environment: context.environment,
     });
+    const startPool = (): Promise<BackupPool> =>
+      WorkerPool.start<BackupRequest, BackupResponse>(workerModule, {
+        size: workerCount,
+        workerData: workerData(),
+        environment: context.environment,
+      });
     const writer = options.dryRun ? undefined : new IndexWriter(repository);
     const packs = new PackStore(repository, index, writer);
-    return new Pipeline(pool, { workerCount, index, packs, slots, context });
+    return new Pipeline(startPool, { workerCount, index, packs, slots, context });
+  }
+
+  /** Has the threads come up while something else is done; the first request does so at the latest. */
+  warmUp(): void {
+    // Whoever sends a request hears of a failure.
+    this.#threads().catch(() => {});
+  }
+
+  #threads(): Promise<BackupPool> {
+    this.#pool ??= this.#startPool();
+    return this.#pool;
   }
 
   /** Resolves when another request may be sent. @throws the first failure of any request or pack */
@@ -161,7 +174,7 @@ export class Pipeline {
       const { signal } = this.#context;
       const call = { signal, onEvent: (event: unknown) => this.#onEvent(event) };
       const { worker, transfer = [] } = options;
-      const pool = await this.#pool;
+      const pool = await this.#threads();
       this.#hasWork = true;
       const response =
         worker === undefined
@@ -213,7 +226,7 @@ export class Pipeline {
    * packs that are stored are entered into the index, so that the next run need not send them again. Never throws.
    */
   async close(): Promise<void> {
-    await (await this.#pool.catch(() => undefined))?.close();
+    await (await this.#pool?.catch(() => undefined))?.close();
     for (const letGo of this.#atClose.splice(0)) letGo();
     this.#index.abandonThreads();
     if (!this.#failure) return;

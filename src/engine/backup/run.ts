@@ -85,6 +85,7 @@ export class BackupRun {
     const { walk, pipeline, report, context } = this.#parts;
     const { clock } = context.environment;
     let turnStart = clock.monotonicMs();
+    if (!parentTree) pipeline.warmUp();
     this.#frames.push(new TreeFrame({ previousTree: parentTree }));
     for (;;) {
       throwIfAborted(context.signal);
