@@ -30,6 +30,8 @@ import { repositoryLocation } from './repository-location.ts';
 export interface SessionOptions {
   /** `shared` lets others read and write beside it. */
   readonly lock: 'none' | 'shared' | 'exclusive';
+  /** Go on before the lock's second look, for who awaits `lock.settled` before telling a result; default: if shared. */
+  readonly settleLater?: boolean;
   /** It changes the repository: then --no-lock, which is for reading, does not count. */
   readonly writes?: boolean;
   /** Default: the local cache is used unless --no-cache. */
@@ -247,7 +249,7 @@ async function lockFor(
     exclusive,
     owner: thisOwner(),
     processExists,
-    settleLater: !exclusive,
+    settleLater: options.settleLater ?? !exclusive,
     signal: invocation.signal,
     monitor: options.monitor,
     retryMs: invocation.globals.retryLock,

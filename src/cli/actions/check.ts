@@ -24,7 +24,11 @@ const affectedFilesShownMax = 100;
 export function check(invocation: Invocation<CheckFlags>): Promise<number> {
   const { flags, environment, output } = invocation;
   const readData = readDataOf(invocation);
-  const sessionOptions = { lock: 'exclusive', useCache: flags.withCache } as const;
+  const sessionOptions = {
+    lock: 'exclusive',
+    settleLater: true,
+    useCache: flags.withCache,
+  } as const;
   return withSession(invocation, sessionOptions, async (session) => {
     const { repository, signal } = session;
     const selectSnapshot = await selectionOf(invocation, session);
@@ -33,6 +37,8 @@ export function check(invocation: Invocation<CheckFlags>): Promise<number> {
       const context = { environment, signal, monitor };
       const options = { ...(readData && { readData }), ...(selectSnapshot && { selectSnapshot }) };
       const result = await checkRepository(repository, options, context);
+      // What was read while somebody else may have changed the repository proves nothing.
+      await session.lock?.settled;
       monitor.stop();
       if (output.isJson) output.json(summaryJson(result));
       else printText(output, result);
