@@ -9,7 +9,7 @@ import { nodesOf, TreeEncoder } from './tree.ts';
 import { fileNode } from './tree-test-support.ts';
 
 const pieceBytes = 8 << 20;
-const count = 120_000;
+const count = 60_000;
 
 function largeTree(): Uint8Array {
   const encoder = new TreeEncoder(utcZone);

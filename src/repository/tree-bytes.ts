@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { Decompressor } from '../kernels/zstd.ts';
 
 /** Larger trees are stored, where we write them, in pieces that can be read one after the other. */
-export const treeInPiecesSizeBytesMin: number = 32 << 20;
+export const treeInPiecesSizeBytesMin: number = 16 << 20;
 /** Plain bytes of one piece. */
 export const treePieceSizeBytes: number = 8 << 20;
 

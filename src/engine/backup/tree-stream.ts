@@ -81,7 +81,7 @@ export class TreeStream {
     this.#filled = 0;
     this.#kept.push(piece);
     if (this.#tree === 0) {
-      if (this.#sizeBytes <= treeInPiecesSizeBytesMin) return;
+      if (this.#sizeBytes < treeInPiecesSizeBytesMin) return;
       this.#tree = ++lastTree;
     }
     for (const full of this.#kept.splice(0)) await this.#send(full);
