@@ -6,6 +6,7 @@ import { areSorted, type TreeNode, type TreeNodes } from '../repository/tree.ts'
 import { BlobMarks, contentIds, plainSizeBytes } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { equalNodes } from './equal-nodes.ts';
+import { TreeBudget, type TreeLimits } from './restore/tree-budget.ts';
 import { joinSnapshotPath } from './snapshot-path.ts';
 import { TreeReader } from './tree-reader.ts';
 
@@ -39,6 +40,8 @@ export interface DiffRequest {
   readonly after: Uint8Array;
   /** Also tell of entries that differ in metadata only. */
   readonly metadata: boolean;
+  /** What the comparison may cost beyond what is stored. Tests give theirs. */
+  readonly limits?: TreeLimits;
   onChange(change: DiffChange): void;
 }
 
@@ -47,6 +50,9 @@ const markAfter = 2;
 const markCommon = 4;
 /** Deepest folder that is compared; see `walkTree`. */
 const depthMax = 20_000;
+/** Longest path that is compared; see `walkTree`. */
+const pathSizeBytesMax: number = 1 << 20;
+const root: Uint8Array = new Uint8Array(0);
 const slash = Uint8Array.of(0x2f);
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -72,6 +78,7 @@ class Comparison {
   readonly #context: EngineContext;
   readonly #reader: TreeReader;
   readonly #marks: BlobMarks;
+  readonly #budget: TreeBudget;
   readonly #added: Mutable<DiffCounts> = emptyCounts();
   readonly #removed: Mutable<DiffCounts> = emptyCounts();
   #changedFiles = 0;
@@ -82,6 +89,7 @@ class Comparison {
     this.#context = context;
     this.#reader = new TreeReader(indexed, { signal: context.signal });
     this.#marks = new BlobMarks(indexed.index);
+    this.#budget = new TreeBudget(indexed.index, request.limits);
   }
 
   async compareRoots(): Promise<void> {
@@ -103,13 +111,23 @@ class Comparison {
     return { changedFiles: this.#changedFiles, added: this.#added, removed: this.#removed };
   }
 
-  async #load(tree: Uint8Array, depth: number): Promise<TreeNodes> {
+  async #load(tree: Uint8Array, depth: number, path = root): Promise<TreeNodes> {
     throwIfAborted(this.#context.signal);
-    if (depth >= depthMax) {
+    if (depth >= depthMax || path.byteLength > pathSizeBytesMax) {
       throw new HoldfastError('TREE_DAMAGED', {
-        message: `folders are nested more than ${depthMax} deep`,
+        message: `folders are nested more than ${depthMax} deep, or their path is longer than 1 MiB`,
       });
     }
+    const nodes = await this.#read(tree);
+    if (this.#budget.admits(tree, nodes.length)) return nodes;
+    throw new HoldfastError('TREE_DAMAGED', {
+      message: 'the snapshots repeat their folders without end, so they are not compared',
+      hint: 'Compare folders of them, as SNAPSHOT:folder.',
+      details: this.#budget.counts,
+    });
+  }
+
+  async #read(tree: Uint8Array): Promise<TreeNodes> {
     try {
       return sorted(await this.#reader.load(tree));
     } catch (error) {
@@ -125,8 +143,8 @@ class Comparison {
     trees: { readonly before: Uint8Array; readonly after: Uint8Array },
     depth: number,
   ): Promise<void> {
-    const before = await this.#load(trees.before, depth);
-    const after = await this.#load(trees.after, depth);
+    const before = await this.#load(trees.before, depth, path);
+    const after = await this.#load(trees.after, depth, path);
     for (const [old, now] of mergeByName(before, after)) {
       if (old) this.#mark(old, markBefore);
       if (now) this.#mark(now, markAfter);
@@ -175,7 +193,7 @@ class Comparison {
     else counts.others++;
     if (!node.subtree) return;
     const depth = side.depth + 1;
-    for (const child of await this.#load(node.subtree, depth)) {
+    for (const child of await this.#load(node.subtree, depth, path)) {
       this.#mark(child, side.isAdded ? markAfter : markBefore);
       await this.#tellSide(joinSnapshotPath(path, child.name), child, { ...side, depth });
     }

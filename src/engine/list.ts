@@ -3,6 +3,7 @@ import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode, TreeNodes } from '../repository/tree.ts';
 import type { EngineContext } from './context.ts';
+import { TreeBudget, type TreeLimits } from './restore/tree-budget.ts';
 import { joinSnapshotPath } from './snapshot-path.ts';
 import { TreeReader } from './tree-reader.ts';
 
@@ -23,6 +24,8 @@ export interface TreeVisitor {
   node(item: WalkedNode): boolean | void;
   /** The end of every folder that was entered. `isRead`: all of it was visited; else it could not be read. */
   leave?(path: Uint8Array, isRead: boolean): void;
+  /** What a walk may cost beyond what is stored. Tests give theirs. */
+  readonly limits?: TreeLimits;
   /** Awaited between entries, for visitors that must not run ahead of their output. */
   settle?(): Promise<void> | undefined;
 }
@@ -32,6 +35,10 @@ export interface TreeVisitor {
  * file systems end far below.
  */
 const depthMax = 20_000;
+/** Longest path that is walked; what file systems take at once has 4 KiB. */
+const pathSizeBytesMax: number = 1 << 20;
+/** Of a path in a message. */
+const itemSizeBytesMax = 8192;
 
 interface Frame {
   readonly path: Uint8Array;
@@ -43,6 +50,7 @@ interface Frame {
  * Walks a tree with all below it, depth first, without recursion.
  *
  * A folder that cannot be read, or an entry that must not be used, is told to the monitor and left out; the rest goes on.
+ * A snapshot that repeats its folders without end is told, too, and there the walk ends.
  * @param root id of the tree to begin with
  * @throws CANCELLED and what ends the use of the storage
  */
@@ -53,19 +61,23 @@ export async function walkTree(
   context: EngineContext,
 ): Promise<void> {
   const reader = new TreeReader(indexed, { signal: context.signal });
+  const budget = new TreeBudget(indexed.index, visitor.limits);
   const stack: Frame[] = [];
+  let isEndless = false;
   const push = async (path: Uint8Array, tree: Uint8Array): Promise<void> => {
     if (visitor.enter?.(path, tree) === false) return;
     const nodes = await loadNodes(reader, { path, tree }, { depth: stack.length, context });
-    if (nodes) stack.push({ path, tree, nodes: nodes[Symbol.iterator]() });
+    isEndless = nodes !== undefined && !budget.admits(tree, nodes.length);
+    if (isEndless) tellEndless(path, budget, context);
+    if (nodes && !isEndless) stack.push({ path, tree, nodes: nodes[Symbol.iterator]() });
     else visitor.leave?.(path, false);
   };
   await push(new Uint8Array(0), root);
   for (let frame = stack.at(-1); frame; frame = stack.at(-1)) {
     const { value: node, done } = frame.nodes.next();
-    if (done) {
+    if (isEndless || done) {
       stack.pop();
-      visitor.leave?.(frame.path, true);
+      visitor.leave?.(frame.path, !isEndless);
       continue;
     }
     const path = joinSnapshotPath(frame.path, node.name);
@@ -81,6 +93,15 @@ export async function walkTree(
   }
 }
 
+function tellEndless(path: Uint8Array, budget: TreeBudget, { monitor }: EngineContext): void {
+  const error = new HoldfastError('TREE_DAMAGED', {
+    message: 'the snapshot repeats its folders without end; the rest is left out',
+    hint: 'Name a folder of it, as SNAPSHOT:folder.',
+    details: budget.counts,
+  });
+  monitor.problem({ item: textOf(path) || '/', during: 'scan', error });
+}
+
 async function loadNodes(
   reader: TreeReader,
   { path, tree }: { readonly path: Uint8Array; readonly tree: Uint8Array },
@@ -88,15 +109,17 @@ async function loadNodes(
 ): Promise<TreeNodes | undefined> {
   throwIfAborted(context.signal);
   try {
-    if (depth >= depthMax) {
+    if (depth >= depthMax || path.byteLength > pathSizeBytesMax) {
       throw new HoldfastError('TREE_DAMAGED', {
-        message: `folders are nested more than ${depthMax} deep`,
+        message: `folders are nested more than ${depthMax} deep, or their path is longer than 1 MiB`,
       });
     }
     return await reader.load(tree);
   } catch (error) {
     if (!isHoldfastError(error, 'BLOB_NOT_FOUND', 'BLOB_DAMAGED', 'TREE_DAMAGED')) throw error;
-    context.monitor.problem({ item: textOf(path) || '/', during: 'scan', error });
+    // A path that is too long is not worth its room on a screen.
+    const item = textOf(path.subarray(0, itemSizeBytesMax)) || '/';
+    context.monitor.problem({ item, during: 'scan', error });
     return undefined;
   }
 }

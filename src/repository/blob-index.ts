@@ -252,6 +252,12 @@ export class BlobIndex {
     return this.#blobs.findAll(keyFlagOf(type));
   }
 
+  /** As `findAll`, but only the latest `countMax`: a hostile index lists one blob millions of times. */
+  findSome(type: BlobType, id: Uint8Array, countMax: number): number[] {
+    this.#blobs.loadKey(id, 0);
+    return this.#blobs.findSome(keyFlagOf(type), countMax);
+  }
+
   /**
    * Claims a blob for the caller to store, atomically among all threads.
    * @returns the number of a new, pending entry, to be given to `place` once the blob has a place; -1 if the blob is

@@ -57,6 +57,7 @@ export function decodeIndex(
   const reader = new JsonReader(bytes);
   const usual = new UsualBlobDecoder(bytes, decoded);
   const start = { packCount: decoded.packCount, blobCount: decoded.blobCount };
+  let hasPacks = false;
   try {
     reader.beginObject();
     for (let key = reader.nextKey(fileKeys); key !== endOfObject; key = reader.nextKey(fileKeys)) {
@@ -64,6 +65,7 @@ export function decodeIndex(
         reader.skipValue();
         continue;
       }
+      hasPacks = true;
       // A key that comes twice counts as it comes last.
       decoded.packCount = start.packCount;
       decoded.blobCount = start.blobCount;
@@ -72,6 +74,8 @@ export function decodeIndex(
       while (reader.nextElement()) decodePack(reader, decoded, usual);
     }
     reader.end();
+    // A snapshot or a lock of this repository in the place of an index file has the right seal and hash.
+    if (!hasPacks) throw damaged('it has no list of packs', {});
     if (options.version === 1) assertNoneCompressed(decoded, start.blobCount);
   } catch (error) {
     if (!isHoldfastError(error, 'JSON_INVALID')) throw error;

@@ -15,6 +15,8 @@ import { nodesOf, type TreeNodes } from './tree-nodes.ts';
 
 export { type PackRead, planPackReads } from './indexed-reads.ts';
 
+/** Copies of a blob that are tried: a hostile index lists millions. */
+const copiesTriedMax = 100;
 /** Times that a damaged copy is read again, past caches: bytes are also lost on the way. */
 const rereadCount = 2;
 /** Compressed blobs up to this size are opened without an allocation for the intermediate bytes. */
@@ -49,7 +51,7 @@ export class IndexedRepository {
   }
 
   /**
-   * Loads a blob from the first copy that is readable. A damaged copy is read again before the next one is tried.
+   * Loads a blob from the first copy that is readable, of the latest hundred. A damaged copy is read again before the next one is tried.
    * @returns the plain bytes, owned by the caller
    * @throws BLOB_NOT_FOUND if no stored pack is known to hold it; BLOB_DAMAGED if every copy is damaged or gone;
    *   BACKEND_UNAVAILABLE, BACKEND_READ_FAILED
@@ -67,7 +69,9 @@ export class IndexedRepository {
     options: CallOptions,
     open: BlobOpener<Opened>,
   ): Promise<Opened> {
-    const entries = this.index.findAll(type, id).filter((entry) => !this.index.isPending(entry));
+    const entries = this.index
+      .findSome(type, id, copiesTriedMax)
+      .filter((entry) => !this.index.isPending(entry));
     const failures: unknown[] = [];
     for (const entry of entries) {
       try {

@@ -23,6 +23,9 @@ export const unknownKey = -1;
 /** Digits of a number that is read; longer ones can only be skipped. */
 const numberDigitsMax = 64;
 
+/** Longest number, with fraction and exponent, that is read. */
+const numberSizeBytesMax: number = 4 * numberDigitsMax;
+
 /** What may come next. */
 const afterOpen = 0;
 const afterValue = 1;
@@ -268,13 +271,16 @@ export class JsonReader {
     this.#expect(this.#startsNumber(), 'a number');
     const from = this.position;
     this.#skipNumber();
+    // A string of more than half a gigabyte cannot even be made.
+    if (this.position - from > numberSizeBytesMax)
+      throw this.error('has a number that is too long');
     const text = this.#buffer.toString('latin1', from, this.position);
     if (/^-?\d+$/.test(text)) {
       this.position = start;
       this.#state = beforeValue;
       return this.readInteger();
     }
-    const value = Number(text.length > 4 * numberDigitsMax ? Number.NaN : text);
+    const value = Number(text);
     if (!Number.isFinite(value)) throw this.error('has a number out of range');
     return value;
   }

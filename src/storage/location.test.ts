@@ -230,6 +230,7 @@ test.each([
   '//\\user:secret@host/',
   ':\\user:secret@host',
   '//us\ner:secret@host/',
+  '//\r/:secret@host',
 ])('rest:https:%j is no location', (rest) => {
   for (const scheme of ['rest', 'webdav']) {
     expect(() => parseLocation(`${scheme}:https:${rest}`)).toThrow(

@@ -204,7 +204,7 @@ function parseHttpUrl(scheme: 'rest' | 'webdav', rest: string): string {
   if (!URL.canParse(rest)) throw invalid(`${scheme}: the location is not ${form}`);
   const url = new URL(rest);
   // The URL parser passes over further slashes and over line ends, and then sees a password where nobody else does.
-  const isPlain = /^(?:https?:\/\/[^/\\]|http\+unix:\/\/)[^\t\n\r]*$/i.test(rest);
+  const isPlain = /^(?:https?:\/\/[^/\\\t\n\r]|http\+unix:\/\/)[^\t\n\r]*$/i.test(rest);
   if (!protocols.includes(url.protocol) || !isPlain) {
     throw invalid(`${scheme}: the location is not ${form}`);
   }

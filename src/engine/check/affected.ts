@@ -12,6 +12,11 @@ import type { AffectedFile } from './options.ts';
 
 const idSizeBytes = 32;
 const slash = utf8('/');
+/**
+ * Longest path that is named; of deeper folders this is. A hostile repository can nest a million folders, whose paths
+ * are all together as long as the square of that.
+ */
+const pathSizeBytesMax: number = 1 << 20;
 
 /** A tree on the way down, while those below it are looked at. */
 interface Frame {
@@ -82,7 +87,9 @@ export class AffectedFiles {
       if (!nodes || this.#damage.isFaultyTree(id)) found.push(affected(snapshot, path));
       for (const node of nodes ?? []) {
         const below = pathOf(path, node.name);
-        if (node.subtree && this.#verdicts.get(toHex(node.subtree)) === true) {
+        const isBelow = node.subtree && this.#verdicts.get(toHex(node.subtree)) === true;
+        if (isBelow && below.byteLength > pathSizeBytesMax) found.push(affected(snapshot, below));
+        else if (isBelow && node.subtree) {
           pending.push({ id: node.subtree, path: below });
         } else if (this.#losesContent(node)) {
           found.push(affected(snapshot, below));

@@ -36,25 +36,35 @@ export class TreeBudget {
 
   /** Counts one more directory. @throws TREE_DAMAGED when the snapshot is beyond all reason */
   enter(tree: Uint8Array, entryCount: number): void {
+    if (this.admits(tree, entryCount)) return;
+    throw new HoldfastError('TREE_DAMAGED', {
+      message: 'the snapshot repeats its folders without end; the rest is left out',
+      hint: 'Restore the folders that you need one by one, as SNAPSHOT:folder.',
+      details: this.counts,
+    });
+  }
+
+  /** Counts one more directory; false when the snapshot is beyond all reason. */
+  admits(tree: Uint8Array, entryCount: number): boolean {
     // All empty directories are one tree.
-    if (entryCount === 0) return;
+    if (entryCount === 0) return true;
     this.#directories++;
     this.#entries += entryCount;
     if (this.#isNew(tree)) {
       this.#storedDirectories++;
       this.#storedEntries += entryCount;
-      return;
+      return true;
     }
     const { directories, entries } = this.#limits;
-    const isBounded =
+    return (
       this.#directories <= directories + repeatsMax * this.#storedDirectories &&
-      this.#entries <= entries + repeatsMax * this.#storedEntries;
-    if (isBounded) return;
-    throw new HoldfastError('TREE_DAMAGED', {
-      message: 'the snapshot repeats its folders without end; the rest is left out',
-      hint: 'Restore the folders that you need one by one, as SNAPSHOT:folder.',
-      details: { folders: this.#directories, differentFolders: this.#storedDirectories },
-    });
+      this.#entries <= entries + repeatsMax * this.#storedEntries
+    );
+  }
+
+  /** What was counted, for people. */
+  get counts(): { readonly folders: number; readonly differentFolders: number } {
+    return { folders: this.#directories, differentFolders: this.#storedDirectories };
   }
 
   #isNew(tree: Uint8Array): boolean {

@@ -33,7 +33,10 @@ export const patternsTarget: FuzzTarget = {
       if (name !== undefined) {
         mustEqual(list.value.matchesEntry(state, name), whole, 'step by step');
       }
-      const patternParts = patterns.join('/').split('/').length;
+      const patternParts = patterns
+        .map((each) => Buffer.from(each).toString('latin1'))
+        .join('/')
+        .split('/').length;
       must(state.nodes.length <= 3 + 2 * patternParts, 'a state is no larger than the patterns');
       list.value.childMayMatch(state);
     }

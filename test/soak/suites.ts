@@ -1,0 +1,76 @@
+import { fuzzTargets } from '../fuzz/targets.ts';
+
+/** What a suite is told. */
+export interface SoakOrder {
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+/** A long run of a suite of tests: what to start, and what it counts. */
+export interface SoakSuite {
+  readonly name: string;
+  /** What one run is. */
+  readonly counts: string;
+  /**
+   * The program to start, in the project's folder, with what to add to the environment. It ends by itself after about
+   * `seconds`, or when its work is done.
+   */
+  command(order: SoakOrder): {
+    readonly args: readonly string[];
+    readonly variables?: Readonly<Record<string, string>>;
+  };
+  /**
+   * Finds in what was printed how many runs there were and how many failed. The exit code speaks as well: a suite that
+   * ends with another than 0 has at least one failure.
+   */
+  totals(output: string): { readonly runs: number; readonly failures: number };
+}
+
+/** The last line of a fuzz run. */
+function fuzzTotals(output: string): { readonly runs: number; readonly failures: number } {
+  const line = output.trim().split('\n').at(-1) ?? '';
+  if (!line.startsWith('{')) return { runs: 0, failures: 1 };
+  return JSON.parse(line) as { readonly runs: number; readonly failures: number };
+}
+
+/** Passed and failed tests of a vitest run. */
+function testTotals(output: string): { readonly runs: number; readonly failures: number } {
+  const found = /(\d+) passed, (\d+) failed/.exec(output);
+  if (!found) return { runs: 0, failures: 1 };
+  const failures = Number(found[2]);
+  return { runs: Number(found[1]) + failures, failures };
+}
+
+const vitest = 'node_modules/vitest/vitest.mjs';
+
+/** A folder of tests in its long form. */
+function longTests(
+  name: string,
+  paths: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): SoakSuite {
+  return {
+    name,
+    counts: 'tests',
+    command: ({ seed }) => ({
+      args: [vitest, 'run', '--testTimeout=36000000', ...paths],
+      variables: { HOLDFAST_TEST_SEED: String(seed), ...variables },
+    }),
+    totals: testTotals,
+  };
+}
+
+/** Every suite that can run for long. A further one is a further row. */
+export const soakSuites: readonly SoakSuite[] = [
+  ...fuzzTargets.map(({ name }) => ({
+    name: `fuzz-${name}`,
+    counts: 'inputs',
+    command: ({ seconds, seed }: SoakOrder) => ({
+      // A document that blows up in memory ends the process instead of the machine.
+      args: ['--max-old-space-size=1024', 'test/fuzz/main.ts', name, String(seconds), String(seed)],
+    }),
+    totals: fuzzTotals,
+  })),
+  longTests('hostile', ['test/hostile'], { HOLDFAST_HOSTILE: 'all' }),
+  longTests('damage', ['test/damage'], { HOLDFAST_TEST_SCALE: '20' }),
+];
