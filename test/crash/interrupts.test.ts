@@ -9,10 +9,18 @@ import { pseudoRandom, seedsOf } from '../tools/seeds.ts';
 import { CrashBed, namesIn } from './crash-bed.ts';
 import { triesAll } from './kill-points.ts';
 import { interrupted } from './interrupted-run.ts';
-import { type Command, type KillPoint, listCalls, mustSucceed, trace } from './killed-run.ts';
+import {
+  changingCalls,
+  type Command,
+  type KillPoint,
+  listCalls,
+  mustSucceed,
+  trace,
+} from './killed-run.ts';
 
 const scratch = scratchFolder('interrupts');
 const bed = new CrashBed(scratch);
+const calls = `${changingCalls},pread64`;
 const timeout = triesAll ? 24 * 3_600_000 : 240_000;
 
 beforeAll(() => bed.prepare());
@@ -71,7 +79,7 @@ describeWith(['strace'], 'an interrupt', () => {
   test.each(Object.entries(operations))(
     'during %s ends it in order',
     async (title, { command, snapshots, again }) => {
-      const points = await listCalls(command(), scratch.fresh('log'), ',pread64');
+      const points = await listCalls(command(), scratch.fresh('log'), { calls });
       for (const { point, signal } of chosen(title, points)) {
         const stopped = command();
         const { repository } = stopped;
