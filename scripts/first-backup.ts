@@ -258,7 +258,7 @@ async function firstBackup(args: readonly string[]): Promise<number> {
 }
 
 // A child gets the terminal's interrupt, too; this process stays to clean up after it.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     isCancelled = true;
   });

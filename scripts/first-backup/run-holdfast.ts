@@ -35,13 +35,14 @@ export async function runHoldfast(call: Call, show: boolean): Promise<CallResult
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     output += text;
   });
-  // An interrupt from the terminal reaches the child by itself; this signal does not.
+  // An interrupt from the terminal reaches the child by itself. The first of these does not, and the second, which
+  // comes when the terminal is closed, does not end it.
   const forward = (): void => {
     child.kill('SIGTERM');
   };
-  process.on('SIGTERM', forward);
+  for (const each of ['SIGTERM', 'SIGHUP'] as const) process.on(each, forward);
   const [code, signal]: unknown[] = await once(child, 'close');
-  process.off('SIGTERM', forward);
+  for (const each of ['SIGTERM', 'SIGHUP'] as const) process.off(each, forward);
   const stopped = signal === null ? 1 : 130;
   return { exitCode: typeof code === 'number' ? code : stopped, output };
 }

@@ -37,6 +37,8 @@ export interface Expectation {
   readonly snapshots: readonly number[];
   /** Ask restic, too. */
   readonly withRestic?: boolean;
+  /** Snapshots may lack something: then only what they have must restore. */
+  readonly allowsPartial?: boolean;
   /** What opens it; default the first password. */
   readonly password?: string;
 }
@@ -58,6 +60,8 @@ export class CrashBed {
   readonly empty: string;
   /** A repository with one snapshot of the folder as it was first. */
   readonly pristine: string;
+  /** A repository with a second snapshot, of the folder as it is now. */
+  readonly full: string;
   readonly #scratch: Scratch;
   /** What snapshots of a path may hold. */
   readonly #known = new Map<string, Manifest[]>();
@@ -68,6 +72,7 @@ export class CrashBed {
     this.large = scratch.fresh('large');
     this.empty = scratch.fresh('empty');
     this.pristine = scratch.fresh('pristine');
+    this.full = scratch.fresh('full');
   }
 
   /** Makes the folders and the repositories; then changes the folder, for another snapshot. */
@@ -83,6 +88,8 @@ export class CrashBed {
     writeFileSync(join(this.source, 'text'), 'some other text\n');
     writeFileSync(join(this.source, 'sub/more'), pseudoRandom(50_000, 2));
     this.#learn(this.source);
+    cpSync(this.pristine, this.full, { recursive: true });
+    await backUp(this.full, [this.source]);
   }
 
   copyOf(repository: string): string {
@@ -112,7 +119,7 @@ export class CrashBed {
     if (!opened) throw new Error(`I6: password ${given} does not open the repository`);
     try {
       await expectSound(opened);
-      const found = await this.#restoreAll(opened);
+      const found = await this.#restoreAll(opened, expected.allowsPartial ?? false);
       if (!snapshots.includes(found)) throw new Error(`I1, I2: there are ${found} snapshots`);
       if (withRestic && findPeer('restic')) await this.#askRestic(repository, given, found);
     } finally {
@@ -148,14 +155,19 @@ export class CrashBed {
   }
 
   /** Restores every snapshot; each must be whole, and one of those that were made. @returns their number */
-  async #restoreAll(repository: Repository): Promise<number> {
+  async #restoreAll(repository: Repository, allowsPartial: boolean): Promise<number> {
     const snapshots = await loadSnapshots(repository);
     const indexed = new IndexedRepository(repository, await loadIndex(repository));
-    for (const snapshot of snapshots) await this.#restoreOne(indexed, snapshot);
+    for (const snapshot of snapshots) {
+      const target = await this.#restoreOne(indexed, snapshot);
+      if (allowsPartial) this.#scratch.remove(target);
+      else this.#expectKnown(snapshot.paths[0] ?? '', target);
+    }
     return snapshots.length;
   }
 
-  async #restoreOne(indexed: IndexedRepository, snapshot: StoredSnapshot): Promise<void> {
+  /** @returns the folder that it was restored to */
+  async #restoreOne(indexed: IndexedRepository, snapshot: StoredSnapshot): Promise<string> {
     const target = this.#scratch.fresh('target');
     const problems: string[] = [];
     const monitor = {
@@ -168,7 +180,7 @@ export class CrashBed {
     const request = { snapshot, target: Buffer.from(target), options };
     await restore(indexed, request, { environment, monitor });
     if (problems.length > 0) throw new Error(`I1: snapshot ${snapshot.id}: ${problems.join('\n')}`);
-    this.#expectKnown(path, target);
+    return target;
   }
 
   /** What of a snapshot is restored: the folder, or all there is of a stream. */

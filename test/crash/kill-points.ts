@@ -39,9 +39,15 @@ function parseSlice(text: string | undefined): Slice | undefined {
   return { index: Number(number) - 1, count: Number(count) };
 }
 
+/** Those of the slice, where one is asked for. */
+export function pointsOfSlice<T>(points: readonly T[]): T[] | undefined {
+  return slice && points.filter((_, number) => number % slice.count === slice.index);
+}
+
 /** The calls to kill at: those of the slice; or some that follow from the seeds, and the last. */
 function chosenPoints(title: string, points: readonly KillPoint[], samples: number): KillPoint[] {
-  if (slice) return points.filter((_, number) => number % slice.count === slice.index);
+  const ofSlice = pointsOfSlice(points);
+  if (ofSlice) return ofSlice;
   const chosen = new Set(points.slice(-1));
   for (const seed of seedsOf(title)) {
     const numbers = new Uint32Array(pseudoRandom(4 * samples, seed).buffer);

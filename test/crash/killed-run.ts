@@ -13,7 +13,7 @@ const main = existsSync(built) ? built : `${root}src/cli/main.ts`;
  * one after the other, as there is one thread for the storage then. `write` is not among them: the program writes files
  * at positions, and plain writes only wake threads and print.
  */
-const changingCalls =
+export const changingCalls: string =
   'fsync,fdatasync,syncfs,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,linkat,symlink,symlinkat,' +
   'mknodat,chmod,fchmod,fchmodat,fchown,fchownat,ftruncate,fallocate,utimensat,pwrite64,pwritev,setxattr,fsetxattr';
 
@@ -41,11 +41,23 @@ export interface KillPoint {
   readonly nth: number;
 }
 
+/** Which calls are traced. */
+export interface TracedCalls {
+  /** With commas; default: those that change something. */
+  readonly calls?: string;
+  /** Options of strace that choose paths. */
+  readonly paths?: readonly string[];
+}
+
 /** Runs the program until it ends by itself, and lists its calls in an order that is the same each time. */
-export async function listCalls(command: Command, log: string, more = ''): Promise<KillPoint[]> {
+export async function listCalls(
+  command: Command,
+  log: string,
+  traced: TracedCalls = {},
+): Promise<KillPoint[]> {
   const counts = new Map<string, number>();
   const points = new Map<string, KillPoint>();
-  for (const line of (await tracedCalls(command, log, more)).split('\n')) {
+  for (const line of (await tracedCalls(command, log, traced)).split('\n')) {
     // Other lines tell of the ends of calls and threads. Numbers are calls that strace has no name for.
     const [, thread, call] = /^(\d+) +([a-z]\w*)\(/.exec(line) ?? [];
     if (!thread || !call || call.startsWith('syscall_')) continue;
@@ -58,11 +70,14 @@ export async function listCalls(command: Command, log: string, more = ''): Promi
 
 /**
  * Runs the program until it ends by itself, which must be well.
- * @param more further calls, such as `,openat`
- * @returns strace's account of the calls that change something; files that are open by their paths
+ * @returns strace's account of the calls; files that are open by their paths
  */
-export async function tracedCalls(command: Command, log: string, more = ''): Promise<string> {
-  const result = await trace(command, ['-y', '-o', log, '-e', `trace=${changingCalls}${more}`]);
+export async function tracedCalls(
+  command: Command,
+  log: string,
+  { calls = changingCalls, paths = [] }: TracedCalls = {},
+): Promise<string> {
+  const result = await trace(command, ['-y', '-o', log, ...paths, '-e', `trace=${calls}`]);
   if (result.exitCode !== 0) throw new Error(`${command.args.join(' ')}: ${result.errors}`);
   const text = readFileSync(log, 'utf8');
   rmSync(log);

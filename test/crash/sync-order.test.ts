@@ -5,12 +5,13 @@ import { describeWith } from '../tools/peers.ts';
 import { withRepository } from '../tools/engine.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { CrashBed, newPassword } from './crash-bed.ts';
-import { type Command, tracedCalls } from './killed-run.ts';
+import { changingCalls, type Command, tracedCalls } from './killed-run.ts';
 import { type NameChange, SyncLedger } from './sync-ledger.ts';
 
 const scratch = scratchFolder('sync-order');
 const bed = new CrashBed(scratch);
 const passwordFile = scratch.fresh('password');
+const calls = `${changingCalls},openat`;
 const newKey = ['--new-password-file', passwordFile];
 
 beforeAll(async () => {
@@ -24,7 +25,7 @@ async function ledgerOf(command: Command): Promise<SyncLedger> {
   const isThere = existsSync(repository);
   const existing = isThere ? (readdirSync(repository, { recursive: true }) as string[]) : [];
   const ledger = new SyncLedger(repository, isThere ? ['', ...existing] : []);
-  ledger.read(await tracedCalls(command, scratch.fresh('log'), ',openat'));
+  ledger.read(await tracedCalls(command, scratch.fresh('log'), { calls }));
   return ledger;
 }
 
