@@ -34,9 +34,9 @@ export async function scanSource(
   const take = (entries: readonly SourceEntry[]): void => {
     for (const entry of entries) {
       if (entry.status.kind === 'directory') waiting.push(entry);
-      else {
+      else if (entry.status.kind === 'file') {
         totals.fileCount++;
-        if (entry.status.kind === 'file') totals.sizeBytes += entry.status.sizeBytes;
+        totals.sizeBytes += entry.status.sizeBytes;
       }
     }
   };

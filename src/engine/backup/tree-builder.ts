@@ -4,6 +4,7 @@ import { sha256 } from '../../kernels/sha256.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
 import { decodeTree, TreeEncoder, type TreeNode } from '../../repository/tree.ts';
+import type { Change } from './counters.ts';
 import type { BackupReport } from './report.ts';
 import type { ClaimedBlob } from './messages.ts';
 import { equalNodes } from './node.ts';
@@ -14,6 +15,15 @@ import type { MatchedTree, TreeFrame } from './tree-frame.ts';
 /** Encoded bytes collected before trees are sent to a worker. */
 const treeBatchBytes = 2 << 20;
 
+/** A directory that is told about once its tree is stored. */
+interface DirectoryItem {
+  readonly frame: TreeFrame;
+  readonly change: Change;
+  readonly metadataSizeBytes: number;
+  /** Where its tree stands in the batch. */
+  readonly tree: number;
+}
+
 /** Turns finished directories into tree blobs, bottom up. */
 export class TreeBuilder {
   readonly #indexed: IndexedRepository;
@@ -22,6 +32,8 @@ export class TreeBuilder {
   readonly #encoder = new TreeEncoder(localZone);
   #batch: ClaimedBlob[] = [];
   #batchBytes = 0;
+  /** Directories whose trees are in the batch. */
+  #items: DirectoryItem[] = [];
   #root: Uint8Array | undefined;
   readonly #parents: ParentTrees | undefined;
   /** Hex ids of trees that were stored again, because the parent's trees are damaged. */
@@ -58,6 +70,7 @@ export class TreeBuilder {
       assert(frame.pending > 0, 'a directory is settled once');
       if (--frame.pending > 0) return;
       const node = this.#complete(frame);
+      if (this.#batchBytes >= treeBatchBytes) this.flush();
       if (frame.parent) frame.parent.nodes[frame.slot] = node;
       frame = frame.parent;
     }
@@ -67,12 +80,18 @@ export class TreeBuilder {
   flush(): void {
     if (this.#batch.length === 0) return;
     const trees = this.#batch;
+    const items = this.#items;
     this.#batch = [];
+    this.#items = [];
     this.#batchBytes = 0;
     const transfer = trees.map((tree) => tree.bytes.buffer);
     this.#pipeline.spawn(async () => {
       const response = await this.#pipeline.send({ type: 'trees', trees }, { transfer });
       this.#report.counters.add('tree', response.added);
+      for (const { frame, change, tree, metadataSizeBytes } of items) {
+        const metadataStoredBytes = response.storedBytes[tree] ?? 0;
+        this.#report.directoryItem(frame, change, { metadataSizeBytes, metadataStoredBytes });
+      }
     });
   }
 
@@ -84,7 +103,7 @@ export class TreeBuilder {
         : this.#encode(nodesOf(frame));
     frame.nodes = [];
     frame.matched = undefined;
-    const { node, entry, previousNode } = frame;
+    const { node, previousNode } = frame;
     if (!node) {
       this.#root = id;
       return undefined;
@@ -92,8 +111,16 @@ export class TreeBuilder {
     node.subtree = id;
     const isDirectory = previousNode?.type === 'dir';
     const change = !isDirectory ? 'new' : equalNodes(node, previousNode) ? 'unmodified' : 'changed';
-    this.#report.directory(entry, change, { metadataSizeBytes: addedBytes });
+    this.#report.directory(change);
+    if (this.#report.wantsItems) this.#addItem(frame, change, addedBytes);
     return node;
+  }
+
+  /** The item of a directory waits for its tree, so that it can tell how much that takes. */
+  #addItem(frame: TreeFrame, change: Change, metadataSizeBytes: number): void {
+    if (metadataSizeBytes > 0) {
+      this.#items.push({ frame, change, metadataSizeBytes, tree: this.#batch.length - 1 });
+    } else this.#report.directoryItem(frame, change, { metadataSizeBytes, metadataStoredBytes: 0 });
   }
 
   /** The entry to store a tree under, or -1 if it is known. */
@@ -116,7 +143,6 @@ export class TreeBuilder {
     const addedBytes = bytes.byteLength;
     this.#batch.push({ id, entry, bytes });
     this.#batchBytes += addedBytes;
-    if (this.#batchBytes >= treeBatchBytes) this.flush();
     return { id, addedBytes };
   }
 }

@@ -25,6 +25,8 @@ import {
   type FilesResponse,
   type PackEvent,
   type StreamPart,
+  type TreeBatch,
+  type TreesResponse,
 } from './messages.ts';
 import { PackSlots } from './pack-slots.ts';
 import { readExactly, scanSpan } from './span-scan.ts';
@@ -89,8 +91,7 @@ function answer(request: BackupRequest): BackupResponse {
     case 'files':
       return storeFiles(request);
     case 'trees':
-      for (const tree of request.trees) sink.addClaimed('tree', tree);
-      return { type: 'trees', added: sink.takeAdded() };
+      return storeTrees(request);
     case 'scan': {
       const found = scanSpan(scanner, request);
       return {
@@ -107,6 +108,15 @@ function answer(request: BackupRequest): BackupResponse {
       sink.flush();
       return { type: 'flush' };
   }
+}
+
+function storeTrees({ trees }: TreeBatch): TreesResponse {
+  const storedBytes = Float64Array.from(trees, (tree) => {
+    const before = sink.added.storedBytes;
+    sink.addClaimed('tree', tree);
+    return sink.added.storedBytes - before;
+  });
+  return { type: 'trees', storedBytes, added: sink.takeAdded() };
 }
 
 function storeFiles(batch: FileBatch): FilesResponse {
