@@ -5,7 +5,7 @@ import { forEachConcurrent } from '../../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { deserializeError } from '../../base/serialized-errors.ts';
 import { closeFile } from '../../platform/files.ts';
-import { tryReadStatus } from '../../platform/status.ts';
+import { tryReadKind } from '../../platform/status.ts';
 import { BatchFile, keptBytesMin } from './batch-file.ts';
 import { compareFiles, type FileToCompare, type RestorePool } from './comparison.ts';
 import { plainSizeOf } from './compare.ts';
@@ -114,7 +114,7 @@ export class Batch {
     if (existing !== 'none' || node.sizeBytes <= keptBytesMin || !directory.existed) return false;
     if (this.#parts.options.dryRun) return false;
     const name = temporaryName(node.name, directory.temporarySalt);
-    return tryReadStatus({ directory: this.#fd(directory), name })?.kind === 'file';
+    return tryReadKind({ directory: this.#fd(directory), name }) === 'file';
   }
 
   #addFile(planned: PlannedFile, compared: ComparedFile | undefined): void {

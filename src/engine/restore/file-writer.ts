@@ -9,7 +9,7 @@ import {
   unlinkAt,
   writeAt,
 } from '../../platform/files.ts';
-import { readStatusOf, tryReadStatus } from '../../platform/status.ts';
+import { readStatusOf, tryReadKind } from '../../platform/status.ts';
 import { applyMetadata } from './metadata.ts';
 import type { FileTask, Zeros } from './messages.ts';
 import { temporaryName } from './temporary-name.ts';
@@ -106,7 +106,7 @@ function putInPlace(task: FileTask): void {
     if (isHoldfastError(error, 'FILE_EXISTS')) throw nameTaken(error);
     const code = systemCode(error instanceof Error ? error.cause : undefined);
     if (!noReplaceUnknown.has(code)) throw error;
-    if (tryReadStatus(to)) throw nameTaken(error);
+    if (tryReadKind(to)) throw nameTaken(error);
     renameAt(from, to);
   }
 }
