@@ -140,7 +140,7 @@ export class DirectoryMaker {
     if (!node || options.dryRun) return;
     const fd = opener.open(directory);
     const metadata = metadataOf(node, options, directory.existed);
-    for (const error of applyMetadata(fd, metadata, false)) {
+    for (const error of applyMetadata(fd, metadata, 'directory')) {
       tally.problem(directory.pathOf(), error);
     }
     const { selectAttribute } = options;

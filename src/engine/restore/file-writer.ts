@@ -90,7 +90,7 @@ function writeHole(fd: number, zeros: Uint8Array, offset: number): void {
 export function finishFile(fd: number, task: FileTask): HoldfastError[] {
   // Others may have been longer, and sparse content may end in a hole.
   if (task.mode !== 'whole' || task.zeros !== 'written') truncateFile(fd, task.sizeBytes);
-  const failures = applyMetadata(fd, task.metadata, false);
+  const failures = applyMetadata(fd, task.metadata, 'file');
   if (task.mode !== 'in-place') putInPlace(task);
   return failures;
 }

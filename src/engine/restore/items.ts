@@ -127,7 +127,8 @@ export class ItemRestorer {
     }
     const mayHaveOthers = existing !== undefined || directory.existed;
     const metadata = metadataOf(node, options, mayHaveOthers);
-    for (const error of applyMetadata(place, metadata, node.type === 'symlink')) {
+    const kind = node.type === 'symlink' ? 'link' : 'special';
+    for (const error of applyMetadata(place, metadata, kind)) {
       tally.problem(directory.pathOf(node.name), error);
     }
     const { selectAttribute } = options;
