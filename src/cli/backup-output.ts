@@ -1,7 +1,7 @@
 import { formatBytes } from '../base/bytes.ts';
 import type { Problem, Progress } from '../base/monitor.ts';
 import type { BackupItem, BackupMonitor, BackupResult } from '../engine/backup.ts';
-import { shortId } from '../repository/id.ts';
+import { type Id, shortId } from '../repository/id.ts';
 import type { SnapshotSummary } from '../repository/snapshots.ts';
 import { formatTime, localZone } from '../repository/time-format.ts';
 import type { Source } from '../sources/source.ts';
@@ -53,6 +53,14 @@ export class BackupOutput implements BackupMonitor {
     void scanSource(source, { clock, signal, onCount }).then((totals) => {
       if (totals) this.#printScan(totals, (clock.monotonicMs() - startMs) / 1000);
     });
+  }
+
+  parent(snapshot: Id | undefined): void {
+    this.#output.info(
+      snapshot === undefined
+        ? 'no parent snapshot found, will read all files'
+        : `using parent snapshot ${shortId(snapshot)}`,
+    );
   }
 
   progress(progress: Progress): void {
@@ -119,7 +127,7 @@ export class BackupOutput implements BackupMonitor {
       message_type: 'verbose_status',
       action: item.action,
       item: Buffer.from(item.path).toString('utf8') + slash,
-      duration: 0,
+      duration: item.durationMs / 1000,
       data_size: item.dataSizeBytes,
       data_size_in_repo: item.dataStoredBytes,
       metadata_size: item.metadataSizeBytes,
@@ -131,9 +139,10 @@ export class BackupOutput implements BackupMonitor {
 
 function addedText(item: BackupItem): string {
   if (item.action === 'unchanged') return '';
+  const took = (item.durationMs / 1000).toFixed(3);
   const data = `${formatBytes(item.dataSizeBytes)} added, ${formatBytes(item.dataStoredBytes)} stored`;
-  const metadata = item.isDirectory ? `, ${formatBytes(item.metadataSizeBytes)} metadata` : '';
-  return `, saved (${data}${metadata})`;
+  const metadata = item.isDirectory ? `, ${formatBytes(item.metadataStoredBytes)} metadata` : '';
+  return `, saved in ${took}s (${data}${metadata})`;
 }
 
 function statusJson(progress: Progress, pace: Pace): JsonOutput {
@@ -176,11 +185,8 @@ function summaryJson({ summary, ...result }: BackupResult): JsonOutput {
 }
 
 function summaryLines(result: BackupResult, verbosity: number): string[] {
-  const { summary, parentId, snapshotId, dryRun } = result;
+  const { summary, snapshotId, dryRun } = result;
   const lines = [
-    parentId
-      ? `using parent snapshot ${shortId(parentId)}`
-      : 'no parent snapshot found, will read all files',
     '',
     countLine('Files', [summary.filesNew, summary.filesChanged, summary.filesUnmodified]),
     countLine('Dirs', [summary.dirsNew, summary.dirsChanged, summary.dirsUnmodified]),

@@ -1,9 +1,9 @@
 /** The same commands on the same repository, by this program and by the official restic. */
 import { spawnSync } from 'node:child_process';
-import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { password, TestPlace } from './holdfast-test-support.ts';
+import { jsonLines, password, TestPlace } from './holdfast-test-support.ts';
 
 const isThere = spawnSync('restic', ['version']).status === 0;
 const isRequired = process.env['HOLDFAST_TEST_REQUIRE'] !== undefined;
@@ -55,6 +55,20 @@ function fill(line: string): string[] {
 
 function sortLines({ exitCode, output }: Ran): Ran {
   return { exitCode, output: output.split('\n').toSorted().join('\n') };
+}
+
+/** What a backup says of single items and of itself, sorted. */
+function backupLines({ exitCode, output }: Ran): string[] {
+  const lines = jsonLines(output) as Record<string, unknown>[];
+  const told = lines.filter((line) => line['message_type'] !== 'status');
+  return [String(exitCode), ...told.map((line) => JSON.stringify(line, withoutChance)).toSorted()];
+}
+
+/** Keeps the type of what differs from run to run, and whether there is anything. */
+function withoutChance(key: string, value: unknown): unknown {
+  const isByChance =
+    /^(duration|total_duration|backup_start|backup_end|snapshot_id)$|in_repo|packed/;
+  return isByChance.test(key) ? `${typeof value} ${value !== 0}` : value;
 }
 
 describe.skipIf(!isThere)('the output is that of restic', () => {
@@ -150,6 +164,21 @@ describe.skipIf(!isThere)('the output is that of restic', () => {
   ])('of %s, in any order', async (line) => {
     const args = line.split(' ');
     expect(sortLines(await holdfast(args))).toEqual(sortLines(restic(args)));
+  });
+
+  test('of backup --json -vv, but for times, ids and what compression makes of it', async () => {
+    for (const name of ['ours', 'theirs']) await place.createRepository(place.at(name));
+    const args = ['backup', 'source', '--json', '-vv', '-r'];
+    for (const how of [[], ['--force'], ['changed']]) {
+      const flags = how.filter((flag) => flag.startsWith('--'));
+      if (how.includes('changed')) {
+        writeFileSync(place.at('source', 'sub', 'deep', 'new'), 'newer');
+        rmSync(place.at('source', 'fifo'));
+      }
+      const ours = await holdfast([...args, place.at('ours'), ...flags]);
+      const theirs = restic([...args, place.at('theirs'), ...flags]);
+      expect(backupLines(ours)).toEqual(backupLines(theirs));
+    }
   });
 
   test('restic accepts a repository whose tags were changed here', async () => {

@@ -72,7 +72,8 @@ export async function backup(
   };
   // Ends every wait for a file system that does not answer.
   signal?.addEventListener('abort', closeSource, { once: true });
-  const report = new BackupReport(context.monitor);
+  if (!isStream) context.monitor.parent?.(parent?.id);
+  const report = new BackupReport(context.monitor, clock);
   const pipeline = startPipeline(indexed, options, context);
   let tree: Id;
   try {

@@ -78,7 +78,8 @@ export async function restore(
 function resultOf(tally: RestoreTally, totalDurationMs: number): RestoreResult {
   const { filesTotal, filesRestored, filesSkipped, filesDeleted, filesVerified } = tally;
   const { bytesTotal, bytesRestored, bytesSkipped, problems, problemCount } = tally;
+  const { privilegedFiles } = tally;
   const files = { filesTotal, filesRestored, filesSkipped, filesDeleted, filesVerified };
   const bytes = { bytesTotal, bytesRestored, bytesSkipped };
-  return { ...files, ...bytes, problems, problemCount, totalDurationMs };
+  return { ...files, ...bytes, privilegedFiles, problems, problemCount, totalDurationMs };
 }

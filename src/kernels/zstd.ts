@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { hasRepeats } from './compressibility.ts';
 import { bindNativeZstd, type CompressionSettings, type ZstdKernel } from './native/zstd.ts';
 import { portableZstd } from './portable/zstd.ts';
 import { type ContentBound, zstdContentBound } from './zstd-frames.ts';
@@ -22,6 +23,14 @@ export const compressionSettings: Readonly<
   better: { level: 6 },
   max: { level: 19 },
 };
+
+/**
+ * From this level on, what looks incompressible at level 1 is not tried any further: level 19 takes 0.4 s for 1 MiB of
+ * random data, the look 5 ms.
+ */
+const thoroughLevelMin = 10;
+/** Data looks incompressible if level 1 saves less than this, and repeats in it are a lesser share. */
+const savingShareMin = 1 / 128;
 
 const kernel: ZstdKernel = chooseKernel();
 
@@ -52,6 +61,11 @@ export class Compressor {
       target.length >= compressBound(source.length),
       'a compressor has room for the worst case',
     );
+    if (this.#settings.level >= thoroughLevelMin) {
+      const sizeBytes = this.#kernel.compress(source, target, compressionSettings.fastest);
+      const hasSaved = sizeBytes < source.length * (1 - savingShareMin);
+      if (!hasSaved && !hasRepeats(source, savingShareMin)) return sizeBytes;
+    }
     return this.#kernel.compress(source, target, this.#settings);
   }
 }

@@ -38,6 +38,16 @@ describeSystems('folders', (scratch) => {
     );
   });
 
+  // Of the usual file systems only tmpfs has files so large.
+  it.skipIf(!existsSync('/dev/shm'))('removes a file of 2^53 bytes and more', () => {
+    const folder = temporaryDirectory('holdfast-large-', '/dev/shm');
+    const file = Buffer.concat([folder, b('/large')]);
+    execFileSync('truncate', ['-s', String(2 ** 53), latin(file)]);
+    expect(exists(file)).toBe(true);
+    removeTree(folder);
+    expect(existsSync(Buffer.from(folder))).toBe(false);
+  });
+
   it('makes a temporary directory that is only ours', () => {
     const path = temporaryDirectory('x-', scratch.path);
     expect(statSync(Buffer.from(path)).mode & 0o777).toBe(0o700);

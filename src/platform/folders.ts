@@ -5,7 +5,7 @@ import { isHoldfastError } from '../base/errors.ts';
 import { openDirectory, openDirectoryAt } from './directory.ts';
 import { closeFile, renameAt, syncFile, unlinkAt } from './file-calls.ts';
 import type { EntryPlace } from './place.ts';
-import { tryReadStatus } from './status.ts';
+import { tryReadKind } from './status.ts';
 import { fromNodeError, posixCode } from './system-error.ts';
 import { system } from './system.ts';
 
@@ -17,7 +17,7 @@ const noDirectorySync: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENO
 
 /** True if `path` leads to something, links followed. */
 export function exists(path: Uint8Array): boolean {
-  return tryReadStatus(path, { follow: true }) !== undefined;
+  return tryReadKind(path, { follow: true }) !== undefined;
 }
 
 /** Makes a directory and those above it that are missing; no error if it is there. */
@@ -44,8 +44,7 @@ export function temporaryDirectory(prefix = 'holdfast-', parent: string = tmpdir
  * @throws PERMISSION_DENIED, SYSTEM_CALL_FAILED; then a part may be gone
  */
 export function removeTree(path: Uint8Array): void {
-  const status = tryReadStatus(path);
-  if (status === undefined) return;
+  if (tryReadKind(path) === undefined) return;
   const { parent, name } = splitPath(path);
   const directory = openDirectory(parent, { noFollow: false });
   try {
@@ -84,9 +83,9 @@ interface Removal {
 }
 
 function removeEntry(place: EntryPlace): void {
-  const status = tryReadStatus(place);
-  if (status === undefined) return;
-  const isDirectory = status.kind === 'directory';
+  const kind = tryReadKind(place);
+  if (kind === undefined) return;
+  const isDirectory = kind === 'directory';
   if (isDirectory) {
     const root = openDirectoryAt(place.directory, place.name);
     try {
@@ -107,9 +106,9 @@ function removeEntry(place: EntryPlace): void {
 function removeContents(removal: Removal, directory: number, depth: number): void {
   for (const name of system().list(directory)) {
     const place = { directory, name };
-    const status = tryReadStatus(place);
-    if (status === undefined) continue;
-    if (status.kind !== 'directory') unlinkAt(directory, name);
+    const kind = tryReadKind(place);
+    if (kind === undefined) continue;
+    if (kind !== 'directory') unlinkAt(directory, name);
     else if (depth >= removeDepthMax) moveToRoot(removal, place);
     else removeDirectory(removal, place, depth + 1);
   }

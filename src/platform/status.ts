@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { assertComponent, type Place } from './place.ts';
-import type { FileStatus } from './system-calls.ts';
-import { missingError } from './system-error.ts';
+import type { FileKind, FileStatus } from './system-calls.ts';
+import { missingError, posixCode } from './system-error.ts';
 import { system } from './system.ts';
 
 export type { FileKind, FileStatus } from './system-calls.ts';
@@ -44,4 +44,15 @@ export function readStatusOf(file: number): FileStatus {
 export function tryReadStatus(place: Place, options: StatusOptions = {}): FileStatus | undefined {
   if (typeof place === 'object' && 'name' in place) assertComponent(place.name);
   return system().status(place, options.follow ?? false);
+}
+
+/** What is there, if anything; also of a file whose size is beyond 2^53 bytes, which has no status. */
+export function tryReadKind(place: Place, options: StatusOptions = {}): FileKind | undefined {
+  try {
+    return tryReadStatus(place, options)?.kind;
+  } catch (error) {
+    // Only a regular file can be so large.
+    if (posixCode(error) === 'EOVERFLOW') return 'file';
+    throw error;
+  }
 }

@@ -205,12 +205,18 @@ export class PackBuilder {
     return { id: toHex(sha256(bytes)), bytes, type: this.#type, blobs };
   }
 
+  /** Who asks for more than the usual compression has every blob searched whole. */
+  get #mayGuess(): boolean {
+    const { compression } = this.#options;
+    return compression === 'auto' || compression === 'fastest';
+  }
+
   /** `plain` itself, or its compressed form in the workspace. */
   #encode(type: BlobType, plain: Uint8Array): Uint8Array {
     const isPlain = type === 'data' && this.#options.compression === 'off';
     if (this.#options.version === 1 || isPlain || plain.byteLength === 0) return plain;
     const { guess, compressor, compressed } = this.#workspace;
-    if (type === 'data' && !guess.isWorthwhile(plain, compressed)) return plain;
+    if (type === 'data' && this.#mayGuess && !guess.isWorthwhile(plain, compressed)) return plain;
     const target = compressed.take(compressBound(plain.byteLength));
     return target.subarray(0, compressor.compress(plain, target));
   }

@@ -60,7 +60,7 @@ async function backedUp(fill: (source: string) => void): Promise<BackedUp> {
 /** Restores the folder that was backed up with the command, as another user. */
 function restoreAs(uid: number, from: BackedUp, target: string): Promise<ProgramRun> {
   const { repository, subfolder } = from;
-  const what = ['restore', `latest:${subfolder}`, '-t', target];
+  const what = ['restore', '-v', `latest:${subfolder}`, '-t', target];
   const args = ['--no-cache', '--no-lock', '-r', repository, ...what];
   return runProgram(process.execPath, [program, ...args], {
     uid,
@@ -105,6 +105,12 @@ describeWith(['root'], 'a restore by somebody who may not do everything', () => 
       writeFileSync(join(source, 'others'), 'o', { mode: 0o640 });
       writeFileSync(join(source, 'setuid'), 's');
       chmodSync(join(source, 'setuid'), 0o4755);
+      writeFileSync(join(source, 'my setuid'), 's');
+      chownSync(join(source, 'my setuid'), nobody, nobody);
+      chmodSync(join(source, 'my setuid'), 0o6755);
+      mkdirSync(join(source, 'my setgid folder'));
+      chownSync(join(source, 'my setgid folder'), nobody, nobody);
+      chmodSync(join(source, 'my setgid folder'), 0o2755);
       setAttribute(join(source, 'mine'), 'user.a', 'kept');
       setAttribute(join(source, 'others'), 'trusted.b', 'refused');
       execFileSync('mknod', [join(source, 'device'), 'c', '1', '3']);
@@ -122,11 +128,29 @@ describeWith(['root'], 'a restore by somebody who may not do everything', () => 
     expect(about('others').join('\n')).toMatch(/fchownat[^]*setxattr/);
     expect(about('device').join('\n')).toMatch(/mknodat/);
     expect(about('setuid').join('\n')).toMatch(/fchownat/);
-    expect(lines).toHaveLength(4);
+    expect(about('my setuid').join('\n')).toMatch(/only an administrator restores/);
+    expect(lines).toHaveLength(5);
+    expect(run.output).not.toContain('setuid or setgid');
+    expect(statSync(join(target, 'my setuid')).mode & 0o7777).toBe(0o755);
+    expect(statSync(join(target, 'my setgid folder')).mode & 0o7777).toBe(0o2755);
     expect(attributesOf(join(target, 'mine'))).toEqual({ 'user.a': 'kept' });
     expect(statSync(join(target, 'others')).mode & 0o7777).toBe(0o640);
     // As somebody else's it must not run with their rights.
     expect(statSync(join(target, 'setuid')).mode & 0o7777).toBe(0o755);
+  });
+
+  test('by root restores setuid and setgid, and tells how many', async () => {
+    const { repository, subfolder } = await backedUp((source) => {
+      writeFileSync(join(source, 'plain'), 'p');
+      writeFileSync(join(source, 'setuid'), 's');
+      chmodSync(join(source, 'setuid'), 0o4755);
+    });
+    const target = scratch.fresh('target');
+    const run = await restoreAs(0, { repository, subfolder }, target);
+    expect(run.exitCode).toBe(0);
+    expect(run.output).toContain('with setuid or setgid: /setuid\n');
+    expect(run.output).toContain('1 files have setuid or setgid');
+    expect(statSync(join(target, 'setuid')).mode & 0o7777).toBe(0o4755);
   });
 
   test('goes on in folders and over files that are read-only', async () => {

@@ -116,6 +116,10 @@ class RestoreOutput implements RestoreMonitor {
     if (!this.#output.isJson && this.#output.verbosity >= 1) this.#output.errorLine(text);
   }
 
+  privileged(path: Uint8Array): void {
+    this.#output.verbose(`with setuid or setgid: ${safeText(path)}`);
+  }
+
   stop(): void {
     this.#view.stop();
   }
@@ -128,6 +132,9 @@ class RestoreOutput implements RestoreMonitor {
       return;
     }
     this.#output.line(summaryLine(result, totalDurationMs));
+    if (result.privilegedFiles > 0) {
+      this.#output.info(`${result.privilegedFiles} files have setuid or setgid; -v names them`);
+    }
     if (this.#verifyTarget === undefined) return;
     const where = safeText(this.#verifyTarget);
     this.#output.info(`finished verifying ${result.filesVerified} files in ${where}`);

@@ -35,9 +35,9 @@ export async function scanSource(
     if (rest) waiting.push(rest);
     for (const entry of entries) {
       if (entry.status.kind === 'directory') waiting.push(entry);
-      else {
+      else if (entry.status.kind === 'file') {
         totals.fileCount++;
-        if (entry.status.kind === 'file') totals.sizeBytes += entry.status.sizeBytes;
+        totals.sizeBytes += entry.status.sizeBytes;
       }
     }
   };

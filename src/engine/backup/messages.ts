@@ -148,6 +148,8 @@ export interface AddedData {
 
 export interface TreesResponse {
   readonly type: 'trees';
+  /** What each tree takes. */
+  readonly storedBytes: Float64Array<ArrayBuffer>;
   readonly added: AddedData;
 }
 

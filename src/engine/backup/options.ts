@@ -34,10 +34,13 @@ export interface BackupOptions {
   readonly workerCount?: number;
 }
 
-/** One entry of the source as it is done, for verbose output. */
+/** One regular file or directory of the source as it is done, for verbose output. */
 export interface BackupItem {
   readonly action: 'new' | 'unchanged' | 'modified';
+  /** In the snapshot. */
   readonly path: Uint8Array;
+  /** How long it took to store it, 0 if it is unchanged; of a directory with all below it. */
+  readonly durationMs: number;
   readonly isDirectory: boolean;
   /** Bytes of new data blobs, and what they take in the repository. */
   readonly dataSizeBytes: number;
@@ -47,6 +50,8 @@ export interface BackupItem {
 }
 
 export interface BackupMonitor extends Monitor {
+  /** Hears before anything is read which snapshot unchanged files are recognised by, if any. */
+  parent?(snapshot: Id | undefined): void;
   /** Numbers so far; called often, so it must be cheap. */
   progress(progress: Progress): void;
   /** Set only where somebody listens: a call for every entry costs. */

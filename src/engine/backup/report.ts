@@ -1,12 +1,16 @@
+import { concatBytes } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Problem } from '../../base/monitor.ts';
 import type { SourceEntry, SourceProblem } from '../../sources/source.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { Counters, type Change } from './counters.ts';
 import type { BackupItem, BackupMonitor } from './options.ts';
+import type { TreeFrame } from './tree-frame.ts';
 
 /** Items named as being worked on. */
 const currentItemsMax = 2;
 
+const slash = Uint8Array.of(0x2f);
 const actions = { new: 'new', changed: 'modified', unmodified: 'unchanged' } as const;
 
 /** Text of a path for messages; bytes that are not UTF-8 become U+FFFD. */
@@ -14,17 +18,26 @@ export function pathText(path: Uint8Array): string {
   return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('utf8');
 }
 
+/** An entry, and the directory that holds it. */
+export interface FilePlace {
+  readonly entry: SourceEntry;
+  readonly frame: TreeFrame;
+}
+
 /** Collects what a backup has to say: numbers, problems, progress. */
 export class BackupReport {
   readonly counters: Counters = new Counters();
   readonly problems: Problem[] = [];
   readonly #monitor: BackupMonitor;
+  readonly #clock: Clock;
   readonly #current: string[] = [];
+  readonly #startedMs = new WeakMap<SourceEntry | TreeFrame, number>();
   #readingBytes = 0;
   #hasLost = false;
 
-  constructor(monitor: BackupMonitor) {
+  constructor(monitor: BackupMonitor, clock: Clock) {
     this.#monitor = monitor;
+    this.#clock = clock;
   }
 
   /** Remembers what is worked on. */
@@ -69,8 +82,14 @@ export class BackupReport {
     this.#monitor.note(text);
   }
 
+  /** Work on an entry, or on a directory with all below it, begins: its item will tell how long that took. */
+  begin(work: SourceEntry | TreeFrame): void {
+    if (this.wantsItems) this.#startedMs.set(work, this.#clock.monotonicMs());
+  }
+
+  /** A regular file: links, devices and pipes are not counted, and are no items. */
   file(
-    entry: SourceEntry,
+    { entry, frame }: FilePlace,
     change: Change,
     sizes: {
       readonly sizeBytes: number;
@@ -79,24 +98,23 @@ export class BackupReport {
     },
   ): void {
     this.counters.countFile(change, sizes.sizeBytes);
-    this.#item(entry, change, {
+    if (!this.wantsItems) return;
+    this.#item(change, {
+      path: pathIn(frame, entry.name),
+      isDirectory: false,
+      durationMs: this.#durationOf(entry),
       dataSizeBytes: sizes.plainBytes,
       dataStoredBytes: sizes.storedBytes,
     });
   }
 
   /** An entry that is as the parent snapshot has it; directories are counted when they are complete. */
-  unchanged(entry: SourceEntry): void {
+  unchanged(entry: SourceEntry, frame: TreeFrame): void {
     const { kind, sizeBytes } = entry.status;
-    if (kind === 'directory') return;
-    this.counters.countFile('unmodified', kind === 'file' ? sizeBytes : 0);
-    this.#item(entry, 'unmodified', {});
-  }
-
-  /** A link, device or pipe: counted as a file without bytes. */
-  special(entry: SourceEntry, change: Change): void {
-    this.counters.countFile(change, 0);
-    this.#item(entry, change, {});
+    if (kind !== 'file') return;
+    this.counters.countFile('unmodified', sizeBytes);
+    if (!this.wantsItems) return;
+    this.#item('unmodified', { path: pathIn(frame, entry.name), isDirectory: false });
   }
 
   /** Bytes of a large file as they are read; taken back when the file is counted whole. */
@@ -104,14 +122,26 @@ export class BackupReport {
     this.#readingBytes += sizeBytes;
   }
 
-  /** @param entry absent for a made-up directory */
-  directory(
-    entry: SourceEntry | undefined,
-    change: Change,
-    sizes: { readonly metadataSizeBytes: number },
-  ): void {
+  directory(change: Change): void {
     this.counters.directories[change]++;
-    if (entry) this.#item(entry, change, sizes);
+  }
+
+  /** A directory is stored, its own tree included. */
+  directoryItem(
+    frame: TreeFrame,
+    change: Change,
+    sizes: { readonly metadataSizeBytes: number; readonly metadataStoredBytes: number },
+  ): void {
+    const { entry, parent } = frame;
+    if (!entry || !parent) return;
+    const durationMs = change === 'unmodified' ? 0 : this.#durationOf(frame);
+    const path = pathIn(parent, entry.name);
+    this.#item(change, { ...sizes, path, isDirectory: true, durationMs });
+  }
+
+  /** True if somebody hears of single items. */
+  get wantsItems(): boolean {
+    return this.#monitor.item !== undefined;
   }
 
   progress(): void {
@@ -124,16 +154,33 @@ export class BackupReport {
     });
   }
 
-  #item(entry: SourceEntry, change: Change, sizes: Partial<BackupItem>): void {
+  #durationOf(work: SourceEntry | TreeFrame): number {
+    const startedMs = this.#startedMs.get(work);
+    return startedMs === undefined ? 0 : this.#clock.monotonicMs() - startedMs;
+  }
+
+  #item(
+    change: Change,
+    item: Pick<BackupItem, 'path' | 'isDirectory'> & Partial<BackupItem>,
+  ): void {
     this.#monitor.item?.({
+      durationMs: 0,
       dataSizeBytes: 0,
       dataStoredBytes: 0,
       metadataSizeBytes: 0,
       metadataStoredBytes: 0,
-      ...sizes,
+      ...item,
       action: actions[change],
-      path: entry.path,
-      isDirectory: entry.status.kind === 'directory',
     });
   }
+}
+
+/** The path of an entry in the snapshot. */
+function pathIn(frame: TreeFrame, name: Uint8Array): Uint8Array {
+  const parts = [name, slash];
+  for (let at: TreeFrame | undefined = frame; at?.entry; at = at.parent) {
+    // A part of a directory has the directory's own entry, and is below it.
+    if (!at.part) parts.push(at.entry.name, slash);
+  }
+  return concatBytes(parts.toReversed());
 }

@@ -232,7 +232,7 @@ export class BackupRun {
         if (!subtree) return undefined;
         subtrees.set(slot, subtree);
         const previousNode = { ...node, subtree };
-        directories.push(new TreeFrame({ parent: frame, slot, entry, node, previousNode }));
+        directories.push(this.#newFrame({ parent: frame, slot, entry, node, previousNode }));
       } else if (node.type === 'file') {
         const content = matcher.takeFile(node);
         if (mayHideChange(node.ctime, parentTime)) return undefined;
@@ -248,7 +248,7 @@ export class BackupRun {
     matched: MatchedTree & { readonly directories: TreeFrame[] },
   ): TreeFrame[] {
     const { bytes, subtrees, directories } = matched;
-    for (const entry of entries) this.#parts.report.unchanged(entry);
+    for (const entry of entries) this.#parts.report.unchanged(entry, frame);
     frame.matched = { bytes, subtrees };
     frame.pending += directories.length;
     return directories;
@@ -283,14 +283,17 @@ export class BackupRun {
     if (node.type === 'dir') {
       frame.pending++;
       const previousNode = previous?.type === 'dir' ? previous : undefined;
-      return new TreeFrame({ parent: frame, slot, entry, node, previousNode });
+      return this.#newFrame({ parent: frame, slot, entry, node, previousNode });
     }
     if (node.type === 'file') this.#takeFile(entry, node, place);
-    else {
-      frame.nodes[slot] = node;
-      this.#parts.report.special(entry, changeOf(node, previous));
-    }
+    else frame.nodes[slot] = node;
     return undefined;
+  }
+
+  #newFrame(options: ConstructorParameters<typeof TreeFrame>[0]): TreeFrame {
+    const frame = new TreeFrame(options);
+    this.#parts.report.begin(frame);
+    return frame;
   }
 
   #takeFile(entry: SourceEntry, node: NodeDraft, { frame, slot, previous }: Place): void {
@@ -300,12 +303,13 @@ export class BackupRun {
         node.content = previous.content;
         node.sizeBytes = previous.sizeBytes;
         frame.nodes[slot] = node;
-        report.file(entry, 'unmodified', { ...nothingAdded, sizeBytes: node.sizeBytes });
+        report.file({ entry, frame }, 'unmodified', { ...nothingAdded, sizeBytes: node.sizeBytes });
         return;
       }
       report.lost(entry.path);
     }
     frame.pending++;
+    report.begin(entry);
     const file = { entry, path: entry.path, node, previous, frame, slot };
     if (this.#parts.walk.source.isFar?.(entry)) this.#queueFarFile(file);
     else if (entry.status.sizeBytes >= largeFileBytesMin) this.#queueLargeFile(file);
@@ -419,14 +423,14 @@ export class BackupRun {
     file: QueuedFile,
     read: { readonly changing: boolean; readonly plainBytes: number; readonly storedBytes: number },
   ): void {
-    const { node, previous, entry } = file;
+    const { node, previous } = file;
     const { report } = this.#parts;
     if (read.changing) {
       const message =
         'it changed while it was being read, three times over: the stored content may mix states';
       report.problem(file.path, new HoldfastError('SOURCE_FAILED', { message }), 'archival');
     }
-    report.file(entry, changeOf(node, previous), { ...read, sizeBytes: node.sizeBytes });
+    report.file(file, changeOf(node, previous), { ...read, sizeBytes: node.sizeBytes });
     this.#trees.settle(file.frame, file.slot, node);
   }
 

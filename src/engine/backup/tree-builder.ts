@@ -4,6 +4,7 @@ import { sha256 } from '../../kernels/sha256.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
 import { decodeTree, TreeEncoder, type TreeNode } from '../../repository/tree.ts';
+import type { Change } from './counters.ts';
 import type { BackupReport } from './report.ts';
 import type { ClaimedBlob } from './messages.ts';
 import { equalNodes } from './node.ts';
@@ -17,6 +18,15 @@ import { type PreviousTree, WideTree } from './wide-tree.ts';
 /** Encoded bytes collected before trees are sent to a worker. */
 const treeBatchBytes = 2 << 20;
 
+/** A directory that is told about once its tree is stored. */
+interface DirectoryItem {
+  readonly frame: TreeFrame;
+  readonly change: Change;
+  readonly metadataSizeBytes: number;
+  /** Where its tree stands in the batch. */
+  readonly tree: number;
+}
+
 /** Turns finished directories into tree blobs, bottom up. */
 export class TreeBuilder {
   readonly #indexed: IndexedRepository;
@@ -25,6 +35,8 @@ export class TreeBuilder {
   readonly #encoder = new TreeEncoder(localZone);
   #batch: ClaimedBlob[] = [];
   #batchBytes = 0;
+  /** Directories whose trees are in the batch. */
+  #items: DirectoryItem[] = [];
   #root: Uint8Array | undefined;
   readonly #parents: ParentTrees | undefined;
   /** Hex ids of trees that were stored again, because the parent's trees are damaged. */
@@ -66,6 +78,7 @@ export class TreeBuilder {
         const node = this.#complete(frame);
         if (frame.parent) frame.parent.nodes[frame.slot] = node;
       }
+      if (this.#batchBytes >= treeBatchBytes) this.flush();
       frame = frame.parent;
     }
   }
@@ -122,26 +135,33 @@ export class TreeBuilder {
   flush(): void {
     if (this.#batch.length === 0) return;
     const trees = this.#batch;
+    const items = this.#items;
     this.#batch = [];
+    this.#items = [];
     this.#batchBytes = 0;
     const transfer = trees.map((tree) => tree.bytes.buffer);
     this.#pipeline.spawn(async () => {
       const response = await this.#pipeline.send({ type: 'trees', trees }, { transfer });
       this.#report.counters.add('tree', response.added);
+      for (const { frame, change, tree, metadataSizeBytes } of items) {
+        const metadataStoredBytes = response.storedBytes[tree] ?? 0;
+        this.#report.directoryItem(frame, change, { metadataSizeBytes, metadataStoredBytes });
+      }
     });
   }
 
   #complete(frame: TreeFrame): TreeNode | undefined {
     const isUnchanged = frame.matched !== undefined && isAsMatched(frame, frame.matched);
-    const { id, addedBytes } =
+    const stored =
       frame.wide?.stored ??
       (isUnchanged && frame.previousTree
         ? { id: frame.previousTree, addedBytes: 0 }
         : this.#encode(nodesOf(frame)));
+    const { id } = stored;
     frame.nodes = [];
     frame.matched = undefined;
     frame.wide = undefined;
-    const { node, entry, previousNode } = frame;
+    const { node, previousNode } = frame;
     if (!node) {
       this.#root = id;
       return undefined;
@@ -149,8 +169,21 @@ export class TreeBuilder {
     node.subtree = id;
     const isDirectory = previousNode?.type === 'dir';
     const change = !isDirectory ? 'new' : equalNodes(node, previousNode) ? 'unmodified' : 'changed';
-    this.#report.directory(entry, change, { metadataSizeBytes: addedBytes });
+    this.#report.directory(change);
+    if (this.#report.wantsItems) this.#addItem(frame, change, stored);
     return node;
+  }
+
+  /** The item of a directory waits for its tree, so that it can tell how much that takes. */
+  #addItem(frame: TreeFrame, change: Change, { id, addedBytes, storedBytes }: StoredTree): void {
+    const metadataSizeBytes = addedBytes;
+    const isWaiting = addedBytes > 0 && storedBytes === undefined;
+    const tree = isWaiting ? this.#batch.findLastIndex((each) => equalBytes(each.id, id)) : -1;
+    if (tree >= 0) this.#items.push({ frame, change, metadataSizeBytes, tree });
+    else {
+      const metadataStoredBytes = storedBytes ?? 0;
+      this.#report.directoryItem(frame, change, { metadataSizeBytes, metadataStoredBytes });
+    }
   }
 
   /** The entry to store a tree under, or -1 if it is known. */
@@ -177,7 +210,6 @@ export class TreeBuilder {
   #store(tree: ClaimedBlob): void {
     this.#batch.push(tree);
     this.#batchBytes += tree.bytes.byteLength;
-    if (this.#batchBytes >= treeBatchBytes) this.flush();
   }
 }
 

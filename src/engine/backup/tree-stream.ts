@@ -20,6 +20,8 @@ export interface StoredTree {
   readonly id: Uint8Array;
   /** Plain bytes that are new in the repository. */
   readonly addedBytes: number;
+  /** What they take; absent for a tree that waits in a batch. */
+  readonly storedBytes?: number;
 }
 
 let lastTree = 0;
@@ -67,8 +69,10 @@ export class TreeStream {
     const entry = claim(id);
     if (this.#tree > 0) {
       if (entry >= 0 && last.byteLength > 0) await this.#send(last.slice());
-      await this.#sendEnd(id, entry);
-    } else if (entry >= 0) store({ id, entry, bytes: concatBytes([...this.#kept, last]) });
+      const storedBytes = await this.#sendEnd(id, entry);
+      return { id, addedBytes: entry < 0 ? 0 : this.#sizeBytes, storedBytes };
+    }
+    if (entry >= 0) store({ id, entry, bytes: concatBytes([...this.#kept, last]) });
     return { id, addedBytes: entry < 0 ? 0 : this.#sizeBytes };
   }
 
@@ -93,10 +97,13 @@ export class TreeStream {
     await pipeline.send(request, { worker: this.#worker(), transfer: [bytes.buffer] });
   }
 
-  async #sendEnd(id: Uint8Array, entry: number): Promise<void> {
+  /** @returns the bytes that the tree takes */
+  async #sendEnd(id: Uint8Array, entry: number): Promise<number> {
     const { pipeline, added } = this.#parts;
     const request = { type: 'tree-end', tree: this.#tree, id, entry } as const;
-    added((await pipeline.send(request, { worker: this.#worker() })).added);
+    const response = await pipeline.send(request, { worker: this.#worker() });
+    added(response.added);
+    return response.added.storedBytes;
   }
 
   #worker(): number {

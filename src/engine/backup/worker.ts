@@ -28,8 +28,10 @@ import {
   type FilesResponse,
   type PackEvent,
   type StreamPart,
+  type TreeBatch,
   type TreeEnd,
   type TreePiece,
+  type TreesResponse,
 } from './messages.ts';
 import { PackSlots } from './pack-slots.ts';
 import { readExactly, scanSpan } from './span-scan.ts';
@@ -97,14 +99,13 @@ function answer(request: BackupRequest): BackupResponse {
     case 'files':
       return storeFiles(request);
     case 'trees':
-      for (const tree of request.trees) sink.addClaimed('tree', tree);
-      return { type: 'trees', added: sink.takeAdded() };
+      return storeTrees(request);
     case 'tree-piece':
       addTreePiece(request);
-      return { type: 'trees', added: sink.takeAdded() };
+      return { type: 'trees', storedBytes: new Float64Array(), added: sink.takeAdded() };
     case 'tree-end':
       endTree(request);
-      return { type: 'trees', added: sink.takeAdded() };
+      return { type: 'trees', storedBytes: new Float64Array(), added: sink.takeAdded() };
     case 'scan': {
       const found = scanSpan(scanner, request);
       return {
@@ -134,6 +135,15 @@ function endTree({ tree, id, entry }: TreeEnd): void {
   const pieces = defined(largeTrees.get(tree), 'a tree that ends has pieces');
   largeTrees.delete(tree);
   if (entry >= 0) sink.addTreePieces({ id, entry, pieces });
+}
+
+function storeTrees({ trees }: TreeBatch): TreesResponse {
+  const storedBytes = Float64Array.from(trees, (tree) => {
+    const before = sink.added.storedBytes;
+    sink.addClaimed('tree', tree);
+    return sink.added.storedBytes - before;
+  });
+  return { type: 'trees', storedBytes, added: sink.takeAdded() };
 }
 
 function storeFiles(batch: FileBatch): FilesResponse {

@@ -24,6 +24,8 @@ export class BatchFile {
   /** A part of the content is there already, and stays. */
   isContinued = false;
   state: 'open' | 'placed' | 'failed' = 'open';
+  /** Not all of its metadata could be set. */
+  isIncomplete = false;
 
   /** @param at number in the batch, and descriptor of the directory */
   constructor(

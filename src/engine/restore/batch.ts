@@ -5,10 +5,11 @@ import { forEachConcurrent } from '../../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { deserializeError } from '../../base/serialized-errors.ts';
 import { closeFile } from '../../platform/files.ts';
-import { tryReadStatus } from '../../platform/status.ts';
+import { tryReadKind } from '../../platform/status.ts';
 import { BatchFile, keptBytesMin } from './batch-file.ts';
 import { compareFiles, type FileToCompare, type RestorePool } from './comparison.ts';
 import { plainSizeOf } from './compare.ts';
+import { privilegeBits } from './metadata.ts';
 import type { RestoreParts } from './parts.ts';
 import type { TargetDirectory } from './directories.ts';
 import { createTemporary, discardFile } from './file-writer.ts';
@@ -114,7 +115,7 @@ export class Batch {
     if (existing !== 'none' || node.sizeBytes <= keptBytesMin || !directory.existed) return false;
     if (this.#parts.options.dryRun) return false;
     const name = temporaryName(node.name, directory.temporarySalt);
-    return tryReadStatus({ directory: this.#fd(directory), name })?.kind === 'file';
+    return tryReadKind({ directory: this.#fd(directory), name }) === 'file';
   }
 
   #addFile(planned: PlannedFile, compared: ComparedFile | undefined): void {
@@ -313,6 +314,8 @@ export class Batch {
     // Only what is needed: it is a list of all files.
     if (options.verify) this.#parts.toVerify.push({ directory, name: node.name, content });
     this.#clearChosenAttributes(file);
+    const isPrivileged = (task.metadata.mode & privilegeBits) !== 0;
+    if (isPrivileged && !file.isIncomplete) tally.privileged(directory.pathOf(node.name));
     if (wasRight) tally.skipFile(task.sizeBytes);
     else tally.restoreFile(wantedBytes, task.sizeBytes - wantedBytes);
     if (!tally.wantsItems) return;
@@ -342,7 +345,9 @@ export class Batch {
   }
 
   #report(file: BatchFile | undefined, error: unknown): void {
-    const { planned } = defined(file, 'a failure belongs to a file of the batch');
+    const failed = defined(file, 'a failure belongs to a file of the batch');
+    failed.isIncomplete = true;
+    const { planned } = failed;
     this.#parts.tally.problem(planned.directory.pathOf(planned.node.name), error);
   }
 

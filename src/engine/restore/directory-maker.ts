@@ -3,7 +3,7 @@ import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { setMode } from '../../platform/attributes.ts';
 import { makeDirectoryAt, unlinkAt } from '../../platform/files.ts';
 import { currentIds, isElevated } from '../../platform/machine.ts';
-import { type FileStatus, tryReadStatus } from '../../platform/status.ts';
+import { type FileStatus, tryReadKind } from '../../platform/status.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
@@ -115,7 +115,7 @@ export class DirectoryMaker {
     if (!parent) return;
     const above = this.#parts.opener.open(parent);
     const place = { directory: above, name };
-    if (parent.existed && tryReadStatus(place)) this.#makeRoom(above, name);
+    if (parent.existed && tryReadKind(place)) this.#makeRoom(above, name);
     makeDirectoryAt(above, name, enterableMode);
     directory.state = 'made';
     if (!parent.existed) return;
@@ -140,7 +140,7 @@ export class DirectoryMaker {
     if (!node || options.dryRun) return;
     const fd = opener.open(directory);
     const metadata = metadataOf(node, options, directory.existed);
-    for (const error of applyMetadata(fd, metadata, false)) {
+    for (const error of applyMetadata(fd, metadata, 'directory')) {
       tally.problem(directory.pathOf(), error);
     }
     const { selectAttribute } = options;

@@ -9,7 +9,7 @@ import {
   unlinkAt,
   writeAt,
 } from '../../platform/files.ts';
-import { readStatusOf, tryReadStatus } from '../../platform/status.ts';
+import { readStatusOf, tryReadKind } from '../../platform/status.ts';
 import { setTimes } from '../../platform/attributes.ts';
 import { applyMetadata } from './metadata.ts';
 import type { FileTask, Zeros } from './messages.ts';
@@ -105,7 +105,7 @@ function writeHole(fd: number, zeros: Uint8Array, offset: number): void {
 export function finishFile(fd: number, task: FileTask): HoldfastError[] {
   // Others may have been longer, and sparse content may end in a hole.
   if (task.mode !== 'whole' || task.zeros !== 'written') truncateFile(fd, task.sizeBytes);
-  const failures = applyMetadata(fd, task.metadata, false);
+  const failures = applyMetadata(fd, task.metadata, 'file');
   putInPlace(task);
   return failures;
 }
@@ -121,7 +121,7 @@ function putInPlace(task: FileTask): void {
     if (isHoldfastError(error, 'FILE_EXISTS')) throw nameTaken(error);
     const code = systemCode(error instanceof Error ? error.cause : undefined);
     if (!noReplaceUnknown.has(code)) throw error;
-    if (tryReadStatus(to)) throw nameTaken(error);
+    if (tryReadKind(to)) throw nameTaken(error);
     renameAt(from, to);
   }
 }

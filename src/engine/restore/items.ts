@@ -3,7 +3,7 @@ import { HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts
 import { compareTimestamps } from '../../base/timestamp.ts';
 import { listDirectory, openDirectoryAt } from '../../platform/directory.ts';
 import { closeFile, makeNodeAt, readLinkAt, symlinkAt, unlinkAt } from '../../platform/files.ts';
-import { type FileKind, type FileStatus, tryReadStatus } from '../../platform/status.ts';
+import { type FileKind, type FileStatus, tryReadKind } from '../../platform/status.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { keptBytesMin } from './batch-file.ts';
 import type { ContentWriter } from './content.ts';
@@ -84,7 +84,7 @@ export class ItemRestorer {
     this.#links.make(link, this.#parts, () => {
       const { directory, name } = link;
       const fd = this.#parts.opener.open(directory);
-      if (tryReadStatus({ directory: fd, name })?.kind !== 'directory') unlinkAt(fd, name);
+      if (tryReadKind({ directory: fd, name }) !== 'directory') unlinkAt(fd, name);
       else this.#removeDirectory(directory, name);
     });
   }
@@ -127,7 +127,8 @@ export class ItemRestorer {
     }
     const mayHaveOthers = existing !== undefined || directory.existed;
     const metadata = metadataOf(node, options, mayHaveOthers);
-    for (const error of applyMetadata(place, metadata, node.type === 'symlink')) {
+    const kind = node.type === 'symlink' ? 'link' : 'special';
+    for (const error of applyMetadata(place, metadata, kind)) {
       tally.problem(directory.pathOf(node.name), error);
     }
     const { selectAttribute } = options;

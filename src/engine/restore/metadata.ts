@@ -1,4 +1,4 @@
-import { type HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
+import { HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import {
   readExtendedAttributes,
@@ -8,24 +8,29 @@ import {
   setOwner,
   setTimes,
 } from '../../platform/attributes.ts';
+import { isElevated } from '../../platform/machine.ts';
 import type { EntryPlace } from '../../platform/place.ts';
 import type { Metadata } from './messages.ts';
 
-const ownershipBits = 0o6000;
+/** Setuid and setgid. */
+export const privilegeBits = 0o6000;
+
+/** What gets metadata. */
+export type MetadataKind = 'file' | 'directory' | 'link' | 'special';
 
 /**
  * Gives an item its owner, extended attributes, permissions and times, in this order: a new owner
  * clears setuid and capabilities, and every other change moves the times.
  *
  * Goes on after a failure. Setuid and setgid are left off where the owner could not be set: the
- * program would run as somebody else.
- * @param isLink links have no permissions of their own
+ * program would run as somebody else. Of files only an administrator restores them at all.
+ * @param kind links have no permissions of their own
  * @returns what could not be set
  */
 export function applyMetadata(
   place: number | EntryPlace,
   metadata: Metadata,
-  isLink: boolean,
+  kind: MetadataKind,
 ): HoldfastError[] {
   const failures: HoldfastError[] = [];
   const attempt = (action: () => void): boolean => {
@@ -49,10 +54,19 @@ export function applyMetadata(
   if (present && present.size > 0) {
     attempt(() => clearAttributes(place, { keep: metadata.attributes }));
   }
-  const mode = isOwned ? metadata.mode : metadata.mode & ~ownershipBits;
-  if (!isLink) attempt(() => setMode(place, mode));
+  const isPrivileged = kind === 'file' && (metadata.mode & privilegeBits) !== 0;
+  const isRefused = isPrivileged && isOwned && !isElevated();
+  if (isRefused) failures.push(refusedError());
+  const mode = isOwned && !isRefused ? metadata.mode : metadata.mode & ~privilegeBits;
+  if (kind !== 'link') attempt(() => setMode(place, mode));
   attempt(() => setTimes(place, { mtime: metadata.mtime, atime: metadata.atime }));
   return failures;
+}
+
+function refusedError(): HoldfastError {
+  return new HoldfastError('PERMISSION_DENIED', {
+    message: 'setuid and setgid are left off: only an administrator restores them',
+  });
 }
 
 /** The attributes that can be read: value by name in hex. */

@@ -55,6 +55,8 @@ export interface RestoreProgress extends Progress {
 
 export interface RestoreMonitor extends Monitor {
   progress(progress: RestoreProgress): void;
+  /** A file was restored with setuid or setgid. */
+  privileged?(path: Uint8Array): void;
   /** Set only where somebody listens. */
   readonly item?: (item: RestoreItem) => void;
 }
@@ -73,6 +75,8 @@ export interface RestoreResult {
   readonly bytesSkipped: number;
   /** Files read back and found right; only with `verify`. */
   readonly filesVerified: number;
+  /** Files that have setuid or setgid now. */
+  readonly privilegedFiles: number;
   /** Everything that is not as in the snapshot now: the first of `problemCount`. */
   readonly problems: readonly Problem[];
   /** A restore with problems must not be called a success. */

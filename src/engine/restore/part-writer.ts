@@ -123,12 +123,12 @@ function setMetadata(task: FileTask): readonly HoldfastError[] {
   } catch (error) {
     // Its owner may not even read it: then by name, which follows no link either.
     if (!isHoldfastError(error, 'PERMISSION_DENIED')) throw error;
-    return applyMetadata(place, task.metadata, false);
+    return applyMetadata(place, task.metadata, 'file');
   }
   try {
     const { kind, links } = readStatusOf(fd);
     if (kind === 'file' && (links === 1 || task.isLinked)) {
-      return applyMetadata(fd, task.metadata, false);
+      return applyMetadata(fd, task.metadata, 'file');
     }
   } finally {
     closeFile(fd);

@@ -1,12 +1,7 @@
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { listDirectory } from '../../platform/directory.ts';
 import { unlinkAt } from '../../platform/files.ts';
-import {
-  type FileStatus,
-  readStatusAt,
-  readStatusOf,
-  tryReadStatus,
-} from '../../platform/status.ts';
+import { type FileKind, readStatusAt, readStatusOf, tryReadKind } from '../../platform/status.ts';
 import type { NameSet } from './name-set.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
@@ -43,17 +38,17 @@ export class Remover {
   }
 
   #isDirectory(directory: TargetDirectory, name: Uint8Array): boolean {
-    return this.#status(directory, name)?.kind === 'directory';
+    return this.#kind(directory, name) === 'directory';
   }
 
-  #status(directory: TargetDirectory, name: Uint8Array): FileStatus | undefined {
-    return tryReadStatus({ directory: this.#parts.opener.open(directory), name });
+  #kind(directory: TargetDirectory, name: Uint8Array): FileKind | undefined {
+    return tryReadKind({ directory: this.#parts.opener.open(directory), name });
   }
 
   #remove(parent: TargetDirectory, name: Uint8Array, isFiltered: boolean): void {
-    const status = this.#status(parent, name);
-    if (!status) return;
-    if (status.kind !== 'directory') return this.#unlink(parent, name, false);
+    const kind = this.#kind(parent, name);
+    if (!kind) return;
+    if (kind !== 'directory') return this.#unlink(parent, name, false);
     const levels: Level[] = [this.#enter(parent, name)];
     for (let level = levels.at(-1); level; level = levels.at(-1)) {
       const { directory } = level;
@@ -66,9 +61,9 @@ export class Remover {
         if (aboveLevel && !level.isEmptied) aboveLevel.isEmptied = false;
         continue;
       }
-      const found = this.#status(directory, next);
+      const found = this.#kind(directory, next);
       if (!found) continue;
-      const isDirectory = found.kind === 'directory';
+      const isDirectory = found === 'directory';
       const { select } = this.#parts.options;
       const choice = isFiltered ? select?.(directory.pathOf(next), isDirectory) : undefined;
       if (choice?.selected === false) level.isEmptied = false;

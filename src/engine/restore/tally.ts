@@ -15,6 +15,7 @@ export class RestoreTally {
   bytesRestored = 0;
   bytesSkipped = 0;
   filesVerified = 0;
+  privilegedFiles = 0;
   /** The first ones; all were told as they came. */
   readonly problems: Problem[] = [];
   problemCount = 0;
@@ -51,6 +52,12 @@ export class RestoreTally {
     this.bytesRestored += writtenBytes;
     this.bytesSkipped += keptBytes;
     this.bytesTotal -= keptBytes;
+  }
+
+  /** A file has got setuid or setgid. */
+  privileged(path: Uint8Array): void {
+    this.privilegedFiles++;
+    this.#monitor.privileged?.(path);
   }
 
   note(text: string): void {
