@@ -1,0 +1,89 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { defined } from '../../base/assert.ts';
+import { systemEnvironment } from '../../base/environment.ts';
+import type { SourceEntry, SourceListing } from '../source.ts';
+import type { FileSource } from './file-source.ts';
+import { latin } from './fixtures/walk.ts';
+import { openFileSource } from './open-file-source.ts';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'holdfast-ahead-')));
+  for (let i = 0; i < 40; i++) {
+    const at = path.join(folder, `d${i}`);
+    mkdirSync(at);
+    for (let file = 0; file < 5; file++) writeFileSync(path.join(at, `f${file}`), `${i} ${file}`);
+    symlinkSync(`f${i % 5}`, path.join(at, 'link'));
+  }
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function open(): Promise<FileSource> {
+  return openFileSource([folder], { environment: systemEnvironment });
+}
+
+/** The entry of the folder itself. */
+async function target(source: FileSource): Promise<SourceEntry> {
+  let entries = source.root().entries;
+  for (;;) {
+    const entry = defined(entries[0], 'the way to the folder');
+    await source.probe(entry);
+    const listing = source.list(entry);
+    if (Buffer.from(entry.path).toString() === folder) return entry;
+    entries = listing.entries;
+  }
+}
+
+/** Lists all directories; those that are read ahead are waited for. */
+async function listAll(isAhead: boolean): Promise<Map<string, SourceListing>> {
+  const source = await open();
+  const listings = new Map<string, SourceListing>();
+  const directories = [...source.list(await target(source)).entries].toReversed();
+  if (isAhead) source.ahead(directories);
+  // Lets the thread have its turn, so that its answers are used.
+  if (isAhead) await systemEnvironment.clock.sleep(300);
+  for (let entry = directories.pop(); entry; entry = directories.pop()) {
+    await source.probe(entry);
+    listings.set(latin(entry.name), source.list(entry));
+  }
+  source.close();
+  return listings;
+}
+
+function shown({ entries, ...rest }: SourceListing) {
+  const fields = entries.map(({ name, path: at, status, linkTarget, extendedAttributes }) => ({
+    name: latin(name),
+    path: latin(at),
+    status: { ...status, atime: undefined },
+    linkTarget: linkTarget && latin(linkTarget),
+    extendedAttributes,
+  }));
+  return { ...rest, entries: fields };
+}
+
+it('are listed as they are without', async () => {
+  const plain = await listAll(false);
+  const ahead = await listAll(true);
+  expect(ahead.size).toBe(40);
+  for (const [name, listing] of plain) expect(shown(ahead.get(name)!)).toEqual(shown(listing));
+});
+
+it('that were replaced meanwhile are noticed', async () => {
+  const source = await open();
+  const directories = [...source.list(await target(source)).entries];
+  source.ahead(directories.toReversed());
+  rmSync(path.join(folder, 'd39'), { recursive: true });
+  mkdirSync(path.join(folder, 'd39-new'));
+  symlinkSync('d39-new', path.join(folder, 'd39'));
+  const entry = directories.find(({ name }) => latin(name) === 'd39')!;
+  await source.probe(entry);
+  const listing = source.list(entry);
+  source.close();
+  // Read before it was replaced, or noticed: never what the link leads to.
+  if (listing.complete) expect(listing.entries).toHaveLength(6);
+  else expect(listing.problems.length + listing.vanished.length).toBe(1);
+});
