@@ -1,28 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HoldfastError } from '../base/errors.ts';
-import { compressBound, Compressor, Decompressor } from '../kernels/zstd.ts';
 import type { TreeNode } from './node.ts';
 import { utcZone } from './time-format.ts';
-import { TreeBytes, TreeWindow } from './tree-bytes.ts';
+import { TreeWindow } from './tree-bytes.ts';
 import { TreeCursor } from './tree-cursor.ts';
 import { decodeTree } from './tree-decoder.ts';
 import { TreeEncoder } from './tree-encoder.ts';
 import { TreeMatcher } from './tree-matcher.ts';
-import { anyNodes, fileNode } from './tree-test-support.ts';
-
-/** A tree kept in pieces of `sizeBytes` each. */
-function inPieces(bytes: Uint8Array, sizeBytes: number): TreeBytes {
-  const compressor = new Compressor('fastest');
-  const pieces = [];
-  for (let at = 0; at < bytes.byteLength; at += sizeBytes) {
-    const plain = bytes.subarray(at, at + sizeBytes);
-    const frame = new Uint8Array(compressBound(plain.byteLength));
-    const compressed = frame.subarray(0, compressor.compress(plain, frame));
-    pieces.push({ compressed, sizeBytes: plain.byteLength });
-  }
-  return TreeBytes.inPieces(pieces, new Decompressor());
-}
+import { anyNodes, fileNode, inPieces } from './tree-test-support.ts';
 
 function encoded(nodes: readonly TreeNode[]): Uint8Array {
   const encoder = new TreeEncoder(utcZone);

@@ -2,8 +2,10 @@ import * as fc from 'fast-check';
 
 import type { Timestamp } from '../base/timestamp.ts';
 import { anyText } from './json-test-support.ts';
+import { compressBound, Compressor, Decompressor } from '../kernels/zstd.ts';
 import { goMode, type NodeType } from './mode.ts';
 import type { TreeNode } from './node.ts';
+import { TreeBytes } from './tree-bytes.ts';
 
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const uint53 = fc.maxSafeNat();
@@ -120,4 +122,17 @@ export function fileNode(name: string, more: Partial<TreeNode> = {}): TreeNode {
     content: new Uint8Array(32),
     ...more,
   };
+}
+
+/** A tree kept in pieces of `sizeBytes` each. */
+export function inPieces(bytes: Uint8Array, sizeBytes: number): TreeBytes {
+  const compressor = new Compressor('fastest');
+  const pieces = [];
+  for (let at = 0; at < bytes.byteLength; at += sizeBytes) {
+    const plain = bytes.subarray(at, at + sizeBytes);
+    const frame = new Uint8Array(compressBound(plain.byteLength));
+    const compressed = frame.subarray(0, compressor.compress(plain, frame));
+    pieces.push({ compressed, sizeBytes: plain.byteLength });
+  }
+  return TreeBytes.inPieces(pieces, new Decompressor());
 }

@@ -32,6 +32,13 @@ test('a directory of more files than one batch is restored over what is there', 
   for (const name of ['file 1', 'file 8999', 'other', leftover]) {
     writeFileSync(path.join(wide, name), 'old');
   }
+  // The same names are used again by this run, for files that are written while the directory is still walked.
+  for (let i = 0; i < count; i += 100) {
+    writeFileSync(
+      path.join(wide, Buffer.from(temporaryName(Buffer.from(`file ${i}`), 0)).toString()),
+      'old',
+    );
+  }
   const result = await restoreHeard(indexed, { snapshot, target, options: {} });
   expect(result.complaints).toEqual([]);
   expect(readdirSync(wide).toSorted()).toEqual([...Object.keys(content), 'other'].toSorted());

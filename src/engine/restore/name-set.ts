@@ -17,6 +17,12 @@ export class NameSet {
     if (index >= 0) this.#marks[index >> 3] = (this.#marks[index >> 3] ?? 0) | (1 << (index & 7));
   }
 
+  /** True if a name that was not marked is one that `isWanted`. */
+  hasUnmarked(isWanted: (name: Uint8Array) => boolean): boolean {
+    for (const name of this.unmarked()) if (isWanted(name)) return true;
+    return false;
+  }
+
   /** The names that were not marked. */
   *unmarked(): Generator<Uint8Array, void, void> {
     for (let i = 0; i < this.#names.length; i++) {

@@ -97,6 +97,9 @@ export class RestoreWalk {
     const kept = new Set<string>();
     const below = await this.#takeAll(directory, nodes, { present, kept });
     if (!present) return below;
+    // Files of this directory may be on their way already, one of them under the name that is to be removed.
+    const hasBegun = nodes.length >= entriesAtOnce;
+    if (hasBegun && present.hasUnmarked(isTemporaryName)) await this.#writer.drain();
     this.#guard(directory, undefined, () => {
       this.#removeLeftovers(directory, present, kept);
       if (this.#parts.options.delete) this.#remover.removeOthers(directory, present);
