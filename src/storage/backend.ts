@@ -41,6 +41,19 @@ export interface PutOptions extends CallOptions {
   readonly replace?: boolean;
 }
 
+/**
+ * Largest file of each type that is read as a whole; what is larger is no such file. Anybody who can write to the
+ * storage can put a file of terabytes there, which as a hole costs him nothing.
+ */
+export const wholeFileSizeBytesMax: Readonly<Record<FileType, number>> = {
+  config: 1 << 20,
+  key: 1 << 20,
+  lock: 4 << 20,
+  snapshot: 160 << 20,
+  index: 640 << 20,
+  pack: 2 ** 32 + (32 << 20),
+};
+
 export interface FileStat {
   readonly name: string;
   readonly sizeBytes: number;
@@ -77,7 +90,8 @@ export interface Backend {
    * Reads a file or a range of it. May be repeated.
    *
    * @returns exactly the file, or exactly `end - start` bytes; at offset 0 of a buffer of its own, owned by the caller
-   * @throws FILE_NOT_FOUND, RANGE_NOT_SATISFIABLE (the file ends before `range.end`), BACKEND_READ_FAILED (retry: later)
+   * @throws FILE_NOT_FOUND, RANGE_NOT_SATISFIABLE (the file ends before `range.end`), BACKEND_READ_FAILED (retry: later);
+   *   UNPACKED_DAMAGED without a range, for a file beyond `wholeFileSizeBytesMax`, before memory is taken for it
    */
   get(
     handle: FileHandle,

@@ -4,15 +4,17 @@ import { throwIfAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import type { Environment } from '../../base/environment.ts';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
-import type {
-  Backend,
-  ByteRange,
-  CallOptions,
-  FileHandle,
-  FileStat,
-  FileType,
-  GetOptions,
-  PutOptions,
+import {
+  type Backend,
+  type ByteRange,
+  type CallOptions,
+  describeHandle,
+  type FileHandle,
+  type FileStat,
+  type FileType,
+  type GetOptions,
+  type PutOptions,
+  wholeFileSizeBytesMax,
 } from '../backend.ts';
 import { checkRange } from '../range.ts';
 import { changeMode, readFully, status, unlink } from './files.ts';
@@ -143,8 +145,10 @@ export class LocalBackend implements Backend {
     if (range) checkRange(range);
     throwIfAborted(options?.signal);
     const source = this.#pathOf(handle);
-    const read = (opened: OpenFile): Promise<Uint8Array<ArrayBuffer>> =>
-      readPart(opened, source, range);
+    const read = (opened: OpenFile): Promise<Uint8Array<ArrayBuffer>> => {
+      if (!range) refuseTooLarge(handle, opened.sizeBytes);
+      return readPart(opened, source, range);
+    };
     try {
       const isOneOfMany = range !== undefined && handle.type === 'pack';
       return await (isOneOfMany ? this.#openFiles.use(source, read) : withFile(source, read));
@@ -210,6 +214,14 @@ export class LocalBackend implements Backend {
     const place = placeOf(this.#layout, handle);
     return path.join(this.#root, ...place.folders, place.name);
   }
+}
+
+function refuseTooLarge(handle: FileHandle, sizeBytes: number): void {
+  if (sizeBytes <= wholeFileSizeBytesMax[handle.type]) return;
+  throw new HoldfastError('UNPACKED_DAMAGED', {
+    message: 'a repository file is larger than any of its type',
+    details: { file: describeHandle(handle), sizeBytes },
+  });
 }
 
 async function readPart(
