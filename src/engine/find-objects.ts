@@ -1,6 +1,8 @@
 import { toHex } from '../base/bytes.ts';
-import type { BlobIndex } from '../repository/blob-index.ts';
+import { isHoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
+import { readPackHeader } from '../repository/pack.ts';
+import type { ByteRange } from '../storage/backend.ts';
 import { contentIds } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { type TreeVisitor, walkTree } from './list.ts';
@@ -70,26 +72,46 @@ export async function findObjects(
   await walkTree(indexed, tree, visitor, context);
 }
 
-/** Blobs of packs, and the packs that were asked for but are not in the index. */
+/** Blobs of packs, and the packs that were asked for but are nowhere. */
 export interface PackContents extends ObjectQuery {
   readonly missing: readonly string[];
 }
 
-/** The blobs of all packs whose id begins with one of `prefixes`. */
-export function blobsOfPacks(index: BlobIndex, prefixes: readonly string[]): PackContents {
+/**
+ * The blobs of all packs whose id begins with one of `prefixes`, in the index or in the storage: of a pack that no index
+ * names its own header tells them. One whose header cannot be read is a problem, and left out.
+ */
+export async function blobsOfPacks(
+  { index, repository }: IndexedRepository,
+  prefixes: readonly string[],
+  { signal, monitor }: EngineContext,
+): Promise<PackContents> {
   const wanted = new Map(prefixes.map((prefix) => [prefix.toLowerCase(), false]));
+  const isWanted = (id: string): boolean => {
+    const found = [...wanted.keys()].filter((prefix) => id.startsWith(prefix));
+    for (const prefix of found) wanted.set(prefix, true);
+    return found.length > 0;
+  };
   const packs = new Set<number>();
   for (let pack = 0; pack < index.packCount; pack++) {
-    const id = toHex(index.packId(pack));
-    for (const prefix of wanted.keys()) {
-      if (!id.startsWith(prefix)) continue;
-      packs.add(pack);
-      wanted.set(prefix, true);
-    }
+    if (isWanted(toHex(index.packId(pack)))) packs.add(pack);
   }
   const ids = { data: new Set<string>(), tree: new Set<string>() };
   for (let entry = 0; entry < index.blobCount; entry++) {
     if (packs.has(index.packOf(entry))) ids[index.typeOf(entry)].add(toHex(index.idOf(entry)));
+  }
+  const known = new Set(Array.from(packs, (pack) => toHex(index.packId(pack))));
+  for await (const { name, sizeBytes } of repository.backend.list('pack', { signal })) {
+    if (known.has(name) || !isWanted(name)) continue;
+    try {
+      const get = (range: ByteRange): Promise<Uint8Array> =>
+        repository.backend.get({ type: 'pack', name }, range, { signal });
+      const header = await readPackHeader(get, sizeBytes, repository.sealer);
+      for (const { type, id } of header) ids[type].add(toHex(id));
+    } catch (error) {
+      if (!isHoldfastError(error) || error.code === 'CANCELLED') throw error;
+      monitor.problem({ item: `pack ${name}`, during: 'scan', error });
+    }
   }
   const missing = [...wanted].filter(([, isFound]) => !isFound).map(([prefix]) => prefix);
   return { blobs: new IdSet(ids.data), trees: new IdSet(ids.tree), missing };

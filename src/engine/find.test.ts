@@ -4,6 +4,9 @@ import { byteTextOf } from '../sources/files/byte-text.ts';
 import { type PathMatcher, PathFinder } from './find.ts';
 import { blobsOfPacks, findObjects, IdSet } from './find-objects.ts';
 import { toHex } from '../base/bytes.ts';
+import { systemRandom } from '../base/random.ts';
+import { BlobIndex } from '../repository/blob-index.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
 import { TreeFixture } from './tree-test-support.ts';
 
 function matcherFor(...patterns: string[]): PathMatcher<PatternState> {
@@ -100,8 +103,17 @@ test('packs stand for the blobs in them', async () => {
   const id = await fixture.blob('data', Buffer.from('content'));
   const { index } = fixture.indexed;
   const pack = toHex(index.packId(index.packOf(index.find('data', id))));
-  const contents = blobsOfPacks(index, [pack.slice(0, 8), 'ffffffffff']);
+  const { indexed, context } = fixture;
+  const contents = await blobsOfPacks(indexed, [pack.slice(0, 8), 'ffffffffff'], context);
   expect(contents.missing).toEqual(['ffffffffff']);
   expect(contents.blobs.has(toHex(id))).toBe(true);
   expect(contents.trees.isEmpty).toBe(true);
+  // The same, where no index names the pack.
+  const empty = new IndexedRepository(
+    indexed.repository,
+    BlobIndex.create({ random: systemRandom }),
+  );
+  const unindexed = await blobsOfPacks(empty, [pack.slice(0, 8), 'ffffffffff'], context);
+  expect(unindexed.missing).toEqual(['ffffffffff']);
+  expect(unindexed.blobs.has(toHex(id))).toBe(true);
 });

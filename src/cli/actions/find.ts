@@ -92,7 +92,7 @@ function matcherOf(
 function objectSearch(invocation: FindInvocation): (search: Search) => Promise<void> {
   const { flags, output } = invocation;
   return async ({ indexed, snapshots, context }) => {
-    const ids = objectQuery(invocation, indexed);
+    const ids = await objectQuery(invocation, indexed, context);
     const printer = new FoundObjectPrinter(output);
     const shown = new Set<string>();
     try {
@@ -110,17 +110,18 @@ function objectSearch(invocation: FindInvocation): (search: Search) => Promise<v
   };
 }
 
-function objectQuery(
+async function objectQuery(
   { flags, arguments: ids }: FindInvocation,
   indexed: IndexedRepository,
-): ObjectQuery {
+  context: EngineContext,
+): Promise<ObjectQuery> {
   const none = new IdSet([]);
   if (flags.blob) return { blobs: new IdSet(ids), trees: none };
   if (flags.tree) return { blobs: none, trees: new IdSet(ids) };
-  const contents = blobsOfPacks(indexed.index, ids);
+  const contents = await blobsOfPacks(indexed, ids, context);
   if (contents.missing.length > 0) {
     throw new HoldfastError('FILE_NOT_FOUND', {
-      message: `unable to find packs in the index: ${contents.missing.join(', ')}`,
+      message: `unable to find packs: ${contents.missing.join(', ')}`,
     });
   }
   return contents;

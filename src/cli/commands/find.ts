@@ -65,7 +65,7 @@ export const command: Command<FindFlags> = {
   description: `
 Searches all snapshots, newest first, for files and folders whose path matches a pattern. A pattern without a slash fits
 the name; "*", "?" and "[a-z]" stand for letters, "**" for any folders. With --blob, --tree or --pack it says in which
-snapshots and files the objects of these ids are used.`,
+snapshots and files the objects of these ids are used; packs are also found if no index names them.`,
   arguments: { usage: 'PATTERN...', minimum: 1, maximum: Number.POSITIVE_INFINITY },
   flags: { ...filterFlags, ...flags },
   examples: [
