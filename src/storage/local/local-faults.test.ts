@@ -176,7 +176,7 @@ async function expectWhole(): Promise<void> {
 
 describeWith(['strace'], 'with failing system calls', () => {
   const put = 'put index x';
-  const calls = 'trace=openat,writev,pwritev,fsync,link,rename,unlink,chmod,fchmod';
+  const calls = 'trace=openat,pwritev,fsync,link,rename,unlink,chmod,fchmod';
 
   beforeEach(async () => await (await open()).create());
 
@@ -185,12 +185,12 @@ describeWith(['strace'], 'with failing system calls', () => {
     expect(results).toEqual(['done']);
     const steps = trace
       .split('\n')
-      .filter((line) => line.includes(root) || /\b(fsync|writev)\(/.test(line))
+      .filter((line) => line.includes(root) || /\b(fsync|pwritev)\(/.test(line))
       .map((line) => /(\w+)\(/.exec(line)?.[1])
       .filter((step) => step !== undefined && !step.endsWith('stat'));
     expect(steps).toEqual([
       'openat',
-      'writev',
+      'pwritev',
       'fsync',
       'link',
       'unlink',
@@ -204,9 +204,9 @@ describeWith(['strace'], 'with failing system calls', () => {
   test.each([
     ['fsync of the file', 'fsync:error=EIO:when=1', 'BACKEND_WRITE_FAILED'],
     ['fsync of the folder', 'fsync:error=EIO:when=2', 'BACKEND_WRITE_FAILED'],
-    ['write', 'writev:error=ENOSPC:when=1', 'STORAGE_FULL'],
-    ['write', 'writev:error=EDQUOT:when=1', 'STORAGE_FULL'],
-    ['write', 'writev:error=EIO:when=1', 'BACKEND_WRITE_FAILED'],
+    ['write', 'pwritev:error=ENOSPC:when=1', 'STORAGE_FULL'],
+    ['write', 'pwritev:error=EDQUOT:when=1', 'STORAGE_FULL'],
+    ['write', 'pwritev:error=EIO:when=1', 'BACKEND_WRITE_FAILED'],
     ['link', 'link:error=EIO:when=1', 'BACKEND_WRITE_FAILED'],
     ['link', 'link:error=EACCES:when=1', 'PERMISSION_DENIED'],
   ])('a failed %s (%s) leaves nothing, and the next try is a new file', async (_, what, code) => {
@@ -238,7 +238,7 @@ describeWith(['strace'], 'with failing system calls', () => {
   });
 
   test.each([
-    ['writev', 1, 'absent'],
+    ['pwritev', 1, 'absent'],
     ['fsync', 1, 'absent'],
     ['link', 1, 'absent'],
     ['unlink', 1, 'whole'],
