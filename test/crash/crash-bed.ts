@@ -159,15 +159,21 @@ export class CrashBed {
     const snapshots = await loadSnapshots(repository);
     const indexed = new IndexedRepository(repository, await loadIndex(repository));
     for (const snapshot of snapshots) {
-      const target = await this.#restoreOne(indexed, snapshot);
+      const [path = ''] = snapshot.paths;
+      const part = allowsPartial ? {} : this.#partOf(path);
+      const target = await this.#restoreOne(indexed, snapshot, part);
       if (allowsPartial) this.#scratch.remove(target);
-      else this.#expectKnown(snapshot.paths[0] ?? '', target);
+      else this.#expectKnown(path, target);
     }
     return snapshots.length;
   }
 
   /** @returns the folder that it was restored to */
-  async #restoreOne(indexed: IndexedRepository, snapshot: StoredSnapshot): Promise<string> {
+  async #restoreOne(
+    indexed: IndexedRepository,
+    snapshot: StoredSnapshot,
+    part: { readonly subfolder?: string },
+  ): Promise<string> {
     const target = this.#scratch.fresh('target');
     const problems: string[] = [];
     const monitor = {
@@ -175,8 +181,7 @@ export class CrashBed {
       note: () => {},
       progress: () => {},
     };
-    const [path = ''] = snapshot.paths;
-    const options = { overwrite: 'always', workerCount: 1, ...this.#partOf(path) } as const;
+    const options = { overwrite: 'always', workerCount: 1, ...part } as const;
     const request = { snapshot, target: Buffer.from(target), options };
     await restore(indexed, request, { environment, monitor });
     if (problems.length > 0) throw new Error(`I1: snapshot ${snapshot.id}: ${problems.join('\n')}`);

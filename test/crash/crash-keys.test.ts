@@ -33,7 +33,7 @@ describeWith(['strace'], 'a program that is killed', () => {
   test(
     'during init leaves no repository or a whole one',
     async () => {
-      const plan = { command: initCommand, samples: 1, log: scratch.fresh('log') };
+      const plan = { command: initCommand, samples: 2, log: scratch.fresh('log') };
       await killAt('init', plan, async ({ command: killed, run: cut, withRestic }) => {
         const { repository } = killed;
         // I2: the config makes it a repository, and comes last.
@@ -98,7 +98,7 @@ describeWith(['strace'], 'a program that is killed', () => {
         const repository = bed.copyOf(withTwo);
         return { repository, args: ['key', 'remove', added] };
       };
-      const plan = { command, samples: 0, log: scratch.fresh('log') };
+      const plan = { command, samples: 1, log: scratch.fresh('log') };
       await killAt('key remove', plan, async ({ command: killed, withRestic }) => {
         const { repository } = killed;
         // I6.

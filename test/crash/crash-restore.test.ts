@@ -71,7 +71,7 @@ describeWith(['strace'], 'a restore that is killed', () => {
     async () => {
       const [content, expected] = [contentOf(bed.source), manifestOf(bed.source)];
       const command = (): Command => restoreCommand(bed.source, scratch.fresh('restored'));
-      const plan = { command, samples: 1, log: scratch.fresh('log') };
+      const plan = { command, samples: 2, log: scratch.fresh('log') };
       await killAt('restore', plan, async (killed) => {
         const target = targetOf(killed);
         expectNoHalves(target, content);

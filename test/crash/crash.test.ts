@@ -15,7 +15,7 @@ interface Operation {
   readonly repository: string;
   readonly args: readonly string[];
   readonly input?: Uint8Array;
-  /** Kills per seed, besides the last call. */
+  /** Kills, unless all are asked for. */
   readonly samples: number;
   /** How many snapshots there may be after a kill: those from before, and it may be one more. */
   readonly snapshots: readonly number[];
@@ -29,12 +29,12 @@ const further = { repository: bed.pristine, snapshots: [1, 2], snapshotsAtEnd: [
 
 const operations: Readonly<Record<string, Operation>> = {
   'first backup': { ...first, args: ['backup', bed.source], samples: 1 },
-  'backup with changes': { ...further, args: ['backup', bed.source], samples: 1 },
+  'backup with changes': { ...further, args: ['backup', bed.source], samples: 2 },
   'backup --stdin': {
     ...further,
     args: ['backup', '--stdin', '--stdin-filename', 'stream'],
     input: bed.stream,
-    samples: 0,
+    samples: 1,
   },
   'backup of a large file': {
     ...further,

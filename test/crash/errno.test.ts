@@ -6,16 +6,14 @@ import { contentOf, equalManifests, manifestOf } from '../tools/manifest.ts';
 import { describeWith } from '../tools/peers.ts';
 import type { ProgramRun } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
-import { pseudoRandom, seedsOf } from '../tools/seeds.ts';
 import { CrashBed } from './crash-bed.ts';
-import { killTimeoutMs, pointsOfSlice } from './kill-points.ts';
-import { type Command, type KillPoint, listCalls, mustSucceed, trace } from './killed-run.ts';
+import { chosenOf, killTimeoutMs } from './kill-points.ts';
+import { type Command, listCalls, mustSucceed, trace } from './killed-run.ts';
 
 const scratch = scratchFolder('errno');
 const bed = new CrashBed(scratch);
 
 const errnos = ['EIO', 'ENOSPC', 'EINTR', 'EAGAIN', 'EMFILE', 'EDQUOT', 'EROFS', 'ENOMEM'] as const;
-type Errno = (typeof errnos)[number];
 
 /** Calls that fail, of those that name or have open what the test made: the runtime makes them, too. */
 const calls =
@@ -82,23 +80,6 @@ function only(folders: readonly string[]): string[] {
     .flatMap((path) => ['-P', path]);
 }
 
-/** A failing call of one of the runs that are made. */
-interface Case {
-  readonly point: KillPoint;
-  readonly errno: Errno;
-}
-
-/** Every call with every error; or two by seed. */
-function casesOf(title: string, points: readonly KillPoint[]): readonly Case[] {
-  const all = points.flatMap((point) => errnos.map((errno) => ({ point, errno })));
-  const ofSlice = pointsOfSlice(all);
-  if (ofSlice) return ofSlice;
-  return seedsOf(`errno ${title}`).flatMap((seed) => {
-    const [number = 0] = new Uint32Array(pseudoRandom(4, seed).buffer);
-    return all[number % all.length] ?? [];
-  });
-}
-
 /** One line a problem, no stack, and the exit codes that the table of errors knows. */
 function expectReadable({ exitCode, errors, signal }: ProgramRun): void {
   expect({ exitCode, signal }, errors).not.toMatchObject({ exitCode: null });
@@ -115,7 +96,8 @@ describeWith(['strace'], 'a system call that fails', () => {
       const paths = (of: Command): string[] => only([of.repository, ...places(of)]);
       const points = await listCalls(listed, scratch.fresh('log'), { calls, paths: paths(listed) });
       const failures: string[] = [];
-      const cases = casesOf(title, points);
+      const all = points.flatMap((point) => errnos.map((errno) => ({ point, errno })));
+      const cases = chosenOf(`errno ${title}`, all, 1);
       for (const { point, errno } of cases) {
         const failing = command();
         const inject = `inject=${point.call}:error=${errno}:when=${point.nth}`;

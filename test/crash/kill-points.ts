@@ -1,12 +1,6 @@
 import { describeError } from '../../src/base/errors.ts';
 import { pseudoRandom, seedsOf } from '../tools/seeds.ts';
-import {
-  type Command,
-  type KilledRun,
-  type KillPoint,
-  listCalls,
-  runKilled,
-} from './killed-run.ts';
+import { type Command, type KilledRun, listCalls, runKilled } from './killed-run.ts';
 
 /** A part of all kills: those whose number leaves `index` when divided by `count`. */
 interface Slice {
@@ -40,21 +34,20 @@ function parseSlice(text: string | undefined): Slice | undefined {
 }
 
 /** Those of the slice, where one is asked for. */
-export function pointsOfSlice<T>(points: readonly T[]): T[] | undefined {
+function pointsOfSlice<T>(points: readonly T[]): T[] | undefined {
   return slice && points.filter((_, number) => number % slice.count === slice.index);
 }
 
-/** The calls to kill at: those of the slice; or some that follow from the seeds, and the last. */
-function chosenPoints(title: string, points: readonly KillPoint[], samples: number): KillPoint[] {
-  const ofSlice = pointsOfSlice(points);
+/** The items of the slice; or `samples` of them, which follow from the fixed seed and the printed one in turn. */
+export function chosenOf<T>(title: string, items: readonly T[], samples: number): T[] {
+  const ofSlice = pointsOfSlice(items);
   if (ofSlice) return ofSlice;
-  const chosen = new Set(points.slice(-1));
-  for (const seed of seedsOf(title)) {
-    const numbers = new Uint32Array(pseudoRandom(4 * samples, seed).buffer);
-    for (const number of numbers) {
-      const point = points[number % points.length];
-      if (point) chosen.add(point);
-    }
+  const seeds = seedsOf(title);
+  const chosen = new Set<T>();
+  for (let i = 0; i < samples; i++) {
+    const numbers = new Uint32Array(pseudoRandom(4 * samples, seeds[i % 2] ?? 1).buffer);
+    const item = items[(numbers[i] ?? 0) % items.length];
+    if (item !== undefined) chosen.add(item);
   }
   return [...chosen];
 }
@@ -71,7 +64,7 @@ export interface Killed {
 export interface KillPlan {
   /** A command of its own for each kill. */
   readonly command: () => Command;
-  /** Kills per seed, besides the last call. */
+  /** Kills, unless more are asked for. */
   readonly samples: number;
   /** A folder of the test, for logs. */
   readonly log: string;
@@ -89,7 +82,7 @@ export async function killAt(
   const points = await listCalls(command(), log);
   const failures: string[] = [];
   let kills = 0;
-  for (const [nth, point] of chosenPoints(title, points, samples).entries()) {
+  for (const [nth, point] of chosenOf(title, points, samples).entries()) {
     const killed = command();
     const run = await runKilled(killed, point);
     if (run.wasKilled) kills++;
