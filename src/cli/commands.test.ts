@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type Command, type Flag, isGroup } from './command.ts';
 import { globalFlags } from './global-flags.ts';
@@ -46,6 +47,12 @@ describe.each(commands.map((command) => [command.name, command] as const))('%s',
     const longest = Math.max(...help.split('\n').map((line) => line.length));
     expect(longest).toBeLessThanOrEqual(120);
   });
+});
+
+test('README names every command', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const list = readme.slice(readme.indexOf('## What is there'), readme.indexOf('## Read on'));
+  for (const { name } of entries) expect(list).toContain(`\`${name}\``);
 });
 
 /** Flags that restic has and this program means to lack. */

@@ -89,19 +89,22 @@ export const globalFlags = {
     name: 'cacert',
     placeholder: 'file',
     variable: 'CACERT',
-    description: "file with root certificates to trust instead of the system's",
+    description:
+      "file with root certificates to trust instead of the system's; for remote storage: a local folder has no use for it",
   },
   tlsClientCertificate: {
     kind: 'text',
     name: 'tls-client-cert',
     placeholder: 'file',
     variable: 'TLS_CLIENT_CERT',
-    description: 'file with a TLS client certificate and its private key in PEM form',
+    description:
+      'file with a TLS client certificate and its private key in PEM form; for remote storage: a local folder has no use for it',
   },
   insecureTls: {
     kind: 'boolean',
     name: 'insecure-tls',
-    description: 'do not verify the TLS certificate of the storage (insecure)',
+    description:
+      'do not verify the TLS certificate of the storage (insecure); for remote storage: a local folder has no use for it',
   },
   insecureNoPassword: {
     kind: 'boolean',
@@ -161,7 +164,8 @@ export const globalFlags = {
     kind: 'duration',
     name: 'stuck-request-timeout',
     placeholder: 'duration',
-    description: 'after what time to repeat a request to the storage that does not move',
+    description:
+      'after what time to repeat a request to the storage that does not move; for remote storage: a local folder has no use for it',
     defaultText: '5m',
   },
   httpUserAgent: {
@@ -169,7 +173,8 @@ export const globalFlags = {
     name: 'http-user-agent',
     placeholder: 'text',
     variable: 'HTTP_USER_AGENT',
-    description: 'user agent of HTTP requests',
+    description:
+      'user agent of HTTP requests; for remote storage: a local folder has no use for it',
   },
   help: {
     kind: 'boolean',

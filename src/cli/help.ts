@@ -5,7 +5,7 @@ import { flagLabel } from './parse.ts';
 const exitCodeTexts: Readonly<Record<ExitCode, string>> = {
   0: 'the command succeeded',
   1: 'it failed, or errors were found',
-  3: 'some source data could not be read; what could be is in the snapshot',
+  3: 'the snapshot is stored, but some source data could not be read, or the repository is damaged',
   10: 'there is no repository at the location',
   11: 'the repository is locked by somebody else',
   12: 'the password is wrong',

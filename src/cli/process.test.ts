@@ -50,6 +50,9 @@ describe('what is typed wrong', () => {
       /^1 Fatal: invalid value for RESTIC_PROGRESS_FPS/,
     );
     expect(await failure(['-o', 'local.bogus=1', 'snapshots'])).toMatch(/there is no option/);
+    expect(await failure(['backup', '--files-from', '/none'])).toBe(
+      '1 Fatal: the file "/none" does not exist',
+    );
     expect(await failure(['--no-extra-verify', 'snapshots'])).toMatch(/unknown flag/);
     expect(readdirSync(place.repository, { recursive: true })).toEqual(before);
   });
@@ -67,8 +70,8 @@ describe('what is typed wrong', () => {
 
 describe('exit codes', () => {
   test('10: no repository', async () => {
-    expect(await failure(['-r', place.at('none'), 'snapshots'])).toMatch(
-      /^10 Fatal: there is no repository at this location/,
+    expect(await failure(['-r', place.at('none'), 'snapshots'])).toBe(
+      '10 Fatal: there is no repository at this location (location: …/none)',
     );
     expect(existsSync(place.at('none'))).toBe(false);
   });

@@ -172,6 +172,16 @@ describe('a restore', () => {
     await expect(restoreTo(snapshot, folder.fresh(), { subfolder })).rejects.toThrow(message);
   });
 
+  test('says that the target is not a folder', async () => {
+    const target = folder.fresh();
+    writeFileSync(target, 'x');
+    for (const place of [target, path.join(target, 'below')]) {
+      const restored = made(small).then((snapshot) => restoreTo(snapshot, place));
+      await expect(restored).rejects.toThrow('the target is not a folder');
+    }
+    expect(readFileSync(target, 'utf8')).toBe('x');
+  });
+
   test('replaces whatever has the name, but no folder that is not empty', async () => {
     const target = folder.fresh();
     mkdirSync(path.join(target, 'a'), { recursive: true });

@@ -1,5 +1,8 @@
+import { HoldfastError } from '../base/errors.ts';
 import { exists, makeDirectories } from '../platform/files.ts';
+import { printablePath } from '../platform/place.ts';
 import { readStatusOf } from '../platform/status.ts';
+import { posixCode } from '../platform/system-error.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
@@ -53,7 +56,7 @@ export async function restore(
     files: summary?.totalFilesProcessed,
     bytes: summary?.totalBytesProcessed,
   });
-  if (!dryRun) makeDirectories(target);
+  if (!dryRun) makeTarget(target);
   const isThere = !dryRun || exists(target);
   const opener = new DirectoryOpener(isThere ? target : undefined);
   const durability = new Durability(opener);
@@ -73,6 +76,21 @@ export async function restore(
     opener.close();
   }
   return resultOf(tally, clock.monotonicMs() - startedMs);
+}
+
+/** @throws TARGET_FAILED if something else than a folder is there, and what making folders throws */
+function makeTarget(target: Uint8Array): void {
+  try {
+    makeDirectories(target);
+  } catch (error) {
+    const code = posixCode(error);
+    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
+    throw new HoldfastError('TARGET_FAILED', {
+      message: 'the target is not a folder',
+      details: { path: printablePath(target) },
+      hint: 'Name a folder that exists, or a place where one can be made.',
+    });
+  }
 }
 
 function resultOf(tally: RestoreTally, totalDurationMs: number): RestoreResult {

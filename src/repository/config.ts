@@ -109,10 +109,8 @@ async function getConfig(backend: Backend, options: CallOptions): Promise<Uint8A
     return await backend.get({ type: 'config', name: '' }, undefined, options);
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
-    throw new HoldfastError('REPOSITORY_NOT_FOUND', {
-      details: { location: backend.location },
-      cause: error,
-    });
+    // The cause would only say in other words what the location says.
+    throw new HoldfastError('REPOSITORY_NOT_FOUND', { details: { location: backend.location } });
   }
 }
 

@@ -1,5 +1,9 @@
 /** Runs `npm run first-backup` as a person would, with a home folder of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -75,6 +79,81 @@ describe('a first backup', () => {
     expect(run.exitCode).toBe(0);
     expect(existsSync(path.join(to, 'repository/config'))).toBe(true);
     expect(existsSync(folder())).toBe(false);
+  });
+});
+
+describe('an interrupt', () => {
+  test.each(['[1/5]', '[2/5]'])(
+    'at %s ends it in order, and leaves nothing half done',
+    async (at) => {
+      const child = spawn(process.execPath, [script, source], {
+        cwd: scratch.path,
+        env: { ...process.env, HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        // A group of its own: an interrupt of a terminal reaches all of it.
+        detached: true,
+      });
+      let errors = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        errors += text;
+      });
+      let output = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        const isThere = output.includes(at);
+        output += text;
+        if (!isThere && output.includes(at)) process.kill(-(child.pid ?? 0), 'SIGINT');
+      });
+      const [exitCode]: unknown[] = await once(child, 'close');
+      expect(exitCode).toBe(130);
+      expect(errors.trimEnd().split('\n').at(-1)).toBe('first-backup: cancelled');
+      // A repository is kept once it is made, with its password; a copy that was restored never is.
+      const isMade = at !== '[1/5]' || existsSync(folder());
+      if (!isMade) return;
+      expect(readdirSync(folder()).toSorted()).toEqual([
+        'password',
+        'recovery-kit.txt',
+        'repository',
+      ]);
+      expect(readdirSync(path.join(folder(), 'repository/locks'))).toEqual([]);
+    },
+  );
+});
+
+describeWith(['root'], 'a first backup by an ordinary user', () => {
+  const nobody = 65_534;
+
+  test('is found equal, also with files of others', async ({ skip }) => {
+    const canRun = await runProgram(process.execPath, ['--version'], { uid: nobody }).then(
+      async ({ exitCode }) =>
+        exitCode === 0 &&
+        (await runProgram('test', ['-r', script], { uid: nobody })).exitCode === 0,
+      () => false,
+    );
+    skip(!canRun, 'another user cannot read this checkout');
+    writeFileSync(path.join(source, 'setuid'), 'x');
+    chmodSync(path.join(source, 'setuid'), 0o4755);
+    writeFileSync(path.join(source, 'mine'), 'x');
+    for (const mine of [home, path.join(source, 'mine')]) chownSync(mine, nobody, nobody);
+    chmodSync(path.join(source, 'mine'), 0o6755);
+    const variables = { HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
+    const settings = { cwd: scratch.path, variables, uid: nobody };
+    const run = await runProgram(process.execPath, [script, source], settings);
+    expect(run.output).toContain('is backed up, checked, restored and found equal');
+    expect(run.exitCode).toBe(0);
+    expect(statSync(folder()).uid).toBe(nobody);
+  });
+
+  test('says what could not be read, and exits with 3', async ({ skip }) => {
+    const canRun = await runProgram('test', ['-r', script], { uid: nobody });
+    skip(canRun.exitCode !== 0, 'another user cannot read this checkout');
+    writeFileSync(path.join(source, 'secret'), 'x', { mode: 0o600 });
+    chownSync(home, nobody, nobody);
+    const variables = { HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
+    const settings = { cwd: scratch.path, variables, uid: nobody };
+    const run = await runProgram(process.execPath, [script, source], settings);
+    expect(run.errors).toContain('secret: permission denied');
+    expect(run.output).toContain('the rest is named above');
+    expect(run.exitCode).toBe(3);
   });
 });
 

@@ -8,7 +8,8 @@ export const command: Command<BackupFlags> = {
 Stores the files and folders given in a new snapshot. Only what changed since the last snapshot of the same paths is read,
 and only what the repository does not hold yet is stored.
 
-A file that cannot be read, or that changes while it is read, is named, the rest is stored, and the exit code is 3.`,
+A file that cannot be read, that changes while it is read, or whose file system gives no answer for two minutes is named,
+the rest is stored, and the exit code is 3. So is a folder that is empty and was not before.`,
   arguments: {
     usage: '[FILE/DIR ...]',
     minimum: 0,

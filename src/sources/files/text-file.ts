@@ -1,3 +1,4 @@
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { readWholeFile } from '../../platform/files.ts';
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
 
@@ -15,7 +16,13 @@ export type ReadBytes = (name: string) => Uint8Array;
 
 /** Reads a list from a file. @throws FILE_NOT_FOUND, PERMISSION_DENIED, SYSTEM_CALL_FAILED */
 export function readListFile(name: string): Uint8Array {
-  return readWholeFile(bytesOf(byteTextOf(name)), { sizeBytesMax: listSizeBytesMax });
+  try {
+    return readWholeFile(bytesOf(byteTextOf(name)), { sizeBytesMax: listSizeBytesMax });
+  } catch (error) {
+    if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+    const message = `the file ${JSON.stringify(name)} does not exist`;
+    throw new HoldfastError('FILE_NOT_FOUND', { message });
+  }
 }
 
 /** Text of a file: UTF-16 with a byte order mark becomes UTF-8, the mark is dropped; all else stays as it is. */
