@@ -55,7 +55,7 @@ it('reads several files in order', () => {
     'b1',
     'b2',
   ]);
-  expect(() => readPatternFiles(['/no/such/file'], { variables })).toThrow('missing');
+  expect(() => readPatternFiles(['/no/such/file'], { variables })).toThrow('does not exist');
 });
 
 it('splits lines', () => {
