@@ -6,8 +6,8 @@ import { areSorted, type TreeNode, type TreeNodes } from '../repository/tree.ts'
 import { BlobMarks, contentIds, plainSizeBytes } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { equalNodes } from './equal-nodes.ts';
-import { TreeBudget, type TreeLimits } from './restore/tree-budget.ts';
 import { joinSnapshotPath } from './snapshot-path.ts';
+import { assertWalkable, TreeBudget, type TreeLimits } from './tree-budget.ts';
 import { TreeReader } from './tree-reader.ts';
 
 /** One difference. */
@@ -48,10 +48,6 @@ export interface DiffRequest {
 const markBefore = 1;
 const markAfter = 2;
 const markCommon = 4;
-/** Deepest folder that is compared; see `walkTree`. */
-const depthMax = 20_000;
-/** Longest path that is compared; see `walkTree`. */
-const pathSizeBytesMax: number = 1 << 20;
 const root: Uint8Array = new Uint8Array(0);
 const slash = Uint8Array.of(0x2f);
 
@@ -113,11 +109,7 @@ class Comparison {
 
   async #load(tree: Uint8Array, depth: number, path = root): Promise<TreeNodes> {
     throwIfAborted(this.#context.signal);
-    if (depth >= depthMax || path.byteLength > pathSizeBytesMax) {
-      throw new HoldfastError('TREE_DAMAGED', {
-        message: `folders are nested more than ${depthMax} deep, or their path is longer than 1 MiB`,
-      });
-    }
+    assertWalkable(path, depth);
     const nodes = await this.#read(tree);
     if (this.#budget.admits(tree, nodes.length)) return nodes;
     throw new HoldfastError('TREE_DAMAGED', {

@@ -3,8 +3,8 @@ import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode, TreeNodes } from '../repository/tree.ts';
 import type { EngineContext } from './context.ts';
-import { TreeBudget, type TreeLimits } from './restore/tree-budget.ts';
 import { joinSnapshotPath } from './snapshot-path.ts';
+import { assertWalkable, TreeBudget, type TreeLimits } from './tree-budget.ts';
 import { TreeReader } from './tree-reader.ts';
 
 /** An entry met on a walk through a snapshot. */
@@ -30,13 +30,6 @@ export interface TreeVisitor {
   settle?(): Promise<void> | undefined;
 }
 
-/**
- * Deepest folder that is walked. A hostile repository can hold a chain of any depth, and every path costs its length;
- * file systems end far below.
- */
-const depthMax = 20_000;
-/** Longest path that is walked; what file systems take at once has 4 KiB. */
-const pathSizeBytesMax: number = 1 << 20;
 /** Of a path in a message. */
 const itemSizeBytesMax = 8192;
 
@@ -109,11 +102,7 @@ async function loadNodes(
 ): Promise<TreeNodes | undefined> {
   throwIfAborted(context.signal);
   try {
-    if (depth >= depthMax || path.byteLength > pathSizeBytesMax) {
-      throw new HoldfastError('TREE_DAMAGED', {
-        message: `folders are nested more than ${depthMax} deep, or their path is longer than 1 MiB`,
-      });
-    }
+    assertWalkable(path, depth);
     return await reader.load(tree);
   } catch (error) {
     if (!isHoldfastError(error, 'BLOB_NOT_FOUND', 'BLOB_DAMAGED', 'TREE_DAMAGED')) throw error;

@@ -42,7 +42,7 @@ describe('a tree reader', () => {
     const [first = idOf(0), second = idOf(0)] = trees;
     const [pack] = maker.packs;
     if (!pack) throw new Error('no pack');
-    const copy = await (await maker.indexed()).loadTreeBytes(first);
+    const copy = await (await maker.indexed()).loadBlob('tree', first);
     const file = maker.backend.files.get(memoryKey({ type: 'pack', name: pack.id }));
     for (const blob of pack.blobs.iterate()) {
       const isHit = [first, second].some((id) => Buffer.compare(id, blob.id) === 0);

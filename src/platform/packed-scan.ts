@@ -8,8 +8,8 @@ export interface ScannedDirectory {
   readonly status: FileStatus;
   /** Sorted by name, each with its status. */
   readonly entries: readonly ScannedEntry[];
-  /** What the links of it hold, by index of the entry. */
-  readonly linkTargets: ReadonlyMap<number, Uint8Array<ArrayBuffer>>;
+  /** What the links of it hold, by the name in `entries`: that very array. */
+  readonly linkTargets: ReadonlyMap<Uint8Array, Uint8Array<ArrayBuffer>>;
 }
 
 /** What few entries have. */
@@ -78,8 +78,8 @@ function isFit({ status, entries }: ScannedDirectory): boolean {
 
 function extrasOf({ entries, linkTargets }: ScannedDirectory): PackedExtra[] | undefined {
   const extras: PackedExtra[] = [];
-  for (const [index, { extendedAttributes }] of entries.entries()) {
-    const linkTarget = linkTargets.get(index);
+  for (const [index, { name, extendedAttributes }] of entries.entries()) {
+    const linkTarget = linkTargets.get(name);
     if (extendedAttributes.length === 0 && !linkTarget) continue;
     extras.push({
       index,
@@ -163,11 +163,11 @@ export class ScanReader {
       this.#nameAt = nameEnd;
       entries.push({ name, status: ofEntry, extendedAttributes: noAttributes });
     }
-    const linkTargets = new Map<number, Uint8Array<ArrayBuffer>>();
+    const linkTargets = new Map<Uint8Array, Uint8Array<ArrayBuffer>>();
     for (const { index, attributes, linkTarget } of extras[directory] ?? []) {
       const entry = entries[index];
       if (entry && attributes) entry.extendedAttributes = attributes;
-      if (linkTarget) linkTargets.set(index, linkTarget);
+      if (entry && linkTarget) linkTargets.set(entry.name, linkTarget);
     }
     return { status, entries, linkTargets };
   }

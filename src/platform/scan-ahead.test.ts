@@ -64,8 +64,11 @@ it('gives what links hold', async () => {
   const at = make('links', 3);
   symlinkSync('nowhere', path.join(folder, 'links', 'file 1.link'));
   const [scan] = await answerOf(scanner.ask([at]));
-  const index = scan?.entries.findIndex((entry) => latin(entry.name) === 'file 1.link') ?? -1;
-  expect(latin(scan!.linkTargets.get(index)!)).toBe('nowhere');
+  const link = defined(
+    scan?.entries.find((entry) => latin(entry.name) === 'file 1.link'),
+    'the link is there',
+  );
+  expect(latin(defined(scan?.linkTargets.get(link.name), 'it has a target'))).toBe('nowhere');
 });
 
 it('leaves what is missing, a link, or very large to the caller', async () => {

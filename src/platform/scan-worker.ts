@@ -36,10 +36,10 @@ function scan(directory: number): ScannedDirectory | undefined {
   });
   // A large directory is taken in parts, by the caller.
   if (entries instanceof SortedNames || !isOrdinary) return undefined;
-  const linkTargets = new Map<number, Uint8Array<ArrayBuffer>>();
-  for (const [index, { name, status: ofEntry }] of entries.entries()) {
+  const linkTargets = new Map<Uint8Array, Uint8Array<ArrayBuffer>>();
+  for (const { name, status: ofEntry } of entries) {
     if (!isHoldfastError(ofEntry) && ofEntry.kind === 'symlink') {
-      linkTargets.set(index, readLinkAt(directory, name));
+      linkTargets.set(name, readLinkAt(directory, name));
     }
   }
   return { status, entries, linkTargets };

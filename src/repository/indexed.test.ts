@@ -64,7 +64,7 @@ describe('IndexedRepository', () => {
     const repository = testRepository();
     const json = new TextEncoder().encode('{"nodes":[]}\n');
     const indexed = indexedWith(repository, [await storePack(repository, 'tree', [json])]);
-    expect(await indexed.loadTreeBytes(hashOf(json))).toEqual(json);
+    expect(await indexed.loadBlob('tree', hashOf(json))).toEqual(json);
     expect(await indexed.loadTree(hashOf(json))).toEqual([]);
   });
 

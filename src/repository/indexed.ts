@@ -94,11 +94,6 @@ export class IndexedRepository {
     return this.#loadBy({ type: 'tree', id }, options, openTree);
   }
 
-  /** Loads a tree as it is stored. @throws as `loadBlob` */
-  loadTreeBytes(id: Uint8Array, options: CallOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
-    return this.loadBlob('tree', id, options);
-  }
-
   /**
    * Loads entries of one pack with few reads, in order of their offsets. One read is made ahead of the caller.
    * What cannot be read from this pack is looked for in others.

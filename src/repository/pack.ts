@@ -15,7 +15,7 @@ import {
 } from './blob.ts';
 import { openTree } from './blob-open.ts';
 import { BlobScratch } from './blob-scratch.ts';
-import { CompressionGuess } from './compressible.ts';
+import { CompressionGuess } from './compression-guess.ts';
 import type { Id } from './id.ts';
 import type { BlobPieces } from './pack-pieces.ts';
 import {

@@ -19,9 +19,9 @@ import { addKey, collectKeys, openWithPassword } from './keys.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
 import { GuardedBackend, type WriteGuard } from './repository-guard.ts';
 import {
-  confirmStored,
   getVerified,
   openDocument,
+  putConfirmed,
   putContent,
   type SealedDocument,
   sealDocument,
@@ -140,10 +140,9 @@ export class Repository {
    */
   async saveUnpacked(type: UnpackedType, json: Uint8Array, options: CallOptions = {}): Promise<Id> {
     const { id, sealed } = this.sealUnpacked(type, json);
-    const handle = { type, name: id } as const;
-    await putContent(this.backend, handle, sealed, options);
-    if (type !== 'lock')
-      await confirmStored(this.backend, { ...handle, sizeBytes: sealed.byteLength }, options);
+    // Nothing refers to a lock, and its holder looks after it anyway.
+    const put = type === 'lock' ? putContent : putConfirmed;
+    await put(this.backend, { type, name: id }, sealed, options);
     return id;
   }
 

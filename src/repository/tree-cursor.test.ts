@@ -85,7 +85,7 @@ describe('a cursor', () => {
     matcher.resume(cursor.peek(3000), 0, false);
     for (const node of list.slice(1, 4)) expect(matcher.takeFile(node)).toEqual(node.content);
     const last = Buffer.from('f3');
-    cursor.skip(matcher.position, { nodeCount: 3, last });
+    cursor.pass(matcher.position, { nodeCount: 3, last });
     expect(Array.from(cursor, ({ name }) => Buffer.from(name).toString())).toEqual([
       'f4',
       'f5',
@@ -97,7 +97,7 @@ describe('a cursor', () => {
     expect(all.endsAsOurs()).toBe(false);
     matcher.resume(all.peek(5000), 0, true);
     for (const node of list) expect(matcher.takeFile(node)).toBeDefined();
-    all.skip(matcher.position, { nodeCount: 9, last: Buffer.from('f8') });
+    all.pass(matcher.position, { nodeCount: 9, last: Buffer.from('f8') });
     expect(all.endsAsOurs()).toBe(true);
     expect(all.next()).toBeUndefined();
   });

@@ -101,7 +101,7 @@ export class TreeCursor {
    * Passes nodes over that the caller has looked at, in `peek`.
    * @param last name of the last of them
    */
-  skip(sizeBytes: number, passed: { readonly nodeCount: number; readonly last: Uint8Array }): void {
+  pass(sizeBytes: number, passed: { readonly nodeCount: number; readonly last: Uint8Array }): void {
     this.#position += sizeBytes;
     this.#nodeCount += passed.nodeCount;
     this.#order.pass(passed.last);

@@ -140,6 +140,17 @@ export async function putContent(
   }
 }
 
+/** Stores a content-addressed file and makes sure that it is there, whole. @throws as `putContent`, `confirmStored` */
+export async function putConfirmed(
+  backend: Backend,
+  handle: { readonly type: FileType; readonly name: Id },
+  bytes: Uint8Array,
+  options: CallOptions = {},
+): Promise<void> {
+  await putContent(backend, handle, bytes, options);
+  await confirmStored(backend, { ...handle, sizeBytes: bytes.byteLength }, options);
+}
+
 /**
  * Asks the storage whether it has a file that it reported stored, whole: an answer is not always the truth, and what
  * is built on a file that is not there cannot be restored. One call. A file of another size is removed again.

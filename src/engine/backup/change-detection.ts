@@ -44,6 +44,11 @@ export function isUnmodified(
 /** True for a time of change that may stand for two changes, of which the parent backup saw the first only. */
 export function mayHideChange(changed: Timestamp, parentTime: ParentTime | undefined): boolean {
   if (!parentTime) return false;
+  // Most files are far from it, and are asked about one by one.
+  const isFar =
+    changed.seconds < parentTime.start.seconds - 2 * coarseStepSeconds ||
+    changed.seconds > parentTime.end.seconds + 2 * coarseStepSeconds;
+  if (isFar) return false;
   const step = changed.nanoseconds === 0 ? coarseStepSeconds : fineStepSeconds;
   return (
     compareTimestamps(moved(changed, step), parentTime.start) >= 0 &&

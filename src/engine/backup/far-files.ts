@@ -5,13 +5,14 @@ import type { FileStatus } from '../../platform/status.ts';
 import type { FarFile, FarPart, ListedRequest, Source } from '../../sources/source.ts';
 import {
   changedReadsMax,
-  type FileRead,
+  type FileListener,
   isAsListed,
   isUnchanged,
   type ListedFile,
   readLimitOf,
+  type SoleRead,
 } from './file-reader.ts';
-import type { AddedData, ChunksResponse } from './messages.ts';
+import type { ChunksResponse } from './messages.ts';
 import type { NewStatus } from './new-status.ts';
 import type { Pipeline } from './pipeline.ts';
 
@@ -19,18 +20,6 @@ import type { Pipeline } from './pipeline.ts';
 const partBytes = 2 << 20;
 /** Far files that may wait to be read. */
 const filesAheadMax = 1024;
-
-/** How a far file was stored. */
-export interface FarRead extends FileRead {
-  /** Ids of its chunks, 32 bytes each. */
-  readonly ids: Uint8Array;
-}
-
-/** Hears of a file as it is stored. */
-export interface FarListener {
-  bytes(sizeBytes: number): void;
-  added(added: AddedData): void;
-}
 
 /**
  * Reads files whose file systems may stop answering, several at once: the source reads them in processes of its own, a
@@ -60,7 +49,7 @@ export class FarFiles {
   }
 
   /** Reads one file whole; as `FileReader.read` otherwise. @throws SOURCE_FAILED also if there is no answer */
-  async read(file: ListedFile, listener: FarListener): Promise<FarRead> {
+  async read(file: ListedFile, listener: FileListener): Promise<SoleRead> {
     this.#fileCount++;
     const worker = await this.#takeWorker();
     try {
@@ -99,12 +88,12 @@ class FarReading {
   readonly #pipeline: Pipeline;
   readonly #file: FarFile;
   readonly #worker: number;
-  readonly #listener: FarListener;
+  readonly #listener: FileListener;
 
   constructor(
     pipeline: Pipeline,
     file: FarFile,
-    to: { readonly worker: number; readonly listener: FarListener },
+    to: { readonly worker: number; readonly listener: FileListener },
   ) {
     this.#pipeline = pipeline;
     this.#file = file;
@@ -113,7 +102,7 @@ class FarReading {
   }
 
   /** The same judgement as that of `FileReader`, which reads what is near. */
-  async run(listed: ListedFile): Promise<FarRead> {
+  async run(listed: ListedFile): Promise<SoleRead> {
     let before = this.#file.status;
     let previous: Uint8Array | undefined;
     let first: FarPart | undefined = this.#file.first;

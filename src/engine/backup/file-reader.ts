@@ -6,6 +6,7 @@ import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
 import type { ChunkSink, IdList } from './chunk-sink.ts';
 import { type ListedRequest, type OpenedFile, openListed } from '../../sources/source.ts';
+import type { AddedData } from './messages.ts';
 import type { NewStatus } from './new-status.ts';
 import { readPart } from './span-scan.ts';
 
@@ -34,6 +35,19 @@ export interface FileRead {
   readonly changing: boolean;
   /** Set when the file is not as listed: describes what was stored. */
   readonly now?: NewStatus;
+}
+
+/** How a file was stored that did not go to a worker with others. */
+export interface SoleRead extends FileRead {
+  /** Ids of its chunks, 32 bytes each. */
+  readonly ids: Uint8Array;
+}
+
+/** Hears of such a file as it is stored. */
+export interface FileListener {
+  /** Bytes that were read and stored. */
+  bytes(sizeBytes: number): void;
+  added(added: AddedData): void;
 }
 
 /**

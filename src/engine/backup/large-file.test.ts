@@ -21,7 +21,8 @@ import { readStatus } from '../../platform/status.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { testRepository } from '../../repository/index-test-support.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
-import { LargeFileReader, type LargeFileResult } from './large-file.ts';
+import type { SoleRead } from './file-reader.ts';
+import { LargeFileReader } from './large-file.ts';
 import { Pipeline } from './pipeline.ts';
 
 const sizeBytes = 8 << 20;
@@ -54,9 +55,7 @@ function clockThat(before: () => void, amid: () => void): Clock {
   return { ...systemClock, monotonicMs };
 }
 
-async function read(
-  clock: Clock,
-): Promise<{ result: LargeFileResult | undefined; missing: number }> {
+async function read(clock: Clock): Promise<{ result: SoleRead | undefined; missing: number }> {
   const repository = testRepository();
   const indexed = new IndexedRepository(repository, BlobIndex.create());
   const context = { environment: systemEnvironment, monitor: silentMonitor };
@@ -106,5 +105,5 @@ test('does not call a torn file unchanged the next time', async () => {
   const { result } = await read(clock);
   expect(result).toMatchObject({ sizeBytes, changing: true });
   expect(fstatSync(fd).size).toBe(sizeBytes);
-  expect(result?.now.status.mtime.seconds).toBeLessThan(fstatSync(fd).mtimeMs / 1000);
+  expect(result?.now?.status.mtime.seconds).toBeLessThan(fstatSync(fd).mtimeMs / 1000);
 });

@@ -13,10 +13,14 @@ import { type DataRange, nextDataRange } from '../../platform/holes.ts';
 import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
 import { CutPicker } from './cut-picker.ts';
-import { changedReadsMax, isUnchanged, newStatus } from './file-reader.ts';
-import type { NewStatus } from './new-status.ts';
+import {
+  changedReadsMax,
+  type FileListener,
+  isUnchanged,
+  newStatus,
+  type SoleRead,
+} from './file-reader.ts';
 import { HoleMap } from './hole-map.ts';
-import type { AddedData } from './messages.ts';
 import {
   type Identity,
   openListed,
@@ -43,22 +47,6 @@ const blockBytes = 512;
 /** Id of a chunk of zeros of the smallest size: what a hole is cut into. */
 const zeroChunkId = sha256(new Uint8Array(chunkSizeBytesMin));
 
-/** How a large file was stored. */
-export interface LargeFileResult {
-  /** Ids of its chunks, 32 bytes each. */
-  readonly ids: Uint8Array;
-  readonly sizeBytes: number;
-  readonly now: NewStatus;
-  readonly changing: boolean;
-}
-
-/** Hears of a file as it is stored. */
-export interface LargeFileListener {
-  /** Bytes that were read and stored, on the first reading only. */
-  bytes(sizeBytes: number): void;
-  added(added: AddedData): void;
-}
-
 /** Cuts and stores one large file with several threads. */
 export class LargeFileReader {
   readonly #pipeline: Pipeline;
@@ -73,15 +61,16 @@ export class LargeFileReader {
   }
 
   /**
-   * Reads the file again, at most three times in all, while its status differs before and after.
+   * Reads the file again, at most three times in all, while its status differs before and after. The listener hears of
+   * bytes on the first reading only.
    * @returns undefined if it shrinks or its holes are filled all the time: then it is to be read in order
    * @throws SOURCE_FAILED with the offset of a failed read, or if it is no regular file any more or too large
    */
   async read(
     entry: SourceEntry,
     directory: Identity | undefined,
-    listener: LargeFileListener,
-  ): Promise<LargeFileResult | undefined> {
+    listener: FileListener,
+  ): Promise<SoleRead | undefined> {
     const opened = openListed({ ...openRequestOf(entry), directory });
     try {
       let before = opened.status;
@@ -149,7 +138,7 @@ export class LargeFileReader {
 class FilePass {
   readonly #pipeline: Pipeline;
   readonly #fd: number;
-  readonly #listener: LargeFileListener;
+  readonly #listener: FileListener;
   readonly #stores: Promise<Uint8Array>[] = [];
   #storeFrom = 0;
   #queued: number[] = [];
@@ -163,7 +152,7 @@ class FilePass {
   constructor(
     pipeline: Pipeline,
     fd: number,
-    to: { readonly listener: LargeFileListener; readonly holes: HoleMap | undefined },
+    to: { readonly listener: FileListener; readonly holes: HoleMap | undefined },
   ) {
     this.#pipeline = pipeline;
     this.#fd = fd;

@@ -35,7 +35,7 @@ export class ParentTrees {
     return this.read(id, () => decodeTree(bytes));
   }
 
-  /** What `read` makes of a tree; undefined, with a note, if it is damaged. */
+  /** What `read` makes of a tree; undefined, with a problem told, if it is damaged. */
   read<T>(id: Uint8Array, read: () => T): T | undefined {
     try {
       return read();

@@ -15,6 +15,7 @@ import { EmptiedSources } from './emptied-sources.ts';
 import { encodeBatch, FileBatches, listedFileOf, type QueuedFile } from './file-batches.ts';
 import { FarFiles } from './far-files.ts';
 import { isFileFailure } from './file-failure.ts';
+import type { FileListener, SoleRead } from './file-reader.ts';
 import { largeFileBytesMin, LargeFileReader } from './large-file.ts';
 import { fileOutcome, type FilesResponse } from './messages.ts';
 import { equalNodes, type NodeDraft, nodeOf, updateNode } from './node.ts';
@@ -211,7 +212,7 @@ export class BackupRun {
     const matched = this.#match(frame, entries);
     if (!matched) return undefined;
     const start = cursor.position;
-    cursor.skip(this.#matcher.position, { nodeCount: entries.length, last });
+    cursor.pass(this.#matcher.position, { nodeCount: entries.length, last });
     part.range = { start, end: cursor.position };
     return this.#takeMatched(frame, entries, { bytes: noBytes, ...matched });
   }
@@ -350,38 +351,15 @@ export class BackupRun {
 
   /** Large files are read one after the other, each by all workers. */
   #queueLargeFile(file: QueuedFile): void {
-    const { pipeline, report, options } = this.#parts;
     const before = this.#largeFile;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#largeFile = promise;
-    pipeline.spawn(async () => {
+    this.#readAlone(file, async (listener) => {
       await before;
-      let shownBytes = 0;
-      const sizes = { plainBytes: 0, storedBytes: 0 };
+      this.#parts.report.working(file.path);
       try {
-        report.working(file.path);
-        const read = await this.#largeFiles.read(file.entry, file.frame.entry?.status, {
-          bytes: (sizeBytes) => {
-            shownBytes += sizeBytes;
-            report.reading(sizeBytes);
-          },
-          added: (added) => {
-            sizes.plainBytes += added.plainBytes;
-            sizes.storedBytes += added.storedBytes;
-            report.counters.add('data', added);
-          },
-        });
-        if (!read) return this.#sendFiles([file]);
-        updateNode(file.node, read.now, options.withAtime === true);
-        file.node.content = read.ids;
-        file.node.sizeBytes = read.sizeBytes;
-        this.#finishFile(file, { changing: read.changing, ...sizes });
-      } catch (error) {
-        // What failed may be a pack, whose error looks like one of a file.
-        if (!isFileFailure(error) || pipeline.hasFailed) throw error;
-        this.#dropFile(file, error);
+        return await this.#largeFiles.read(file.entry, file.frame.entry?.status, listener);
       } finally {
-        report.reading(-shownBytes);
         resolve();
       }
     });
@@ -389,13 +367,23 @@ export class BackupRun {
 
   /** Files of file systems that may stop answering are read by processes of the source. */
   #queueFarFile(file: QueuedFile): void {
+    this.#readAlone(file, (listener) => {
+      this.#parts.report.working(file.path);
+      return this.#farFiles.read(listedFileOf(file), listener);
+    });
+  }
+
+  /** Stores a file apart from others. @param read gives nothing for one that is to go with others after all */
+  #readAlone(
+    file: QueuedFile,
+    read: (listener: FileListener) => Promise<SoleRead | undefined>,
+  ): void {
     const { pipeline, report, options } = this.#parts;
     pipeline.spawn(async () => {
       let shownBytes = 0;
       const sizes = { plainBytes: 0, storedBytes: 0 };
       try {
-        report.working(file.path);
-        const read = await this.#farFiles.read(listedFileOf(file), {
+        const stored = await read({
           bytes: (sizeBytes) => {
             shownBytes += sizeBytes;
             report.reading(sizeBytes);
@@ -406,11 +394,13 @@ export class BackupRun {
             report.counters.add('data', added);
           },
         });
-        if (read.now) updateNode(file.node, read.now, options.withAtime === true);
-        file.node.content = read.ids;
-        file.node.sizeBytes = read.sizeBytes;
-        this.#finishFile(file, { changing: read.changing, ...sizes });
+        if (!stored) return this.#sendFiles([file]);
+        if (stored.now) updateNode(file.node, stored.now, options.withAtime === true);
+        file.node.content = stored.ids;
+        file.node.sizeBytes = stored.sizeBytes;
+        this.#finishFile(file, { changing: stored.changing, ...sizes });
       } catch (error) {
+        // What failed may be a pack, whose error looks like one of a file.
         if (!isFileFailure(error) || pipeline.hasFailed) throw error;
         this.#dropFile(file, error);
       } finally {

@@ -33,8 +33,7 @@ let lastTree = 0;
 export class TreeStream {
   readonly #parts: TreeStreamParts;
   readonly #hash = startSha256();
-  readonly #pieceSizeBytes: number;
-  #piece: Uint8Array<ArrayBuffer>;
+  #piece = new Uint8Array(treePieceSizeBytes);
   #filled = 0;
   #sizeBytes = 0;
   /** Full pieces, while the tree may be small. */
@@ -44,8 +43,6 @@ export class TreeStream {
 
   constructor(parts: TreeStreamParts) {
     this.#parts = parts;
-    this.#pieceSizeBytes = treePieceSizeBytes;
-    this.#piece = new Uint8Array(this.#pieceSizeBytes);
   }
 
   /** Adds bytes, which are copied. */
@@ -81,7 +78,7 @@ export class TreeStream {
     const piece = this.#piece;
     this.#hash.update(piece);
     this.#sizeBytes += piece.byteLength;
-    this.#piece = new Uint8Array(this.#pieceSizeBytes);
+    this.#piece = new Uint8Array(treePieceSizeBytes);
     this.#filled = 0;
     this.#kept.push(piece);
     if (this.#tree === 0) {

@@ -6,18 +6,13 @@ import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
 import { pathText } from '../backup/report.ts';
 import type { EngineContext } from '../context.ts';
+import { treePathSizeBytesMax } from '../tree-budget.ts';
 import { TreeReader } from '../tree-reader.ts';
 import type { BlobDamage } from './blob-damage.ts';
 import type { AffectedFile } from './options.ts';
 
 const idSizeBytes = 32;
 const slash = utf8('/');
-/**
- * Longest path that is named; of deeper folders this is. A hostile repository can nest a million folders, whose paths
- * are all together as long as the square of that.
- */
-const pathSizeBytesMax: number = 1 << 20;
-
 /** A tree on the way down, while those below it are looked at. */
 interface Frame {
   readonly id: Uint8Array;
@@ -88,7 +83,9 @@ export class AffectedFiles {
       for (const node of nodes ?? []) {
         const below = pathOf(path, node.name);
         const isBelow = node.subtree && this.#verdicts.get(toHex(node.subtree)) === true;
-        if (isBelow && below.byteLength > pathSizeBytesMax) found.push(affected(snapshot, below));
+        // A hostile repository can nest a million folders, whose paths are all together as long as the square of that.
+        if (isBelow && below.byteLength > treePathSizeBytesMax)
+          found.push(affected(snapshot, below));
         else if (isBelow && node.subtree) {
           pending.push({ id: node.subtree, path: below });
         } else if (this.#losesContent(node)) {

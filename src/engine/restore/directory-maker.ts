@@ -5,14 +5,13 @@ import { makeDirectoryAt, unlinkAt } from '../../platform/files.ts';
 import { currentIds, isElevated } from '../../platform/machine.ts';
 import { type FileStatus, tryReadKind } from '../../platform/status.ts';
 import type { TreeNode } from '../../repository/tree.ts';
+import { treeDepthMax } from '../tree-budget.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
 import type { Durability } from './durability.ts';
 import { applyMetadata, clearAttributes } from './metadata.ts';
 import { attributeName, metadataOf } from './plan.ts';
 
-/** Directories nested deeper than this are refused: no file system is, but a hostile repository may. */
-export const depthMax = 20_000;
 /** What the owner of a directory needs to work in it. */
 const enterableMode = 0o700;
 
@@ -40,7 +39,7 @@ export class DirectoryMaker {
     existing: FileStatus | undefined,
     isSelected: boolean,
   ): TargetDirectory {
-    if (at.parent.depth >= depthMax) {
+    if (at.parent.depth >= treeDepthMax) {
       throw new HoldfastError('UNSUPPORTED', { message: 'folders are nested too deep' });
     }
     if (existing?.kind === 'directory') {

@@ -15,7 +15,7 @@ import { ItemRestorer } from './items.ts';
 import { NameSet } from './name-set.ts';
 import { Remover } from './remove.ts';
 import { isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
-import { TreeBudget } from './tree-budget.ts';
+import { TreeBudget } from '../tree-budget.ts';
 
 /** Work of this thread before it looks for messages of the others. */
 const turnMsMax = 5;

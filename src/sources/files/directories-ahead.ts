@@ -1,7 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import { ScanAhead, type ScannedDirectory, type ScanTicket } from '../../platform/scan-ahead.ts';
 import type { FileStatus } from '../../platform/status.ts';
-import { type ByteText, byteTextOf } from './byte-text.ts';
 import type { DirectoryScan } from './directory-scan.ts';
 import type { FileEntry } from './file-entry.ts';
 
@@ -57,20 +56,13 @@ export class DirectoriesAhead {
 }
 
 function scanOf({ status, entries, linkTargets }: ScannedDirectory): AheadScan {
-  let targets: Map<ByteText, Uint8Array<ArrayBuffer>> | undefined;
   return {
     status,
     entries,
     vanished: [],
     attributeProblems: new Map(),
     linkTarget: (name) => {
-      targets ??= new Map(
-        [...linkTargets].map(([index, target]) => [
-          byteTextOf(entries[index]?.name ?? name),
-          target,
-        ]),
-      );
-      const target = targets.get(byteTextOf(name));
+      const target = linkTargets.get(name);
       assert(target, 'a link has been read with its directory');
       return target;
     },

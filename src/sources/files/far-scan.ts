@@ -1,6 +1,7 @@
-import { compareBytes, equalBytes } from '../../base/bytes.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { deserializeError } from '../../base/serialized-errors.ts';
+import { sortNames } from '../../platform/directory.ts';
 import type { FileStatus, ScannedEntry } from '../../platform/system-calls.ts';
 import { type ByteText, byteTextOf } from './byte-text.ts';
 import type { DirectoryScan } from './directory-scan.ts';
@@ -56,7 +57,8 @@ class FarDirectory {
 
   async read(): Promise<FarScan> {
     const { status, names } = await this.#open();
-    const sorted = sortedOnce(names);
+    // Some network file systems list a name twice.
+    const sorted = sortNames(names);
     for (let at = 0; at < sorted.length; at += entriesPerRequest) {
       await this.#readBatch(sorted.slice(at, at + entriesPerRequest));
     }
@@ -178,15 +180,6 @@ class Refusal {
     this.name = name;
     this.error = error;
   }
-}
-
-/** Some network file systems list a name twice. */
-function sortedOnce(names: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer>[] {
-  const sorted = names.toSorted(compareBytes);
-  return sorted.filter((name, i) => {
-    const before = sorted[i - 1];
-    return before === undefined || !equalBytes(before, name);
-  });
 }
 
 function found<T>(values: ReadonlyMap<ByteText, T>, name: Uint8Array): T | HoldfastError {

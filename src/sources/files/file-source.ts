@@ -120,7 +120,7 @@ export class FileSource implements Source {
     assert(entry.status.kind === 'directory', 'only directories are listed');
     // A mount point is kept, empty.
     if (this.#isOutside(entry)) return finish(emptyDraft());
-    const scope = entry.scope.below(entry.realName, this.#factsOf(entry));
+    const scope = this.#scopeOf(entry);
     const node = entry.node;
     if (node && node.target === undefined) return this.#listImplied(node, scope);
     return this.#listReal(entry, scope);
@@ -194,7 +194,7 @@ export class FileSource implements Source {
 
   /** True for a directory that is kept, empty: it is on another file system, and that is not wanted. */
   #isOutside(entry: FileEntry): boolean {
-    const { targetDevice } = this.#factsOf(entry);
+    const targetDevice = targetDeviceOf(entry);
     const isOutside = targetDevice !== undefined && entry.status.device !== targetDevice;
     return isOutside && this.#parts.rules.isOneFileSystem;
   }
@@ -353,12 +353,18 @@ export class FileSource implements Source {
     return scope;
   }
 
-  #factsOf({ scope, status, realName, node }: FileEntry): ScopeFacts {
+  /** The scope of what is in a directory. */
+  #scopeOf(entry: FileEntry): DirectoryScope {
+    const { scope, status, realName } = entry;
     const state = this.#parts.rules.descend(scope.facts.state, realName);
-    const isTarget = node?.target?.isExplicit === true;
-    const targetDevice = isTarget ? status.device : scope.facts.targetDevice;
-    return { state, device: status.device, targetDevice };
+    const facts = { state, device: status.device, targetDevice: targetDeviceOf(entry) };
+    return scope.below(realName, facts);
   }
+}
+
+/** The file system of the nearest explicit target, at the entry or above it. */
+function targetDeviceOf({ scope, status, node }: FileEntry): ScopeFacts['targetDevice'] {
+  return node?.target?.isExplicit === true ? status.device : scope.facts.targetDevice;
 }
 
 function addMembers(

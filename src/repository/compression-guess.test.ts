@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { Compressor } from '../kernels/zstd.ts';
 import { BlobScratch } from './blob-scratch.ts';
-import { CompressionGuess } from './compressible.ts';
+import { CompressionGuess } from './compression-guess.ts';
 import { contentOf } from './index-test-support.ts';
 
 const sizeBytes = 1 << 20;

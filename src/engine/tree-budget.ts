@@ -1,5 +1,20 @@
-import { HoldfastError } from '../../base/errors.ts';
-import type { BlobIndex } from '../../repository/blob-index.ts';
+import { HoldfastError } from '../base/errors.ts';
+import type { BlobIndex } from '../repository/blob-index.ts';
+
+/**
+ * Folders nested deeper than this are refused: no file system has them, but a hostile repository may.
+ */
+export const treeDepthMax = 20_000;
+/** Longest path that is walked; what file systems take at once has 4 KiB. */
+export const treePathSizeBytesMax: number = 1 << 20;
+
+/** @throws TREE_DAMAGED for a folder that is too far down to be walked */
+export function assertWalkable(path: Uint8Array, depth: number): void {
+  if (depth < treeDepthMax && path.byteLength <= treePathSizeBytesMax) return;
+  throw new HoldfastError('TREE_DAMAGED', {
+    message: `folders are nested more than ${treeDepthMax} deep, or their path is longer than 1 MiB`,
+  });
+}
 
 /** What a snapshot may hold however often it repeats itself. */
 export interface TreeLimits {
