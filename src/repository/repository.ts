@@ -141,8 +141,8 @@ export class Repository {
   async saveUnpacked(type: UnpackedType, json: Uint8Array, options: CallOptions = {}): Promise<Id> {
     const { id, sealed } = this.sealUnpacked(type, json);
     // Nothing refers to a lock, and its holder looks after it anyway.
-    const put = type === 'lock' ? putContent : putConfirmed;
-    await put(this.backend, { type, name: id }, sealed, options);
+    if (type === 'lock') await putContent(this.backend, { type, name: id }, sealed, options);
+    else await putConfirmed(this.backend, { type, name: id, bytes: sealed }, options);
     return id;
   }
 

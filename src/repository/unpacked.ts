@@ -143,10 +143,10 @@ export async function putContent(
 /** Stores a content-addressed file and makes sure that it is there, whole. @throws as `putContent`, `confirmStored` */
 export async function putConfirmed(
   backend: Backend,
-  handle: { readonly type: FileType; readonly name: Id },
-  bytes: Uint8Array,
+  file: { readonly type: FileType; readonly name: Id; readonly bytes: Uint8Array },
   options: CallOptions = {},
 ): Promise<void> {
+  const { bytes, ...handle } = file;
   await putContent(backend, handle, bytes, options);
   await confirmStored(backend, { ...handle, sizeBytes: bytes.byteLength }, options);
 }

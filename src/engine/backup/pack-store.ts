@@ -91,7 +91,7 @@ export class PackStore {
     if (!this.#writer || this.#failure || this.#isStopped) return;
     const { backend } = this.#repository;
     const options = { signal: this.#puts.signal };
-    await putConfirmed(backend, { type: 'pack', name: event.id }, bytes, options);
+    await putConfirmed(backend, { type: 'pack', name: event.id, bytes }, options);
     const packId = fromHex(event.id);
     assert(packId, 'a pack id is hex');
     const blobs = new PackedBlobs(event.blobs);
