@@ -8,7 +8,12 @@ import { sha256 } from '../kernels/sha256.ts';
 import type { LockOwner } from '../repository/lock-codec.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import { loadIndex } from '../repository/index-load.ts';
-import { acquireLock, type HeldLock, type ProcessProbe } from '../repository/locks.ts';
+import {
+  acquireLock,
+  type HeldLock,
+  type LockKind,
+  type ProcessProbe,
+} from '../repository/locks.ts';
 import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
 import type { Backend } from '../storage/backend.ts';
 import { openBackend } from '../storage/open.ts';
@@ -49,6 +54,12 @@ export interface Session {
   readonly monitor: Monitor;
   /** Aborts when the user interrupts or the lock is lost. */
   readonly signal: AbortSignal;
+  /**
+   * A second lock for a part of the work that needs more, such as the commit of a prune; the first suffers it, and is
+   * held on. Release it as soon as that part is done. Waits for other locks as --retry-lock says.
+   * @throws REPOSITORY_LOCKED
+   */
+  lockPart(kind: LockKind): Promise<HeldLock>;
   /** Loads the index; list snapshots before, so that all they refer to is in it. */
   loadIndex(): Promise<IndexedRepository>;
   /** What a command that only reports problems returns: 1 if there were any. */
@@ -89,7 +100,10 @@ export async function withSession<T>(
   try {
     const repository = await openBeside(invocation, cache.backend, { choice, options });
     if (options.useCache ?? true) await cache.attach(repository.config.id);
-    const lock = await lockFor(invocation, repository, { ...options, monitor });
+    const { lock: kind, settleLater = kind === 'shared' } = options;
+    const how = { settleLater, monitor };
+    const lock =
+      kind === 'none' ? undefined : await lockFor(invocation, repository, { kind, ...how });
     try {
       const counter = new ProblemCounter(monitor);
       return await work(sessionOf(invocation, { repository, lock, cache, counter }));
@@ -133,6 +147,8 @@ function sessionOf(invocation: Invocation, parts: SessionParts): Session {
     lock,
     monitor: counter,
     signal,
+    lockPart: (kind) =>
+      lockFor(invocation, repository, { kind, settleLater: false, beside: lock, monitor: counter }),
     exitCode: () => (counter.problemCount > 0 ? 1 : 0),
     async loadIndex() {
       throwIfAborted(signal);
@@ -247,19 +263,25 @@ export function thisProbe(): ProcessProbe {
   };
 }
 
+interface LockChoice {
+  readonly kind: LockKind;
+  readonly settleLater: boolean;
+  readonly beside?: HeldLock | undefined;
+  readonly monitor: Monitor;
+}
+
 async function lockFor(
   invocation: Invocation,
   repository: Repository,
-  options: SessionOptions & { readonly monitor: Monitor },
-): Promise<HeldLock | undefined> {
-  const { lock: kind, settleLater = kind === 'shared', monitor } = options;
-  if (kind === 'none') return undefined;
+  { kind, settleLater, beside, monitor }: LockChoice,
+): Promise<HeldLock> {
   if (kind === 'exclusive') invocation.output.info('create exclusive lock for repository');
   return acquireLock(repository, {
     kind,
     operation: invocation.command,
     owner: thisOwner(),
     probe: thisProbe(),
+    beside,
     settleLater,
     signal: invocation.signal,
     monitor,

@@ -15,17 +15,12 @@ import {
   type OwnLockRecord,
 } from './lock-codec.ts';
 import { withDeadline } from './lock-deadline.ts';
-import { lockStaleMs, type ProcessProbe } from './lock-judge.ts';
-import { assertNoConflict } from './lock-list.ts';
+import { lockedBy, type ProcessProbe } from './lock-judge.ts';
+import { lookForConflicts } from './lock-list.ts';
+import { lockExpiryMs, lockRefreshMs, lockSettleMs } from './lock-times.ts';
 import type { Repository } from './repository.ts';
 import { putContent } from './unpacked.ts';
 
-/** How often a holder writes its lock anew. */
-export const lockRefreshMs: number = 5 * 60_000;
-/** Time without a renewal after which nothing may be written: others may take the lock for stale soon. */
-export const lockExpiryMs: number = lockStaleMs - 1.5 * lockRefreshMs;
-/** Wait before the second look: as long as others may take between looking and writing. */
-export const lockSettleMs = 200;
 /** How often the age is looked at. */
 const lockTickMs = 60_000;
 /** Longest time for one renewal. */
@@ -175,8 +170,11 @@ export class RepositoryLock implements HeldLock {
     try {
       await repository.environment.clock.sleep(lockSettleMs, either);
       const instances = beside ? [beside.instance] : [];
-      const wanted = { kind, probe, own: this.#files, beside: instances };
-      await assertNoConflict(repository, wanted, { signal: either });
+      const wanted = { kind, probe, own: this.#files, beside: instances, isSecond: true };
+      const look = { signal: either, monitor: this.#parts.monitor };
+      const { locks, unreadable } = await lookForConflicts(repository, wanted, look);
+      if (locks[0]) throw lockedBy(locks[0], probe, repository.environment.clock);
+      if (unreadable[0]) throw unreadable[0].error;
       if (this.#state === 'settling') this.#state = 'held';
     } catch (error) {
       await this.#lose(error);

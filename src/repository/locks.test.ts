@@ -83,7 +83,8 @@ async function race(clients: readonly { kind: LockKind; turns: number[] }[]): Pr
     return { kind, lock: await acquireLock(openClient(slow), wanted(pid + 1, { kind })) };
   });
   const results = Promise.allSettled(looks);
-  await clock.advance(200);
+  // As long as those that met at the second look try again.
+  await clock.advance(15_000);
   const held = (await results).flatMap((r) => (r.status === 'fulfilled' ? [r.value] : []));
   expect(held.length <= 1 || held.every(({ kind }) => kind === 'shared')).toBe(true);
   await Promise.all(held.map(({ lock }) => lock.release()));
@@ -102,10 +103,6 @@ describe('conflicts', () => {
     ['prune', 'prune', false],
     ['prune', 'commit', false],
     ['prune', 'exclusive', false],
-    ['commit', 'shared', false],
-    ['commit', 'prune', false],
-    ['commit', 'commit', false],
-    ['commit', 'exclusive', false],
     ['exclusive', 'shared', false],
     ['exclusive', 'prune', false],
     ['exclusive', 'commit', false],
@@ -121,7 +118,7 @@ describe('conflicts', () => {
     expect(clock.timerCount).toBe(0);
   });
 
-  test('names the holder, and says when he is gone', async () => {
+  test('names the holder', async () => {
     const lock = await acquire(openClient(), wanted(17, { kind: 'exclusive' }));
     await expect(acquire(openClient(), wanted(2))).rejects.toMatchObject({
       message: 'the repository is locked exclusively by process 17 of anna on alpha (test)',
@@ -129,11 +126,53 @@ describe('conflicts', () => {
       hint: expect.stringContaining('--retry-lock'),
     });
     await lock.release();
-    await storeLock({ pid: 4000 });
-    await expect(acquire(openClient(), wanted(2, { kind: 'exclusive' }))).rejects.toMatchObject({
-      message: 'the repository is locked by process 4000 of anna on alpha',
-      hint: 'Its holder is gone: run "holdfast unlock", then try again.',
-    });
+  });
+
+  test.each(['shared', 'prune', 'commit', 'exclusive'] as const)(
+    'a commit is waited for by who wants a lock that is %s, unasked',
+    async (kind) => {
+      const commit = await acquire(openClient(), wanted(1, { kind: 'commit' }));
+      const second = acquireLock(openClient(), wanted(2, { kind, settleLater: true }));
+      await clock.advance(minute);
+      expect(lockNames()).toHaveLength(1);
+      await commit.release();
+      await clock.advance(2000);
+      await (await second).release();
+      expect(notes).toEqual([]);
+    },
+  );
+
+  test('a commit that takes long: shared work begins beside it, all else is refused', async () => {
+    const commit = await acquire(openClient(), wanted(1, { kind: 'commit' }));
+    const others = (['prune', 'commit', 'exclusive'] as const).map((kind) =>
+      acquireLock(openClient(), wanted(2, { kind })),
+    );
+    const refused = Promise.allSettled(others);
+    const shared = acquireLock(openClient(), wanted(2));
+    await clock.advance(3 * minute);
+    await (await shared).release();
+    for (const result of await refused) {
+      expect(result).toMatchObject({ status: 'rejected', reason: code('REPOSITORY_LOCKED') });
+    }
+    await commit.release();
+  });
+
+  test('a commit that comes while shared work settles is suffered', async () => {
+    const shared = acquireLock(openClient(), wanted(1));
+    const commit = acquireLock(openClient(), wanted(2, { kind: 'commit' }));
+    await clock.advance(200);
+    await (await shared).release();
+    await (await commit).release();
+  });
+
+  test('a commit and its own prune suffer each other, and other programs stand against it', async () => {
+    const prune = await acquire(openClient(), wanted(1, { kind: 'prune' }));
+    const commit = acquire(openClient(), wanted(1, { kind: 'commit', beside: prune }));
+    await (await commit).release();
+    await storeLock({ pid: 2 });
+    const refused = acquire(openClient(), wanted(1, { kind: 'commit', beside: prune }));
+    await expect(refused).rejects.toThrow(code('REPOSITORY_LOCKED'));
+    await prune.release();
   });
 
   test('in any order of calls, an exclusive lock has none beside it', async () => {
@@ -144,11 +183,6 @@ describe('conflicts', () => {
     await fc.assert(fc.asyncProperty(fc.array(client, { minLength: 2, maxLength: 4 }), race), {
       numRuns: 300,
     });
-  });
-
-  test('a lock of a dead process stands', async () => {
-    await storeLock({ pid: 4000, exclusive: true, ageMs: 5 * hour });
-    await expect(acquire(openClient(), wanted(2))).rejects.toThrow(code('REPOSITORY_LOCKED'));
   });
 
   test('an empty lock file is no lock', async () => {
@@ -176,6 +210,105 @@ describe('conflicts', () => {
     files.clear();
     await clock.advance(5000);
     await (await result).release();
+  });
+});
+
+describe('what was left', () => {
+  const here = { machine: '', boot: 'b1', space: 'pid:[1]', start: '1' };
+  const knowing = probeOf({ hostname: 'alpha', running: new Map([[1, '1']]), identity: here });
+
+  async function leave(kind: LockKind): Promise<void> {
+    const lock = await acquire(openClient(), wanted(50, { kind, probe: knowing }));
+    const left = [...files].filter(([name]) => name.startsWith('lock/'));
+    await lock.release();
+    for (const [name, bytes] of left) files.set(name, bytes);
+  }
+
+  test.each(['shared', 'prune', 'commit', 'exclusive'] as const)(
+    'a lock (%s) of a process that is gone for sure is removed by the next, and that is said',
+    async (kind) => {
+      await leave(kind);
+      const asked = wanted(1, { kind: 'shared', probe: knowing });
+      await (await acquire(openClient(), asked)).release();
+      expect(notes).toEqual([
+        'removed the lock of process 50 of anna on alpha (test): it ended without removing it',
+      ]);
+      expect(files.size).toBe(0);
+    },
+  );
+
+  test('a storage that does not let it be removed is waited for no longer than a watch', async () => {
+    await leave('exclusive');
+    backend.before = (call) => {
+      if (call === 'remove') throw new HoldfastError('PERMISSION_DENIED');
+    };
+    const result = acquireLock(openClient(backend), wanted(1, { probe: knowing }));
+    result.catch(() => undefined);
+    await clock.advance(10 * minute);
+    await expect(result).rejects.toThrow(code('REPOSITORY_LOCKED'));
+    expect(notes).toContainEqual(expect.stringContaining('could not be removed'));
+  });
+
+  test.each([
+    ['of another host, old', { pid: 7, hostname: 'beta', ageMs: 5 * hour }],
+    ['of a process that is not seen', { pid: 4000 }],
+  ])('a lock of restic %s is removed when it was watched', async (_, lock) => {
+    await storeLock({ ...lock, exclusive: true });
+    const result = acquireLock(openClient(), wanted(2));
+    await clock.advance(6 * minute);
+    expect(lockNames()).toHaveLength(1);
+    await clock.advance(minute);
+    await (await result).release();
+    expect(notes).toEqual([
+      expect.stringMatching(/waiting up to 390 s; it seems left/),
+      expect.stringMatching(
+        /^removed the lock of process .*: nobody renewed it for the last 6 min/,
+      ),
+    ]);
+    expect(files.size).toBe(0);
+  });
+
+  test('a clock that is wrong makes no lock stale: its holder renews it', async () => {
+    const holder = { pid: 7, hostname: 'beta', ageMs: 5 * hour, exclusive: true };
+    const first = await storeLock(holder);
+    const result = acquireLock(openClient(), wanted(2));
+    result.catch(() => undefined);
+    await clock.advance(4 * minute);
+    await storeLock({ ...holder, ageMs: 5 * hour - minute });
+    files.delete(`lock/${first}`);
+    await clock.advance(10 * minute);
+    await expect(result).rejects.toThrow(code('REPOSITORY_LOCKED'));
+    expect(lockNames()).toHaveLength(1);
+  });
+
+  test('a lock from the future stands, until it was watched for half an hour', async () => {
+    await storeLock({ pid: 1, hostname: 'beta', ageMs: -24 * hour, exclusive: true });
+    await expect(acquire(openClient(), wanted(2))).rejects.toThrow(code('REPOSITORY_LOCKED'));
+    const result = acquireLock(openClient(), wanted(2, { retryMs: hour }));
+    await clock.advance(29 * minute);
+    expect(lockNames()).toHaveLength(1);
+    await clock.advance(2 * minute);
+    await (await result).release();
+    expect(files.size).toBe(0);
+  });
+
+  test('a lock that cannot be read is removed when it was watched for half an hour', async () => {
+    files.set(`lock/${'ab'.repeat(32)}`, utf8('half of a lo'));
+    const result = acquireLock(openClient(), wanted(2, { retryMs: hour }));
+    await clock.advance(32 * minute);
+    await (await result).release();
+    expect(files.size).toBe(0);
+  });
+
+  test('two that begin at once and exclude each other: one is first, the other is refused', async () => {
+    const results = Promise.allSettled(
+      [1, 2].map((pid) => acquireLock(openClient(), wanted(pid, { kind: 'exclusive' }))),
+    );
+    await clock.advance(15_000);
+    const held = (await results).flatMap((r) => (r.status === 'fulfilled' ? [r.value] : []));
+    expect(held).toHaveLength(1);
+    await held[0]?.release();
+    expect(files.size).toBe(0);
   });
 });
 
