@@ -63,6 +63,7 @@ export type ErrorCode =
   | 'VERIFY_FAILED'
   | 'SNAPSHOT_NOT_FOUND'
   | 'ID_AMBIGUOUS'
+  | 'RETENTION_REFUSED'
   | 'PATH_NOT_FOUND'
   | 'SOURCE_MISSING'
   | 'SOURCE_EMPTY'
@@ -151,6 +152,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     httpStatus: 404,
   }),
   ID_AMBIGUOUS: row('an ID prefix fits more than one', 'Give more digits.', { httpStatus: 400 }),
+  RETENTION_REFUSED: row('the policy would remove too much', undefined, { httpStatus: 409 }),
   PATH_NOT_FOUND: row('no such path in the snapshot', undefined, { httpStatus: 404 }),
 
   SOURCE_MISSING: row('a source does not exist'),

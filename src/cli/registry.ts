@@ -15,6 +15,7 @@ const loaders = {
   diff: () => import('./commands/diff.ts'),
   dump: () => import('./commands/dump.ts'),
   find: () => import('./commands/find.ts'),
+  forget: () => import('./commands/forget.ts'),
   generate: () => import('./commands/generate.ts'),
   help: () => import('./commands/help.ts'),
   init: () => import('./commands/init.ts'),

@@ -4,6 +4,7 @@ import { fromHex, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { type Timestamp, timestampFromNs } from '../base/timestamp.ts';
 import { sha256 } from '../kernels/sha256.ts';
+import { markIncomplete } from '../repository/completeness.ts';
 import type { Id } from '../repository/id.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
@@ -24,13 +25,7 @@ import { SourceWalk } from './backup/source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
 
-export type {
-  BackupItem,
-  BackupMonitor,
-  BackupOptions,
-  BackupResult,
-  GroupBy,
-} from './backup/options.ts';
+export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 export { SourceWalk } from './backup/source-walk.ts';
 
 export interface BackupRequest {
@@ -100,7 +95,17 @@ export async function backup(
   const ended = localTime(clock.wallNs());
   const summary = summaryOf(report.counters, started, ended);
   const excludes = isStream ? [] : (source as SourceWalk).source.excludes;
-  const snapshot = snapshotOf({ options, paths, excludes, parent, time, tree, summary });
+  const isComplete = report.problems.length === 0;
+  const snapshot = snapshotOf({
+    options,
+    paths,
+    excludes,
+    parent,
+    time,
+    tree,
+    summary,
+    isComplete,
+  });
   const snapshotId = await publish(indexed, snapshot, { request, parent, context });
   return {
     ...(snapshotId === undefined ? {} : { snapshotId }),
@@ -149,8 +154,10 @@ function snapshotOf(parts: {
   readonly time: Timestamp;
   readonly tree: Id;
   readonly summary: SnapshotSummary;
+  readonly isComplete: boolean;
 }): Snapshot {
-  const { options, parent, excludes } = parts;
+  const { options, parent, excludes, isComplete } = parts;
+  const { programVersion } = options;
   return {
     time: parts.time,
     ...(parent ? { parent: parent.id } : {}),
@@ -162,7 +169,7 @@ function snapshotOf(parts: {
     gid: options.gid,
     ...(excludes.length > 0 ? { excludes } : {}),
     ...(options.tags.length > 0 ? { tags: options.tags } : {}),
-    programVersion: options.programVersion,
+    programVersion: isComplete ? programVersion : markIncomplete(programVersion),
     summary: parts.summary,
   };
 }

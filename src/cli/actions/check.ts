@@ -26,6 +26,7 @@ export function check(invocation: Invocation<CheckFlags>): Promise<number> {
   const readData = readDataOf(invocation);
   const sessionOptions = {
     lock: 'exclusive',
+    tellsLock: true,
     settleLater: true,
     useCache: flags.withCache,
   } as const;
