@@ -22,6 +22,7 @@ const loaders = {
   key: () => import('./commands/key.ts'),
   list: () => import('./commands/list.ts'),
   ls: () => import('./commands/ls.ts'),
+  migrate: () => import('./commands/migrate.ts'),
   options: () => import('./commands/options.ts'),
   restore: () => import('./commands/restore.ts'),
   snapshots: () => import('./commands/snapshots.ts'),
