@@ -85,13 +85,12 @@ async function bed(): Promise<Bed> {
     ids.push(await saveSnapshot(repository, { time, tree: '0'.repeat(64), paths: [] }));
   }
   const monitor = { ...silentMonitor, progress: () => {} };
-  const held = { lock: undefined };
   return {
     backend,
     ids,
     remove: (through = backend) => {
       const wrapped = testRepository({ backend: through });
-      return removeSnapshots(wrapped, ids, held, { environment, monitor });
+      return removeSnapshots(wrapped, { ids, lock: undefined }, { environment, monitor });
     },
     left: async () => (await loadSnapshots(repository)).map(({ id }) => id),
   };

@@ -104,8 +104,7 @@ export interface ForgetResult {
  */
 export async function removeSnapshots(
   repository: Repository,
-  ids: readonly Id[],
-  { lock }: { readonly lock: HeldLock | undefined },
+  { ids, lock }: { readonly ids: readonly Id[]; readonly lock: HeldLock | undefined },
   context: EngineContext<ForgetMonitor>,
 ): Promise<ForgetResult> {
   const { signal, monitor } = context;

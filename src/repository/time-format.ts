@@ -1,5 +1,5 @@
 import { HoldfastError } from '../base/errors.ts';
-import type { Timestamp } from '../base/timestamp.ts';
+import { type Timestamp, timestampFromNs } from '../base/timestamp.ts';
 
 /**
  * Minutes east of UTC that a zone has at an instant (seconds since 1970). The value may have a fraction:
@@ -29,6 +29,12 @@ export const utcZone: ZoneOffset = () => 0;
 
 /** The zone of this process (`TZ` or the system's), which is taken to be fixed while it runs. */
 export const localZone: ZoneOffset = createLocalZone();
+
+/** An instant (nanoseconds since 1970) with the offset that it has in the zone of this process. */
+export function localTime(wallNs: bigint): Timestamp {
+  const time = timestampFromNs(wallNs);
+  return { ...time, offsetMinutes: localZone(time.seconds) };
+}
 
 /**
  * Makes a `localZone` with a cache of its own.

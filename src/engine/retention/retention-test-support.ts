@@ -93,7 +93,9 @@ export const unsoundSnapshots: fc.Arbitrary<StoredSnapshot[]> = fc
     maxLength: 8,
   })
   .map((list) =>
-    list.map(([time, kind, tags], i): StoredSnapshot => {
+    list.map(([{ seconds, offsetMinutes }, kind, tags], i): StoredSnapshot => {
+      // Never at the instant of another: which of them comes first is open, in restic by chance.
+      const time = { seconds, nanoseconds: 2 + i, offsetMinutes: offsetMinutes ?? 0 };
       const base = {
         id: String(i).padStart(64, 'f'),
         tree: '0'.repeat(64),
