@@ -34,6 +34,8 @@ export interface SessionOptions {
   readonly lock: 'none' | 'shared' | 'prune' | 'exclusive';
   /** Go on before the lock's second look, for who awaits `lock.settled` before telling a result; default: if shared. */
   readonly settleLater?: boolean;
+  /** Say that an exclusive lock is made, where restic does. */
+  readonly tellsLock?: boolean;
   /** It changes the repository: then --no-lock, which is for reading, does not count. */
   readonly writes?: boolean;
   /** Default: the local cache is used unless --no-cache. */
@@ -101,7 +103,7 @@ export async function withSession<T>(
     const repository = await openBeside(invocation, cache.backend, { choice, options });
     if (options.useCache ?? true) await cache.attach(repository.config.id);
     const { lock: kind, settleLater = kind === 'shared' } = options;
-    const how = { settleLater, monitor };
+    const how = { settleLater, tellsLock: options.tellsLock, monitor };
     const lock =
       kind === 'none' ? undefined : await lockFor(invocation, repository, { kind, ...how });
     try {
@@ -266,6 +268,7 @@ export function thisProbe(): ProcessProbe {
 interface LockChoice {
   readonly kind: LockKind;
   readonly settleLater: boolean;
+  readonly tellsLock?: boolean | undefined;
   readonly beside?: HeldLock | undefined;
   readonly monitor: Monitor;
 }
@@ -273,9 +276,9 @@ interface LockChoice {
 async function lockFor(
   invocation: Invocation,
   repository: Repository,
-  { kind, settleLater, beside, monitor }: LockChoice,
+  { kind, settleLater, tellsLock, beside, monitor }: LockChoice,
 ): Promise<HeldLock> {
-  if (kind === 'exclusive') invocation.output.info('create exclusive lock for repository');
+  if (tellsLock) invocation.output.info('create exclusive lock for repository');
   return acquireLock(repository, {
     kind,
     operation: invocation.command,
