@@ -17,7 +17,7 @@ import {
 import type { Id } from './id.ts';
 import { addKey, collectKeys, openWithPassword } from './keys.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
-import { GuardedBackend, type WriteGuard } from './repository-guard.ts';
+import { Absences, GuardedBackend, type WriteGuard } from './repository-guard.ts';
 import {
   getVerified,
   openDocument,
@@ -84,6 +84,8 @@ export class Repository {
   readonly compression: CompressionMode;
   readonly packSizeBytes: number;
   readonly noLock: boolean;
+  /** When the lock of the work was not certain. */
+  readonly absences: Absences = new Absences();
   readonly #guarded: GuardedBackend;
   readonly #tools: UnpackedTools;
 
