@@ -300,7 +300,7 @@ export class RepositoryLock implements HeldLock {
       try {
         const found = await this.#showAgain();
         startMs = clock.monotonicMs();
-        if (await wait.isClear(found)) return await this.#comeBack();
+        if ((await wait.isClear(found)) && (await this.#comeBack())) return;
       } catch (error) {
         // What a check says, and the end of the work, is not for another try.
         if (this.#state !== 'away') throw error;
@@ -331,7 +331,8 @@ export class RepositoryLock implements HeldLock {
     });
   }
 
-  async #comeBack(): Promise<void> {
+  /** @returns false if the machine slept again meanwhile */
+  async #comeBack(): Promise<boolean> {
     const { repository } = this.#parts;
     let failure: { readonly error: unknown } | undefined;
     try {
@@ -339,6 +340,7 @@ export class RepositoryLock implements HeldLock {
     } catch (error) {
       failure = { error };
     }
+    if (this.#ageMs() >= lockExpiryMs) return false;
     if (this.#state === 'away') this.#state = 'held';
     const current = this.#current;
     const { clock } = repository.environment;
@@ -346,6 +348,7 @@ export class RepositoryLock implements HeldLock {
       this.#removeFiles(signal, current),
     ).catch((error: unknown) => this.#note(error));
     if (failure) throw failure.error;
+    return true;
   }
 
   async #assertStored(id: Id, signal: AbortSignal): Promise<void> {
@@ -423,7 +426,8 @@ export class RepositoryLock implements HeldLock {
   }
 
   #note(error: unknown): void {
-    if (this.#state !== 'held' && this.#state !== 'away') return;
+    const isOver = this.#state !== 'held' && this.#state !== 'away';
+    if (isOver || isHoldfastError(error, 'LOCK_LOST')) return;
     this.#parts.monitor.note(`the lock could not be renewed: ${describeError(error)}`);
   }
 }

@@ -157,8 +157,9 @@ export class LockWait {
       throw first?.error ?? new HoldfastError('REPOSITORY_LOCKED');
     for (const blocker of standing) this.#tell(blocker);
     const isCommit = standing.some(({ lock }) => lock && kindOfLock(lock) === 'commit');
-    const pauseMs = isCommit ? commitPauseMs : this.#pauseMs;
-    this.#pauseMs = Math.min(2 * this.#pauseMs, retryPauseMsMax);
+    const isShort = isCommit && nowMs < this.#startMs + commitPatienceMs;
+    const pauseMs = isShort ? commitPauseMs : this.#pauseMs;
+    if (!isShort) this.#pauseMs = Math.min(2 * this.#pauseMs, retryPauseMsMax);
     await clock.sleep(Math.min(pauseMs, first.endMs - nowMs), this.#options.signal);
   }
 

@@ -106,6 +106,11 @@ export class GuardedBackend implements Backend {
     return this.#inner.remove(handle, options);
   }
 
+  /** As `remove`, without asking. */
+  removeUnguarded(handle: FileHandle, options?: CallOptions): Promise<void> {
+    return this.#inner.remove(handle, options);
+  }
+
   close(): Promise<void> {
     return this.#inner.close();
   }

@@ -153,6 +153,14 @@ export class Repository {
     return this.backend.remove({ type, name: id }, options);
   }
 
+  /**
+   * Removes a file that was stored just now and that nobody was told of, even when the lock is lost: what it refers to
+   * may be gone. Nothing else may be removed without a lock.
+   */
+  retract(type: UnpackedType, id: Id, options: CallOptions = {}): Promise<void> {
+    return this.#guarded.removeUnguarded({ type, name: id }, options);
+  }
+
   /** Asks `guard` before every change from now on. Returns what ends that. */
   addWriteGuard(guard: WriteGuard): () => void {
     return this.#guarded.addGuard(guard);
