@@ -8,8 +8,9 @@ import { markIncomplete } from '../repository/completeness.ts';
 import type { Id } from '../repository/id.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
+import type { Repository } from '../repository/repository.ts';
 import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/snapshots.ts';
-import { encodeSnapshot, saveSnapshot } from '../repository/snapshots.ts';
+import { encodeSnapshot } from '../repository/snapshots.ts';
 import { localTime } from '../repository/time-format.ts';
 import type { StreamSource } from '../sources/source.ts';
 import { withoutMissingPacks } from './backup/known-packs.ts';
@@ -24,6 +25,7 @@ import { BackupRun } from './backup/run.ts';
 import { SourceWalk } from './backup/source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
+import { storeProven } from './store-proven.ts';
 
 export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 export { SourceWalk } from './backup/source-walk.ts';
@@ -131,9 +133,18 @@ async function publish(
   if (options.skipIfUnchanged && how.parent?.tree === snapshot.tree) return undefined;
   if (options.dryRun) return toHex(sha256(encodeSnapshot(snapshot)));
   // All packs and index files are stored and synced; the lock proves that nobody pruned meanwhile.
-  await lock?.settled;
-  lock?.assertHeld();
-  return saveSnapshot(repository, snapshot, { signal: how.context.signal });
+  const { signal } = how.context;
+  const prove = (): Promise<void> => assertNeverAway(repository);
+  return storeProven(snapshot, { repository, lock, prove, signal });
+}
+
+/** @throws LOCK_LOST if others may have removed what this backup refers to */
+async function assertNeverAway({ absences }: Repository): Promise<void> {
+  if (absences.count === 0) return;
+  throw new HoldfastError('LOCK_LOST', {
+    message: 'the computer slept during the backup, so that others may have taken it for gone',
+    hint: 'Run the command again: what was stored is not sent twice.',
+  });
 }
 
 function snapshotOf(parts: {

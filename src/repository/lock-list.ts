@@ -49,9 +49,11 @@ export interface WantedLock {
   /** Instances of locks that the same work holds. */
   readonly beside: readonly string[];
   readonly probe: ProcessProbe;
-  /** It is written already. */
-  readonly isSecond?: boolean;
+  readonly look: LockLook;
 }
+
+/** The first look, before a lock is written; the second, after; or that of one who was away and comes back. */
+export type LockLook = 'first' | 'second' | 'return';
 
 /** Whether a lock that is there stands against the wanted one. @see docs/CONCURRENCY.md */
 export function standsAgainst(lock: StoredLock, wanted: WantedLock): boolean {
@@ -62,7 +64,9 @@ export function standsAgainst(lock: StoredLock, wanted: WantedLock): boolean {
   if (kind === 'commit') return !lock.own || other !== 'shared';
   if (kind === 'prune') return other !== 'shared';
   // A commit suffers what was there before it, so one that comes after the first look is none of our business.
-  return other === 'commit' && !wanted.isSecond;
+  if (other === 'commit') return wanted.look !== 'second';
+  // A prune that took us for gone may be about to delete what we know of.
+  return other === 'prune' && wanted.look === 'return';
 }
 
 export interface LookOptions extends CallOptions {

@@ -11,7 +11,7 @@ import {
   lockedBy,
   type ProcessProbe,
 } from './lock-judge.ts';
-import { type LockList, removeLock } from './lock-list.ts';
+import { type LockList, type LockLook, removeLock } from './lock-list.ts';
 import {
   collisionCountMax,
   collisionPauseMsMax,
@@ -26,6 +26,7 @@ import type { Repository } from './repository.ts';
 
 export interface LockWaitOptions extends CallOptions {
   readonly kind: LockKind;
+  readonly look: LockLook;
   readonly retryMs?: number | undefined;
   readonly probe: ProcessProbe;
   readonly monitor?: Monitor | undefined;
@@ -131,7 +132,9 @@ export class LockWait {
 
   /** Shared work waits for a commit only so as not to load an index that is just replaced: it may run beside it. */
   #mayPass({ lock }: Blocker): boolean {
-    if (!lock || this.#options.kind !== 'shared' || kindOfLock(lock) !== 'commit') return false;
+    const { kind, look } = this.#options;
+    if (!lock || kind !== 'shared' || look !== 'first' || kindOfLock(lock) !== 'commit')
+      return false;
     return this.#nowMs() >= this.#startMs + commitPatienceMs;
   }
 
@@ -154,8 +157,9 @@ export class LockWait {
       throw first?.error ?? new HoldfastError('REPOSITORY_LOCKED');
     for (const blocker of standing) this.#tell(blocker);
     const isCommit = standing.some(({ lock }) => lock && kindOfLock(lock) === 'commit');
-    const pauseMs = isCommit ? commitPauseMs : this.#pauseMs;
-    this.#pauseMs = Math.min(2 * this.#pauseMs, retryPauseMsMax);
+    const isShort = isCommit && nowMs < this.#startMs + commitPatienceMs;
+    const pauseMs = isShort ? commitPauseMs : this.#pauseMs;
+    if (!isShort) this.#pauseMs = Math.min(2 * this.#pauseMs, retryPauseMsMax);
     await clock.sleep(Math.min(pauseMs, first.endMs - nowMs), this.#options.signal);
   }
 

@@ -2,11 +2,10 @@ import { throwIfAborted } from '../base/abort.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Monitor, silentMonitor } from '../base/monitor.ts';
 import type { CallOptions } from '../storage/backend.ts';
-import type { Id } from './id.ts';
 import type { LockKind, LockOwner } from './lock-codec.ts';
 import { type HeldLock, type LockParts, RepositoryLock } from './lock-holder.ts';
 import { isStaleLock, type ProcessProbe } from './lock-judge.ts';
-import { loadLocks, lookForConflicts } from './lock-list.ts';
+import { loadLocks, lookForConflicts, type WantedLock } from './lock-list.ts';
 import { LockWait } from './lock-wait.ts';
 import type { Repository } from './repository.ts';
 
@@ -66,8 +65,9 @@ export interface UnlockOptions extends CallOptions {
 export async function acquireLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
   if (repository.noLock) return lockWithoutFile();
   const { kind, probe, beside } = options;
-  const wanted = { kind, probe, own: new Set<Id>(), beside: beside ? [beside.instance] : [] };
-  const wait = new LockWait(repository, options);
+  const instances = beside ? [beside.instance] : [];
+  const wanted: WantedLock = { kind, probe, own: new Set(), beside: instances, look: 'first' };
+  const wait = new LockWait(repository, { ...options, look: 'first' });
   for (;;) {
     throwIfAborted(options.signal);
     const found = await lookForConflicts(repository, wanted, options);
@@ -106,6 +106,7 @@ function lockWithoutFile(): HeldLock {
     signal: new AbortController().signal,
     settled: Promise.resolve(),
     assertHeld: () => undefined,
+    confirm: () => Promise.resolve(),
     release: () => Promise.resolve(),
   };
 }
