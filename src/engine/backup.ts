@@ -135,7 +135,7 @@ async function publish(
   // All packs and index files are stored and synced; the lock proves that nobody pruned meanwhile.
   const { signal } = how.context;
   const prove = (): Promise<void> => assertNeverAway(repository);
-  return storeProven(snapshot, { repository, lock, prove, signal });
+  return storeProven(snapshot, { repository, lock, prove, signal, isLast: true });
 }
 
 /** @throws LOCK_LOST if others may have removed what this backup refers to */

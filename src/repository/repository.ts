@@ -171,6 +171,15 @@ export class Repository {
     return this.#guarded.removeUnguarded({ type, name: id }, options);
   }
 
+  /**
+   * Waits until it is certain that the lock is held, and was while the changes made so far were on their way: a change that
+   * was allowed may reach the storage long after, when the machine slept in between. Makes no call unless it did.
+   * @throws LOCK_LOST; what a check of `absences` throws
+   */
+  certain(): Promise<void> {
+    return this.#guarded.pass();
+  }
+
   /** Asks `guard` before every change from now on. Returns what ends that. */
   addWriteGuard(guard: WriteGuard): () => void {
     return this.#guarded.addGuard(guard);
