@@ -1,5 +1,3 @@
-import { workerData } from 'node:worker_threads';
-import { systemRandom } from '../../base/random.ts';
 import { releaseBuffer } from '../../base/release.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
@@ -8,17 +6,17 @@ import type { CheckWorkerData, PackCheck, PackFindings } from './messages.ts';
 import { PackOrder } from './pack-order.ts';
 import { PackReader } from './pack-reader.ts';
 
-const data = workerData as CheckWorkerData;
-const reader = new PackReader(
-  BlobIndex.attach(data.index),
-  new PackOrder(data.entriesByPack, data.packStarts),
-  new Sealer(data.masterKey, systemRandom),
-);
-
-serveWorker<PackCheck, PackFindings>((request) => {
-  try {
-    return reader.check(request.pack, request.bytes);
-  } finally {
-    releaseBuffer(request.bytes.buffer);
-  }
+serveWorker<CheckWorkerData, PackCheck, PackFindings>(import.meta.url, ({ data, random }) => {
+  const reader = new PackReader(
+    BlobIndex.attach(data.index),
+    new PackOrder(data.entriesByPack, data.packStarts),
+    new Sealer(data.masterKey, random),
+  );
+  return (request) => {
+    try {
+      return reader.check(request.pack, request.bytes);
+    } finally {
+      releaseBuffer(request.bytes.buffer);
+    }
+  };
 });
