@@ -1,4 +1,3 @@
-import { releaseBuffer } from '../../base/release.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
@@ -14,11 +13,7 @@ serveWorker<RestoreWorkerData, RestoreRequest, RestoreResponse>(
     return (request) => {
       switch (request.type) {
         case 'part':
-          try {
-            return writer.writePart(request);
-          } finally {
-            releaseBuffer(request.bytes.buffer);
-          }
+          return writer.writePart(request) ?? { type: 'unread' };
         case 'plain':
           return writer.writePlain(request);
         case 'finish':
