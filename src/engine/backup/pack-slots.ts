@@ -39,23 +39,11 @@ export class PackSlots {
   take(): Uint8Array<SharedArrayBuffer> {
     for (;;) {
       const freed = Atomics.load(this.#states, this.#freedWord);
-      const slot = this.takeFree();
-      if (slot) return slot;
+      for (const [slot, buffer] of this.#share.slots.entries()) {
+        if (Atomics.compareExchange(this.#states, slot, 0, 1) === 0) return new Uint8Array(buffer);
+      }
       Atomics.wait(this.#states, this.#freedWord, freed);
     }
-  }
-
-  /** As `take`, but undefined at once if none is free. */
-  takeFree(): Uint8Array<SharedArrayBuffer> | undefined {
-    for (const [slot, buffer] of this.#share.slots.entries()) {
-      if (Atomics.compareExchange(this.#states, slot, 0, 1) === 0) return new Uint8Array(buffer);
-    }
-    return undefined;
-  }
-
-  /** Size of each slot. */
-  get sizeBytes(): number {
-    return this.#share.slots[0]?.byteLength ?? 0;
   }
 
   /** Number of the slot that `bytes` lie in, or -1. */

@@ -37,6 +37,8 @@ import { readExactly, scanSpan } from './span-scan.ts';
 
 /** Room for a whole chunk and as much to read ahead. */
 const scanBufferBytes = 2 * chunkSizeBytesMax;
+/** Memory that a pack begins with where there are no slots. */
+const ownPackBytes = 64 << 10;
 
 /** What a worker of a backup does. Synchronous throughout. */
 class BackupWorker {
@@ -83,15 +85,10 @@ class BackupWorker {
       targetSizeBytes: this.#data.packSizeBytes,
       maxBlobSizeBytes: chunkSizeBytesMax,
       workspace: this.#workspace,
-      takeBuffer: () => this.#takeBuffer(),
+      // Packs that nobody may wait for begin small, in memory of their own.
+      takeBuffer: () => (this.#mayBlock ? this.#slots.take() : new Uint8Array(ownPackBytes)),
       returnBuffer: (buffer) => this.#returnBuffer(buffer),
     });
-  }
-
-  /** Where nobody else could free a slot meanwhile, memory of its own takes its place. */
-  #takeBuffer(): Uint8Array {
-    if (this.#mayBlock) return this.#slots.take();
-    return this.#slots.takeFree() ?? new Uint8Array(this.#slots.sizeBytes);
   }
 
   #returnBuffer(buffer: Uint8Array): void {
