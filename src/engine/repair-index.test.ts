@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { defined } from '../base/assert.ts';
 import {
   contentOf,
   dumpIndex,
@@ -33,8 +34,12 @@ beforeEach(async () => {
   }
 });
 
+function packOf(number: number): FinishedPack {
+  return defined(packs[number], 'there are four packs');
+}
+
 function listed(...numbers: readonly number[]): IndexedPack[] {
-  return numbers.map((number) => listingOf(packs[number]!));
+  return numbers.map((number) => listingOf(packOf(number)));
 }
 
 function listingOf({ id, blobs }: FinishedPack, from = 0): IndexedPack {
@@ -56,7 +61,7 @@ async function indexNow(of: MemoryFiles = files): Promise<string[]> {
 }
 
 function packKey(number: number): string {
-  return `pack/${packs[number]!.id}`;
+  return `pack/${packOf(number).id}`;
 }
 
 describe('repair of the index', () => {
@@ -90,7 +95,7 @@ describe('repair of the index', () => {
     await saveIndex(repository, listed(0, 1));
     await saveIndex(repository, listed(2, 3));
     files.delete(packKey(1));
-    expect((await repair()).droppedPacks).toEqual([packs[1]!.id]);
+    expect((await repair()).droppedPacks).toEqual([packOf(1).id]);
     expect(await indexNow()).toEqual(indexText(listed(0, 2, 3)));
   });
 
@@ -115,7 +120,7 @@ describe('repair of the index', () => {
   test('replaces damaged index files', async () => {
     const damaged = await saveIndex(repository, listed(0, 1));
     await saveIndex(repository, listed(2, 3));
-    flipBit(files.get(`index/${damaged}`)!, 200);
+    flipBit(defined(files.get(`index/${damaged}`), 'it is there'), 200);
     const { complaints, removedDamagedFiles } = await repair();
     expect(removedDamagedFiles).toEqual([damaged]);
     expect(complaints).toHaveLength(1);
@@ -134,7 +139,7 @@ describe('repair of the index', () => {
   });
 
   test('believes the header where index files differ', async () => {
-    await saveIndex(repository, [listingOf(packs[0]!, 1)]);
+    await saveIndex(repository, [listingOf(packOf(0), 1)]);
     await saveIndex(repository, listed(0, 1, 2, 3));
     await repair();
     expect(await indexNow()).toEqual(indexText(listed(0, 1, 2, 3)));
@@ -143,21 +148,24 @@ describe('repair of the index', () => {
 
   test('keeps listed what can be read of a truncated pack', async () => {
     await saveIndex(repository, listed(0, 1, 2, 3));
-    const first = packs[0]!.blobs.at(0);
-    files.set(packKey(0), files.get(packKey(0))!.slice(0, first.length + 10));
+    const first = packOf(0).blobs.at(0);
+    files.set(
+      packKey(0),
+      defined(files.get(packKey(0)), 'it is there').slice(0, first.length + 10),
+    );
     const result = await repair();
-    expect(result.damagedPacks).toEqual([packs[0]!.id]);
-    const left = { id: Buffer.from(packs[0]!.id, 'hex'), blobs: PackedBlobs.from([first]) };
+    expect(result.damagedPacks).toEqual([packOf(0).id]);
+    const left = { id: Buffer.from(packOf(0).id, 'hex'), blobs: PackedBlobs.from([first]) };
     expect(await indexNow()).toEqual(indexText([left, ...listed(1, 2, 3)]));
     const before = [...files.keys()];
-    expect((await repair()).damagedPacks).toEqual([packs[0]!.id]);
+    expect((await repair()).damagedPacks).toEqual([packOf(0).id]);
     expect([...files.keys()]).toEqual(before);
   });
 
   test('leaves out a pack of which nothing can be read', async () => {
     await saveIndex(repository, listed(0, 1, 2, 3));
     files.set(packKey(0), new Uint8Array(50));
-    expect((await repair()).droppedPacks).toEqual([packs[0]!.id]);
+    expect((await repair()).droppedPacks).toEqual([packOf(0).id]);
     expect(await indexNow()).toEqual(indexText(listed(1, 2, 3)));
   });
 
@@ -170,9 +178,9 @@ describe('repair of the index', () => {
 
   test('loses nothing wherever it is stopped, and goes on', async () => {
     const damaged = await saveIndex(repository, listed(0));
-    await saveIndex(repository, [listingOf(packs[1]!, 2), ...listed(2)]);
+    await saveIndex(repository, [listingOf(packOf(1), 2), ...listed(2)]);
     await saveIndex(repository, listed(1));
-    flipBit(files.get(`index/${damaged}`)!, 300);
+    flipBit(defined(files.get(`index/${damaged}`), 'it is there'), 300);
     const findable = indexText(listed(1, 2));
     const stops = await stopEverywhere(
       files,
