@@ -11,6 +11,7 @@ import { PackOrder } from './check/pack-order.ts';
 import type { EngineContext } from './context.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
 import { readHeader, readRemains, statPack } from './repair/pack-contents.ts';
+import { listedBlobs, replaceIndexFiles } from './repair/replace-index-files.ts';
 
 export interface IndexRepairMonitor extends Monitor {
   /** What is done now, such as `read headers of packs`. */
@@ -80,7 +81,7 @@ export async function planIndexRepair(
   const packsToRead: PackToRead[] = [];
   for (let pack = 0; pack < listing.index.packCount; pack++) {
     const id = toHex(listing.index.packId(pack));
-    const expected = packSizeOf(blobsOf(listing, order, pack));
+    const expected = packSizeOf(listedBlobs(listing, order, pack));
     let sizeBytes = stored.get(id);
     stored.delete(id);
     if (sizeBytes !== expected) sizeBytes = await statPack(repository, id, { signal });
@@ -166,31 +167,21 @@ class IndexRepair {
     const { listing } = this.#plan;
     const { monitor, signal } = this.#context;
     monitor.phase('write the index');
-    const outdated = listing.files.filter(({ packs }) => packs.some((p) => this.#replaced.has(p)));
-    const kept = new Set<number>();
-    for (const { packs } of outdated) {
-      for (const pack of packs) if (!this.#replaced.has(pack)) kept.add(pack);
-    }
-    for (const pack of kept) {
-      const id = toHex(listing.index.packId(pack));
-      await this.#writer.add(id, PackedBlobs.from(blobsOf(listing, this.#plan.order, pack)));
-    }
-    await this.#writer.flush();
-    const newIndexFiles = [...this.#writer.savedIds];
-    const isNew = new Set(newIndexFiles);
-    const removed = outdated.map(({ id }) => id).filter((id) => !isNew.has(id));
-    const damaged = listing.damagedFiles.map(({ id }) => id);
-    for (const id of [...removed, ...damaged]) {
-      await this.#repository.removeUnpacked('index', id, { signal }).catch(ignoreGone);
-    }
+    const outdated = { listing, order: this.#plan.order, replaced: this.#replaced };
+    const { newFiles, removedFiles } = await replaceIndexFiles(
+      this.#repository,
+      outdated,
+      this.#writer,
+      { signal },
+    );
     return {
       addedPacks: this.#addedPacks,
       droppedPacks: this.#droppedPacks,
       damagedPacks: this.#damagedPacks,
       unreadablePacks: this.#unreadablePacks,
-      removedDamagedFiles: damaged,
-      newIndexFiles,
-      removedIndexFiles: removed,
+      removedDamagedFiles: listing.damagedFiles.map(({ id }) => id),
+      newIndexFiles: newFiles,
+      removedIndexFiles: removedFiles,
     };
   }
 
@@ -208,7 +199,7 @@ class IndexRepair {
     }
     if (pack !== undefined) {
       const { listing, order } = this.#plan;
-      const isSame = !toRead.isDoubtful && isSameListing(header, blobsOf(listing, order, pack));
+      const isSame = !toRead.isDoubtful && isSameListing(header, listedBlobs(listing, order, pack));
       if (isSame) return;
       this.#replaced.add(pack);
     }
@@ -237,7 +228,7 @@ class IndexRepair {
     const { id, pack } = toRead;
     const { listing, order } = this.#plan;
     this.#context.monitor.problem({ item: `pack ${id}`, during: 'check', error });
-    const blobs = PackedBlobs.from(blobsOf(listing, order, pack));
+    const blobs = PackedBlobs.from(listedBlobs(listing, order, pack));
     const remains = await readRemains(this.#repository, { id, blobs }, this.#context);
     if (remains.kept.count > 0) this.#damagedPacks.push(id);
     const isListedRight = remains.lostCount === 0 && !listing.conflictingPacks.has(pack);
@@ -246,17 +237,6 @@ class IndexRepair {
     if (remains.kept.count > 0) await this.#writer.add(id, remains.kept);
     else this.#droppedPacks.push(id);
   }
-}
-
-/** The blobs of a pack as the index lists them, by offset. */
-function blobsOf({ index }: IndexListing, order: PackOrder, pack: number): PackedBlob[] {
-  return Array.from(order.entriesOf(pack), (entry) => ({
-    type: index.typeOf(entry),
-    id: index.idOf(entry),
-    offset: index.offsetOf(entry),
-    length: index.lengthOf(entry),
-    uncompressedLength: index.uncompressedLengthOf(entry),
-  }));
 }
 
 /** Whether a header and a listing by offset hold the same. */
@@ -283,8 +263,4 @@ function noPacks(packCount: number): HoldfastError {
     details: { packCount },
     hint: 'Check that all of the storage is there. If all data is lost indeed, use --read-all-packs.',
   });
-}
-
-function ignoreGone(error: unknown): void {
-  if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
 }

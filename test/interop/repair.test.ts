@@ -3,11 +3,13 @@ import {
   cpSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { backUp, initRepository, password, restoreLatest } from '../tools/engine.ts';
 import { type CommandRun, runCommand } from '../tools/in-process.ts';
@@ -18,6 +20,7 @@ import { pseudoRandom } from '../tools/seeds.ts';
 
 const scratch = scratchFolder('repair');
 let pristine = '';
+let source = '';
 
 function holdfast(repository: string, ...args: readonly string[]): Promise<CommandRun> {
   return runCommand(args, {
@@ -41,7 +44,7 @@ function filesOf(repository: string, folder = '.'): string[] {
 }
 
 beforeAll(async () => {
-  const source = scratch.fresh('source');
+  source = scratch.fresh('source');
   mkdirSync(join(source, 'folder'), { recursive: true });
   for (let i = 0; i < 6; i++) {
     writeFileSync(join(source, i % 2 === 0 ? '.' : 'folder', `f${i}`), pseudoRandom(30_000, i + 1));
@@ -97,6 +100,54 @@ describeWith(['restic'], 'repair index', () => {
     scratch.remove(theirs);
   });
 });
+
+describeWith(['restic'], 'repair packs', () => {
+  test('leaves what restic leaves, and heals from the files', async () => {
+    const [ours, theirs] = [copyOfPristine(), copyOfPristine()];
+    for (const repository of [ours, theirs]) flipByte(largest(repository), 40_000);
+    const id = basename(largest(ours));
+    await runIn(scratch.fresh('cwd'), async () => {
+      const { exitCode, errors } = await holdfast(ours, 'repair', 'packs', id);
+      expect(exitCode, errors).toBe(0);
+      expect(errors).toMatch(/cannot be restored whole/);
+      expect(readdirSync('.')).toEqual([`pack-${id}`]);
+    });
+    await mustRestic(theirs, ['repair', 'packs', id], { cwd: scratch.path });
+    expect(await listBlobs(ours)).toEqual(await listBlobs(theirs));
+    expect((await runRestic(ours, ['check'])).exitCode).toBe(1);
+    const healed = copyOfPristine();
+    flipByte(largest(healed), 40_000);
+    await runIn(scratch.fresh('cwd'), async () => {
+      const { output } = await holdfast(healed, 'repair', 'packs', '--from-folder', source, id);
+      expect(output).toContain('1 found elsewhere, 0 lost');
+    });
+    await mustRestic(healed, ['check', '--read-data']);
+  });
+});
+
+/** The largest pack: it holds file content. */
+function largest(repository: string): string {
+  const packs = filesOf(repository, 'data');
+  return packs.toSorted((a, b) => statSync(b).size - statSync(a).size)[0] ?? '';
+}
+
+function flipByte(file: string, at: number): void {
+  const bytes = readFileSync(file);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+}
+
+/** Works in a folder of its own, where commands leave files. */
+async function runIn(place: string, work: () => Promise<void>): Promise<void> {
+  const before = process.cwd();
+  mkdirSync(place);
+  process.chdir(place);
+  try {
+    await work();
+  } finally {
+    process.chdir(before);
+  }
+}
 
 async function listBlobs(repository: string): Promise<string[]> {
   const text = await mustRestic(repository, ['list', 'blobs', '-q']);

@@ -1,14 +1,12 @@
-import type { Monitor, Problem, Progress } from '../../base/monitor.ts';
 import {
   executeIndexRepair,
-  type IndexRepairMonitor,
   type IndexRepairResult,
   planIndexRepair,
 } from '../../engine/repair-index.ts';
 import type { Invocation } from '../command.ts';
 import type { RepairIndexFlags } from '../commands/repair.ts';
 import type { Output } from '../output.ts';
-import { ProgressView } from '../progress/progress-view.ts';
+import { RepairOutput } from '../repair-output.ts';
 import { withSession } from '../session.ts';
 
 /** `holdfast repair index`. */
@@ -38,39 +36,6 @@ export function repairIndex(invocation: Invocation<RepairIndexFlags>): Promise<n
       monitor.stop();
     }
   });
-}
-
-/** What a repair says while it works. */
-export class RepairOutput implements IndexRepairMonitor {
-  readonly #output: Output;
-  readonly #problems: Monitor;
-  readonly #view: ProgressView<Progress>;
-
-  constructor(invocation: Invocation, problems: Monitor) {
-    this.#output = invocation.output;
-    this.#problems = problems;
-    this.#view = new ProgressView<Progress>(invocation, { unit: 'packs' });
-  }
-
-  phase(name: string): void {
-    this.#output.info(name);
-  }
-
-  progress(progress: Progress): void {
-    this.#view.update(progress);
-  }
-
-  problem(problem: Problem): void {
-    this.#problems.problem(problem);
-  }
-
-  note(text: string): void {
-    this.#problems.note(text);
-  }
-
-  stop(): void {
-    this.#view.stop();
-  }
 }
 
 function summaryJson(result: IndexRepairResult): Parameters<Output['json']>[0] {

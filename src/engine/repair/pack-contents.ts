@@ -1,11 +1,12 @@
 import { defined } from '../../base/assert.ts';
-import { fromHex } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
+import { fromHex, toHex } from '../../base/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { sha256 } from '../../kernels/sha256.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import type { PackedBlob } from '../../repository/blob.ts';
 import type { Id } from '../../repository/id.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
-import { loadPackHeader, PackedBlobs } from '../../repository/pack.ts';
+import { loadPackHeader, PackedBlobs, readPackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { treeInPiecesSizeBytesMin } from '../../repository/tree-bytes.ts';
 import type { ByteRange, CallOptions } from '../../storage/backend.ts';
@@ -117,4 +118,49 @@ function blobOf(index: BlobIndex, entry: number): PackedBlob {
     length: index.lengthOf(entry),
     uncompressedLength: index.uncompressedLengthOf(entry),
   };
+}
+
+/** A pack as the storage gives it. */
+export interface ReadPack {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Its content is what its name says. */
+  readonly isWhole: boolean;
+}
+
+/** Larger files are no packs: those of any program have some hundred MiB at most. */
+const packSizeBytesMax = 1 << 30;
+
+/**
+ * Reads a pack whole, twice if its content does not fit its name: bytes are also lost on the way.
+ * @returns undefined if there is no such file
+ * @throws PACK_DAMAGED for a file that is far too large; what the storage throws when it cannot read
+ */
+export async function readPack(
+  repository: Repository,
+  id: Id,
+  options: CallOptions,
+): Promise<ReadPack | undefined> {
+  const sizeBytes = await statPack(repository, id, options);
+  if (sizeBytes === undefined) return undefined;
+  if (sizeBytes > packSizeBytesMax) {
+    throw new HoldfastError('PACK_DAMAGED', {
+      message: 'a file in the place of a pack is far too large',
+      details: { packId: id, sizeBytes },
+    });
+  }
+  const handle = { type: 'pack', name: id } as const;
+  let bytes = await repository.backend.get(handle, undefined, { ...options, fresh: true });
+  if (toHex(sha256(bytes)) === id) return { bytes, isWhole: true };
+  bytes = await repository.backend.get(handle, undefined, { ...options, fresh: true });
+  return { bytes, isWhole: toHex(sha256(bytes)) === id };
+}
+
+/** The blobs that the header of a pack in memory lists; none if it cannot be read. */
+export function headerBlobs(repository: Repository, bytes: Uint8Array): PackedBlob[] {
+  try {
+    return [...readPackedBlobs(bytes, repository.sealer).iterate()];
+  } catch (error) {
+    if (!isHoldfastError(error, 'PACK_DAMAGED')) throw error;
+    return [];
+  }
 }
