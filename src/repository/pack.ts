@@ -34,6 +34,7 @@ export {
   loadPackHeader,
   packSizeOf,
   readPackedBlobs,
+  readPackedBlobsAt,
   readPackHeader,
 } from './pack-header.ts';
 
