@@ -34,6 +34,8 @@ export interface SessionOptions {
   readonly lock: 'none' | 'shared' | 'exclusive';
   /** Go on before the lock's second look, for who awaits `lock.settled` before telling a result; default: if shared. */
   readonly settleLater?: boolean;
+  /** Say that an exclusive lock is made, where restic does. */
+  readonly tellsLock?: boolean;
   /** It changes the repository: then --no-lock, which is for reading, does not count. */
   readonly writes?: boolean;
   /** Default: the local cache is used unless --no-cache. */
@@ -248,7 +250,7 @@ async function lockFor(
 ): Promise<HeldLock | undefined> {
   if (options.lock === 'none') return undefined;
   const exclusive = options.lock === 'exclusive';
-  if (exclusive) invocation.output.info('create exclusive lock for repository');
+  if (options.tellsLock) invocation.output.info('create exclusive lock for repository');
   return acquireLock(repository, {
     exclusive,
     owner: thisOwner(),
