@@ -169,9 +169,8 @@ class IndexRepair {
     monitor.phase('write the index');
     const outdated = { listing, order: this.#plan.order, replaced: this.#replaced };
     const { newFiles, removedFiles } = await replaceIndexFiles(
-      this.#repository,
+      { repository: this.#repository, writer: this.#writer },
       outdated,
-      this.#writer,
       { signal },
     );
     return {

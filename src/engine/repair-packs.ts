@@ -90,7 +90,7 @@ export async function repairPacks(
   monitor.phase('keep the damaged packs');
   for (const id of request.packs) {
     throwIfAborted(signal);
-    const pack = await takePack(repository, { id, listing, order }, request, context);
+    const pack = await takePack(repository, { id, listing, order, request }, context);
     if (pack) damaged.push(pack);
     else wholePacks.push(id);
   }
@@ -128,11 +128,15 @@ function assertIndexWhole({ damagedFiles }: IndexListing): void {
 /** Reads a pack and keeps its bytes; undefined if nothing is wrong with it. */
 async function takePack(
   repository: Repository,
-  from: { readonly id: Id; readonly listing: IndexListing; readonly order: PackOrder },
-  request: PackRepairRequest,
+  from: {
+    readonly id: Id;
+    readonly listing: IndexListing;
+    readonly order: PackOrder;
+    readonly request: PackRepairRequest;
+  },
   { signal, monitor }: EngineContext<IndexRepairMonitor>,
 ): Promise<DamagedPack | undefined> {
-  const { id, listing, order } = from;
+  const { id, listing, order, request } = from;
   const pack = listing.index.findPack(defined(fromHex(id), 'a pack id is hex'));
   const listed = pack < 0 ? [] : listedBlobs(listing, order, pack);
   const base = { id, pack, keptAt: undefined, blobs: listed, readError: undefined };
@@ -221,7 +225,7 @@ class PackRepair {
     this.#context.monitor.phase('look for lost blobs elsewhere');
     for (const size of await this.#sizesOfFilesWith(lost)) lost.fileSizes.add(size);
     const target = { indexed: this.#target, writer: this.#writer };
-    return healBlobs(lost, sources, target, this.#context);
+    return healBlobs(lost, { sources, target }, this.#context);
   }
 
   /** Lists the new packs, then no longer the damaged ones, and removes these. */
@@ -233,7 +237,8 @@ class PackRepair {
     const leaving = this.#damaged.filter(({ id }) => !unread.has(id));
     const replaced = new Set(leaving.map(({ pack }) => pack).filter((pack) => pack >= 0));
     const outdated = { listing: this.#listing, order: this.#order, replaced };
-    await replaceIndexFiles(this.#repository, outdated, this.#writer, { signal });
+    const how = { repository: this.#repository, writer: this.#writer };
+    await replaceIndexFiles(how, outdated, { signal });
     const removed: { id: Id; keptAt: string | undefined }[] = [];
     for (const { id, isStored, keptAt } of leaving) {
       if (isStored) {

@@ -34,12 +34,12 @@ const bufferSizeBytes: number = 2 * chunkSizeBytesMax;
  */
 export async function healBlobs(
   wanted: WantedBlobs,
-  sources: BlobSources,
-  target: HealTarget,
+  { sources, target }: { readonly sources: BlobSources; readonly target: HealTarget },
   context: EngineContext,
 ): Promise<number> {
   const count = wanted.size;
-  if (sources.repository) await healFromRepository(wanted, sources.repository, target, context);
+  const { repository: source } = sources;
+  if (source) await healFromRepository(wanted, { source, target }, context);
   if (sources.files && wanted.size > 0) {
     await new FolderHealer(wanted, target, context).heal(sources.files);
   }
@@ -48,8 +48,7 @@ export async function healBlobs(
 
 async function healFromRepository(
   wanted: WantedBlobs,
-  source: IndexedRepository,
-  target: HealTarget,
+  { source, target }: { readonly source: IndexedRepository; readonly target: HealTarget },
   context: EngineContext,
 ): Promise<void> {
   const entries: number[] = [];

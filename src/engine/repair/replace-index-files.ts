@@ -21,9 +21,8 @@ export interface OutdatedIndex {
  * those that are damaged. Until then every listing stands in some file; a run that is stopped is repeated.
  */
 export async function replaceIndexFiles(
-  repository: Repository,
+  { repository, writer }: { readonly repository: Repository; readonly writer: IndexWriter },
   { listing, order, replaced }: OutdatedIndex,
-  writer: IndexWriter,
   options: CallOptions,
 ): Promise<{ readonly newFiles: readonly Id[]; readonly removedFiles: readonly Id[] }> {
   const outdated = listing.files.filter(({ packs }) => packs.some((pack) => replaced.has(pack)));
