@@ -134,7 +134,7 @@ class CopyRun {
   async #whyUnreadable(snapshot: StoredSnapshot, error: unknown): Promise<readonly Problem[]> {
     const { source } = this.#request;
     const where = { index: source.index, reasons: new Map<string, unknown>() };
-    const problems = await findLostContent(source, snapshot, where, this.#context);
+    const problems = await findLostContent({ source, snapshot }, where, this.#context);
     // It may be that the second reading succeeds; what failed once is not copied in this run.
     return problems.length > 0 ? problems : [{ item: '/', during: 'scan', error }];
   }
@@ -167,7 +167,7 @@ class CopyRun {
     throwIfAborted(signal);
     if (reasons.size > 0) {
       const where = { index: target.index, reasons };
-      const lost = await findLostContent(source, snapshot, where, this.#context);
+      const lost = await findLostContent({ source, snapshot }, where, this.#context);
       if (lost.length > 0) return this.#fail(snapshot, lost);
     }
     lock?.assertHeld();

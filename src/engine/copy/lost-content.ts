@@ -17,8 +17,7 @@ import { isStored } from './needed-blobs.ts';
  * @param where.reasons why blobs could not be read, by their ids in hex
  */
 export async function findLostContent(
-  source: IndexedRepository,
-  snapshot: StoredSnapshot,
+  { source, snapshot }: { readonly source: IndexedRepository; readonly snapshot: StoredSnapshot },
   where: { readonly index: BlobIndex; readonly reasons: ReadonlyMap<string, unknown> },
   context: EngineContext,
 ): Promise<readonly Problem[]> {
