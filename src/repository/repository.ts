@@ -152,6 +152,15 @@ export class Repository {
     return this.backend.remove({ type, name: id }, options);
   }
 
+  /**
+   * Where the file of a pack is, for threads that read it themselves; undefined unless packs are files of this machine.
+   * @see docs/FORMAT.md#layout
+   */
+  packPath(id: Id): string | undefined {
+    const root = this.backend.localPath;
+    return root === undefined ? undefined : `${root}/data/${id.slice(0, 2)}/${id}`;
+  }
+
   /** Asks `guard` before every change from now on. Returns what ends that. */
   addWriteGuard(guard: WriteGuard): () => void {
     return this.#guarded.addGuard(guard);
