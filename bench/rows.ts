@@ -3,13 +3,13 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from './measure.ts';
 import type { Tool } from './tools.ts';
-import { reset } from './tools.ts';
+import { benchmarkPassword, reset } from './tools.ts';
 
 /** One line of the comparison. Ratios are holdfast divided by restic; smaller is better. */
 export interface Row {
   readonly name: string;
   readonly title: string;
-  readonly data: 'tree' | 'large' | 'many';
+  readonly data: 'tree' | 'large' | 'many' | 'history';
   readonly goal: number;
   /** Above this the work does not count as done. */
   readonly bar: number;
@@ -46,6 +46,9 @@ function forgetPrepared(tool: Tool): void {
 function restoreTarget(tool: Tool): string {
   return `${tool.repository}-target`;
 }
+
+/** Prints the password of all repositories of the benchmark. */
+const passwordCommand = `echo ${benchmarkPassword}`;
 
 export const rows: readonly Row[] = [
   {
@@ -145,6 +148,20 @@ export const rows: readonly Row[] = [
     bar: 0.4,
     prepare: once,
     timed: (tool, data) => tool.command('backup', '-q', data),
+  },
+  {
+    name: 'copy',
+    title: 'copy of 10 snapshots, 30,000 files, 1 GB, to an empty repository',
+    data: 'history',
+    goal: 0.5,
+    bar: 0.8,
+    prepare: (tool) => {
+      forgetPrepared(tool);
+      return fresh(tool);
+    },
+    timed: (tool, data) =>
+      tool.command('copy', '-q', '--from-repo', data, '--from-password-command', passwordCommand),
+    comparesSize: true,
   },
 ];
 

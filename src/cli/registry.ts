@@ -12,6 +12,7 @@ const loaders = {
   cat: () => import('./commands/cat.ts'),
   check: () => import('./commands/check.ts'),
   completion: () => import('./commands/completion.ts'),
+  copy: () => import('./commands/copy.ts'),
   diff: () => import('./commands/diff.ts'),
   dump: () => import('./commands/dump.ts'),
   find: () => import('./commands/find.ts'),
