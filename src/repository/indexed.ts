@@ -108,21 +108,26 @@ export class IndexedRepository {
     const reads = planPackReads(this.index, entries);
     let ahead: Promise<Uint8Array | undefined> | undefined;
     for (const [number, read] of reads.entries()) {
-      const bytes = await (ahead ?? this.#tryRead(pack, read, options));
+      const bytes = await (ahead ?? this.readPackPart(pack, read, options));
       const next = reads[number + 1];
-      ahead = next && this.#tryRead(pack, next, options);
+      ahead = next && this.readPackPart(pack, next, options);
       // Its failure is met when it is awaited, which an early return of the caller leaves out.
       ahead?.catch(() => undefined);
       for (const entry of read.entries) yield await this.#loadFrom(bytes, read, entry, options);
     }
   }
 
-  /** The bytes of a read, or undefined if the pack does not give them. */
-  async #tryRead(
+  /**
+   * The sealed bytes of a read as they are stored; undefined if the pack does not give them, or if the index declares
+   * sizes that no blob may have.
+   * @returns owned by the caller, not proven to be anything
+   * @throws CANCELLED, BACKEND_UNAVAILABLE
+   */
+  async readPackPart(
     pack: number,
     read: PackRead,
     options: CallOptions,
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const entry = read.entries[0];
     if (entry === undefined || read.entries.some((each) => this.#isTooLarge(each)))
       return undefined;

@@ -25,13 +25,13 @@ import {
   fileStatStride,
   identityStride,
   type FilesResponse,
-  type PackEvent,
   type StreamPart,
   type TreeBatch,
   type TreeEnd,
   type TreePiece,
   type TreesResponse,
 } from './messages.ts';
+import { packEvent } from './pack-event.ts';
 import { PackSlots } from './pack-slots.ts';
 import { readExactly, scanSpan } from './span-scan.ts';
 
@@ -97,20 +97,8 @@ class BackupWorker {
   }
 
   #handOver(pack: FinishedPack, entries: Int32Array<ArrayBuffer>): void {
-    const blobs = pack.blobs.bytes;
-    const slot = this.#slots.slotOf(pack.bytes);
-    const event: PackEvent = {
-      type: 'pack',
-      id: pack.id,
-      place: slot < 0 ? pack.bytes : slot,
-      sizeBytes: pack.bytes.byteLength,
-      blobType: pack.type,
-      blobs,
-      entries,
-    };
-    // A pack beyond the size of a slot has memory of its own.
-    const own = slot < 0 && pack.bytes.buffer instanceof ArrayBuffer ? [pack.bytes.buffer] : [];
-    this.#reply?.event(event, [blobs.buffer, entries.buffer, ...own]);
+    const { event, transfer } = packEvent(pack, entries, this.#slots);
+    this.#reply?.event(event, transfer);
   }
 
   answer(request: BackupRequest, reply: WorkerReply): BackupResponse {

@@ -1,0 +1,34 @@
+import { releaseBuffer } from '../../base/release.ts';
+import { serveWorker, type WorkerReply } from '../../kernels/worker-serve.ts';
+import { BlobIndex } from '../../repository/blob-index.ts';
+import { packEvent } from '../backup/pack-event.ts';
+import { PackSlots } from '../backup/pack-slots.ts';
+import { BlobMover } from './blob-mover.ts';
+import type { MoveRequest, MoveResponse, TransferWorkerData } from './messages.ts';
+
+serveWorker<TransferWorkerData, MoveRequest, MoveResponse>(import.meta.url, ({ data, random }) => {
+  const slots = new PackSlots(data.slots);
+  let reply: WorkerReply | undefined;
+  const mover = new BlobMover(
+    {
+      source: BlobIndex.attach(data.source),
+      target: BlobIndex.attach(data.target),
+      settings: data.settings,
+      random,
+      takeBuffer: () => slots.take(),
+      returnBuffer: (buffer) => slots.free(slots.slotOf(buffer)),
+    },
+    (pack, entries) => {
+      const { event, transfer } = packEvent(pack, entries, slots);
+      reply?.event(event, transfer);
+    },
+  );
+  return (request, to) => {
+    reply = to;
+    try {
+      return mover.answer(request);
+    } finally {
+      if (request.type === 'sealed') releaseBuffer(request.bytes.buffer);
+    }
+  };
+});
