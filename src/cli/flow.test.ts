@@ -47,7 +47,7 @@ beforeAll(async () => {
   writeFileSync(path.join(source, 'new<file>'), 'n');
   await place.must(['backup', 'source', '--host', 'h2']);
   [first, second] = (await snapshots()) as [SnapshotJson, SnapshotJson];
-}, 120_000);
+});
 afterAll(() => place.remove());
 
 describe('backup', () => {

@@ -93,7 +93,7 @@ describe.skipIf(!isThere)('the output is that of restic', () => {
     packId = restic(['list', 'packs']).output.split('\n')[0] ?? '';
     const blobs = restic(['list', 'blobs']).output.split('\n');
     blobId = blobs.find((line) => line.startsWith('data '))?.slice(5) ?? '';
-  }, 120_000);
+  });
   afterAll(() => place.remove());
 
   test.each([

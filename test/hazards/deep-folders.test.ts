@@ -60,7 +60,7 @@ describe('C8: directories 3,000 deep', () => {
     const again = await backUp(repository, [folder]);
     expect(again.complaints).toEqual([]);
     expect(again.summary).toMatchObject({ dataBlobs: 0, filesUnmodified: 31 });
-  }, 120_000);
+  });
 });
 
 describeWith(['restic'], 'C8: what restic says of directories 3,000 deep', () => {
@@ -69,5 +69,5 @@ describeWith(['restic'], 'C8: what restic says of directories 3,000 deep', () =>
     makeDeep(folder);
     await backUp(repository, [folder]);
     await mustRestic(repository, ['check', '--read-data']);
-  }, 120_000);
+  });
 });

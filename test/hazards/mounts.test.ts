@@ -113,7 +113,7 @@ describeWith(['root'], 'C14: mount points', () => {
       child.kill();
     }
     expect((await checkAll(repository)).errors).toEqual([]);
-  }, 120_000);
+  });
 });
 
 describe.runIf(hasFuse)('C14: a file system that does not answer', () => {
@@ -211,7 +211,7 @@ describe.runIf(hasFuse)('C14: a file system that does not answer', () => {
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       await until(() => isStuck(child.pid ?? 0));
-      // Without the interrupt it would wait for longer than this test may take.
+      // Without the interrupt it would wait for two minutes, and end with 3.
       child.kill('SIGINT');
       expect(String(await once(child.stderr, 'data'))).toContain('interrupted');
       expect(readdirSync(`${repository}/locks`)).toEqual([]);

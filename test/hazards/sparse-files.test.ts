@@ -80,7 +80,7 @@ describe('C5: a file of 1 TB with three islands of data', () => {
       const isKnown = Object.keys(islands).some((at) => start <= Number(at) && Number(at) < end);
       expect(isKnown, `data in [${start}, ${end})`).toBe(true);
     }
-  }, 120_000);
+  });
 
   test('that nothing can hold is named, and the rest stored', async () => {
     await mustRun('truncate', ['-s', String(2 ** 53), `${folder}/all`]);
