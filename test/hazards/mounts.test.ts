@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { systemEnvironment } from '../../src/base/environment.ts';
@@ -17,6 +16,7 @@ import { type FuseMount, hasFuse, mountFuse } from '../tools/fuse.ts';
 import { fuseContent } from '../tools/fuse-spec.ts';
 import { unmount } from '../tools/loop-mount.ts';
 import { describeWith } from '../tools/peers.ts';
+import { program } from '../tools/program.ts';
 import { mustRun } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 
@@ -222,7 +222,6 @@ describe.runIf(hasFuse)('C14: a file system that does not answer', () => {
 });
 
 const unmounted = 'it is empty and on another device than before: is its file system mounted?';
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 /** Resolves once `condition` is true. */
 async function until(condition: () => boolean): Promise<void> {

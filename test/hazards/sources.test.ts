@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { systemEnvironment as environment } from '../../src/base/environment.ts';
 import { openCommandSource } from '../../src/sources/stream/command-source.ts';
@@ -14,11 +13,11 @@ import {
   password,
   restoreLatest,
 } from '../tools/engine.ts';
+import { program } from '../tools/program.ts';
 import { mustRun, type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 
 const scratch = scratchFolder('hazards');
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 let repository: string;
 let folder: string;
