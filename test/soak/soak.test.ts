@@ -7,6 +7,11 @@ import { soakSuites } from './suites.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 
+/** What a run of tests prints. */
+function said(...lines: string[]): string {
+  return ['stdout | a test', ...lines, ''].join('\n');
+}
+
 const entry: SoakEntry = {
   suite: 'fuzz-tree',
   day: '2026-01-31',
@@ -66,7 +71,6 @@ describe('the suites', () => {
     const crash = soakSuites.find(({ name }) => name === 'crash-keys');
     const killed = '{"suite":"crash","operation":"init","calls":9,"kills":7,"failures":0}';
     const failed = '{"suite":"errno","operation":"check","calls":9,"runs":40,"failures":2}';
-    const said = (...lines: string[]): string => ['stdout | a test', ...lines, ''].join('\n');
     expect(crash?.totals(said(killed, failed, '4 passed, 1 failed'))).toEqual({
       runs: 47,
       failures: 2,
