@@ -44,6 +44,7 @@ export function detachOutput(): void {
   system().detachOutput();
 }
 
+/** Id of this process, as locks record it. */
 export const processId: number = process.pid;
 
 /** True if a process with this id runs on this machine, whoever owns it. */

@@ -51,6 +51,7 @@ export interface ScannedEntry {
   readonly extendedAttributes: readonly ExtendedAttribute[];
 }
 
+/** What is read of the entries of a directory besides their names, and who hears what cannot be read. */
 export interface ScanOptions {
   /** Read the extended attributes of every entry too: 1.6 µs for an entry that has none. Default false. */
   readonly extendedAttributes?: boolean;
