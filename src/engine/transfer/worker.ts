@@ -1,5 +1,4 @@
 import { workerData } from 'node:worker_threads';
-import { releaseBuffer } from '../../base/release.ts';
 import { serveWorker, type WorkerReply } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { packEvent } from '../backup/pack-event.ts';
@@ -26,9 +25,5 @@ const mover = new BlobMover(
 
 serveWorker<MoveRequest, MoveResponse>((request, to) => {
   reply = to;
-  try {
-    return mover.answer(request);
-  } finally {
-    if (request.type === 'sealed') releaseBuffer(request.bytes.buffer);
-  }
+  return mover.answer(request);
 });
