@@ -100,8 +100,8 @@ class MoverThreads implements Movers {
     options: MoverOptions,
     { slots, signal }: { readonly slots: PackSlots; readonly signal: AbortSignal | undefined },
   ) {
-    // One more than threads work on: the next is read from storage meanwhile.
-    this.width = pool.size + 1;
+    // Each thread has its next part at hand, and storage reads ahead meanwhile.
+    this.width = 2 * pool.size;
     this.#pool = pool;
     this.#options = options;
     this.#slots = slots;
@@ -136,7 +136,8 @@ class MoverThreads implements Movers {
   }
 
   run(request: MoveRequest): Promise<MoveResponse> {
-    const transfer = request.type === 'sealed' ? [request.bytes.buffer] : [];
+    const content = request.type === 'sealed' ? request.content : undefined;
+    const transfer = content?.kind === 'bytes' ? [content.bytes.buffer] : [];
     return this.#pool.run(request, transfer, this.#call());
   }
 

@@ -1,4 +1,3 @@
-import { releaseBuffer } from '../../base/release.ts';
 import { serveWorker, type WorkerReply } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { packEvent } from '../backup/pack-event.ts';
@@ -25,10 +24,6 @@ serveWorker<TransferWorkerData, MoveRequest, MoveResponse>(import.meta.url, ({ d
   );
   return (request, to) => {
     reply = to;
-    try {
-      return mover.answer(request);
-    } finally {
-      if (request.type === 'sealed') releaseBuffer(request.bytes.buffer);
-    }
+    return mover.answer(request);
   };
 });
