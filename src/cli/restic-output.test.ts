@@ -57,7 +57,11 @@ async function holdfastHere(args: readonly string[]): Promise<Ran> {
     RESTIC_PASSWORD: password,
     RESTIC_CACHE_DIR: place.at('cache'),
   };
-  const { exitCode, output } = await runCommand(args, { variables, environment, outputSizeBytesMax: 1 << 26 });
+  const { exitCode, output } = await runCommand(args, {
+    variables,
+    environment,
+    outputSizeBytesMax: 1 << 26,
+  });
   return { exitCode, output };
 }
 
