@@ -39,7 +39,7 @@ const changes: readonly (readonly string[])[] = [
 
 describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'rewriting', () => {
   beforeAll(async () => {
-    await makeTree(`${scratch.path}/tree`, hazardTree());
+    makeTree(`${scratch.path}/tree`, hazardTree());
     await initRepository(repository);
     await backUp(repository, ['tree'], { source: { workingDirectory: scratch.path } });
     const more = ['--tag', 'a,b', '--host', 'other', 'tree'];
