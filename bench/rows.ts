@@ -47,6 +47,11 @@ function restoreTarget(tool: Tool): string {
   return `${tool.repository}-target`;
 }
 
+function removalOfIndex(tool: Tool): Command {
+  const args = [join(tool.repository, 'index'), '-type', 'f', '-delete'];
+  return { program: 'find', args, environment: {} };
+}
+
 /** Prints the password of all repositories of the benchmark. */
 const passwordCommand = `echo ${benchmarkPassword}`;
 
@@ -105,6 +110,18 @@ export const rows: readonly Row[] = [
       return once(tool, data);
     },
     timed: (tool) => tool.command('check', '-q', '--read-data'),
+  },
+  {
+    name: 'repair-index',
+    title: 'repair index, all index files lost',
+    data: 'tree',
+    goal: 0.5,
+    bar: 0.8,
+    prepare: (tool, data) => {
+      rmSync(restoreTarget(tool), { recursive: true, force: true });
+      return [...once(tool, data), removalOfIndex(tool)];
+    },
+    timed: (tool) => tool.command('repair', 'index', '-q'),
   },
   {
     name: 'large',

@@ -1,12 +1,15 @@
+import { toHex } from '../base/bytes.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { isHoldfastError } from '../base/errors.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
 import { idSizeBytes, type Id } from '../repository/id.ts';
 import type { IndexWriter } from '../repository/index-writer.ts';
 import { type IndexedRepository, type PackRead, planPackReads } from '../repository/indexed.ts';
+import type { CallOptions } from '../storage/backend.ts';
 import { PackStore } from './backup/pack-store.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { EngineContext } from './context.ts';
+import type { PackContent } from './pack-content.ts';
 import { type FailedBlob, TransferCounter, type TransferMonitor } from './transfer/counter.ts';
 import { type Movers, startMovers } from './transfer/movers.ts';
 
@@ -97,16 +100,15 @@ async function moveRead(
   context: EngineContext,
 ): Promise<void> {
   const { signal } = context;
-  const bytes = await source.readPackPart(pack, read, { signal });
-  let damaged: Iterable<number> = read.entries;
-  if (bytes) {
-    const { start } = read;
+  const content = await contentOf(source, { pack, read }, { signal });
+  let missing: Iterable<number> = read.entries;
+  if (content) {
     const entries = Int32Array.from(read.entries);
-    const response = await movers.run({ type: 'sealed', start, entries, bytes });
+    const response = await movers.run({ type: 'sealed', entries, content });
     counter.add(response.added);
-    damaged = response.damaged;
+    missing = response.damaged;
   }
-  for (const entry of damaged) {
+  for (const entry of missing) {
     const blobType = source.index.typeOf(entry);
     const id = source.index.idOf(entry);
     let plain: Uint8Array;
@@ -121,6 +123,21 @@ async function moveRead(
     counter.add((await movers.run({ type: 'plain', blobType, id, bytes: plain })).added);
   }
   counter.count(read.entries);
+}
+
+/** What a thread reads itself, or the bytes of it; undefined if the pack does not give them. */
+async function contentOf(
+  source: IndexedRepository,
+  { pack, read }: { readonly pack: number; readonly read: PackRead },
+  options: CallOptions,
+): Promise<PackContent | undefined> {
+  const { start, end } = read;
+  const path = source.repository.packPath(toHex(source.index.packId(pack)));
+  if (path !== undefined && source.isPlausible(read)) {
+    return { kind: 'file', path, range: { start, end } };
+  }
+  const bytes = await source.readPackPart(pack, read, options);
+  return bytes && { kind: 'bytes', bytes, start };
 }
 
 /** Reads of all packs, one pack after the other. */

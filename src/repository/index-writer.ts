@@ -1,4 +1,4 @@
-import { fromHex } from '../base/bytes.ts';
+import { fromHex, toHex } from '../base/bytes.ts';
 import { defined } from '../base/assert.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
@@ -19,6 +19,17 @@ export type IndexTarget = Pick<
   'absences' | 'backend' | 'certain' | 'environment' | 'retract' | 'saveUnpacked'
 >;
 
+export interface IndexWriterOptions extends CallOptions {
+  /**
+   * Packs that may wait at least, for work that must not store anything twice after a crash. From some thousands of packs
+   * on, a share of what is saved may: else there would be too many index files.
+   */
+  readonly packCountMin?: number;
+}
+
+/** Share of the saved packs that may wait besides. */
+const waitingShare = 1 / 32;
+
 /**
  * Saves index files for packs that are stored.
  *
@@ -30,16 +41,17 @@ export type IndexTarget = Pick<
  */
 export class IndexWriter {
   readonly #repository: IndexTarget;
-  readonly #options: CallOptions;
+  readonly #options: IndexWriterOptions;
   readonly #saving = new Set<Promise<void>>();
   readonly #savedIds: Id[] = [];
   readonly #unlisted = new Set<Id>();
   #packs: IndexedPack[] = [];
   #blobCount = 0;
+  #savedPackCount = 0;
   #firstMs = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(repository: IndexTarget, options: CallOptions = {}) {
+  constructor(repository: IndexTarget, options: IndexWriterOptions = {}) {
     this.#repository = repository;
     this.#options = options;
     repository.absences.addCheck((signal) => this.#confirm([...this.#unlisted], { signal }));
@@ -65,8 +77,8 @@ export class IndexWriter {
     this.#blobCount += blobs.count;
     // The absence may have been between the end of its put and this call.
     if (this.#repository.absences.count > 0) await this.#confirm([packId], this.#options);
-    const isDue = this.#blobCount >= indexBlobCountMax || nowMs - this.#firstMs >= indexAgeMsMax;
-    if (isDue) await this.#save();
+    const isOld = nowMs - this.#firstMs >= indexAgeMsMax;
+    if (isOld || this.#blobCount >= indexBlobCountMax || this.#isPackCountDue()) await this.#save();
   }
 
   /** Saves what is pending, and resolves once every pack added so far is listed in a stored index file. */
@@ -78,22 +90,28 @@ export class IndexWriter {
     this.#throwFailure();
   }
 
+  #isPackCountDue(): boolean {
+    const { packCountMin = Number.POSITIVE_INFINITY } = this.#options;
+    return this.#packs.length >= Math.max(packCountMin, this.#savedPackCount * waitingShare);
+  }
+
   #save(): Promise<void> {
     const packs = this.#packs;
+    this.#savedPackCount += packs.length;
     this.#packs = [];
     this.#blobCount = 0;
-    const task = this.#store(packs, [...this.#unlisted]).finally(() => this.#saving.delete(task));
+    const task = this.#store(packs).finally(() => this.#saving.delete(task));
     this.#saving.add(task);
     return task;
   }
 
-  async #store(packs: readonly IndexedPack[], packIds: readonly Id[]): Promise<void> {
+  async #store(packs: readonly IndexedPack[]): Promise<void> {
     try {
       const json = encodeIndex(packs);
-      const id = await this.#repository.saveUnpacked('index', json, this.#options);
-      await this.#assertCertain(id);
-      this.#savedIds.push(id);
-      for (const id of packIds) this.#unlisted.delete(id);
+      const indexId = await this.#repository.saveUnpacked('index', json, this.#options);
+      await this.#assertCertain(indexId);
+      this.#savedIds.push(indexId);
+      for (const { id } of packs) this.#unlisted.delete(toHex(id));
     } catch (error) {
       this.#failure ??= { error };
       throw error;

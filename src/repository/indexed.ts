@@ -118,8 +118,8 @@ export class IndexedRepository {
   }
 
   /**
-   * The sealed bytes of a read as they are stored; undefined if the pack does not give them, or if the index declares
-   * sizes that no blob may have.
+   * The sealed bytes of a read as they are stored; undefined if the pack does not give them, or if the read is not
+   * plausible.
    * @returns owned by the caller, not proven to be anything
    * @throws CANCELLED, BACKEND_UNAVAILABLE
    */
@@ -129,8 +129,7 @@ export class IndexedRepository {
     options: CallOptions,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const entry = read.entries[0];
-    if (entry === undefined || read.entries.some((each) => this.#isTooLarge(each)))
-      return undefined;
+    if (entry === undefined || !this.isPlausible(read)) return undefined;
     try {
       return await this.repository.backend.get(this.#handleOf(pack, entry), read, options);
     } catch (error) {
@@ -208,6 +207,11 @@ export class IndexedRepository {
   #handleOf(pack: number, entry: number): FileHandle {
     const holdsTrees = this.index.typeOf(entry) === 'tree';
     return { type: 'pack', name: toHex(this.index.packId(pack)), holdsTrees };
+  }
+
+  /** False if the index declares sizes that no blob may have: such a read is not made. */
+  isPlausible(read: PackRead): boolean {
+    return !read.entries.some((entry) => this.#isTooLarge(entry));
   }
 
   /** True if the index declares a size that no blob may have: it is not even read. */

@@ -244,7 +244,13 @@ export class RepositoryLock implements HeldLock {
     await this.#renewal?.catch(() => undefined);
     this.#kind = kind;
     await this.#guard();
-    if (this.#state === 'held') await this.#renew();
+    try {
+      await this.#renew();
+    } catch (error) {
+      // Found removed: whoever takes it anew says it, too.
+      if (this.#state !== 'away') throw error;
+      await this.#guard();
+    }
   }
 
   /** A commit that began to look before our lock said `publish` has its own lock there by now. */

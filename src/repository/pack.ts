@@ -31,6 +31,7 @@ export { type BlobType, type PackedBlob, PackedBlobs } from './blob.ts';
 export { type BlobTools, openBlob } from './blob-open.ts';
 export {
   decodePackHeader,
+  loadPackHeader,
   packSizeOf,
   readPackedBlobs,
   readPackedBlobsAt,

@@ -1,3 +1,4 @@
+import { defined } from '../../src/base/assert.ts';
 import {
   absent,
   bit,
@@ -24,7 +25,6 @@ export type Mistake =
   | 'orphans are deleted at once'
   | 'snapshots are not listed again'
   | 'a commit beside other programs'
-  | 'old index files go first'
   | 'no second look'
   | 'who slept goes on at once'
   | 'who slept does not wait for a prune'
@@ -59,7 +59,7 @@ export class Turn {
   }
 
   get client(): Client {
-    return this.state.clients[this.number] as Client;
+    return defined(this.state.clients[this.number], 'a client takes its turn');
   }
 
   has(mistake: Mistake): boolean {
@@ -69,7 +69,7 @@ export class Turn {
   /** Adds a step: a copy of the state, changed. */
   go(name: string, at: string, change?: (client: Client, state: State) => void): void {
     const next = cloneState(this.state);
-    const client = next.clients[this.number] as Client;
+    const client = defined(next.clients[this.number], 'a client takes its turn');
     client.at = at;
     change?.(client, next);
     this.steps.push({ name: `${this.number}: ${name}`, next });
@@ -89,12 +89,15 @@ export class Turn {
    * over, and what is there now may have come since, so here anybody may write at any time.
    */
   lock(kind: LockKind, stands: (client: Client) => boolean, then: string): void {
-    if (this.client.at === 'begin') {
-      const next = this.has('no second look') ? then : 'look again';
-      if (next === then && this.other(stands)) return;
+    const write = (next: string): void =>
       this.go(`lock ${kind}`, next, (client) => {
         client.lock = kind;
       });
+    if (this.has('no second look')) {
+      if (this.client.at !== 'begin') write(then);
+      else if (!this.other(stands)) this.go('look', 'look again');
+    } else if (this.client.at === 'begin') {
+      write('look again');
     } else if (this.other(stands)) {
       this.go('withdraw', 'begin', (client) => {
         client.lock = 'none';

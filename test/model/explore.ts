@@ -32,8 +32,8 @@ export interface Exploration {
  */
 export function explore<S>(model: Model<S>, stateCountMax: number): Exploration {
   const found = new StateGraph<S>(model);
-  for (let at = 0; at < found.states.length; at++) {
-    const state = found.states[at] as S;
+  // The list grows meanwhile.
+  for (const [at, state] of found.states.entries()) {
     const fault = model.fault(state);
     if (fault !== undefined) return found.result(at, fault);
     for (const step of model.steps(state)) found.add(at, step);

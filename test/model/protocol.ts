@@ -35,11 +35,11 @@ export interface Meeting {
   readonly isLate?: boolean;
   /** Days that may pass; default 1: a mark grows old, and somebody sleeps. */
   readonly days?: number;
+  /** How often each prune comes; default 2: to mark, and to delete. */
+  readonly rounds?: number;
   readonly mistakes?: readonly Mistake[];
 }
 
-/** Each prune comes twice: to mark, and to delete. */
-const roundsMax = 2;
 const crashCountMax = 1;
 
 const packCountOf: Readonly<Record<Role, number>> = { backup: 2, prune: 0, forget: 0, restic: 1 };
@@ -58,20 +58,15 @@ export function protocol(meeting: Meeting): Model<State> {
   };
 }
 
-function worldOf({
-  clients,
-  isWeak = false,
-  isLate = false,
-  days = 1,
-  mistakes = [],
-}: Meeting): World {
+function worldOf(meeting: Meeting): World {
+  const { clients, isWeak = false, isLate = false, days = 1, rounds = 2, mistakes = [] } = meeting;
   const packs = placesOf(clients, packCountOf);
   const files = placesOf(clients, fileCountOf);
   return {
     isWeak,
     isLate,
     daysMax: days,
-    roundsMax,
+    roundsMax: rounds,
     mistakes: new Set(mistakes),
     packsOf: (client) => packs[client] ?? [],
     filesOf: (client) => files[client] ?? [],
@@ -214,10 +209,11 @@ function faultOf(state: State, meeting: Meeting): string | undefined {
 /** restic removes packs only after the index files that list them. */
 const isDeleting = ({ clients }: State): boolean => clients.some(({ at }) => at === 'x packs');
 
+const isIn = (client: Client, ...places: string[]): boolean => places.includes(client.at);
+
 /** Two that exclude each other are both at work, and neither has slept. */
 function exclusionFault({ clients }: State): string | undefined {
   const working = clients.filter((client) => !client.late && !isOver(client));
-  const isIn = (client: Client, ...places: string[]): boolean => places.includes(client.at);
   const alone = working.filter((client) =>
     isIn(client, 'mark', 'replace', 'forget', 'x orphans', 'x index', 'x packs'),
   );

@@ -85,14 +85,13 @@ function stepCommit(turn: Turn): void {
     isPrune(other) ||
     other.lock === 'publish' ||
     (isOfRestic(other) && !turn.has('a commit beside other programs'));
+  const isBlind = turn.has('no second look');
   if (client.at === 'commit') {
     turn.end('give the commit up', 'done');
-    const isBlind = turn.has('no second look');
-    if (isBlind && turn.other(stands)) return;
-    turn.go('lock commit', isBlind ? 'mark' : 'look again for commit', (self) => {
-      self.commit = true;
-    });
+    if (!isBlind) writeCommit(turn, 'look again for commit');
+    else if (!turn.other(stands)) turn.go('look', 'look again for commit');
   } else if (client.at === 'look again for commit') {
+    if (isBlind) return writeCommit(turn, 'mark');
     if (!turn.other(stands)) return turn.go('hold', 'mark');
     turn.go('withdraw', 'commit', (self) => {
       self.commit = false;
@@ -106,6 +105,12 @@ function stepCommit(turn: Turn): void {
       self.isOlder = false;
     });
   }
+}
+
+function writeCommit(turn: Turn, then: string): void {
+  turn.go('lock commit', then, (self) => {
+    self.commit = true;
+  });
 }
 
 /** The new index: what nobody needs, or needs twice, and what no index lists, is marked from now on. */
@@ -125,29 +130,19 @@ function mark(turn: Turn): void {
     } else if (place === undefined) {
       turn.end('out of index files', 'done');
     } else {
-      turn.go(
-        turn.has('old index files go first') ? 'decide' : 'store the new index',
-        'replace',
-        (self, next) => {
-          if (isAtOnce) removePacks(next, orphans);
-          self.files = view.files;
-          self.known = (keep << 8) | marks;
-          const aged = view.aged & marks;
-          if (turn.has('old index files go first')) removeFiles(next, view.files);
-          else next.index[place] = { state: young, lists: keep, marks, aged };
-          callOlder(turn, next);
-        },
-      );
+      turn.go('store the new index', 'replace', (self, next) => {
+        if (isAtOnce) removePacks(next, orphans);
+        next.index[place] = { state: young, lists: keep, marks, aged: view.aged & marks };
+        callOlder(turn, next);
+        self.files = view.files;
+      });
     }
   }
 }
 
 function replace(turn: Turn): void {
   turn.go('remove the old index files', 'release', (self, state) => {
-    if (turn.has('old index files go first')) {
-      const place = turn.putIndex(state, self.known >> 8);
-      Object.assign(state.index[place] ?? {}, { marks: self.known & 0xff });
-    } else removeFiles(state, self.files);
+    removeFiles(state, self.files);
     // Who came while the old index was still there leans on it as well.
     callOlder(turn, state);
   });

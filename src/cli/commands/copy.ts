@@ -29,10 +29,6 @@ A snapshot that cannot be read whole is named and not copied; the others are, an
       command:
         'holdfast copy --from-repo /mnt/backup --from-password-file /etc/holdfast/first --host www1 latest',
     },
-    {
-      text: 'make the second repository so that it cuts files as the first',
-      command: 'holdfast init --repo /mnt/second --from-repo /mnt/backup --copy-chunker-params',
-    },
   ],
   exitCodes: repositoryExitCodes,
   run: async (invocation) => (await import('../actions/copy.ts')).copy(invocation),

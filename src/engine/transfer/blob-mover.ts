@@ -1,5 +1,5 @@
 import { isHoldfastError } from '../../base/errors.ts';
-import { systemRandom } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
 import { chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { type CompressionMode, Decompressor } from '../../kernels/zstd.ts';
@@ -10,6 +10,7 @@ import { BlobScratch } from '../../repository/blob-scratch.ts';
 import { PackBuilder, PackWorkspace } from '../../repository/pack.ts';
 import { treeInPiecesSizeBytesMin } from '../../repository/tree.ts';
 import { ChunkSink, type PackTaker } from '../backup/chunk-sink.ts';
+import { type PackBytes, PackContents } from '../pack-content.ts';
 import type { MoveRequest, MoveResponse, MoveSettings, SealedBlobs } from './messages.ts';
 
 /** What a mover works with. */
@@ -17,6 +18,7 @@ export interface MoveParts {
   readonly source: BlobIndex;
   readonly target: BlobIndex;
   readonly settings: MoveSettings;
+  readonly random: Random;
   /** Memory for packs; absent: of their own. */
   readonly takeBuffer?: () => Uint8Array;
   readonly returnBuffer?: (buffer: Uint8Array) => void;
@@ -39,11 +41,12 @@ export class BlobMover {
   readonly #parts: MoveParts;
   readonly #tools: BlobTools;
   readonly #sink: ChunkSink;
+  readonly #contents = new PackContents();
 
   constructor(parts: MoveParts, take: PackTaker) {
     this.#parts = parts;
     this.#tools = {
-      sealer: new Sealer(parts.settings.sourceKey, systemRandom),
+      sealer: new Sealer(parts.settings.sourceKey, parts.random),
       decompressor: new Decompressor(),
       target: new Uint8Array(chunkSizeBytesMax),
       scratch: new BlobScratch(2 * chunkSizeBytesMax),
@@ -59,28 +62,35 @@ export class BlobMover {
     return { added: this.#sink.takeAdded(), damaged: Int32Array.from(damaged) };
   }
 
-  #move({ entries, start, bytes }: SealedBlobs, damaged: number[]): void {
-    const { source } = this.#parts;
-    for (const entry of entries) {
-      const offset = source.offsetOf(entry) - start;
-      const sealed = bytes.subarray(offset, offset + source.lengthOf(entry));
-      const blob = {
-        type: source.typeOf(entry),
-        id: source.idOf(entry),
-        uncompressedLength: source.uncompressedLengthOf(entry),
-      };
-      try {
-        this.#moveBlob(blob, sealed);
-      } catch (error) {
-        if (!isHoldfastError(error, 'BLOB_DAMAGED')) throw error;
-        damaged.push(entry);
-      }
+  #move({ entries, content }: SealedBlobs, damaged: number[]): void {
+    const isRead = this.#contents.with(content, (bytes) => {
+      for (const entry of entries) if (!this.#moveEntry(entry, bytes)) damaged.push(entry);
+      return true;
+    });
+    if (!isRead) damaged.push(...entries);
+  }
+
+  /** @returns false if the blob could not be read or opened */
+  #moveEntry(entry: number, bytes: PackBytes): boolean {
+    const { source, target, settings } = this.#parts;
+    const type = source.typeOf(entry);
+    const id = source.idOf(entry);
+    if (!settings.again && target.find(type, id) >= 0) return true;
+    const offset = source.offsetOf(entry);
+    const sealed = bytes.at(offset, offset + source.lengthOf(entry));
+    if (!sealed) return false;
+    try {
+      const uncompressedLength = source.uncompressedLengthOf(entry);
+      this.#moveBlob({ type, id, uncompressedLength }, sealed);
+      return true;
+    } catch (error) {
+      if (!isHoldfastError(error, 'BLOB_DAMAGED')) throw error;
+      return false;
     }
   }
 
   #moveBlob(blob: SourceBlob, sealed: Uint8Array): void {
-    const { settings, target } = this.#parts;
-    if (!settings.again && target.find(blob.type, blob.id) >= 0) return;
+    const { settings } = this.#parts;
     const isLarge = blob.type === 'tree' && blob.uncompressedLength > treeInPiecesSizeBytesMin;
     if (!keepsForm(blob, settings)) {
       return this.#add(blob.type, blob.id, openStoredBlob(sealed, blob, this.#tools).plain);
@@ -128,10 +138,10 @@ function isThorough(compression: CompressionMode): boolean {
 }
 
 function sinkFor(parts: MoveParts, take: PackTaker): ChunkSink {
-  const { settings, target, takeBuffer, returnBuffer } = parts;
+  const { settings, target, random, takeBuffer, returnBuffer } = parts;
   const options = {
     version: settings.version,
-    sealer: new Sealer(settings.targetKey, systemRandom),
+    sealer: new Sealer(settings.targetKey, random),
     compression: settings.compression,
     targetSizeBytes: settings.packSizeBytes,
     maxBlobSizeBytes: chunkSizeBytesMax,

@@ -4,6 +4,7 @@ import type { BlobType } from '../../repository/blob.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
 import type { AddedData } from '../backup/messages.ts';
 import type { PackSlotsShare } from '../backup/pack-slots.ts';
+import type { PackContent } from '../pack-content.ts';
 
 /** How blobs are stored anew: what one thread needs to know. */
 export interface MoveSettings {
@@ -29,11 +30,9 @@ export interface TransferWorkerData {
 /** Stores blobs of a part of a pack. */
 export interface SealedBlobs {
   readonly type: 'sealed';
-  /** Entries of the source's index. */
+  /** Entries of the source's index, by their offsets. */
   readonly entries: Int32Array<ArrayBuffer>;
-  /** Offset of `bytes` in the pack. */
-  readonly start: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly content: PackContent;
 }
 
 /** Stores a blob that was read another way and proven. */
@@ -53,6 +52,6 @@ export type MoveRequest = SealedBlobs | PlainBlob | Flush;
 
 export interface MoveResponse {
   readonly added: AddedData;
-  /** Entries that could not be opened: they were not stored. */
+  /** Entries that could not be read or opened: they were not stored. */
   readonly damaged: Int32Array<ArrayBuffer>;
 }
