@@ -137,7 +137,9 @@ export function viewsOf(state: State, isWeak: boolean): IndexView[] {
   const all = viewOf(state, young);
   if (!isWeak) return [all];
   const old = viewOf(state, settled);
-  return all.files === old.files && all.isNeeded === old.isNeeded ? [all] : [all, old];
+  // A listing of one kind of file may be behind and that of another not.
+  const views = all.files === old.files ? [all] : [all, old];
+  return all.isNeeded === old.isNeeded ? views : [...views, { ...all, isNeeded: old.isNeeded }];
 }
 
 function viewOf(state: State, from: number): IndexView {
