@@ -20,7 +20,10 @@ export function* contentIds({
   }
 }
 
-/** Up to eight marks for every blob of an index, one byte a blob: a set of ten million blobs takes 10 MB. */
+/**
+ * Up to eight marks for every blob of an index, one byte a blob: a set of ten million blobs takes 10 MB. A blob with
+ * several copies has its marks at the first entry.
+ */
 export class BlobMarks {
   readonly #index: BlobIndex;
   readonly #marks: Uint8Array;
@@ -37,11 +40,20 @@ export class BlobMarks {
    */
   add(type: BlobType, id: Uint8Array, mark: number): boolean | undefined {
     const entry = this.#index.find(type, id);
-    if (entry < 0) return undefined;
+    return entry < 0 ? undefined : this.addTo(entry, mark);
+  }
+
+  /** Marks `entry`, the first of its blob. @returns whether it had the mark before */
+  addTo(entry: number, mark: number): boolean {
     assert(entry < this.#marks.byteLength, 'an index does not grow while its blobs are marked');
     const before = this.#marks[entry] ?? 0;
     this.#marks[entry] = before | mark;
     return (before & mark) !== 0;
+  }
+
+  /** Whether the blob of `entry`, any of its copies, has the mark. */
+  has(entry: number, mark: number): boolean {
+    return ((this.#marks[this.#index.firstOf(entry)] ?? 0) & mark) !== 0;
   }
 
   /** All blobs with any mark: entry and marks. */

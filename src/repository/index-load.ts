@@ -11,8 +11,9 @@ import {
   saveIndexCache,
 } from './index-cache.ts';
 import { DecodedIndex } from './index-decoded.ts';
-import { decodeIndexInto } from './index-file.ts';
+import { decodeIndex, decodeIndexInto } from './index-file.ts';
 import type { IndexRequest, IndexResponse, IndexWorkerData } from './index-messages.ts';
+import { addMark, type PackMark } from './pack-marks.ts';
 import type { Repository } from './repository.ts';
 
 export type { IndexCacheStore } from './index-cache.ts';
@@ -58,30 +59,70 @@ const workerCountMax = 3;
 /** Room that is made on the mere size of files. */
 const expectedBlobCountMax = 50_000_000;
 
-/**
- * Loads all index files of a repository.
- *
- * List snapshots before, so that all they refer to is in the index.
- * @throws INDEX_DAMAGED, UNPACKED_DAMAGED; what the backend throws
- */
+/** An index, and where it is from. */
+export interface LoadedIndex {
+  readonly index: BlobIndex;
+  /** Names of the index files that were listed. */
+  readonly names: ReadonlySet<Id>;
+  /** Those of them that mark packs as to be deleted: see `loadMarks`. */
+  readonly markNames: readonly Id[];
+}
+
+/** Loads all index files of a repository, as `loadIndexFiles`. */
 export async function loadIndex(
   repository: Repository,
   options: LoadIndexOptions = {},
 ): Promise<BlobIndex> {
+  return (await loadIndexFiles(repository, options)).index;
+}
+
+/**
+ * Loads all index files of a repository. Packs that are marked as to be deleted are in the index if they are listed
+ * besides.
+ *
+ * List snapshots before, so that all they refer to is in the index.
+ * @throws INDEX_DAMAGED, UNPACKED_DAMAGED; what the backend throws
+ */
+export async function loadIndexFiles(
+  repository: Repository,
+  options: LoadIndexOptions = {},
+): Promise<LoadedIndex> {
   const files = await listIndexFiles(repository, options);
   const cached = await tryLoadCache(repository, files, options);
   const index = cached?.index ?? createFor(repository, files);
   const known = new Set(cached?.manifest.names);
   const newFiles = files.filter(({ name }) => !known.has(name));
-  const isWhole = await decodeFiles(repository, newFiles, { ...options, index });
+  const markNames = [...(cached?.manifest.markNames ?? [])];
+  const onMarks = (name: Id): void => void markNames.push(name);
+  const isWhole = await decodeFiles(repository, newFiles, { ...options, index, onMarks });
   const newBlobCount = index.blobCount - (cached?.manifest.blobCount ?? 0);
   const limits = { ...limitsDefault, ...options.limits };
   const isNew =
     newFiles.length >= limits.cacheNewFilesMin || newBlobCount >= limits.cacheNewBlobsMin;
   if (isWhole && isNew && index.blobCount >= limits.cachedBlobCountMin) {
-    await trySaveCache(repository, { index, files, cached }, options);
+    await trySaveCache(repository, { index, files, cached, markNames }, options);
   }
-  return index;
+  return { index, names: new Set(files.map(({ name }) => name)), markNames };
+}
+
+/**
+ * The marks of packs in some index files.
+ * @throws INDEX_DAMAGED, UNPACKED_DAMAGED, FILE_NOT_FOUND; what the backend throws
+ */
+export async function loadMarks(
+  repository: Pick<Repository, 'loadUnpacked' | 'config'>,
+  names: Iterable<Id>,
+  options: CallOptions = {},
+): Promise<Map<Id, PackMark>> {
+  const marks = new Map<Id, PackMark>();
+  const { version } = repository.config;
+  const scratch = new DecodedIndex();
+  for (const name of names) {
+    const json = await repository.loadUnpacked('index', name, options);
+    scratch.clear();
+    decodeIndex(json, scratch, { version, onMark: (mark) => addMark(marks, mark) });
+  }
+  return marks;
 }
 
 /** An empty index with about the room that these files will need. */
@@ -119,7 +160,12 @@ async function tryLoadCache(
 
 async function trySaveCache(
   repository: Repository,
-  content: { index: BlobIndex; files: readonly FileStat[]; cached: CachedIndex | undefined },
+  content: {
+    readonly index: BlobIndex;
+    readonly files: readonly FileStat[];
+    readonly markNames: readonly Id[];
+    readonly cached: CachedIndex | undefined;
+  },
   options: LoadIndexOptions,
 ): Promise<void> {
   if (!options.cache) return;
@@ -127,6 +173,7 @@ async function trySaveCache(
     await saveIndexCache(repository, options.cache, {
       index: content.index,
       names: content.files.map(({ name }) => name),
+      markNames: content.markNames,
       previous: content.cached?.manifest,
       signal: options.signal,
     });
@@ -136,7 +183,11 @@ async function trySaveCache(
   }
 }
 
-type DecodeOptions = LoadIndexOptions & { readonly index: BlobIndex };
+type DecodeOptions = LoadIndexOptions & {
+  readonly index: BlobIndex;
+  /** Hears of a file that marks packs. */
+  readonly onMarks: (name: Id) => void;
+};
 
 /** Adds files to the index. @returns false if one could not be used, which was then reported */
 async function decodeFiles(
@@ -174,7 +225,8 @@ function decodeHere(repository: Repository, options: DecodeOptions): (name: Id) 
   const { version } = repository.config;
   return async (name) => {
     const json = await repository.loadUnpacked('index', name, { signal: options.signal });
-    decodeIndexInto(json, options.index, { version, scratch });
+    const { hasMarks } = decodeIndexInto(json, options.index, { version, scratch });
+    if (hasMarks) options.onMarks(name);
   };
 }
 
@@ -205,7 +257,10 @@ async function decodeInWorker(
     });
     const request = { type: 'decode', name, bytes } as const;
     const response = await pool.run(request, [bytes.buffer], { signal });
-    if (response.type === 'decoded') return;
+    if (response.type === 'decoded') {
+      if (response.hasMarks) options.onMarks(name);
+      return;
+    }
   }
   throw new HoldfastError('UNPACKED_DAMAGED', {
     message: 'an index file does not hold the bytes it is named after',

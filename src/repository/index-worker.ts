@@ -26,6 +26,6 @@ const tools = {
 serveWorker<IndexRequest, IndexResponse>(({ name, bytes }) => {
   if (toHex(sha256(bytes)) !== name) return { type: 'mismatch' };
   const json = openDocument(tools, 'index', bytes);
-  decodeIndexInto(json, index, { version, scratch });
-  return { type: 'decoded' };
+  const { hasMarks } = decodeIndexInto(json, index, { version, scratch });
+  return { type: 'decoded', hasMarks };
 });
