@@ -50,10 +50,15 @@ export class PackStore {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** Resolves once everything taken is stored and in index files. */
-  async finish(): Promise<void> {
+  /** Resolves once everything taken is stored and known to the index writer. @throws as `assertStored` */
+  async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
     this.assertStored();
+  }
+
+  /** Resolves once everything taken is stored and in index files. */
+  async finish(): Promise<void> {
+    await this.settled();
     await this.#writer?.flush();
   }
 
