@@ -26,7 +26,7 @@ export function* contentIds({
  */
 export class BlobMarks {
   readonly #index: BlobIndex;
-  readonly #marks: Uint8Array;
+  #marks: Uint8Array;
 
   constructor(index: BlobIndex) {
     this.#index = index;
@@ -45,7 +45,8 @@ export class BlobMarks {
 
   /** Marks `entry`, the first of its blob. @returns whether it had the mark before */
   addTo(entry: number, mark: number): boolean {
-    assert(entry < this.#marks.byteLength, 'an index does not grow while its blobs are marked');
+    if (entry >= this.#marks.byteLength) this.#grow();
+    assert(entry < this.#marks.byteLength, 'a blob that is marked is in the index');
     const before = this.#marks[entry] ?? 0;
     this.#marks[entry] = before | mark;
     return (before & mark) !== 0;
@@ -54,6 +55,12 @@ export class BlobMarks {
   /** Whether the blob of `entry`, any of its copies, has the mark. */
   has(entry: number, mark: number): boolean {
     return ((this.#marks[this.#index.firstOf(entry)] ?? 0) & mark) !== 0;
+  }
+
+  #grow(): void {
+    const larger = new Uint8Array(this.#index.blobCount);
+    larger.set(this.#marks);
+    this.#marks = larger;
   }
 
   /** All blobs with any mark: entry and marks. */

@@ -26,6 +26,7 @@ export interface UsedBlobsMonitor extends Monitor {
  * read once, and trees of one pack together.
  *
  * What it gives decides what is deleted, so nothing is passed over: the first thing that cannot be read ends it.
+ * @param marks what was found before, to be added to; what other snapshots used is not read again
  * @returns the blobs, marked with `usedMark` at their first entry; a byte a blob of the index
  * @throws TREE_DAMAGED, BLOB_DAMAGED for a tree that cannot be read from any pack; BLOB_NOT_FOUND for a blob that no
  *   index file lists; CANCELLED and what the backend throws
@@ -34,15 +35,16 @@ export async function collectUsedBlobs(
   indexed: IndexedRepository,
   snapshots: Iterable<Pick<StoredSnapshot, 'id' | 'tree'>>,
   context: EngineContext<UsedBlobsMonitor>,
+  marks: BlobMarks = new BlobMarks(indexed.index),
 ): Promise<BlobMarks> {
-  const collector = new Collector(indexed, context);
+  const collector = new Collector(indexed, marks, context);
   for (const { id, tree } of snapshots) {
     const root = fromHex(tree);
     if (!root) throw damaged(`snapshot ${id} has no valid tree`, { snapshot: id });
     collector.use('tree', root, `snapshot ${id}`);
   }
   await collector.run();
-  return collector.marks;
+  return marks;
 }
 
 class Collector {
@@ -51,14 +53,18 @@ class Collector {
   readonly #reader: TreeReader;
   /** Trees to read, by the number of their pack: first entries. */
   readonly #pending = new Map<number, number[]>();
-  readonly marks: BlobMarks;
+  readonly #marks: BlobMarks;
   #treeCount = 0;
 
-  constructor(indexed: IndexedRepository, context: EngineContext<UsedBlobsMonitor>) {
+  constructor(
+    indexed: IndexedRepository,
+    marks: BlobMarks,
+    context: EngineContext<UsedBlobsMonitor>,
+  ) {
     this.#indexed = indexed;
     this.#context = context;
     this.#reader = new TreeReader(indexed, { signal: context.signal });
-    this.marks = new BlobMarks(indexed.index);
+    this.#marks = marks;
   }
 
   /** Marks a blob, and has it read if it is a tree that was not seen before. @throws BLOB_NOT_FOUND */
@@ -66,7 +72,7 @@ class Collector {
     const { index } = this.#indexed;
     const entry = index.find(type, id);
     if (entry < 0) throw missing(type, id, by);
-    if (this.marks.addTo(entry, usedMark) || type === 'data') return;
+    if (this.#marks.addTo(entry, usedMark) || type === 'data') return;
     const pack = index.packOf(entry);
     const trees = this.#pending.get(pack);
     if (trees) trees.push(entry);

@@ -106,6 +106,22 @@ export async function loadIndexFiles(
 }
 
 /**
+ * Adds further index files to an index.
+ * @throws INDEX_DAMAGED, UNPACKED_DAMAGED, FILE_NOT_FOUND; what the backend throws. The index may have some of them then
+ */
+export async function loadMoreIndexFiles(
+  repository: Repository,
+  index: BlobIndex,
+  options: { readonly names: Iterable<Id> } & CallOptions,
+): Promise<{ readonly markNames: readonly Id[] }> {
+  const markNames: Id[] = [];
+  const onMarks = (name: Id): void => void markNames.push(name);
+  const files = [...options.names].map((name) => ({ name, sizeBytes: 0 }));
+  await decodeFiles(repository, files, { index, onMarks, signal: options.signal });
+  return { markNames };
+}
+
+/**
  * The marks of packs in some index files.
  * @throws INDEX_DAMAGED, UNPACKED_DAMAGED, FILE_NOT_FOUND; what the backend throws
  */
