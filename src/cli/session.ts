@@ -1,17 +1,14 @@
 import { throwIfAborted } from '../base/abort.ts';
+import { toHex, utf8 } from '../base/bytes.ts';
 import { isHoldfastError } from '../base/errors.ts';
 import type { Monitor, Problem } from '../base/monitor.ts';
-import {
-  currentIds,
-  currentUserName,
-  hostName,
-  processExists,
-  processId,
-} from '../platform/machine.ts';
+import { currentIds, currentUserName, hostName, processId } from '../platform/machine.ts';
+import { machineUpSeconds, processStart, thisProcess } from '../platform/process-identity.ts';
+import { sha256 } from '../kernels/sha256.ts';
 import type { LockOwner } from '../repository/lock-codec.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import { loadIndex } from '../repository/index-load.ts';
-import { acquireLock, type HeldLock } from '../repository/locks.ts';
+import { acquireLock, type HeldLock, type ProcessProbe } from '../repository/locks.ts';
 import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
 import type { Backend } from '../storage/backend.ts';
 import { openBackend } from '../storage/open.ts';
@@ -29,7 +26,7 @@ import { repositoryLocation } from './repository-location.ts';
 
 export interface SessionOptions {
   /** `shared` lets others read and write beside it. */
-  readonly lock: 'none' | 'shared' | 'exclusive';
+  readonly lock: 'none' | 'shared' | 'prune' | 'exclusive';
   /** Go on before the lock's second look, for who awaits `lock.settled` before telling a result; default: if shared. */
   readonly settleLater?: boolean;
   /** It changes the repository: then --no-lock, which is for reading, does not count. */
@@ -237,21 +234,35 @@ export function thisOwner(): LockOwner {
   };
 }
 
+/** What this machine can tell of the processes behind locks. */
+export function thisProbe(): ProcessProbe {
+  const { machine, ...identity } = thisProcess();
+  // Programs should not show the machine's id itself to others, says machine-id(5).
+  const mark = machine && toHex(sha256(utf8(`holdfast lock ${machine}`))).slice(0, 32);
+  return {
+    hostname: hostName(),
+    identity: { ...identity, machine: mark },
+    processStart,
+    machineUpSeconds,
+  };
+}
+
 async function lockFor(
   invocation: Invocation,
   repository: Repository,
   options: SessionOptions & { readonly monitor: Monitor },
 ): Promise<HeldLock | undefined> {
-  if (options.lock === 'none') return undefined;
-  const exclusive = options.lock === 'exclusive';
-  if (exclusive) invocation.output.info('create exclusive lock for repository');
+  const { lock: kind, settleLater = kind === 'shared', monitor } = options;
+  if (kind === 'none') return undefined;
+  if (kind === 'exclusive') invocation.output.info('create exclusive lock for repository');
   return acquireLock(repository, {
-    exclusive,
+    kind,
+    operation: invocation.command,
     owner: thisOwner(),
-    processExists,
-    settleLater: options.settleLater ?? !exclusive,
+    probe: thisProbe(),
+    settleLater,
     signal: invocation.signal,
-    monitor: options.monitor,
+    monitor,
     retryMs: invocation.globals.retryLock,
   });
 }

@@ -1,13 +1,22 @@
 import { cancelled } from '../base/abort.ts';
 import { assert } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
+import { toHex } from '../base/bytes.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { Monitor } from '../base/monitor.ts';
 import { timestampFromNs } from '../base/timestamp.ts';
 import { shortId, type Id } from './id.ts';
-import { encodeLock, type LockOwner } from './lock-codec.ts';
+import { randomBytes } from '../base/random.ts';
+import {
+  encodeLock,
+  isExclusiveKind,
+  type LockKind,
+  type LockOwner,
+  type OwnLockRecord,
+} from './lock-codec.ts';
 import { withDeadline } from './lock-deadline.ts';
-import { assertNoConflict, lockStaleMs, type ProcessProbe } from './lock-list.ts';
+import { lockStaleMs, type ProcessProbe } from './lock-judge.ts';
+import { assertNoConflict } from './lock-list.ts';
 import type { Repository } from './repository.ts';
 import { putContent } from './unpacked.ts';
 
@@ -30,6 +39,8 @@ const lockReleaseMsMax = 60_000;
 
 /** A lock as its user sees it. */
 export interface HeldLock {
+  /** The same in all files of this lock; empty without files. */
+  readonly instance: string;
   /** Aborts with LOCK_LOST, or with REPOSITORY_LOCKED when the second look finds another lock. */
   readonly signal: AbortSignal;
   /**
@@ -48,8 +59,11 @@ export interface HeldLock {
 
 export interface LockParts {
   readonly repository: Repository;
-  readonly exclusive: boolean;
+  readonly kind: LockKind;
+  readonly operation: string;
   readonly owner: LockOwner;
+  /** Another lock of the same work, which suffers this one. */
+  readonly beside: HeldLock | undefined;
   readonly probe: ProcessProbe;
   readonly monitor: Monitor;
 }
@@ -70,6 +84,7 @@ export class RepositoryLock implements HeldLock {
   readonly #stop = new AbortController();
   /** Every file of this lock that may exist. */
   readonly #files = new Set<Id>();
+  readonly #own: OwnLockRecord;
   readonly #removeGuard: () => void;
   readonly #timer: Timer;
   #settled: Promise<void> = Promise.resolve();
@@ -83,9 +98,17 @@ export class RepositoryLock implements HeldLock {
   #release: Promise<void> | undefined;
 
   private constructor(parts: LockParts) {
+    const { environment } = parts.repository;
     this.#parts = parts;
+    this.#own = {
+      ...parts.probe.identity,
+      instance: toHex(randomBytes(environment.random, 16)),
+      kind: parts.kind,
+      operation: parts.operation,
+      began: timestampFromNs(environment.clock.wallNs()),
+    };
     this.#removeGuard = parts.repository.addWriteGuard(() => this.#guard());
-    this.#timer = parts.repository.environment.clock.every(lockTickMs, () => this.#tick());
+    this.#timer = environment.clock.every(lockTickMs, () => this.#tick());
   }
 
   /**
@@ -103,6 +126,10 @@ export class RepositoryLock implements HeldLock {
     lock.#settled = lock.#settle(signal);
     lock.#settled.catch(() => undefined);
     return lock;
+  }
+
+  get instance(): string {
+    return this.#own.instance;
   }
 
   get signal(): AbortSignal {
@@ -143,11 +170,12 @@ export class RepositoryLock implements HeldLock {
   }
 
   async #settle(signal: AbortSignal | undefined): Promise<void> {
-    const { repository, exclusive, probe } = this.#parts;
+    const { repository, kind, probe, beside } = this.#parts;
     const either = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
     try {
       await repository.environment.clock.sleep(lockSettleMs, either);
-      const wanted = { exclusive, probe, own: this.#files };
+      const instances = beside ? [beside.instance] : [];
+      const wanted = { kind, probe, own: this.#files, beside: instances };
       await assertNoConflict(repository, wanted, { signal: either });
       if (this.#state === 'settling') this.#state = 'held';
     } catch (error) {
@@ -264,12 +292,10 @@ export class RepositoryLock implements HeldLock {
   }
 
   async #put(signal: AbortSignal | undefined): Promise<Id> {
-    const { repository, exclusive, owner } = this.#parts;
+    const { repository, kind, owner } = this.#parts;
     const time = timestampFromNs(repository.environment.clock.wallNs());
-    const { id, sealed } = repository.sealUnpacked(
-      'lock',
-      encodeLock({ ...owner, time, exclusive }),
-    );
+    const record = { ...owner, time, exclusive: isExclusiveKind(kind), own: this.#own };
+    const { id, sealed } = repository.sealUnpacked('lock', encodeLock(record));
     // Before the put: it may fail and yet have stored the file.
     this.#files.add(id);
     await putContent(repository.backend, { type: 'lock', name: id }, sealed, { signal });

@@ -1,23 +1,13 @@
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
-import { timestampFromNs } from '../base/timestamp.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import type { Id } from './id.ts';
-import { decodeLock, type LockRecord, type StoredLock } from './lock-codec.ts';
+import { decodeLock, type LockKind, type StoredLock } from './lock-codec.ts';
+import { kindOfLock, lockedBy, type ProcessProbe } from './lock-judge.ts';
 import type { Repository } from './repository.ts';
-import { formatTime, localZone } from './time-format.ts';
-
-/** Age from which a lock no longer has a living holder: it would have been renewed several times. */
-export const lockStaleMs: number = 30 * 60_000;
 
 /** Pauses before a lock that cannot be read is looked at again: another program may be writing it. */
 const unreadablePausesMs: readonly number[] = [5_000, 10_000, 20_000];
-
-/** What tells a lock of a dead process: valid for locks of this machine. */
-export interface ProcessProbe {
-  readonly hostname: string;
-  processExists(pid: number): boolean;
-}
 
 export interface LockList {
   readonly locks: readonly StoredLock[];
@@ -52,15 +42,26 @@ export async function loadLocks(
 
 /** The lock that is wanted, for the look at those that are there. */
 export interface WantedLock {
-  readonly exclusive: boolean;
+  readonly kind: LockKind;
   /** Files of the asker himself. */
   readonly own: ReadonlySet<Id>;
+  /** Instances of locks that the same work holds. */
+  readonly beside: readonly string[];
   readonly probe: ProcessProbe;
 }
 
+/** Whether a lock that is there stands against the wanted one. @see docs/CONCURRENCY.md */
+export function standsAgainst(lock: StoredLock, { kind, own, beside }: WantedLock): boolean {
+  if (own.has(lock.id) || (lock.own && beside.includes(lock.own.instance))) return false;
+  const other = kindOfLock(lock);
+  if (kind === 'exclusive' || other === 'exclusive') return true;
+  if (kind === 'commit') return !lock.own || other !== 'shared';
+  if (kind === 'prune') return other !== 'shared';
+  return other === 'commit';
+}
+
 /**
- * Makes sure that no lock stands against the wanted one: an exclusive one suffers none beside it, another only others
- * that are not exclusive. Locks of dead processes stand, too, until somebody removes them.
+ * Makes sure that no lock stands against the wanted one. Locks of dead processes stand, too, until somebody removes them.
  * @throws REPOSITORY_LOCKED naming the holder; LOCK_DAMAGED after 35 s for a lock that cannot be read
  */
 export async function assertNoConflict(
@@ -70,42 +71,14 @@ export async function assertNoConflict(
 ): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const { locks, unreadable } = await loadLocks(repository, options);
-    const conflict = locks.find(
-      (lock) => !wanted.own.has(lock.id) && (wanted.exclusive || lock.exclusive),
-    );
-    if (conflict) throw lockedBy(repository, conflict, wanted.probe);
+    const conflict = locks.find((lock) => standsAgainst(lock, wanted));
+    if (conflict) throw lockedBy(conflict, wanted.probe, repository.environment.clock);
     const [first] = unreadable.filter(({ id }) => !wanted.own.has(id));
     if (!first) return;
     const pauseMs = unreadablePausesMs[attempt];
     if (pauseMs === undefined) throw invalidLock(first);
     await repository.environment.clock.sleep(pauseMs, options.signal);
   }
-}
-
-/** True for a lock whose holder is gone: not renewed for half an hour, or of a dead process of this machine. */
-export function isStaleLock(lock: LockRecord, probe: ProcessProbe, nowMs: number): boolean {
-  return nowMs - lock.time.seconds * 1000 > lockStaleMs || isOfDeadProcess(lock, probe);
-}
-
-function isOfDeadProcess(lock: LockRecord, probe: ProcessProbe): boolean {
-  return lock.hostname === probe.hostname && !probe.processExists(lock.pid);
-}
-
-function lockedBy(repository: Repository, lock: StoredLock, probe: ProcessProbe): HoldfastError {
-  const { clock } = repository.environment;
-  const kind = lock.exclusive ? ' exclusively' : '';
-  const who = `process ${lock.pid} of ${lock.username} on ${lock.hostname}`;
-  const isStale = isStaleLock(lock, probe, clock.wallMs());
-  const now = timestampFromNs(clock.wallNs());
-  return new HoldfastError('REPOSITORY_LOCKED', {
-    message: `the repository is locked${kind} by ${who}`,
-    details: {
-      lockId: lock.id,
-      since: formatTime(lock.time, localZone),
-      ageSeconds: Math.max(0, now.seconds - lock.time.seconds),
-    },
-    ...(isStale && { hint: 'Its holder is gone: run "holdfast unlock", then try again.' }),
-  });
 }
 
 function invalidLock({ id, error }: LockList['unreadable'][number]): HoldfastError {

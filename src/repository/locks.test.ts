@@ -1,128 +1,30 @@
 import * as fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 
-import { cancelled } from '../base/abort.ts';
 import { utf8 } from '../base/bytes.ts';
-import type { Clock, Timer } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Monitor } from '../base/monitor.ts';
-import { systemRandom } from '../base/random.ts';
-import { parsePolynomial } from '../kernels/polynomial.ts';
-import type { FileHandle } from '../storage/backend.ts';
-import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
+import type { MemoryFiles } from '../storage/memory/memory-backend.ts';
+import {
+  clientOf,
+  hour,
+  ManualClock,
+  minute,
+  probeOf,
+  ScriptedBackend,
+} from './lock-test-support.ts';
 import {
   acquireLock,
   encodeLock,
   type HeldLock,
   loadLocks,
+  type LockKind,
   type LockOptions,
+  type ProcessProbe,
   removeStaleLocks,
 } from './locks.ts';
-import { Repository } from './repository.ts';
+import type { Repository } from './repository.ts';
 
-const minute = 60_000;
-const hour = 60 * minute;
-
-/** A clock that stands until it is moved. */
-class ManualClock implements Clock {
-  wall = 1_800_000_000_000;
-  monotonic = 1000;
-  readonly #timers = new Set<{ at: number; run: () => void }>();
-
-  wallNs = (): bigint => BigInt(this.wall) * 1_000_000n;
-  wallMs = (): number => this.wall;
-  monotonicMs = (): number => this.monotonic;
-  nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(cancelled(signal));
-      const timer = { at: this.monotonic + ms, run: resolve };
-      this.#timers.add(timer);
-      signal?.addEventListener('abort', () => {
-        this.#timers.delete(timer);
-        reject(cancelled(signal));
-      });
-    });
-  }
-
-  every(ms: number, action: () => void): Timer {
-    const timer = {
-      at: this.monotonic + ms,
-      run: (): void => {
-        timer.at += ms;
-        this.#timers.add(timer);
-        action();
-      },
-    };
-    this.#timers.add(timer);
-    return { stop: () => this.#timers.delete(timer) };
-  }
-
-  /** Runs what is due within `ms`, in order, and what follows from it. */
-  async advance(ms: number): Promise<void> {
-    const end = this.monotonic + ms;
-    await this.#flush();
-    for (;;) {
-      const [next] = [...this.#timers].sort((a, b) => a.at - b.at);
-      if (!next || next.at > end) break;
-      this.#timers.delete(next);
-      this.#move(Math.max(0, next.at - this.monotonic));
-      next.run();
-      await this.#flush();
-    }
-    this.#move(end - this.monotonic);
-  }
-
-  /** The machine sleeps: only the wall clock goes on. */
-  suspend(ms: number): void {
-    this.wall += ms;
-  }
-
-  get timerCount(): number {
-    return this.#timers.size;
-  }
-
-  #move(ms: number): void {
-    this.monotonic += ms;
-    this.wall += ms;
-  }
-
-  async #flush(): Promise<void> {
-    for (let i = 0; i < 20; i++) await this.nextTurn();
-  }
-}
-
-/** Shares its files with others and fails on demand. */
-class ScriptedBackend extends MemoryBackend {
-  /** Throws, waits or does nothing. */
-  before: (call: string, handle: FileHandle) => void | Promise<void> = () => {};
-  override async put(...[handle, parts, options]: Parameters<MemoryBackend['put']>): Promise<void> {
-    await this.before('put', handle);
-    return super.put(handle, parts, options);
-  }
-  override async remove(...[handle, options]: Parameters<MemoryBackend['remove']>): Promise<void> {
-    await this.before('remove', handle);
-    return super.remove(handle, options);
-  }
-  override async stat(
-    ...[handle, options]: Parameters<MemoryBackend['stat']>
-  ): ReturnType<MemoryBackend['stat']> {
-    await this.before('stat', handle);
-    return super.stat(handle, options);
-  }
-}
-
-const masterKey = {
-  encrypt: new Uint8Array(32).fill(1),
-  macK: new Uint8Array(16).fill(2),
-  macR: new Uint8Array(16).fill(3),
-};
-const config = {
-  version: 2,
-  id: '11'.repeat(32),
-  polynomial: parsePolynomial('31a1ec5d60e3c9'),
-} as const;
 const snapshotHandle = { type: 'snapshot', name: '22'.repeat(32) } as const;
 const notes: string[] = [];
 const monitor: Monitor = { problem: () => {}, note: (text) => notes.push(text) };
@@ -139,19 +41,21 @@ beforeEach(() => {
 });
 
 function openClient(inner = new ScriptedBackend(files), noLock = false): Repository {
-  const options = {
-    environment: { clock, random: systemRandom },
-    password: new Uint8Array(),
-    noLock,
-  };
-  return new Repository({ backend: inner, config, keyId: '33'.repeat(32), masterKey, options });
+  return clientOf(clock, inner, noLock);
 }
+
+/** Processes below 100 run on the machine alpha. */
+const probe: ProcessProbe = probeOf({
+  hostname: 'alpha',
+  running: new Map(Array.from({ length: 99 }, (_, i) => [i + 1, ''])),
+});
 
 function wanted(pid: number, more: Partial<LockOptions> = {}): LockOptions {
   return {
-    exclusive: false,
+    kind: 'shared',
+    operation: 'test',
     owner: { hostname: 'alpha', username: 'anna', pid, uid: 1000, gid: 0 },
-    processExists: (pid) => pid < 100,
+    probe,
     monitor,
     ...more,
   };
@@ -168,20 +72,20 @@ async function acquire(repository: Repository, options: LockOptions): Promise<He
 const lockNames = (): string[] =>
   [...files.keys()].filter((key) => key.startsWith('lock/')).map((key) => key.slice(5));
 
-async function race(clients: readonly { exclusive: boolean; turns: number[] }[]): Promise<void> {
+async function race(clients: readonly { kind: LockKind; turns: number[] }[]): Promise<void> {
   files.clear();
-  const looks = clients.map(async ({ exclusive, turns }, pid) => {
+  const looks = clients.map(async ({ kind, turns }, pid) => {
     const slow = new ScriptedBackend(files);
     const waits = [...turns];
     slow.before = async () => {
       for (let left = waits.shift() ?? 0; left > 0; left--) await clock.nextTurn();
     };
-    return { exclusive, lock: await acquireLock(openClient(slow), wanted(pid, { exclusive })) };
+    return { kind, lock: await acquireLock(openClient(slow), wanted(pid + 1, { kind })) };
   });
   const results = Promise.allSettled(looks);
   await clock.advance(200);
   const held = (await results).flatMap((r) => (r.status === 'fulfilled' ? [r.value] : []));
-  expect(held.length <= 1 || held.every(({ exclusive }) => !exclusive)).toBe(true);
+  expect(held.length <= 1 || held.every(({ kind }) => kind === 'shared')).toBe(true);
   await Promise.all(held.map(({ lock }) => lock.release()));
   expect(files.size).toBe(0);
 }
@@ -190,31 +94,43 @@ const code = (code: string) => expect.objectContaining({ code });
 
 describe('conflicts', () => {
   test.each([
-    [false, false, true],
-    [false, true, false],
-    [true, false, false],
-    [true, true, false],
-  ])('held exclusive %s, wanted exclusive %s: goes %s', async (held, asked, goes) => {
-    const first = await acquire(openClient(), wanted(1, { exclusive: held }));
-    const second = acquire(openClient(), wanted(2, { exclusive: asked }));
+    ['shared', 'shared', true],
+    ['shared', 'prune', true],
+    ['shared', 'commit', true],
+    ['shared', 'exclusive', false],
+    ['prune', 'shared', true],
+    ['prune', 'prune', false],
+    ['prune', 'commit', false],
+    ['prune', 'exclusive', false],
+    ['commit', 'shared', false],
+    ['commit', 'prune', false],
+    ['commit', 'commit', false],
+    ['commit', 'exclusive', false],
+    ['exclusive', 'shared', false],
+    ['exclusive', 'prune', false],
+    ['exclusive', 'commit', false],
+    ['exclusive', 'exclusive', false],
+  ] as const)('held %s, wanted %s: goes %s', async (held, asked, goes) => {
+    const first = await acquire(openClient(), wanted(1, { kind: held }));
+    const second = acquire(openClient(), wanted(2, { kind: asked }));
     if (goes) await (await second).release();
     else await expect(second).rejects.toThrow(code('REPOSITORY_LOCKED'));
     await first.release();
     expect(files.size).toBe(0);
-    await (await acquire(openClient(), wanted(2, { exclusive: asked }))).release();
+    await (await acquire(openClient(), wanted(2, { kind: asked }))).release();
     expect(clock.timerCount).toBe(0);
   });
 
   test('names the holder, and says when he is gone', async () => {
-    const lock = await acquire(openClient(), wanted(17, { exclusive: true }));
+    const lock = await acquire(openClient(), wanted(17, { kind: 'exclusive' }));
     await expect(acquire(openClient(), wanted(2))).rejects.toMatchObject({
-      message: 'the repository is locked exclusively by process 17 of anna on alpha',
+      message: 'the repository is locked exclusively by process 17 of anna on alpha (test)',
       details: { lockId: lockNames()[0] },
       hint: expect.stringContaining('--retry-lock'),
     });
     await lock.release();
     await storeLock({ pid: 4000 });
-    await expect(acquire(openClient(), wanted(2, { exclusive: true }))).rejects.toMatchObject({
+    await expect(acquire(openClient(), wanted(2, { kind: 'exclusive' }))).rejects.toMatchObject({
       message: 'the repository is locked by process 4000 of anna on alpha',
       hint: 'Its holder is gone: run "holdfast unlock", then try again.',
     });
@@ -222,7 +138,7 @@ describe('conflicts', () => {
 
   test('in any order of calls, an exclusive lock has none beside it', async () => {
     const client = fc.record({
-      exclusive: fc.boolean(),
+      kind: fc.constantFrom<LockKind>('shared', 'exclusive'),
       turns: fc.array(fc.nat(6), { minLength: 4, maxLength: 4 }),
     });
     await fc.assert(fc.asyncProperty(fc.array(client, { minLength: 2, maxLength: 4 }), race), {
@@ -237,7 +153,7 @@ describe('conflicts', () => {
 
   test('an empty lock file is no lock', async () => {
     files.set(`lock/${'ab'.repeat(32)}`, new Uint8Array());
-    await (await acquire(openClient(), wanted(2, { exclusive: true }))).release();
+    await (await acquire(openClient(), wanted(2, { kind: 'exclusive' }))).release();
   });
 
   test('a lock that cannot be read is looked at four times within 35 s', async () => {
@@ -266,7 +182,7 @@ describe('conflicts', () => {
 describe('--retry-lock', () => {
   test('waits 5, 10, 20, 40, 60, 60 s, and once more at the end', async () => {
     const other = openClient();
-    const lock = await acquire(other, wanted(1, { exclusive: true }));
+    const lock = await acquire(other, wanted(1, { kind: 'exclusive' }));
     const repository = openClient(backend);
     const looks: number[] = [];
     const startMs = clock.monotonic;
@@ -285,12 +201,12 @@ describe('--retry-lock', () => {
   });
 
   test('gets the lock once it is free, and can be cancelled', async () => {
-    const lock = await acquire(openClient(), wanted(1, { exclusive: true }));
+    const lock = await acquire(openClient(), wanted(1, { kind: 'exclusive' }));
     const result = acquireLock(openClient(), wanted(2, { retryMs: hour }));
     const end = new AbortController();
     const stopped = acquireLock(
       openClient(),
-      wanted(3, { retryMs: hour, signal: end.signal, exclusive: true }),
+      wanted(3, { retryMs: hour, signal: end.signal, kind: 'exclusive' }),
     );
     stopped.catch(() => undefined);
     await clock.advance(4000);
@@ -521,7 +437,7 @@ describe('release', () => {
   });
 });
 
-const unlocking = { hostname: 'alpha', processExists: (pid: number): boolean => pid < 100 };
+const unlocking = { probe };
 
 async function storeLock(lock: {
   pid: number;

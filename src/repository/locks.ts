@@ -2,23 +2,37 @@ import { throwIfAborted } from '../base/abort.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Monitor, silentMonitor } from '../base/monitor.ts';
 import type { CallOptions } from '../storage/backend.ts';
-import type { LockOwner } from './lock-codec.ts';
+import type { LockKind, LockOwner } from './lock-codec.ts';
 import { type HeldLock, type LockParts, RepositoryLock } from './lock-holder.ts';
-import { assertNoConflict, isStaleLock, loadLocks, type ProcessProbe } from './lock-list.ts';
+import { isStaleLock, type ProcessProbe } from './lock-judge.ts';
+import { assertNoConflict, loadLocks } from './lock-list.ts';
 import type { Repository } from './repository.ts';
 
-export { decodeLock, encodeLock, type LockOwner, type LockRecord } from './lock-codec.ts';
+export {
+  decodeLock,
+  encodeLock,
+  type LockKind,
+  type LockOwner,
+  type LockRecord,
+  noIdentity,
+  type OwnLockRecord,
+  type ProcessIdentity,
+  type StoredLock,
+} from './lock-codec.ts';
 export type { HeldLock } from './lock-holder.ts';
-export { isStaleLock, type LockList, loadLocks, type ProcessProbe } from './lock-list.ts';
+export { isStaleLock, judgeLock, type LockVerdict, type ProcessProbe } from './lock-judge.ts';
+export { type LockList, loadLocks } from './lock-list.ts';
 
 export interface LockOptions extends CallOptions {
-  /** Suffers no other lock; else only no exclusive one. */
-  readonly exclusive: boolean;
+  readonly kind: LockKind;
+  /** What it is for, as others see it: `backup`. */
+  readonly operation: string;
   /** How long to try while another lock stands against it; default 0. */
   readonly retryMs?: number | undefined;
   readonly owner: LockOwner;
-  /** Whether a process of this machine is alive. */
-  processExists(pid: number): boolean;
+  readonly probe: ProcessProbe;
+  /** Another lock of the same work, which suffers this one. */
+  readonly beside?: HeldLock | undefined;
   /**
    * Return as soon as the lock file is written, and do the second look 200 ms later in the background: see
    * `HeldLock.settled`. Without effect when `retryMs` is given.
@@ -31,8 +45,7 @@ export interface LockOptions extends CallOptions {
 export interface UnlockOptions extends CallOptions {
   /** Remove every lock, whoever holds it, and also those that cannot be read. */
   readonly all: boolean;
-  readonly hostname: string;
-  processExists(pid: number): boolean;
+  readonly probe: ProcessProbe;
 }
 
 const retryPauseMs = 5_000;
@@ -65,15 +78,12 @@ export async function acquireLock(repository: Repository, options: LockOptions):
 }
 
 async function tryLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
-  const { exclusive, owner, signal } = options;
+  const { kind, operation, owner, probe, beside, signal } = options;
   throwIfAborted(signal);
-  const probe: ProcessProbe = {
-    hostname: owner.hostname,
-    processExists: (pid) => options.processExists(pid),
-  };
-  await assertNoConflict(repository, { exclusive, probe, own: new Set() }, { signal });
+  const instances = beside ? [beside.instance] : [];
+  await assertNoConflict(repository, { kind, probe, own: new Set(), beside: instances }, options);
   const monitor = options.monitor ?? silentMonitor;
-  const parts: LockParts = { repository, exclusive, owner, probe, monitor };
+  const parts: LockParts = { repository, kind, operation, owner, probe, beside, monitor };
   const lock = await RepositoryLock.write(parts, signal).catch((error: unknown) => {
     throw isHoldfastError(error, 'READ_ONLY', 'PERMISSION_DENIED') ? cannotLock(error) : error;
   });
@@ -97,6 +107,7 @@ function cannotLock(cause: HoldfastError): HoldfastError {
 
 function lockWithoutFile(): HeldLock {
   return {
+    instance: '',
     signal: new AbortController().signal,
     settled: Promise.resolve(),
     assertHeld: () => undefined,
@@ -120,7 +131,9 @@ export async function removeStaleLocks(
   } else {
     const nowMs = environment.clock.wallMs();
     const { locks } = await loadLocks(repository, { signal });
-    names.push(...locks.filter((lock) => isStaleLock(lock, options, nowMs)).map(({ id }) => id));
+    names.push(
+      ...locks.filter((lock) => isStaleLock(lock, options.probe, nowMs)).map(({ id }) => id),
+    );
   }
   let removedCount = 0;
   for (const name of names) {
