@@ -29,3 +29,15 @@ export function formatSeconds(seconds: number): string {
 export function formatPercent(part: number, whole: number): string {
   return `${(whole === 0 ? 0 : Math.min(100, (100 * part) / whole)).toFixed(2)}%`;
 }
+
+/** A duration as flags take it: `24h`, `1h30m`, `45s`. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const parts = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const text = parts.map(([count, unit]) => (count > 0 ? `${count}${unit}` : '')).join('');
+  return text === '' ? '0s' : text;
+}

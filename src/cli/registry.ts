@@ -22,6 +22,7 @@ const loaders = {
   list: () => import('./commands/list.ts'),
   ls: () => import('./commands/ls.ts'),
   options: () => import('./commands/options.ts'),
+  prune: () => import('./commands/prune.ts'),
   restore: () => import('./commands/restore.ts'),
   snapshots: () => import('./commands/snapshots.ts'),
   stats: () => import('./commands/stats.ts'),

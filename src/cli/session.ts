@@ -7,8 +7,19 @@ import { machineUpSeconds, processStart, thisProcess } from '../platform/process
 import { sha256 } from '../kernels/sha256.ts';
 import type { LockOwner } from '../repository/lock-codec.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
-import { loadIndex } from '../repository/index-load.ts';
-import { acquireLock, type HeldLock, type ProcessProbe } from '../repository/locks.ts';
+import {
+  loadIndex,
+  loadIndexFiles,
+  type LoadedIndex,
+  type LoadIndexOptions,
+} from '../repository/index-load.ts';
+import {
+  acquireLock,
+  type HeldLock,
+  type LockKind,
+  type LockOptions,
+  type ProcessProbe,
+} from '../repository/locks.ts';
 import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
 import type { Backend } from '../storage/backend.ts';
 import { openBackend } from '../storage/open.ts';
@@ -51,6 +62,10 @@ export interface Session {
   readonly signal: AbortSignal;
   /** Loads the index; list snapshots before, so that all they refer to is in it. */
   loadIndex(): Promise<IndexedRepository>;
+  /** As `loadIndex`, for who must know all of it. @throws for the first index file that cannot be used */
+  loadWholeIndex(): Promise<LoadedIndex>;
+  /** Takes another lock of the same work beside `lock`. */
+  lockBeside(kind: LockKind): Promise<HeldLock>;
   /** What a command that only reports problems returns: 1 if there were any. */
   exitCode(): number;
 }
@@ -128,20 +143,27 @@ function sessionOf(invocation: Invocation, parts: SessionParts): Session {
   const onProblem = (error: unknown): void => {
     counter.problem({ item: '', during: 'scan', error });
   };
+  const fromCache = (): Pick<LoadIndexOptions, 'cache' | 'onCacheProblem'> => {
+    const store = cache.indexStore;
+    return store ? { cache: store, onCacheProblem: (error) => cache.warn(error) } : {};
+  };
   return {
     repository,
     lock,
     monitor: counter,
     signal,
+    lockBeside: (kind) =>
+      takeLock(invocation, repository, { kind, beside: lock, monitor: counter }),
+    async loadWholeIndex() {
+      throwIfAborted(signal);
+      const loaded = await loadIndexFiles(repository, { signal, ...fromCache() });
+      await cache.retainPacks(loaded.index);
+      return loaded;
+    },
     exitCode: () => (counter.problemCount > 0 ? 1 : 0),
     async loadIndex() {
       throwIfAborted(signal);
-      const store = cache.indexStore;
-      const index = await loadIndex(repository, {
-        signal,
-        onProblem,
-        ...(store ? { cache: store, onCacheProblem: (error) => cache.warn(error) } : {}),
-      });
+      const index = await loadIndex(repository, { signal, onProblem, ...fromCache() });
       await cache.retainPacks(index);
       return new IndexedRepository(repository, index);
     },
@@ -255,14 +277,20 @@ async function lockFor(
   const { lock: kind, settleLater = kind === 'shared', monitor } = options;
   if (kind === 'none') return undefined;
   if (kind === 'exclusive') invocation.output.info('create exclusive lock for repository');
+  return takeLock(invocation, repository, { kind, settleLater, monitor });
+}
+
+function takeLock(
+  invocation: Invocation,
+  repository: Repository,
+  options: Pick<LockOptions, 'kind' | 'settleLater' | 'beside' | 'monitor'>,
+): Promise<HeldLock> {
   return acquireLock(repository, {
-    kind,
+    ...options,
     operation: invocation.command,
     owner: thisOwner(),
     probe: thisProbe(),
-    settleLater,
     signal: invocation.signal,
-    monitor,
     retryMs: invocation.globals.retryLock,
   });
 }

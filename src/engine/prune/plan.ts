@@ -29,6 +29,8 @@ export interface PlanInput {
   readonly usage: PackUsage;
   /** Sizes of all stored packs by id. */
   readonly stored: ReadonlyMap<Id, number>;
+  /** Pack files that no index file lists. */
+  readonly unlisted: readonly UnlistedPack[];
   /** Packs that are left out. */
   readonly isPassedOver: (pack: number) => boolean;
   readonly version: 1 | 2;
@@ -89,8 +91,9 @@ class Planner {
   }
 
   plan(): PackPlan {
-    const { index, isPassedOver, statistics, version } = this.#input;
-    const unlisted = this.#unlistedPacks();
+    const { index, isPassedOver, statistics, version, unlisted } = this.#input;
+    for (const { sizeBytes } of unlisted) statistics.size.unreferenced += sizeBytes;
+    statistics.packs.unreferenced = unlisted.length;
     for (let pack = 0; pack < index.packCount; pack++) {
       if (!isPassedOver(pack)) this.#sort(pack);
     }
@@ -103,20 +106,6 @@ class Planner {
     statistics.packs.remove = this.#remove.length;
     const [remove, repack, missing] = [this.#remove, this.#repack, this.#missing];
     return { remove, repack, missing, unlisted, statistics };
-  }
-
-  #unlistedPacks(): UnlistedPack[] {
-    const { index, stored, statistics } = this.#input;
-    const listed = new Set<Id>();
-    for (let pack = 0; pack < index.packCount; pack++) listed.add(toHex(index.packId(pack)));
-    const unlisted: UnlistedPack[] = [];
-    for (const [id, sizeBytes] of stored) {
-      if (listed.has(id)) continue;
-      unlisted.push({ id, sizeBytes });
-      statistics.size.unreferenced += sizeBytes;
-    }
-    statistics.packs.unreferenced = unlisted.length;
-    return unlisted;
   }
 
   /** Decides what can be decided by the pack alone. */

@@ -3,6 +3,7 @@ import { fromHex, toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import type { Id } from '../../repository/id.ts';
+import type { IndexedPack } from '../../repository/index-file.ts';
 import { type LoadedIndex, loadMarks, loadMoreIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import { addMark, type PackMark } from '../../repository/pack-marks.ts';
@@ -10,8 +11,8 @@ import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshot, type StoredSnapshot } from '../../repository/snapshots.ts';
 import { BlobMarks } from '../blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { collectUsedBlobs, usedMark } from '../used-blobs.ts';
-import type { PruneMonitor } from './options.ts';
+import { collectUsedBlobs } from '../used-blobs.ts';
+import type { PruneMonitor, UnlistedPack } from './options.ts';
 
 /** Where a prune gets the repository from. */
 export interface PruneSource {
@@ -30,7 +31,7 @@ export class PruneState {
   readonly repository: Repository;
   readonly indexed: IndexedRepository;
   /** Sizes of the stored packs. */
-  readonly stored = new Map<Id, number>();
+  readonly stored: Map<Id, number> = new Map<Id, number>();
   readonly #source: PruneSource;
   readonly #context: EngineContext<PruneMonitor>;
   readonly #indexNames: Set<Id>;
@@ -38,6 +39,8 @@ export class PruneState {
   readonly #marks = new Map<Id, PackMark>();
   /** Packs of the index that no index file lists: they are marked only. */
   readonly #onlyMarked = new Set<number>();
+  /** Packs that this run deleted. */
+  readonly #deleted = new Set<Id>();
   readonly used: BlobMarks;
 
   private constructor(
@@ -101,42 +104,65 @@ export class PruneState {
 
   /** True for marks that say nothing: of packs that were in no index file and now are, or that are gone. */
   isVoid(mark: PackMark): boolean {
-    const isListed = this.#isListed(mark.id);
+    const isListed = this.isListed(mark.id);
     return isListed ? mark.blobs.count === 0 : !this.stored.has(mark.id);
   }
 
-  /** Whether an index file lists this pack of the index. */
-  isListed(pack: number): boolean {
-    return !this.#onlyMarked.has(pack);
+  /** What index files must list in addition for packs that are only marked, unless they are among `going`. */
+  onlyMarkedExcept(going: ReadonlySet<number>): IndexedPack[] {
+    const packs: IndexedPack[] = [];
+    for (const pack of this.#onlyMarked) {
+      if (going.has(pack) || !this.isStored(pack)) continue;
+      const id = this.indexed.index.packId(pack);
+      const mark = this.#marks.get(toHex(id));
+      if (mark) packs.push({ id, blobs: mark.blobs });
+    }
+    return packs;
   }
 
-  /**
-   * Packs of the index that are marked and not needed: every blob of theirs that is used has a copy elsewhere. Those that
-   * are needed are left out.
-   */
-  unneededMarked(): Set<number> {
-    const { index } = this.indexed;
-    const marked = new Set<number>();
+  /** Packs of the index that are marked. */
+  markedPacks(): Set<number> {
+    const packs = new Set<number>();
     for (const mark of this.#marks.values()) {
-      const pack = index.findPack(idBytes(mark.id));
-      if (pack >= 0 && !this.isVoid(mark)) marked.add(pack);
+      const pack = this.indexed.index.findPack(idBytes(mark.id));
+      if (pack >= 0 && !this.isVoid(mark)) packs.add(pack);
     }
-    if (marked.size === 0) return marked;
-    // A used blob is safe once it was seen in a pack that stays, or in one that is kept for its sake.
-    const isSafe = new Uint8Array(index.blobCount);
-    for (let entry = 0; entry < index.blobCount; entry++) {
-      if (!marked.has(index.packOf(entry))) isSafe[index.firstOf(entry)] = 1;
-    }
-    for (let entry = 0; entry < index.blobCount; entry++) {
-      const first = index.firstOf(entry);
-      if (isSafe[first] === 1 || !this.used.has(first, usedMark)) continue;
-      marked.delete(index.packOf(entry));
-      isSafe[first] = 1;
-    }
-    return marked;
+    return packs;
   }
 
-  #isListed(id: Id): boolean {
+  /** Takes in that marks were dropped, and packs deleted. */
+  forget(marks: ReadonlySet<Id>, packs: ReadonlySet<Id>): void {
+    for (const id of marks) this.#marks.delete(id);
+    for (const id of packs) {
+      this.stored.delete(id);
+      this.#deleted.add(id);
+    }
+  }
+
+  /** Packs of the index that are no longer to be considered: marked before, or deleted. */
+  settledPacks(): Set<number> {
+    const packs = this.markedPacks();
+    for (const id of this.#deleted) packs.add(this.indexed.index.findPack(idBytes(id)));
+    return packs;
+  }
+
+  /** Whether a pack of the index is stored. */
+  isStored(pack: number): boolean {
+    return this.stored.has(toHex(this.indexed.index.packId(pack)));
+  }
+
+  /** Packs that are stored and that no index file lists or marks with its blobs. */
+  unlistedPacks(): UnlistedPack[] {
+    const { index } = this.indexed;
+    const packs: UnlistedPack[] = [];
+    for (const [id, sizeBytes] of this.stored) {
+      if (index.findPack(idBytes(id)) < 0) packs.push({ id, sizeBytes });
+    }
+    return packs;
+  }
+
+  /** Whether an index file lists the pack. */
+  isListed(id: Id): boolean {
     const pack = this.indexed.index.findPack(idBytes(id));
     return pack >= 0 && !this.#onlyMarked.has(pack);
   }
@@ -165,14 +191,15 @@ export class PruneState {
     const { signal } = this.#context;
     const { backend } = this.repository;
     for await (const { name, sizeBytes } of backend.list('pack', { signal })) {
-      this.stored.set(name, sizeBytes);
+      // A storage may list for a while what was removed.
+      if (!this.#deleted.has(name)) this.stored.set(name, sizeBytes);
     }
     // Not listed is not yet missing.
     const { index } = this.indexed;
     const unseen: Id[] = [];
     for (let pack = 0; pack < index.packCount; pack++) {
       const name = toHex(index.packId(pack));
-      if (!this.stored.has(name)) unseen.push(name);
+      if (!this.stored.has(name) && !this.#deleted.has(name)) unseen.push(name);
     }
     await forEachConcurrent(unseen, backend.connectionCount, async (name) => {
       try {
