@@ -8,7 +8,6 @@ import { sha256 } from '../kernels/sha256.ts';
 import type { LockOwner } from '../repository/lock-codec.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import {
-  loadIndex,
   loadIndexFiles,
   type LoadedIndex,
   type LoadIndexOptions,
@@ -163,9 +162,9 @@ function sessionOf(invocation: Invocation, parts: SessionParts): Session {
     exitCode: () => (counter.problemCount > 0 ? 1 : 0),
     async loadIndex() {
       throwIfAborted(signal);
-      const index = await loadIndex(repository, { signal, onProblem, ...fromCache() });
-      await cache.retainPacks(index);
-      return new IndexedRepository(repository, index);
+      const loaded = await loadIndexFiles(repository, { signal, onProblem, ...fromCache() });
+      await cache.retainPacks(loaded.index);
+      return new IndexedRepository(repository, loaded.index, loaded);
     },
   };
 }

@@ -56,16 +56,22 @@ const limitsDefault: IndexLoadLimits = {
 };
 /** More threads would take a large index beyond 900 MiB. */
 const workerCountMax = 3;
+/** Times that index files may vanish while they are loaded. */
+const replacedTimesMax = 3;
 /** Room that is made on the mere size of files. */
 const expectedBlobCountMax = 50_000_000;
 
-/** An index, and where it is from. */
-export interface LoadedIndex {
-  readonly index: BlobIndex;
+/** The index files that an index was made from. */
+export interface IndexFileNames {
   /** Names of the index files that were listed. */
   readonly names: ReadonlySet<Id>;
   /** Those of them that mark packs as to be deleted: see `loadMarks`. */
   readonly markNames: readonly Id[];
+}
+
+/** An index, and where it is from. */
+export interface LoadedIndex extends IndexFileNames {
+  readonly index: BlobIndex;
 }
 
 /** Loads all index files of a repository, as `loadIndexFiles`. */
@@ -94,15 +100,52 @@ export async function loadIndexFiles(
   const newFiles = files.filter(({ name }) => !known.has(name));
   const markNames = [...(cached?.manifest.markNames ?? [])];
   const onMarks = (name: Id): void => void markNames.push(name);
-  const isWhole = await decodeFiles(repository, newFiles, { ...options, index, onMarks });
+  const listed = new Map(files.map((file) => [file.name, file]));
+  const decodeOptions = { ...options, index, onMarks };
+  const isWhole = await decodeListed(repository, newFiles, { ...decodeOptions, listed });
   const newBlobCount = index.blobCount - (cached?.manifest.blobCount ?? 0);
   const limits = { ...limitsDefault, ...options.limits };
   const isNew =
     newFiles.length >= limits.cacheNewFilesMin || newBlobCount >= limits.cacheNewBlobsMin;
   if (isWhole && isNew && index.blobCount >= limits.cachedBlobCountMin) {
-    await trySaveCache(repository, { index, files, cached, markNames }, options);
+    await trySaveCache(
+      repository,
+      { index, files: [...listed.values()], cached, markNames },
+      options,
+    );
   }
-  return { index, names: new Set(files.map(({ name }) => name)), markNames };
+  return { index, names: new Set(listed.keys()), markNames };
+}
+
+/**
+ * Decodes files. If some are gone before they are read, somebody is replacing index files, and what takes their place is
+ * listed and read as well.
+ * @param options.listed all files that were listed: gets the others
+ */
+async function decodeListed(
+  repository: Repository,
+  files: readonly FileStat[],
+  options: DecodeOptions & { readonly listed: Map<Id, FileStat> },
+): Promise<boolean> {
+  let next = files;
+  let isWhole = true;
+  for (let tries = 0; ; tries++) {
+    const gone: HoldfastError[] = [];
+    const onGone = (_: Id, error: HoldfastError): void => void gone.push(error);
+    isWhole = (await decodeFiles(repository, next, { ...options, onGone })) && isWhole;
+    if (gone.length === 0) return isWhole;
+    const now = await listIndexFiles(repository, options);
+    next = now.filter(({ name }) => !options.listed.has(name));
+    const names = new Set(now.map(({ name }) => name));
+    const isReplaced = gone.every(({ details }) => !names.has(String(details['index'])));
+    if (!isReplaced || tries === replacedTimesMax) {
+      if (!options.onProblem) throw gone[0];
+      for (const error of gone) options.onProblem(error);
+      return false;
+    }
+    for (const { details } of gone) options.listed.delete(String(details['index']));
+    for (const file of next) options.listed.set(file.name, file);
+  }
 }
 
 /**
@@ -203,6 +246,8 @@ type DecodeOptions = LoadIndexOptions & {
   readonly index: BlobIndex;
   /** Hears of a file that marks packs. */
   readonly onMarks: (name: Id) => void;
+  /** Hears of a file that is gone; else that is a problem as others are. */
+  readonly onGone?: (name: Id, error: HoldfastError) => void;
 };
 
 /** Adds files to the index. @returns false if one could not be used, which was then reported */
@@ -226,8 +271,13 @@ async function decodeFiles(
       try {
         await decode(name);
       } catch (error) {
-        isWhole = false;
-        report(name, error, options);
+        const named = namedError(name, error);
+        if (options.onGone && named.code === 'FILE_NOT_FOUND') options.onGone(name, named);
+        else {
+          isWhole = false;
+          if (!options.onProblem) throw named;
+          options.onProblem(named);
+        }
       }
     });
   } finally {
@@ -284,16 +334,14 @@ async function decodeInWorker(
   });
 }
 
-/** Reports a file that cannot be used, or throws if nobody listens or the trouble is not the file's. */
-function report(id: Id, error: unknown, options: LoadIndexOptions): void {
+/** What to tell of a file that cannot be used. @throws `error` if the trouble is not the file's */
+function namedError(id: Id, error: unknown): HoldfastError {
   const isOfFile = isHoldfastError(error, 'INDEX_DAMAGED', 'UNPACKED_DAMAGED', 'FILE_NOT_FOUND');
   const isSealed = isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN');
   if (!isOfFile && !isSealed) throw error;
-  const named = new HoldfastError(isOfFile ? error.code : 'UNPACKED_DAMAGED', {
+  return new HoldfastError(isOfFile ? error.code : 'UNPACKED_DAMAGED', {
     message: error.message,
     details: { ...error.details, index: id },
     cause: error,
   });
-  if (!options.onProblem) throw named;
-  options.onProblem(named);
 }

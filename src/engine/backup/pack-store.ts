@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { fromHex } from '../../base/bytes.ts';
 import { describeError } from '../../base/errors.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
+import type { Id } from '../../repository/id.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
 import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -60,6 +61,11 @@ export class PackStore {
   async finish(): Promise<void> {
     await this.settled();
     await this.#writer?.flush();
+  }
+
+  /** Index files that were stored. */
+  get savedIndexIds(): readonly Id[] {
+    return this.#writer?.savedIds ?? [];
   }
 
   get hasFailed(): boolean {
