@@ -40,6 +40,7 @@ export type ErrorCode =
   | 'KEY_LIMIT'
   | 'CONFIG_DAMAGED'
   | 'FORMAT_UNSUPPORTED'
+  | 'REPOSITORY_DAMAGED'
   | 'FILE_NOT_FOUND'
   | 'FILE_EXISTS'
   | 'RANGE_NOT_SATISFIABLE'
@@ -64,6 +65,7 @@ export type ErrorCode =
   | 'VERIFY_FAILED'
   | 'SNAPSHOT_NOT_FOUND'
   | 'ID_AMBIGUOUS'
+  | 'RETENTION_REFUSED'
   | 'PATH_NOT_FOUND'
   | 'SOURCE_MISSING'
   | 'SOURCE_EMPTY'
@@ -116,6 +118,10 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   KEY_LIMIT: row('a key file asks for more work than is safe'),
   CONFIG_DAMAGED: row('the repository config is damaged'),
   FORMAT_UNSUPPORTED: row('the repository has a format version that is not supported'),
+  REPOSITORY_DAMAGED: row(
+    'the repository has errors',
+    'Run "holdfast check" and repair what it finds, then run the command again.',
+  ),
 
   FILE_NOT_FOUND: row('a file is missing', undefined, { httpStatus: 404 }),
   FILE_EXISTS: row('a file exists already', undefined, { httpStatus: 409 }),
@@ -157,6 +163,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     httpStatus: 404,
   }),
   ID_AMBIGUOUS: row('an ID prefix fits more than one', 'Give more digits.', { httpStatus: 400 }),
+  RETENTION_REFUSED: row('the policy would remove too much', undefined, { httpStatus: 409 }),
   PATH_NOT_FOUND: row('no such path in the snapshot', undefined, { httpStatus: 404 }),
 
   SOURCE_MISSING: row('a source does not exist'),

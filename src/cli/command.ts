@@ -42,6 +42,8 @@ export interface IntegerFlag extends ValueFlagBase {
   readonly kind: 'integer';
   readonly minimum: number;
   readonly maximum: number;
+  /** The word `unlimited` is taken, too, and gives Infinity. */
+  readonly unlimited?: boolean;
 }
 /** Go's duration such as `1h30m`, in milliseconds: `number | undefined`. */
 export interface DurationFlag extends ValueFlagBase {
@@ -115,6 +117,8 @@ export interface Command<T extends FlagTable = FlagTable> {
   readonly flags: T;
   readonly examples: readonly Example[];
   readonly exitCodes: readonly ExitCode[];
+  /** What exit code 3 means, where it is not about a backup. */
+  readonly partialText?: string;
   /** Runs it. @returns the exit code; a thrown error gives its own */
   run(invocation: Invocation<T>): Promise<number>;
 }

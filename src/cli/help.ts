@@ -82,7 +82,8 @@ export function commandHelp(command: Command): string {
   ];
   if (Object.keys(command.flags).length > 0) lines.push('', 'Flags:', ...flagRows(command.flags));
   lines.push('', 'Exit codes:');
-  lines.push(...twoColumns(command.exitCodes.map((code) => [`${code}`, exitCodeTexts[code]])));
+  const texts = { ...exitCodeTexts, 3: command.partialText ?? exitCodeTexts[3] };
+  lines.push(...twoColumns(command.exitCodes.map((code) => [`${code}`, texts[code]])));
   lines.push('', 'Global flags:', ...flagRows(globalFlags));
   return lines.join('\n');
 }

@@ -58,13 +58,14 @@ export class PruneOutput implements PruneMonitor {
   }
 }
 
+function line(name: string, blobCount: number | undefined, bytes: number): string {
+  const blobs = blobCount === undefined ? '' : ` ${`${blobCount}`.padStart(10)} blobs /`;
+  return `${`${`${name}:`.padEnd(13)}${blobs}`.padEnd(32)} ${formatBytes(bytes)}`;
+}
+
 /** The figures of a plan, line by line as restic has them. */
 export function printPlan(output: Output, { packs, marks, state }: PrunePlan): void {
   const { blobs, size, packs: count } = packs.statistics;
-  const line = (name: string, blobCount: number | undefined, bytes: number): string => {
-    const shown = blobCount === undefined ? ' '.repeat(16) : `${`${blobCount}`.padStart(10)} blobs`;
-    return `${`${name}:`.padEnd(13)} ${shown} ${blobCount === undefined ? ' ' : '/'} ${formatBytes(bytes)}`;
-  };
   const totalBlobs = blobs.used + blobs.unused + blobs.duplicate;
   const totalSize = size.used + size.duplicate + size.unused + size.unreferenced;
   const unusedSize = size.duplicate + size.unused;
@@ -124,14 +125,13 @@ export function printResult(
   { deleted, marked }: PruneResult,
   keepText: string,
 ): void {
-  const bytes = (sum: number): string => formatBytes(sum);
   if (deleted.length > 0) {
     const size = deleted.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
-    output.info(`deleted ${deleted.length} packs / ${bytes(size)} that were marked before`);
+    output.info(`deleted ${deleted.length} packs / ${formatBytes(size)} that were marked before`);
   }
   if (marked.length === 0) return;
   const size = marked.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
   output.info(
-    `marked ${marked.length} packs / ${bytes(size)}: a prune after ${keepText} deletes them`,
+    `marked ${marked.length} packs / ${formatBytes(size)}: a prune after ${keepText} deletes them`,
   );
 }

@@ -1,6 +1,7 @@
 import { executePrune, planPrune, type PruneOptions, type PrunePlan } from '../engine/prune.ts';
 import type { Id } from '../repository/id.ts';
 import { shortId } from '../repository/id.ts';
+import type { LoadedIndex } from '../repository/index-load.ts';
 import { toHex } from '../base/bytes.ts';
 import type { Invocation } from './command.ts';
 import { formatDuration } from './format.ts';
@@ -28,7 +29,7 @@ export async function runPrune(
   const monitor = new PruneOutput(invocation);
   const context = { environment, signal, monitor };
   try {
-    const loadIndex = session.loadWholeIndex;
+    const loadIndex = (): Promise<LoadedIndex> => session.loadWholeIndex();
     const source = { repository, loadIndex, removedSnapshots };
     const plan = await planPrune(source, options, context);
     // What was read while somebody else may have changed the repository proves nothing.

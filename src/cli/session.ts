@@ -39,6 +39,8 @@ export interface SessionOptions {
   readonly lock: 'none' | 'shared' | 'prune' | 'exclusive';
   /** Go on before the lock's second look, for who awaits `lock.settled` before telling a result; default: if shared. */
   readonly settleLater?: boolean;
+  /** Say that an exclusive lock is made, where restic does. */
+  readonly tellsLock?: boolean;
   /** It changes the repository: then --no-lock, which is for reading, does not count. */
   readonly writes?: boolean;
   /** Default: the local cache is used unless --no-cache. */
@@ -275,7 +277,7 @@ async function lockFor(
 ): Promise<HeldLock | undefined> {
   const { lock: kind, settleLater = kind === 'shared', monitor } = options;
   if (kind === 'none') return undefined;
-  if (kind === 'exclusive') invocation.output.info('create exclusive lock for repository');
+  if (options.tellsLock) invocation.output.info('create exclusive lock for repository');
   return takeLock(invocation, repository, { kind, settleLater, monitor });
 }
 

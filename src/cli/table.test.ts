@@ -13,7 +13,7 @@ test('columns are as wide as their widest line', () => {
       { title: 'Size', alignRight: true, cell: ({ size }) => size },
     ],
     rows,
-    ['2 rows'],
+    { footer: ['2 rows'] },
   );
   expect(lines.join('\n')).toMatchInlineSnapshot(`
     "Name    Tags       Size

@@ -9,14 +9,18 @@ export interface Column<Row> {
 
 const gap = '  ';
 
-/**
- * A table as restic prints it: headings, a rule, the rows, a rule. Cells of several lines make the row higher.
- * @param footer lines below the table
- */
+export interface TableOptions {
+  /** Lines below the table. */
+  readonly footer?: readonly string[];
+  /** An empty line between rows. */
+  readonly spaced?: boolean;
+}
+
+/** A table as restic prints it: headings, a rule, the rows, a rule. Cells of several lines make the row higher. */
 export function formatTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
-  footer: readonly string[] = [],
+  { footer = [], spaced = false }: TableOptions = {},
 ): string[] {
   const cells = rows.map((row) => columns.map((column) => asLines(column.cell(row))));
   const widths = columns.map(({ title }, i) =>
@@ -30,9 +34,10 @@ export function formatTable<Row>(
       .map((text, i) => pad(text, widths[i] ?? 0, columns[i]?.alignRight ?? false))
       .join(gap)
       .trimEnd();
-  const body = cells.flatMap((row) => {
+  const body = cells.flatMap((row, position) => {
     const height = Math.max(1, ...row.map((lines) => lines.length));
-    return Array.from({ length: height }, (_, i) => line(row.map((lines) => lines[i] ?? '')));
+    const lines = Array.from({ length: height }, (_, i) => line(row.map((cell) => cell[i] ?? '')));
+    return spaced && position > 0 ? ['', ...lines] : lines;
   });
   return [line(columns.map(({ title }) => title)), rule, ...body, rule, ...footer];
 }

@@ -1,5 +1,5 @@
 import { unreachable } from '../base/assert.ts';
-import type { Flag } from './command.ts';
+import type { Flag, IntegerFlag } from './command.ts';
 
 /** A value, or what is wrong with the text. */
 export type Parsed<T> = { readonly value: T } | { readonly problem: string };
@@ -21,6 +21,14 @@ export function parseInteger(text: string, minimum: number, maximum: number): Pa
     return { problem: `must be between ${minimum} and ${maximum}` };
   }
   return { value };
+}
+
+/** A whole number, or `unlimited`. */
+function parseLimit(text: string, flag: IntegerFlag): Parsed<number> {
+  if (text === 'unlimited') return { value: Number.POSITIVE_INFINITY };
+  const parsed = parseInteger(text, Number.MIN_SAFE_INTEGER, flag.maximum);
+  const isNegative = 'value' in parsed && parsed.value < flag.minimum;
+  return isNegative ? { problem: "must not be negative, use 'unlimited' instead" } : parsed;
 }
 
 const durationUnitsMs: Readonly<Record<string, number>> = {
@@ -82,7 +90,9 @@ export function parseFlagText(flag: Flag, text: string): Parsed<boolean | number
     case 'texts':
       return { value: text };
     case 'integer':
-      return parseInteger(text, flag.minimum, flag.maximum);
+      return flag.unlimited
+        ? parseLimit(text, flag)
+        : parseInteger(text, flag.minimum, flag.maximum);
     case 'duration':
       return parseDuration(text);
     case 'size':

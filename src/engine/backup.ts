@@ -2,14 +2,15 @@ import { availableParallelism } from 'node:os';
 import { cancelled } from '../base/abort.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
-import { type Timestamp, timestampFromNs } from '../base/timestamp.ts';
+import type { Timestamp } from '../base/timestamp.ts';
 import { sha256 } from '../kernels/sha256.ts';
+import { markIncomplete } from '../repository/completeness.ts';
 import type { Id } from '../repository/id.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/snapshots.ts';
 import { encodeSnapshot, saveSnapshot } from '../repository/snapshots.ts';
-import { localZone } from '../repository/time-format.ts';
+import { localTime } from '../repository/time-format.ts';
 import type { StreamSource } from '../sources/source.ts';
 import { reliablePacks } from './backup/known-packs.ts';
 import type { ParentTime } from './backup/change-detection.ts';
@@ -25,13 +26,7 @@ import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
 import { provenSoon } from './prove-references.ts';
 
-export type {
-  BackupItem,
-  BackupMonitor,
-  BackupOptions,
-  BackupResult,
-  GroupBy,
-} from './backup/options.ts';
+export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 export { SourceWalk } from './backup/source-walk.ts';
 
 export interface BackupRequest {
@@ -101,7 +96,7 @@ export async function backup(
   const ended = localTime(clock.wallNs());
   const summary = summaryOf(report.counters, started, ended);
   const excludes = isStream ? [] : (source as SourceWalk).source.excludes;
-  const snapshot = snapshotOf({ options, paths, excludes, parent, time, tree, summary });
+  const snapshot = snapshotOf({ options, paths, excludes, parent, time, tree, summary, report });
   const own = pipeline.savedIndexIds;
   const snapshotId = await publish(indexed, snapshot, { request, parent, own, context });
   return {
@@ -156,8 +151,11 @@ function snapshotOf(parts: {
   readonly time: Timestamp;
   readonly tree: Id;
   readonly summary: SnapshotSummary;
+  readonly report: BackupReport;
 }): Snapshot {
-  const { options, parent, excludes } = parts;
+  const { options, parent, excludes, report } = parts;
+  const isComplete = report.problems.length === 0;
+  const { programVersion } = options;
   return {
     time: parts.time,
     ...(parent ? { parent: parent.id } : {}),
@@ -169,7 +167,7 @@ function snapshotOf(parts: {
     gid: options.gid,
     ...(excludes.length > 0 ? { excludes } : {}),
     ...(options.tags.length > 0 ? { tags: options.tags } : {}),
-    programVersion: options.programVersion,
+    programVersion: isComplete ? programVersion : markIncomplete(programVersion),
     summary: parts.summary,
   };
 }
@@ -191,11 +189,6 @@ function summaryOf(counters: Counters, started: Timestamp, ended: Timestamp): Sn
     totalFilesProcessed: counters.filesProcessed,
     totalBytesProcessed: counters.processedBytes,
   };
-}
-
-function localTime(wallNs: bigint): Timestamp {
-  const time = timestampFromNs(wallNs);
-  return { ...time, offsetMinutes: localZone(time.seconds) };
 }
 
 function parentTimeOf(parent: StoredSnapshot | undefined): ParentTime | undefined {

@@ -1,6 +1,5 @@
 import { toHex } from '../base/bytes.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
-import type { Monitor } from '../base/monitor.ts';
 import type { Id } from '../repository/id.ts';
 import {
   type IndexFileNames,

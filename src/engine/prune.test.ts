@@ -176,6 +176,19 @@ describe('in two phases', () => {
   });
 });
 
+function damage(backend: MemoryBackend, key: string): void {
+  const bytes = backend.files.get(key);
+  if (bytes)
+    backend.files.set(
+      key,
+      bytes.map((byte, at) => (at === 40 ? byte ^ 1 : byte)),
+    );
+}
+
+function damageIndex({ backend }: { readonly backend: MemoryBackend }): void {
+  damage(backend, [...backend.files.keys()].find((key) => key.startsWith('index/')) ?? '');
+}
+
 describe.each([
   ['at once', now],
   ['in two phases', later],
@@ -193,18 +206,8 @@ describe.each([
     expect(error).toEqual(expect.objectContaining({ code }));
     expect(recorded.count({ operation: 'remove' }) + recorded.count({ operation: 'put' })).toBe(0);
   }
-  const damage = (backend: MemoryBackend, key: string): void => {
-    const bytes = backend.files.get(key)!;
-    backend.files.set(
-      key,
-      bytes.map((byte, at) => (at === 40 ? byte ^ 1 : byte)),
-    );
-  };
-
   test('if an index file cannot be read', async () => {
-    const break_ = ({ backend }: { backend: MemoryBackend }): void =>
-      damage(backend, [...backend.files.keys()].find((key) => key.startsWith('index/'))!);
-    await expectRefusal(break_, 'UNPACKED_DAMAGED');
+    await expectRefusal(damageIndex, 'UNPACKED_DAMAGED');
   });
 
   test('if a snapshot cannot be read', async () => {

@@ -1,7 +1,7 @@
 import type { Backend, CallOptions } from '../storage/backend.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Random, randomBytes } from '../base/random.ts';
-import { toHex } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
 import {
   formatPolynomial,
   isIrreducible,
@@ -124,4 +124,33 @@ export function openConfig(sealed: Uint8Array, sealer: Sealer): RepositoryConfig
     throw new HoldfastError('CONFIG_DAMAGED', { details: { sizeBytes: sealed.byteLength } });
   }
   return decodeConfig(sealer.open(sealed));
+}
+
+/** The sealed bytes of a config, opened again before they are returned. @throws VERIFY_FAILED */
+export function sealConfig(config: RepositoryConfig, sealer: Sealer): Uint8Array<ArrayBuffer> {
+  const sealed = sealer.seal(encodeConfig(config));
+  const opened = openConfig(sealed, sealer);
+  const isSame = opened.id === config.id && opened.polynomial === config.polynomial;
+  if (!isSame || opened.version !== config.version) {
+    throw new HoldfastError('VERIFY_FAILED', { details: { type: 'config' } });
+  }
+  return sealed;
+}
+
+/** True if the storage gives exactly these bytes as the config. Asks twice: an answer is not always the truth. */
+export async function isConfigStored(
+  backend: Backend,
+  sealed: Uint8Array,
+  options: CallOptions = {},
+): Promise<boolean> {
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    try {
+      const handle = { type: 'config', name: '' } as const;
+      const stored = await backend.get(handle, undefined, { ...options, fresh: true });
+      if (equalBytes(stored, sealed)) return true;
+    } catch (error) {
+      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+    }
+  }
+  return false;
 }

@@ -117,9 +117,23 @@ export async function readPackHeader(
 
 /** The blobs of a whole pack in memory, as its header lists them. @throws PACK_DAMAGED */
 export function readPackedBlobs(pack: Uint8Array, sealer: Sealer): PackedBlobs {
-  const start = headerStartOf(pack, pack.byteLength);
-  const sealed = pack.subarray(start, pack.byteLength - lengthSizeBytes);
-  return decodePackHeader(openHeader(sealed, sealer), start);
+  return readPackedBlobsAt((start, end) => pack.subarray(start, end), pack.byteLength, sealer);
+}
+
+/**
+ * The blobs of a pack as its header lists them.
+ * @param bytesAt gives bytes of the pack, valid until its next call
+ * @param sizeBytes size of the whole file
+ * @throws PACK_DAMAGED, and what `bytesAt` throws
+ */
+export function readPackedBlobsAt(
+  bytesAt: (start: number, end: number) => Uint8Array,
+  sizeBytes: number,
+  sealer: Sealer,
+): PackedBlobs {
+  const end = sizeBytes - lengthSizeBytes;
+  const start = headerStartOf(bytesAt(Math.max(0, end), sizeBytes), sizeBytes);
+  return decodePackHeader(openHeader(bytesAt(start, end), sealer), start);
 }
 
 /** Where the sealed header begins, from the end of the pack. */

@@ -28,7 +28,13 @@ import {
 
 export { type BlobType, type PackedBlob, PackedBlobs } from './blob.ts';
 export { type BlobTools, openBlob } from './blob-open.ts';
-export { decodePackHeader, packSizeOf, readPackedBlobs, readPackHeader } from './pack-header.ts';
+export {
+  decodePackHeader,
+  packSizeOf,
+  readPackedBlobs,
+  readPackedBlobsAt,
+  readPackHeader,
+} from './pack-header.ts';
 
 /** Room kept for the header behind the last blob; longer headers move the pack to a larger buffer. */
 const headerRoomBytes = 1 << 20;

@@ -8,11 +8,12 @@ import { type SealKey, Sealer } from '../kernels/seal.ts';
 import { type CompressionMode, Compressor } from '../kernels/zstd.ts';
 import type { Backend, CallOptions } from '../storage/backend.ts';
 import {
-  encodeConfig,
+  isConfigStored,
   loadSealedConfig,
   newRepositoryId,
   openConfig,
   type RepositoryConfig,
+  sealConfig,
 } from './config.ts';
 import type { Id } from './id.ts';
 import { addKey, collectKeys, openWithPassword } from './keys.ts';
@@ -151,6 +152,15 @@ export class Repository {
     return this.backend.remove({ type, name: id }, options);
   }
 
+  /**
+   * Where the file of a pack is, for threads that read it themselves; undefined unless packs are files of this machine.
+   * @see docs/FORMAT.md#layout
+   */
+  packPath(id: Id): string | undefined {
+    const root = this.backend.localPath;
+    return root === undefined ? undefined : `${root}/data/${id.slice(0, 2)}/${id}`;
+  }
+
   /** Asks `guard` before every change from now on. Returns what ends that. */
   addWriteGuard(guard: WriteGuard): () => void {
     return this.#guarded.addGuard(guard);
@@ -232,32 +242,18 @@ export async function createRepository(
       });
     }
   }
-  await proveConfig(backend, sealedConfig, { signal });
+  if (!(await isConfigStored(backend, sealedConfig, { signal }))) throw notStored(backend);
   return new Repository({ backend, config, keyId, masterKey, options });
 }
 
-/** Reads the new config back, twice if need be: without it no backup could ever be opened. */
-async function proveConfig(
-  backend: Backend,
-  sealed: Uint8Array,
-  options: CallOptions,
-): Promise<void> {
-  for (let attempt = 1; attempt <= 2; attempt++) {
-    const stored = await backend
-      .get({ type: 'config', name: '' }, undefined, { ...options, fresh: true })
-      .catch(notFound);
-    if (stored && equalBytes(stored, sealed)) return;
-  }
-  throw new HoldfastError('VERIFY_FAILED', {
+/** Without its config no backup of the new repository could ever be opened. */
+function notStored(backend: Backend): HoldfastError {
+  return new HoldfastError('VERIFY_FAILED', {
     message:
       'the storage reported the config of the new repository stored, but does not give it back',
     details: { location: backend.location },
     hint: 'There is no repository. Check the storage, empty the location and run "holdfast init" again.',
   });
-}
-
-function notFound(error: unknown): undefined {
-  if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
 }
 
 function newMasterKey(random: Random): SealKey {
@@ -266,14 +262,4 @@ function newMasterKey(random: Random): SealKey {
     macK: randomBytes(random, 16),
     macR: randomBytes(random, 16),
   };
-}
-
-function sealConfig(config: RepositoryConfig, sealer: Sealer): Uint8Array<ArrayBuffer> {
-  const json = encodeConfig(config);
-  const sealed = sealer.seal(json);
-  const opened = openConfig(sealed, sealer);
-  if (opened.id !== config.id || opened.polynomial !== config.polynomial) {
-    throw new HoldfastError('VERIFY_FAILED', { details: { type: 'config' } });
-  }
-  return sealed;
 }

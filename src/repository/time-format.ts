@@ -1,5 +1,5 @@
 import { HoldfastError } from '../base/errors.ts';
-import type { Timestamp } from '../base/timestamp.ts';
+import { type Timestamp, timestampFromNs } from '../base/timestamp.ts';
 
 /**
  * Minutes east of UTC that a zone has at an instant (seconds since 1970). The value may have a fraction:
@@ -29,6 +29,12 @@ export const utcZone: ZoneOffset = () => 0;
 
 /** The zone of this process (`TZ` or the system's), which is taken to be fixed while it runs. */
 export const localZone: ZoneOffset = createLocalZone();
+
+/** An instant (nanoseconds since 1970) with the offset that it has in the zone of this process. */
+export function localTime(wallNs: bigint): Timestamp {
+  const time = timestampFromNs(wallNs);
+  return { ...time, offsetMinutes: localZone(time.seconds) };
+}
 
 /**
  * Makes a `localZone` with a cache of its own.
@@ -182,7 +188,7 @@ function putFraction(target: Uint8Array, at: number, nanoseconds: number): numbe
  * Date of a day since 1970, in the Gregorian calendar without a beginning.
  * @see https://howardhinnant.github.io/date_algorithms.html (civil_from_days)
  */
-function civilFromDay(day: number): { year: number; month: number; dayOfMonth: number } {
+export function civilFromDay(day: number): { year: number; month: number; dayOfMonth: number } {
   const shifted = day + 719_468;
   const era = Math.floor(shifted / 146_097);
   const dayOfEra = shifted - era * 146_097;
@@ -195,8 +201,8 @@ function civilFromDay(day: number): { year: number; month: number; dayOfMonth: n
   return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfMonth };
 }
 
-/** Day since 1970 of a date with month 1 to 12. */
-function dayFromCivil(year: number, month: number, dayOfMonth: number): number {
+/** Day since 1970 of a date with month 1 to 12; a day of the month beyond its end counts on into the next. */
+export function dayFromCivil(year: number, month: number, dayOfMonth: number): number {
   const shiftedYear = month <= 2 ? year - 1 : year;
   const era = Math.floor(shiftedYear / 400);
   const yearOfEra = shiftedYear - era * 400;

@@ -12,12 +12,12 @@ import type { BackupFlags } from '../backup-flags.ts';
 import { BackupOutput } from '../backup-output.ts';
 import { chooseSource, readsInput, type SourceChoice } from '../backup-source.ts';
 import type { Invocation } from '../command.ts';
+import { parseGroupBy } from '../group-by.ts';
 import { usage } from '../parse.ts';
 import { parsePersonTime } from '../parse-time.ts';
 import { repositoryPassword } from '../password.ts';
 import { allTags } from '../select-snapshots.ts';
 import { type Session, type SessionOptions, thisOwner, withSession } from '../session.ts';
-import { parseGroupBy } from '../snapshot-groups.ts';
 import { programVersion } from '../version.ts';
 
 type BackupInvocation = Invocation<BackupFlags>;

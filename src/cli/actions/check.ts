@@ -1,17 +1,10 @@
-import { describeError } from '../../base/errors.ts';
-import type { Problem, Progress } from '../../base/monitor.ts';
-import {
-  check as checkRepository,
-  type CheckMonitor,
-  type CheckResult,
-  type ReadData,
-} from '../../engine/check.ts';
+import { check as checkRepository, type CheckResult, type ReadData } from '../../engine/check.ts';
 import { matches, type StoredSnapshot } from '../../repository/snapshots.ts';
+import { CheckOutput } from '../check-output.ts';
 import type { Invocation } from '../command.ts';
 import type { CheckFlags } from '../commands/check.ts';
 import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
-import { ProgressView } from '../progress/progress-view.ts';
 import { safeText } from '../safe-text.ts';
 import { filterOf, selectSnapshot } from '../select-snapshots.ts';
 import { type Session, withSession } from '../session.ts';
@@ -26,6 +19,7 @@ export function check(invocation: Invocation<CheckFlags>): Promise<number> {
   const readData = readDataOf(invocation);
   const sessionOptions = {
     lock: 'exclusive',
+    tellsLock: true,
     settleLater: true,
     useCache: flags.withCache,
   } as const;
@@ -95,40 +89,6 @@ function parseSubset(text: string): ReadData {
     `invalid argument ${JSON.stringify(text)} for "--read-data-subset"`,
     "Write it as n/t, as a percentage such as '2.5%', or as a size such as 10G.",
   );
-}
-
-/** What check says while it works. */
-class CheckOutput implements CheckMonitor {
-  readonly #output: Output;
-  readonly #view: ProgressView<Progress>;
-
-  constructor(invocation: Invocation) {
-    this.#output = invocation.output;
-    this.#view = new ProgressView<Progress>(invocation, { unit: 'packs' });
-  }
-
-  phase(name: string): void {
-    this.#output.info(name);
-  }
-
-  progress(progress: Progress): void {
-    this.#view.update(progress);
-  }
-
-  problem({ item, error }: Problem): void {
-    const message = describeError(error);
-    const line = item === '' ? message : `${item}: ${message}`;
-    if (this.#output.isJson) this.#output.jsonError({ message_type: 'error', message: line });
-    else this.#output.errorLine(`error: ${line}`);
-  }
-
-  note(text: string): void {
-    this.#output.info(text);
-  }
-
-  stop(): void {
-    this.#view.stop();
-  }
 }
 
 function summaryJson(result: CheckResult): Parameters<Output['json']>[0] {

@@ -1,18 +1,14 @@
-import { formatBytes } from '../../base/bytes.ts';
-import { shortId } from '../../repository/id.ts';
+import { groupSnapshots, type SnapshotGroup } from '../../engine/snapshot-groups.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { Invocation } from '../command.ts';
 import type { SnapshotsFlags } from '../commands/snapshots.ts';
-import { formatLocalTime } from '../format.ts';
 import { goJson, RawJson } from '../go-json.ts';
+import { asGrouped, parseGroupBy } from '../group-by.ts';
 import type { Output } from '../output.ts';
-import { safeText } from '../safe-text.ts';
 import { filterOf, selectSnapshots } from '../select-snapshots.ts';
 import { withSession } from '../session.ts';
-import { groupSnapshots, parseGroupBy, type SnapshotGroup } from '../snapshot-groups.ts';
 import { snapshotJson } from '../snapshot-json.ts';
-import { type Column, formatTable } from '../table.ts';
-import type { Variables } from '../variables.ts';
+import { groupTitle, snapshotTable } from '../snapshot-table.ts';
 
 /** `holdfast snapshots`. */
 export function snapshots(invocation: Invocation<SnapshotsFlags>): Promise<number> {
@@ -21,7 +17,8 @@ export function snapshots(invocation: Invocation<SnapshotsFlags>): Promise<numbe
   const isGrouped = groupBy.host || groupBy.paths || groupBy.tags;
   return withSession(invocation, { lock: 'shared' }, async (session) => {
     const ids = invocation.arguments;
-    const chosen = await selectSnapshots(session, { ids, filter: filterOf(flags) }, output);
+    const found = await selectSnapshots(session, { ids, filter: filterOf(flags) }, output);
+    const chosen = found.map((snapshot) => asGrouped(snapshot, groupBy));
     const groups = isGrouped ? groupSnapshots(chosen, groupBy) : [onlyGroup(chosen)];
     const shown = groups.map((group) => latestOf(group, isGrouped, flags.latest));
     if (output.isJson) printJson(output, shown, isGrouped);
@@ -53,7 +50,7 @@ function printJson(output: Output, groups: readonly SnapshotGroup[], isGrouped: 
   );
   if (!isGrouped) return output.line(goJson(lists.flat()));
   const items = groups.map(({ hostname, paths, tags }, i) => ({
-    group_key: { hostname, paths: paths ?? null, tags: tags ?? null },
+    group_key: { hostname, paths: orNull(paths), tags: orNull(tags) },
     snapshots: lists[i] ?? [],
   }));
   output.line(goJson(items));
@@ -66,43 +63,11 @@ function printTable(
 ): void {
   const { snapshots: rows } = group;
   if (rows.length === 0) return;
-  if (isGrouped) output.line(`snapshots for ${groupTitle(group)}:`);
-  const footer = [`Timestamps shown in ${zoneName(variables)}`, `${rows.length} snapshots`];
-  for (const line of formatTable(columnsFor(rows, flags.compact), rows, footer)) output.line(line);
+  if (isGrouped) output.line(groupTitle(group));
+  for (const line of snapshotTable(rows, { variables, compact: flags.compact })) output.line(line);
 }
 
-/** The zone that times are shown in, in the words of restic. */
-function zoneName(variables: Variables): string {
-  const zone = variables.all['TZ'];
-  return zone === undefined ? 'local time' : safeText(zone) || 'UTC';
-}
-
-function groupTitle({ hostname, paths, tags }: SnapshotGroup): string {
-  const parts: string[] = [];
-  if (hostname !== '') parts.push(`host [${safeText(hostname)}]`);
-  if (tags && tags.length > 0) parts.push(`tags [${tags.map(safeText).join(', ')}]`);
-  if (paths) parts.push(`paths [${paths.map(safeText).join(', ')}]`);
-  return `(${parts.join(', ')})`;
-}
-
-function columnsFor(rows: readonly StoredSnapshot[], compact: boolean): Column<StoredSnapshot>[] {
-  const width = compact ? 0 : 10;
-  const columns: Column<StoredSnapshot>[] = [
-    { title: 'ID', cell: ({ id }) => shortId(id) },
-    { title: 'Time', cell: ({ time }) => formatLocalTime(time) },
-    { title: 'Host'.padEnd(width), cell: ({ hostname }) => safeText(hostname ?? '') },
-    {
-      title: 'Tags'.padEnd(compact ? 6 : width),
-      cell: ({ tags = [] }) => (compact ? tags.map(safeText) : tags.map(safeText).join(',')),
-    },
-  ];
-  if (!compact) columns.push({ title: 'Paths', cell: ({ paths }) => paths.map(safeText) });
-  if (rows.some(({ summary }) => summary !== undefined)) {
-    columns.push({ title: 'Size', cell: ({ summary }) => sizeText(summary?.totalBytesProcessed) });
-  }
-  return columns;
-}
-
-function sizeText(sizeBytes: number | undefined): string {
-  return sizeBytes === undefined ? '' : formatBytes(sizeBytes);
+/** Go writes a list that never got an element as null. */
+function orNull(list: readonly string[] = []): readonly string[] | null {
+  return list.length > 0 ? list : null;
 }

@@ -9,7 +9,8 @@ import { withSession } from '../session.ts';
 export function tag(invocation: Invocation<TagFlags>): Promise<number> {
   const { flags, output, environment } = invocation;
   const change = changeOf(invocation);
-  return withSession(invocation, { lock: 'exclusive', writes: true }, async (session) => {
+  const options = { lock: 'exclusive', tellsLock: true, writes: true } as const;
+  return withSession(invocation, options, async (session) => {
     const { repository, lock, signal, monitor } = session;
     const choice = { ids: invocation.arguments, filter: filterOf(flags) };
     const snapshots = await selectSnapshots(session, choice, output);

@@ -2,13 +2,7 @@ import type { Monitor, Problem, Progress } from '../../base/monitor.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { Id } from '../../repository/id.ts';
 import type { SnapshotSummary } from '../../repository/snapshots.ts';
-
-/** What a parent snapshot must share with the new one. */
-export interface GroupBy {
-  readonly host: boolean;
-  readonly paths: boolean;
-  readonly tags: boolean;
-}
+import type { GroupBy } from '../snapshot-groups.ts';
 
 export interface BackupOptions {
   readonly hostname: string;
@@ -24,6 +18,7 @@ export interface BackupOptions {
   readonly parent?: string;
   /** Read every file again. */
   readonly force?: boolean;
+  /** What a parent snapshot must share with the new one. */
   readonly groupBy: GroupBy;
   readonly ignoreInode?: boolean;
   readonly ignoreCtime?: boolean;

@@ -1,5 +1,6 @@
 import type { SealKey } from '../../kernels/seal.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
+import type { PackContent } from '../pack-content.ts';
 
 export interface CheckWorkerData {
   readonly index: BlobIndexShare;
@@ -14,7 +15,7 @@ export interface CheckWorkerData {
 export interface PackCheck {
   readonly type: 'pack';
   readonly pack: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly content: PackContent;
 }
 
 export interface PackFindings {
@@ -23,4 +24,9 @@ export interface PackFindings {
   readonly errors: readonly string[];
   /** Index entries of the blobs that cannot be restored from this copy. */
   readonly damagedEntries: readonly number[];
+}
+
+/** The thread could not read the file of the pack. */
+export interface PackUnread {
+  readonly type: 'unread';
 }

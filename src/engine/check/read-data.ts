@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { assert } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { describeError, isHoldfastError } from '../../base/errors.ts';
@@ -7,7 +8,8 @@ import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
 import type { BlobMarks } from '../blob-marks.ts';
-import type { CheckWorkerData, PackCheck, PackFindings } from './messages.ts';
+import type { PackContent } from '../pack-content.ts';
+import type { CheckWorkerData, PackCheck, PackFindings, PackUnread } from './messages.ts';
 import type { CheckMonitor, ReadData } from './options.ts';
 import type { PackList, PackParts } from './packs.ts';
 
@@ -33,7 +35,7 @@ export interface ReadParts extends PackParts {
   readonly only?: BlobMarks;
 }
 
-type Pool = WorkerPool<PackCheck, PackFindings>;
+type Pool = WorkerPool<PackCheck, PackFindings | PackUnread>;
 
 /** Reads packs whole, in several threads, and reports what cannot be restored from them. */
 export async function readPacks(
@@ -49,8 +51,8 @@ export async function readPacks(
   let packsRead = 0;
   let bytesRead = 0;
   try {
-    // One pack more than threads: the next one is read from storage while they work.
-    await forEachConcurrent(chosen, workerCount + 1, async (pack) => {
+    // Each thread has its next pack at hand, and need not wait for this one, which follows trees meanwhile.
+    await forEachConcurrent(chosen, 2 * workerCount, async (pack) => {
       await checkPack(parts, { pool, pack }, context);
       packsRead++;
       bytesRead += sizeOf(pack);
@@ -80,7 +82,7 @@ function startPool(
     entriesByPack: order.entriesBuffer,
     packStarts: order.startsBuffer,
   };
-  return WorkerPool.start<PackCheck, PackFindings>(workerModule, { size, workerData, environment });
+  return WorkerPool.start(workerModule, { size, workerData, environment });
 }
 
 async function checkPack(
@@ -112,6 +114,12 @@ async function readAndCheck(
   { signal }: EngineContext,
 ): Promise<PackFindings> {
   const name = toHex(index.packId(pack));
+  const path = fresh ? undefined : repository.packPath(name);
+  if (path !== undefined) {
+    const content: PackContent = { kind: 'file', path };
+    const found = await pool.run({ type: 'pack', pack, content }, [], { signal });
+    if (found.type === 'pack') return found;
+  }
   let bytes: Uint8Array<ArrayBuffer>;
   try {
     bytes = await repository.backend.get({ type: 'pack', name }, undefined, { signal, fresh });
@@ -122,7 +130,10 @@ async function readAndCheck(
     const damagedEntries = Array.from(order.entriesOf(pack));
     return { type: 'pack', errors: [`it cannot be read: ${describeError(error)}`], damagedEntries };
   }
-  return pool.run({ type: 'pack', pack, bytes }, [bytes.buffer], { signal });
+  const content: PackContent = { kind: 'bytes', bytes, start: 0 };
+  const found = await pool.run({ type: 'pack', pack, content }, [bytes.buffer], { signal });
+  assert(found.type === 'pack', 'bytes need not be read');
+  return found;
 }
 
 /** Packs of the choice that are there, in random order for samples. */

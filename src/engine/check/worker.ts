@@ -1,10 +1,9 @@
 import { workerData } from 'node:worker_threads';
 import { systemRandom } from '../../base/random.ts';
-import { releaseBuffer } from '../../base/release.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
-import type { CheckWorkerData, PackCheck, PackFindings } from './messages.ts';
+import type { CheckWorkerData, PackCheck, PackFindings, PackUnread } from './messages.ts';
 import { PackOrder } from './pack-order.ts';
 import { PackReader } from './pack-reader.ts';
 
@@ -15,10 +14,6 @@ const reader = new PackReader(
   new Sealer(data.masterKey, systemRandom),
 );
 
-serveWorker<PackCheck, PackFindings>((request) => {
-  try {
-    return reader.check(request.pack, request.bytes);
-  } finally {
-    releaseBuffer(request.bytes.buffer);
-  }
-});
+serveWorker<PackCheck, PackFindings | PackUnread>(
+  ({ pack, content }) => reader.check(pack, content) ?? { type: 'unread' },
+);

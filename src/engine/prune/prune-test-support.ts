@@ -14,7 +14,7 @@ import type { Backend, FileHandle, PutOptions } from '../../storage/backend.ts';
 import { ForwardingBackend } from '../../storage/forward.ts';
 import { MemoryBackend, type MemoryFiles, memoryKey } from '../../storage/memory/memory-backend.ts';
 import { check } from '../check.ts';
-import { madeOfPieces, noise, SnapshotMaker } from '../engine-test-support.ts';
+import { type MadeNode, madeOfPieces, noise, SnapshotMaker } from '../engine-test-support.ts';
 import { executePrune, planPrune, type PruneOptions, type PruneResult } from '../prune.ts';
 import type { PruneMonitor } from './options.ts';
 
@@ -74,10 +74,12 @@ export interface Prunable {
   readonly gone: readonly StoredSnapshot[];
 }
 
+function file(seed: number): MadeNode {
+  return madeOfPieces([noise(3000, seed), noise(2000, seed + 100)]);
+}
+
 export async function prunable(): Promise<Prunable> {
   const maker = new SnapshotMaker();
-  const file = (seed: number): ReturnType<typeof madeOfPieces> =>
-    madeOfPieces([noise(3000, seed), noise(2000, seed + 100)]);
   const first = await maker.snapshotOf({ both: file(1), first: file(2), sub: { first: file(3) } });
   const second = await maker.snapshotOf({ both: file(1), second: file(4), sub: { x: file(5) } });
   const third = await maker.snapshotOf({ third: file(6) });

@@ -13,6 +13,7 @@ import { privilegeBits } from './metadata.ts';
 import type { RestoreParts } from './parts.ts';
 import type { TargetDirectory } from './directories.ts';
 import { createTemporary, discardFile } from './file-writer.ts';
+import type { PackContent } from '../pack-content.ts';
 import type {
   ComparedFile,
   FileTask,
@@ -38,6 +39,12 @@ export interface BatchParts extends RestoreParts {
   readonly finished: Set<PlannedFile>;
   /** Takes what is to be read back at the end. */
   readonly toVerify: FileToCompare[];
+}
+
+/** What a thread wrote of a range, and the files it was for. */
+interface WrittenPart {
+  readonly response: WriteResponse;
+  readonly files: readonly BatchFile[];
 }
 
 /** Writes the content of one batch of planned files. */
@@ -187,46 +194,62 @@ export class Batch {
     );
     await forEachConcurrent(chunksOf(empty, filesPerMessage), pool.size, async (files) => {
       const tasks = files.map((file) => file.task);
-      const bytes = new Uint8Array(0);
-      const response = await pool.run({ type: 'part', bytes, start: 0, tasks, blobs: [] });
+      const content = { kind: 'bytes', bytes: new Uint8Array(0), start: 0 } as const;
+      const response = await pool.run({ type: 'part', content, tasks, blobs: [] });
       this.#takeFailures(written(response));
       for (const file of files) this.#place(file);
     });
   }
 
   async #writeRange(range: PackRange): Promise<void> {
-    const bytes = await this.#readRange(range);
-    if (!bytes) {
+    const written = (await this.#writeFromFile(range)) ?? (await this.#writeFromStorage(range));
+    if (!written) {
       for (const file of this.#wholeFilesOf(range.blobs)) this.#create(file);
       for (const blob of range.blobs) await this.#writeElsewhere(blob);
       return;
     }
+    this.#takeFailures(written.response);
+    const damaged = new Set(written.response.damagedEntries);
+    const missing = range.blobs.filter(({ entry }) => damaged.has(entry));
+    // These were made, and left open for the blobs that come from elsewhere: finished with the rest.
+    for (const file of this.#wholeFilesOf(missing)) file.task = { ...file.task, mode: 'parts' };
+    for (const blob of missing) await this.#writeElsewhere(blob);
+    for (const file of written.files) if (file.task.mode === 'whole') this.#place(file);
+  }
+
+  /** Has a thread read the range itself; undefined if it cannot. */
+  #writeFromFile(range: PackRange): Promise<WrittenPart | undefined> {
+    const { repository, index } = this.#parts.indexed;
+    const path = repository.packPath(toHex(index.packId(range.pack)));
+    if (path === undefined) return Promise.resolve(undefined);
+    return this.#writePart(range, { kind: 'file', path, range });
+  }
+
+  /** Reads the range from the storage; undefined if it cannot be had from there. */
+  async #writeFromStorage(range: PackRange): Promise<WrittenPart | undefined> {
+    const bytes = await this.#readRange(range);
+    return bytes && this.#writePart(range, { kind: 'bytes', bytes, start: range.start });
+  }
+
+  async #writePart(range: PackRange, content: PackContent): Promise<WrittenPart | undefined> {
+    const taskOf = new Map<BatchFile, number>();
     const tasks: FileTask[] = [];
-    const taskOf = new Map<number, number>();
     const blobs = range.blobs.map(({ entry, targets }) => ({
       entry,
       targets: targets.flatMap(({ file, offset }) => {
         const batchFile = this.#files[file];
         if (batchFile?.state !== 'open') return [];
-        const task = taskOf.get(file) ?? tasks.push(batchFile.task) - 1;
-        taskOf.set(file, task);
+        const task = taskOf.get(batchFile) ?? tasks.push(batchFile.task) - 1;
+        taskOf.set(batchFile, task);
         return [{ task, offset }];
       }),
     }));
-    const { start } = range;
-    const request = { type: 'part', bytes, start, tasks, blobs } as const;
+    const request = { type: 'part', content, tasks, blobs } as const;
+    const transfer = content.kind === 'bytes' ? [content.bytes.buffer] : [];
     // Without the signal: the files must not be let go while a thread still writes.
-    const response = written(await this.#parts.pool.run(request, [bytes.buffer]));
-    this.#takeFailures(response);
-    const damaged = new Set(response.damagedEntries);
-    const missing = range.blobs.filter(({ entry }) => damaged.has(entry));
-    // These were made, and left open for the blobs that come from elsewhere: finished with the rest.
-    for (const file of this.#wholeFilesOf(missing)) file.task = { ...file.task, mode: 'parts' };
-    for (const blob of missing) await this.#writeElsewhere(blob);
-    for (const file of taskOf.keys()) {
-      const batchFile = this.#files[file];
-      if (batchFile?.task.mode === 'whole') this.#place(batchFile);
-    }
+    const response = await this.#parts.pool.run(request, transfer);
+    if (response.type === 'unread') return undefined;
+    return { response: written(response), files: [...taskOf.keys()] };
   }
 
   #wholeFilesOf(blobs: readonly WantedBlob[]): Set<BatchFile> {

@@ -2,6 +2,7 @@ import type { Timestamp } from '../../base/timestamp.ts';
 import type { SealKey } from '../../kernels/seal.ts';
 import type { SerializedError } from '../../base/serialized-errors.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
+import type { PackContent } from '../pack-content.ts';
 
 export interface RestoreWorkerData {
   readonly index: BlobIndexShare;
@@ -65,9 +66,7 @@ export interface BlobTarget {
 /** Part of a pack, and the blobs in it that are wanted. */
 export interface PackPart {
   readonly type: 'part';
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Offset of `bytes` in the pack. */
-  readonly start: number;
+  readonly content: PackContent;
   readonly tasks: readonly FileTask[];
   /** Index entries of the blobs, with the targets of each. */
   readonly blobs: readonly { readonly entry: number; readonly targets: readonly BlobTarget[] }[];
@@ -137,4 +136,9 @@ export interface CompareResponse {
   readonly files: readonly ComparedFile[];
 }
 
-export type RestoreResponse = WriteResponse | CompareResponse;
+/** The thread could not read its part of a pack; nothing was written. */
+export interface UnreadResponse {
+  readonly type: 'unread';
+}
+
+export type RestoreResponse = WriteResponse | CompareResponse | UnreadResponse;

@@ -7,6 +7,7 @@ import { readStatusOf } from '../../platform/status.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { type BlobTools, openBlob } from '../../repository/blob-open.ts';
 import { BlobScratch } from '../../repository/blob-scratch.ts';
+import { type PackBytes, PackContents } from '../pack-content.ts';
 import {
   discardFile,
   finishFile,
@@ -32,6 +33,7 @@ const plainBytes = 8 << 20;
 export class PartWriter {
   readonly #index: BlobIndex;
   readonly #tools: BlobTools;
+  readonly #contents = new PackContents();
 
   constructor(index: BlobIndex, sealer: Sealer) {
     this.#index = index;
@@ -43,13 +45,20 @@ export class PartWriter {
     };
   }
 
-  /** Writes the wanted blobs of one part of a pack, and finishes the files that are whole with it. */
-  writePart(part: PackPart): WriteResponse {
+  /**
+   * Writes the wanted blobs of one part of a pack, and finishes the files that are whole with it.
+   * @returns undefined, and nothing is written, if the part is a file that cannot be opened
+   */
+  writePart(part: PackPart): WriteResponse | undefined {
+    return this.#contents.with(part.content, (bytes) => this.#writeBlobs(part, bytes));
+  }
+
+  #writeBlobs(part: PackPart, bytes: PackBytes): WriteResponse {
     const files = new OpenTasks(part);
     const damagedEntries: number[] = [];
     try {
       for (const { entry, targets } of part.blobs) {
-        const plain = this.#open(part, entry);
+        const plain = this.#open(bytes, entry);
         if (!plain) {
           damagedEntries.push(entry);
           for (const { task } of targets) files.hold(task);
@@ -98,11 +107,12 @@ export class PartWriter {
     return { type: 'written', failures, damagedEntries: [], bytesWritten: 0 };
   }
 
-  /** The plain bytes, valid until the next call; undefined if this copy is damaged. */
-  #open(part: PackPart, entry: number): Uint8Array | undefined {
+  /** The plain bytes, valid until the next call; undefined if this copy is damaged or cannot be read. */
+  #open(bytes: PackBytes, entry: number): Uint8Array | undefined {
     const index = this.#index;
-    const start = index.offsetOf(entry) - part.start;
-    const sealed = part.bytes.subarray(start, start + index.lengthOf(entry));
+    const start = index.offsetOf(entry);
+    const sealed = bytes.at(start, start + index.lengthOf(entry));
+    if (!sealed) return undefined;
     const id = index.idOf(entry);
     const uncompressedLength = index.uncompressedLengthOf(entry);
     try {

@@ -1,6 +1,5 @@
 import { workerData } from 'node:worker_threads';
 import { systemRandom } from '../../base/random.ts';
-import { releaseBuffer } from '../../base/release.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
@@ -15,11 +14,7 @@ const writer = new PartWriter(index, new Sealer(data.masterKey, systemRandom));
 serveWorker<RestoreRequest, RestoreResponse>((request) => {
   switch (request.type) {
     case 'part':
-      try {
-        return writer.writePart(request);
-      } finally {
-        releaseBuffer(request.bytes.buffer);
-      }
+      return writer.writePart(request) ?? { type: 'unread' };
     case 'plain':
       return writer.writePlain(request);
     case 'finish':

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
-import { groupSnapshots, parseGroupBy } from './snapshot-groups.ts';
+import { groupSnapshots } from './snapshot-groups.ts';
 
 const record: Omit<StoredSnapshot, 'id' | 'paths'> = {
   tree: '0'.repeat(64),
@@ -14,7 +14,7 @@ const all: StoredSnapshot[] = [
 ];
 
 test('the order of paths and tags does not matter', () => {
-  const groups = groupSnapshots(all, parseGroupBy('host,paths'));
+  const groups = groupSnapshots(all, { host: true, paths: true, tags: false });
   expect(groups.map((group) => group.snapshots.map(({ id }) => id[0]))).toEqual([
     ['a', 'c'],
     ['b'],
@@ -23,11 +23,6 @@ test('the order of paths and tags does not matter', () => {
 });
 
 test('tags part, none joins all', () => {
-  expect(groupSnapshots(all, parseGroupBy('tags'))).toHaveLength(2);
-  expect(groupSnapshots(all, parseGroupBy(''))).toHaveLength(1);
-});
-
-test('unknown words are refused', () => {
-  expect(parseGroupBy('host, path,tags')).toEqual({ host: true, paths: true, tags: true });
-  expect(() => parseGroupBy('hostname')).toThrow(/unknown grouping option "hostname"/);
+  expect(groupSnapshots(all, { host: false, paths: false, tags: true })).toHaveLength(2);
+  expect(groupSnapshots(all, { host: false, paths: false, tags: false })).toHaveLength(1);
 });

@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest';
+import { systemEnvironment as environment } from '../base/environment.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import { silentMonitor } from '../base/monitor.ts';
+import { markIncomplete } from '../repository/completeness.ts';
+import { testRepository } from '../repository/index-test-support.ts';
+import { loadSnapshots, saveSnapshot } from '../repository/snapshots.ts';
+import { parseTime } from '../repository/time-format.ts';
+import type { Backend } from '../storage/backend.ts';
+import { fault } from '../storage/fault.ts';
+import { MemoryBackend } from '../storage/memory/memory-backend.ts';
+import { record } from '../storage/record.ts';
+import { type ForgetRequest, planForget, removeSnapshots } from './forget.ts';
+import { policyWith, snapshotAt } from './retention/retention-test-support.ts';
+
+const byHost = { host: true, paths: true, tags: false };
+
+function plan(snapshots: Parameters<typeof planForget>[0], more: Partial<ForgetRequest>): string[] {
+  const request = { policy: policyWith({ last: 1 }), groupBy: byHost, allowRemoveAll: false };
+  return planForget(snapshots, { ...request, ...more }, { environment }).flatMap(({ decisions }) =>
+    decisions.filter(({ reasons }) => reasons.length === 0).map(({ snapshot }) => snapshot.id),
+  );
+}
+
+describe('planForget', () => {
+  const days = ['01', '02', '03'].map((day) =>
+    snapshotAt(`2025-12-${day}T10:00:00Z`, { hostname: 'h' }),
+  );
+  const ids = days.map(({ id }) => id);
+
+  test('decides group by group', () => {
+    const other = snapshotAt('2025-11-01T10:00:00Z', { hostname: 'other' });
+    expect(plan([...days, other], {})).toEqual([ids[1], ids[0]]);
+    const noGroups = { host: false, paths: false, tags: false };
+    expect(plan([...days, other], { groupBy: noGroups })).toEqual([ids[1], ids[0], other.id]);
+  });
+
+  test('refuses to remove all without being told to', () => {
+    const policy = policyWith({});
+    expect(() => plan(days, { policy })).toThrow(/no policy was specified/);
+    expect(plan(days, { policy, allowRemoveAll: true })).toEqual(ids.toReversed());
+    const tags = policyWith({ tags: [['none']] });
+    for (const allowRemoveAll of [false, true]) {
+      expect(() => plan(days, { policy: tags, allowRemoveAll })).toThrow(
+        'refusing to delete last snapshot of snapshot group "host h, path [/a]"',
+      );
+    }
+  });
+
+  test('one group that would be left without any is enough to refuse', () => {
+    const tagged = snapshotAt('2025-11-01T10:00:00Z', { hostname: 'a', tags: ['x'] });
+    const policy = policyWith({ tags: [['x']] });
+    expect(() => plan([tagged, ...days], { policy })).toThrow(/refusing to delete last snapshot/);
+    expect(plan([tagged], { policy })).toEqual([]);
+  });
+
+  test('refuses to remove the last sound snapshot of a group', () => {
+    const partial = snapshotAt('2025-12-04T10:00:00Z', {
+      hostname: 'h',
+      tags: ['x'],
+      programVersion: markIncomplete('holdfast 1.0.0'),
+    });
+    const policy = policyWith({ tags: [['x']] });
+    const snapshots = [...days, partial];
+    expect(() => plan(snapshots, { policy })).toThrow(/last sound snapshot of .*"host h,/);
+    expect(plan(snapshots, { policy, allowRemoveAll: true })).toHaveLength(3);
+    expect(plan([partial], { policy })).toEqual([]);
+  });
+});
+
+interface Bed {
+  readonly backend: MemoryBackend;
+  readonly ids: readonly string[];
+  /** Removes them, by way of a storage that wraps the backend. */
+  readonly remove: (through?: Backend) => ReturnType<typeof removeSnapshots>;
+  readonly left: () => Promise<string[]>;
+}
+
+async function bed(): Promise<Bed> {
+  const backend = new MemoryBackend();
+  const repository = testRepository({ backend });
+  const ids: string[] = [];
+  for (const day of ['01', '02', '03']) {
+    const time = parseTime(`2025-12-${day}T00:00:00Z`);
+    ids.push(await saveSnapshot(repository, { time, tree: '0'.repeat(64), paths: [] }));
+  }
+  const monitor = { ...silentMonitor, progress: () => {} };
+  return {
+    backend,
+    ids,
+    remove: (through = backend) => {
+      const wrapped = testRepository({ backend: through });
+      return removeSnapshots(wrapped, { ids, lock: undefined }, { environment, monitor });
+    },
+    left: async () => (await loadSnapshots(repository)).map(({ id }) => id),
+  };
+}
+
+function failing(backend: Backend, call: number, code: ErrorCode): Backend {
+  const fails = { operation: 'remove', type: 'snapshot', call } as const;
+  return fault(backend, [{ ...fails, fault: { kind: 'error', code } }]);
+}
+
+describe('removeSnapshots', () => {
+  test('removes one after the other and does nothing else', async () => {
+    const { backend, ids, remove, left } = await bed();
+    const recorded = record(backend);
+    expect(await remove(recorded)).toEqual({ removed: ids, failed: [] });
+    expect(recorded.calls.map(({ operation, name }) => `${operation} ${name}`)).toEqual(
+      ids.map((id) => `remove ${id}`),
+    );
+    expect(await left()).toEqual([]);
+  });
+
+  test('one that cannot go does not keep the others, and the next run takes it', async () => {
+    const { backend, ids, remove, left } = await bed();
+    const result = await remove(failing(backend, 2, 'PERMISSION_DENIED'));
+    expect(result.removed).toEqual([ids[0], ids[2]]);
+    expect(result.failed.map(({ id, error }) => [id, error.code])).toEqual([
+      [ids[1], 'PERMISSION_DENIED'],
+    ]);
+    expect(await left()).toEqual([ids[1]]);
+    // The others are gone already, which is what was wanted.
+    expect(await remove()).toEqual({ removed: ids, failed: [] });
+    expect(await left()).toEqual([]);
+  });
+
+  test('a storage that no longer answers ends it', async () => {
+    const { backend, ids, remove, left } = await bed();
+    const broken = failing(backend, 2, 'BACKEND_UNAVAILABLE');
+    await expect(remove(broken)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    expect(await left()).toEqual(ids.slice(1));
+  });
+});

@@ -1,0 +1,138 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import type { Monitor, Progress } from '../base/monitor.ts';
+import { timestampFromNs } from '../base/timestamp.ts';
+import type { Id } from '../repository/id.ts';
+import type { HeldLock } from '../repository/locks.ts';
+import type { Repository } from '../repository/repository.ts';
+import type { StoredSnapshot } from '../repository/snapshots.ts';
+import type { EngineContext } from './context.ts';
+import { type Decision, decide, isKept } from './retention/decide.ts';
+import { isEmptyPolicy, type RetentionPolicy } from './retention/policy.ts';
+import { type GroupBy, groupSnapshots, type SnapshotGroup } from './snapshot-groups.ts';
+
+export interface ForgetRequest {
+  readonly policy: RetentionPolicy;
+  readonly groupBy: GroupBy;
+  /** A policy that keeps nothing at all, or no sound snapshot of a group, is meant so. */
+  readonly allowRemoveAll: boolean;
+}
+
+/** A group and what becomes of its snapshots, newest first. */
+export interface ForgetGroup extends SnapshotGroup {
+  readonly decisions: readonly Decision[];
+}
+
+/**
+ * Decides what a policy keeps and what it removes. Reads nothing and changes nothing.
+ *
+ * @returns every group with a decision for each of its snapshots
+ * @throws RETENTION_REFUSED if the policy keeps nothing, or would leave a group without any snapshot or without any
+ *   sound one, and that was not asked for
+ */
+export function planForget(
+  snapshots: readonly StoredSnapshot[],
+  request: ForgetRequest,
+  { environment }: Pick<EngineContext, 'environment'>,
+): ForgetGroup[] {
+  const { policy, groupBy, allowRemoveAll } = request;
+  const removesAll = isEmptyPolicy(policy);
+  if (removesAll && !allowRemoveAll) {
+    throw new HoldfastError('RETENTION_REFUSED', {
+      message: 'no policy was specified, no snapshots will be removed',
+      hint: 'Say what to keep with one of the --keep-* options.',
+    });
+  }
+  const now = timestampFromNs(environment.clock.wallNs());
+  return groupSnapshots(snapshots, groupBy).map((group) => {
+    const decisions = decide(group.snapshots, policy, now);
+    if (!removesAll) refuseTooMuch(group, decisions, allowRemoveAll);
+    return { ...group, decisions };
+  });
+}
+
+function refuseTooMuch(
+  group: SnapshotGroup,
+  decisions: readonly Decision[],
+  allowRemoveAll: boolean,
+): void {
+  if (!decisions.some(isKept)) {
+    throw new HoldfastError('RETENTION_REFUSED', {
+      message: `refusing to delete last snapshot of snapshot group "${describeGroup(group)}"`,
+      hint: 'Nothing was removed. Change the policy, or name the snapshots by their ids.',
+    });
+  }
+  const sound = decisions.filter(({ unsound }) => unsound === undefined);
+  if (allowRemoveAll || sound.length === 0 || sound.some(isKept)) return;
+  throw new HoldfastError('RETENTION_REFUSED', {
+    message:
+      `refusing to delete the last sound snapshot of snapshot group "${describeGroup(group)}": ` +
+      'what the policy keeps is incomplete, from the future or dated by hand',
+    hint: 'Nothing was removed. Change the policy, or add --unsafe-allow-remove-all.',
+  });
+}
+
+function describeGroup({ hostname, paths, tags }: SnapshotGroup): string {
+  const parts: string[] = [];
+  if (hostname !== '') parts.push(`host ${hostname}`);
+  if (paths) parts.push(`path [${paths.join(' ')}]`);
+  if (tags) parts.push(`tags [${tags.join(' ')}]`);
+  return parts.join(', ');
+}
+
+/** Hears how far the removal is. */
+export interface ForgetMonitor extends Monitor {
+  progress(progress: Progress): void;
+}
+
+/** A snapshot that could not be removed, and why. */
+export interface FailedRemoval {
+  readonly id: Id;
+  readonly error: HoldfastError;
+}
+
+export interface ForgetResult {
+  readonly removed: readonly Id[];
+  readonly failed: readonly FailedRemoval[];
+}
+
+/**
+ * Removes snapshots, one file after the other; the data they refer to stays. A failure with one does not keep the others;
+ * one that is gone already counts as removed, so an interrupted run can be repeated.
+ *
+ * @throws LOCK_LOST, CANCELLED, and BACKEND_UNAVAILABLE when the storage no longer answers: some may be removed then
+ */
+export async function removeSnapshots(
+  repository: Repository,
+  { ids, lock }: { readonly ids: readonly Id[]; readonly lock: HeldLock | undefined },
+  context: EngineContext<ForgetMonitor>,
+): Promise<ForgetResult> {
+  const { signal, monitor } = context;
+  const removed: Id[] = [];
+  const failed: FailedRemoval[] = [];
+  for (const id of ids) {
+    throwIfAborted(signal);
+    lock?.assertHeld();
+    try {
+      await repository.removeUnpacked('snapshot', id, { signal });
+      removed.push(id);
+    } catch (error) {
+      if (isHoldfastError(error, 'FILE_NOT_FOUND')) removed.push(id);
+      else if (isOfOneFile(error)) failed.push({ id, error });
+      else throw error;
+    }
+    monitor.progress({
+      filesDone: removed.length + failed.length,
+      filesTotal: ids.length,
+      bytesDone: 0,
+      errorCount: failed.length,
+      currentItems: [],
+    });
+  }
+  return { removed, failed };
+}
+
+/** True for a failure that says nothing about other files. */
+function isOfOneFile(error: unknown): error is HoldfastError {
+  return isHoldfastError(error, 'PERMISSION_DENIED', 'BACKEND_WRITE_FAILED', 'READ_ONLY');
+}

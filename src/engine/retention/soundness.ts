@@ -1,0 +1,28 @@
+import type { Timestamp } from '../../base/timestamp.ts';
+import { isIncomplete } from '../../repository/completeness.ts';
+import type { Snapshot } from '../../repository/snapshots.ts';
+import { zeroTime } from '../../repository/time-format.ts';
+
+/** Clocks of machines that are looked after differ by less. */
+const skewSeconds = 3600;
+
+/** A backup of a frozen state of the source, such as of last night, is dated so in good faith. */
+const backdatedSeconds = 86_400;
+
+/** Why a snapshot must take no place from others. */
+export type Unsoundness = 'incomplete' | 'from the future' | 'dated by hand';
+
+/**
+ * Tells whether a snapshot is sound: complete, and dated when it was made, as far as can be known. What dates it is the
+ * clock of its client or `--time`; when the backup ran stands in its summary, if it has one.
+ * @returns undefined for a sound one
+ */
+export function unsoundnessOf(snapshot: Snapshot, now: Timestamp): Unsoundness | undefined {
+  if (isIncomplete(snapshot)) return 'incomplete';
+  if (snapshot.time.seconds > now.seconds + skewSeconds) return 'from the future';
+  const made = snapshot.summary?.backupStart;
+  // Go writes its zero time for one that is not known.
+  if (!made || made.seconds === zeroTime.seconds) return undefined;
+  const isNear = Math.abs(snapshot.time.seconds - made.seconds) <= backdatedSeconds;
+  return isNear ? undefined : 'dated by hand';
+}
