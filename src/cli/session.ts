@@ -41,6 +41,8 @@ export interface SessionOptions {
   readonly settleLater?: boolean;
   /** Say that an exclusive lock is made, where restic does. */
   readonly tellsLock?: boolean;
+  /** Go on without a lock if there is no room to store one. */
+  readonly lockIfRoom?: boolean;
   /** It changes the repository: then --no-lock, which is for reading, does not count. */
   readonly writes?: boolean;
   /** Default: the local cache is used unless --no-cache. */
@@ -278,7 +280,13 @@ async function lockFor(
   const { lock: kind, settleLater = kind === 'shared', monitor } = options;
   if (kind === 'none') return undefined;
   if (options.tellsLock) invocation.output.info('create exclusive lock for repository');
-  return takeLock(invocation, repository, { kind, settleLater, monitor });
+  try {
+    return await takeLock(invocation, repository, { kind, settleLater, monitor });
+  } catch (error) {
+    if (!options.lockIfRoom || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
+    monitor.note('there is no room for a lock: going on without one');
+    return undefined;
+  }
 }
 
 function takeLock(

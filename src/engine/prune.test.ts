@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { defined } from '../base/assert.ts';
 import { encodeIndex } from '../repository/index-file.ts';
 import { loadIndexFiles, loadMarks } from '../repository/index-load.ts';
 import { rewriteIndex } from '../repository/index-rewrite.ts';
@@ -94,8 +95,7 @@ describe('in two phases', () => {
     const { backend, gone, kept } = await prunable();
     await prune(backend);
     const marked = (await marksOf(backend)).length;
-    const [first] = gone;
-    const { id: _, ...snapshot } = first;
+    const { id: _, ...snapshot } = defined(gone[0], 'a snapshot is gone');
     const id = await saveSnapshot(testRepository({ backend }), snapshot);
     const states = new StatesBackend(backend);
     const { deleted } = await prune(states, later);
@@ -109,8 +109,7 @@ describe('in two phases', () => {
 
   test('a snapshot that appears while it works keeps what it needs unmarked', async () => {
     const { backend, gone, kept } = await prunable();
-    const [first] = gone;
-    const { id: _, ...snapshot } = first;
+    const { id: _, ...snapshot } = defined(gone[0], 'a snapshot is gone');
     const appearing = record(backend);
     const list = appearing.list.bind(appearing);
     let id = '';

@@ -21,12 +21,16 @@ export interface UsedBlobsMonitor extends Monitor {
   treesRead?(count: number): void;
 }
 
+export interface UsedBlobsContext extends EngineContext<UsedBlobsMonitor> {
+  /** What was found before, to be added to: what other snapshots use is not read again. */
+  readonly marks?: BlobMarks;
+}
+
 /**
  * Finds all that snapshots need: every tree that can be reached from them, and the content of their files. Each tree is
  * read once, and trees of one pack together.
  *
  * What it gives decides what is deleted, so nothing is passed over: the first thing that cannot be read ends it.
- * @param marks what was found before, to be added to; what other snapshots used is not read again
  * @returns the blobs, marked with `usedMark` at their first entry; a byte a blob of the index
  * @throws TREE_DAMAGED, BLOB_DAMAGED for a tree that cannot be read from any pack; BLOB_NOT_FOUND for a blob that no
  *   index file lists; CANCELLED and what the backend throws
@@ -34,9 +38,9 @@ export interface UsedBlobsMonitor extends Monitor {
 export async function collectUsedBlobs(
   indexed: IndexedRepository,
   snapshots: Iterable<Pick<StoredSnapshot, 'id' | 'tree'>>,
-  context: EngineContext<UsedBlobsMonitor>,
-  marks: BlobMarks = new BlobMarks(indexed.index),
+  context: UsedBlobsContext,
 ): Promise<BlobMarks> {
+  const { marks = new BlobMarks(indexed.index) } = context;
   const collector = new Collector(indexed, marks, context);
   for (const { id, tree } of snapshots) {
     const root = fromHex(tree);

@@ -17,6 +17,7 @@ export function prune(invocation: Invocation<PruneFlags>): Promise<number> {
   const sessionOptions = {
     lock: isInstant ? 'exclusive' : 'prune',
     settleLater: true,
+    lockIfRoom: flags.unsafeRecoverNoFreeSpace !== undefined,
     writes: !flags.dryRun,
   } as const;
   return withSession(invocation, sessionOptions, (session) => {

@@ -14,7 +14,7 @@ export const flags = {
     name: 'unsafe-recover-no-free-space',
     placeholder: 'repository ID',
     description:
-      'for a storage without any free space: remove what is not needed before the index is changed, without locks if there is no room for them. Try --max-repack-size 0 first',
+      'for a storage without any free space: delete at once, repack nothing, and do without a lock if there is no room for it; try --instant --max-repack-size 0 first',
   },
 } as const;
 

@@ -168,7 +168,7 @@ export class PruneState {
   }
 
   async #use(snapshots: readonly StoredSnapshot[]): Promise<void> {
-    await collectUsedBlobs(this.indexed, snapshots, this.#context, this.used);
+    await collectUsedBlobs(this.indexed, snapshots, { ...this.#context, marks: this.used });
     for (const { id } of snapshots) this.#snapshots.add(id);
   }
 
