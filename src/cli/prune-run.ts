@@ -42,7 +42,7 @@ export async function runPrune(
       return 0;
     }
     printPlan(output, plan);
-    const locks = { lock, commit: () => session.lockBeside('commit') };
+    const locks = { lock, commit: () => session.lockPart('commit') };
     const result = await executePrune(plan, locks, context);
     monitor.stop();
     printResult(output, result, formatDuration(options.keepDeleteMs));

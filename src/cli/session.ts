@@ -16,7 +16,6 @@ import {
   acquireLock,
   type HeldLock,
   type LockKind,
-  type LockOptions,
   type ProcessProbe,
 } from '../repository/locks.ts';
 import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
@@ -63,12 +62,16 @@ export interface Session {
   readonly monitor: Monitor;
   /** Aborts when the user interrupts or the lock is lost. */
   readonly signal: AbortSignal;
+  /**
+   * A second lock for a part of the work that needs more, such as the commit of a prune; the first suffers it, and is
+   * held on. Release it as soon as that part is done. Waits for other locks as --retry-lock says.
+   * @throws REPOSITORY_LOCKED
+   */
+  lockPart(kind: LockKind): Promise<HeldLock>;
   /** Loads the index; list snapshots before, so that all they refer to is in it. */
   loadIndex(): Promise<IndexedRepository>;
   /** As `loadIndex`, for who must know all of it. @throws for the first index file that cannot be used */
   loadWholeIndex(): Promise<LoadedIndex>;
-  /** Takes another lock of the same work beside `lock`. */
-  lockBeside(kind: LockKind): Promise<HeldLock>;
   /** What a command that only reports problems returns: 1 if there were any. */
   exitCode(): number;
 }
@@ -107,7 +110,16 @@ export async function withSession<T>(
   try {
     const repository = await openBeside(invocation, cache.backend, { choice, options });
     if (options.useCache ?? true) await cache.attach(repository.config.id);
-    const lock = await lockFor(invocation, repository, { ...options, monitor });
+    const { lock: kind, settleLater = kind === 'shared' } = options;
+    const how = { settleLater, tellsLock: options.tellsLock, monitor };
+    const lock =
+      kind === 'none'
+        ? undefined
+        : await lockFor(invocation, repository, { kind, ...how }).catch((error: unknown) => {
+            if (!options.lockIfRoom || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
+            monitor.note('there is no room for a lock: going on without one');
+            return undefined;
+          });
     try {
       const counter = new ProblemCounter(monitor);
       return await work(sessionOf(invocation, { repository, lock, cache, counter }));
@@ -155,14 +167,14 @@ function sessionOf(invocation: Invocation, parts: SessionParts): Session {
     lock,
     monitor: counter,
     signal,
-    lockBeside: (kind) =>
-      takeLock(invocation, repository, { kind, beside: lock, monitor: counter }),
     async loadWholeIndex() {
       throwIfAborted(signal);
       const loaded = await loadIndexFiles(repository, { signal, ...fromCache() });
       await cache.retainPacks(loaded.index);
       return loaded;
     },
+    lockPart: (kind) =>
+      lockFor(invocation, repository, { kind, settleLater: false, beside: lock, monitor: counter }),
     exitCode: () => (counter.problemCount > 0 ? 1 : 0),
     async loadIndex() {
       throwIfAborted(signal);
@@ -272,33 +284,28 @@ export function thisProbe(): ProcessProbe {
   };
 }
 
+interface LockChoice {
+  readonly kind: LockKind;
+  readonly settleLater: boolean;
+  readonly tellsLock?: boolean | undefined;
+  readonly beside?: HeldLock | undefined;
+  readonly monitor: Monitor;
+}
+
 async function lockFor(
   invocation: Invocation,
   repository: Repository,
-  options: SessionOptions & { readonly monitor: Monitor },
-): Promise<HeldLock | undefined> {
-  const { lock: kind, settleLater = kind === 'shared', monitor } = options;
-  if (kind === 'none') return undefined;
-  if (options.tellsLock) invocation.output.info('create exclusive lock for repository');
-  try {
-    return await takeLock(invocation, repository, { kind, settleLater, monitor });
-  } catch (error) {
-    if (!options.lockIfRoom || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
-    monitor.note('there is no room for a lock: going on without one');
-    return undefined;
-  }
-}
-
-function takeLock(
-  invocation: Invocation,
-  repository: Repository,
-  options: Pick<LockOptions, 'kind' | 'settleLater' | 'beside' | 'monitor'>,
+  { kind, settleLater, tellsLock, beside, monitor }: LockChoice,
 ): Promise<HeldLock> {
+  if (tellsLock) invocation.output.info('create exclusive lock for repository');
   return acquireLock(repository, {
-    ...options,
+    kind,
     operation: invocation.command,
     owner: thisOwner(),
     probe: thisProbe(),
+    beside,
+    settleLater,
+    monitor,
     signal: invocation.signal,
     retryMs: invocation.globals.retryLock,
   });

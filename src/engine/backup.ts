@@ -9,7 +9,7 @@ import type { Id } from '../repository/id.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/snapshots.ts';
-import { encodeSnapshot, saveSnapshot } from '../repository/snapshots.ts';
+import { encodeSnapshot } from '../repository/snapshots.ts';
 import { localTime } from '../repository/time-format.ts';
 import type { StreamSource } from '../sources/source.ts';
 import { reliablePacks } from './backup/known-packs.ts';
@@ -24,7 +24,8 @@ import { BackupRun } from './backup/run.ts';
 import { SourceWalk } from './backup/source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
-import { provenSoon } from './prove-references.ts';
+import { proveReferences } from './prove-references.ts';
+import { storeProven } from './store-proven.ts';
 
 export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 export { SourceWalk } from './backup/source-walk.ts';
@@ -135,12 +136,11 @@ async function publish(
   if (options.skipIfUnchanged && how.parent?.tree === snapshot.tree) return undefined;
   if (options.dryRun) return toHex(sha256(encodeSnapshot(snapshot)));
   // All packs and index files are stored and synced.
-  await lock?.settled;
   const { repository, files: known } = indexed;
-  const proof = { known, own: how.own, tree: snapshot.tree };
-  await provenSoon(indexed, proof, how.context);
-  lock?.assertHeld();
-  return saveSnapshot(repository, snapshot, { signal: how.context.signal });
+  const { signal } = how.context;
+  const prove = (): Promise<void> =>
+    proveReferences(indexed, { known, own: how.own, tree: snapshot.tree }, how.context);
+  return storeProven(snapshot, { repository, lock, prove, signal });
 }
 
 function snapshotOf(parts: {

@@ -9,15 +9,13 @@ import {
 } from '../repository/index-load.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
+import { missingPacks } from './backup/known-packs.ts';
 import type { EngineContext } from './context.ts';
 import { transferBlobs } from './transfer.ts';
 import { collectUsedBlobs, usedMark } from './used-blobs.ts';
 
 /** Times that data is stored anew because more was marked or removed meanwhile. */
 const roundsMax = 5;
-
-/** A proof that took longer is made again: marks are a day old before anything is deleted. */
-const proofMsMax: number = 10 * 60_000;
 
 export interface Proof {
   /** Index files that were listed when `indexed` was loaded; what is in none of them is taken for new. */
@@ -32,7 +30,8 @@ export interface Proof {
  * Proves, right before a snapshot is stored, that all it leans on is there to stay: that no pack that was in the index when
  * the work began was marked as to be deleted, or taken from the index, since. What lies in such packs only is stored anew.
  *
- * Usually one listing. Index files that others stored since are read; if some vanished, all are.
+ * Usually one listing. Index files that others stored since are read; if some vanished, all are. If the process was away,
+ * so that others may have taken it for gone, all packs are looked for, too.
  * @throws REFERENCE_LOST if data is gone and cannot be stored anew: then no snapshot may be stored; what the backend throws
  * @see docs/CONCURRENCY.md
  */
@@ -50,27 +49,9 @@ export async function proveReferences(
     const count = wanted.length;
     context.monitor.note(`${count} blobs that the snapshot needs are to be deleted: stored anew`);
     for (const name of await storeAnew(indexed, wanted, context)) seen.add(name);
-    const more = await lostPacks(indexed, seen, context);
-    if (more.size === 0) return;
-    lost = new Set([...lost, ...more]);
-  }
-}
-
-/**
- * As `proveReferences`, and again if that took so long, or the machine slept, that it says little about now.
- */
-export async function provenSoon(
-  indexed: IndexedRepository,
-  proof: Proof,
-  context: EngineContext,
-): Promise<void> {
-  const { clock } = context.environment;
-  for (let tries = 0; ; tries++) {
-    const wallMs = clock.wallMs();
-    const monotonicMs = clock.monotonicMs();
-    await proveReferences(indexed, proof, context);
-    const tookMs = Math.max(clock.monotonicMs() - monotonicMs, clock.wallMs() - wallMs);
-    if (tookMs < proofMsMax || tries === roundsMax) return;
+    const all = new Set([...lost, ...(await lostPacks(indexed, seen, context))]);
+    if (all.size === lost.size) return;
+    lost = all;
   }
 }
 
@@ -103,7 +84,8 @@ async function lostSince(
     [...seen].filter((name) => !listed.has(name)),
     signal,
   );
-  const lost = new Set<number>();
+  const wasAway = repository.absences.count > 0;
+  const lost = wasAway ? await missingPacks({ repository, index }, { signal }) : new Set<number>();
   if (names.length === 0 && !isAnyGone) return lost;
   const packCount = index.packCount;
   const { markNames } = await loadMoreIndexFiles(repository, index, { names, signal });

@@ -2,12 +2,8 @@ import { HoldfastError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import { timestampFromNs, type Timestamp } from '../base/timestamp.ts';
 import type { LockKind, LockRecord, ProcessIdentity, StoredLock } from './lock-codec.ts';
+import { lockLeftMs, lockStaleMs } from './lock-times.ts';
 import { formatTime, localZone } from './time-format.ts';
-
-/** Age from which a lock no longer has a living holder: it would have been renewed several times. */
-export const lockStaleMs: number = 30 * 60_000;
-/** Age from which a lock of an earlier start of this machine is no copy's of it: that would have renewed it twice. */
-const lockLeftMs = 10 * 60_000;
 
 /** What this machine can tell of the processes behind locks. */
 export interface ProcessProbe {

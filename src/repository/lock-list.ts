@@ -1,9 +1,10 @@
 import { forEachConcurrent } from '../base/concurrency.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { type Monitor, silentMonitor } from '../base/monitor.ts';
 import type { CallOptions } from '../storage/backend.ts';
-import type { Id } from './id.ts';
+import { shortId, type Id } from './id.ts';
 import { decodeLock, type LockKind, type StoredLock } from './lock-codec.ts';
-import { kindOfLock, lockedBy, type ProcessProbe } from './lock-judge.ts';
+import { describeHolder, judgeLock, kindOfLock, type ProcessProbe } from './lock-judge.ts';
 import type { Repository } from './repository.ts';
 
 /** Pauses before a lock that cannot be read is looked at again: another program may be writing it. */
@@ -48,44 +49,98 @@ export interface WantedLock {
   /** Instances of locks that the same work holds. */
   readonly beside: readonly string[];
   readonly probe: ProcessProbe;
+  readonly look: LockLook;
 }
 
+/** The first look, before a lock is written; the second, after; or that of one who was away and comes back. */
+export type LockLook = 'first' | 'second' | 'return';
+
 /** Whether a lock that is there stands against the wanted one. @see docs/CONCURRENCY.md */
-export function standsAgainst(lock: StoredLock, { kind, own, beside }: WantedLock): boolean {
+export function standsAgainst(lock: StoredLock, wanted: WantedLock): boolean {
+  const { kind, own, beside } = wanted;
   if (own.has(lock.id) || (lock.own && beside.includes(lock.own.instance))) return false;
   const other = kindOfLock(lock);
   if (kind === 'exclusive' || other === 'exclusive') return true;
   if (kind === 'commit') return !lock.own || other !== 'shared';
   if (kind === 'prune') return other !== 'shared';
-  return other === 'commit';
+  // A commit suffers what was there before it, so one that comes after the first look is none of our business.
+  if (other === 'commit') return wanted.look !== 'second';
+  // A prune that took us for gone may be about to delete what we know of.
+  return other === 'prune' && wanted.look === 'return';
+}
+
+export interface LookOptions extends CallOptions {
+  readonly monitor?: Monitor | undefined;
 }
 
 /**
- * Makes sure that no lock stands against the wanted one. Locks of dead processes stand, too, until somebody removes them.
- * @throws REPOSITORY_LOCKED naming the holder; LOCK_DAMAGED after 35 s for a lock that cannot be read
+ * The locks that stand against the wanted one. Those whose holders are gone for sure are removed, which the monitor
+ * hears. For one that cannot be read this waits up to 35 s: it may be half written.
  */
-export async function assertNoConflict(
+export async function lookForConflicts(
   repository: Repository,
   wanted: WantedLock,
-  options: CallOptions = {},
-): Promise<void> {
+  options: LookOptions,
+): Promise<LockList> {
   for (let attempt = 0; ; attempt++) {
-    const { locks, unreadable } = await loadLocks(repository, options);
-    const conflict = locks.find((lock) => standsAgainst(lock, wanted));
-    if (conflict) throw lockedBy(conflict, wanted.probe, repository.environment.clock);
-    const [first] = unreadable.filter(({ id }) => !wanted.own.has(id));
-    if (!first) return;
+    const found = await loadLocks(repository, options);
+    const locks = await withoutDead(repository, found.locks, { ...options, wanted });
+    const unreadable = found.unreadable
+      .filter(({ id }) => !wanted.own.has(id))
+      .map(({ id, error }) => ({ id, error: invalidLock(id, error) }));
+    const standing = locks.filter((lock) => standsAgainst(lock, wanted));
     const pauseMs = unreadablePausesMs[attempt];
-    if (pauseMs === undefined) throw invalidLock(first);
+    if (standing.length > 0 || unreadable.length === 0 || pauseMs === undefined) {
+      return { locks: standing, unreadable };
+    }
     await repository.environment.clock.sleep(pauseMs, options.signal);
   }
 }
 
-function invalidLock({ id, error }: LockList['unreadable'][number]): HoldfastError {
+async function withoutDead(
+  repository: Repository,
+  locks: readonly StoredLock[],
+  options: LookOptions & { readonly wanted: WantedLock },
+): Promise<StoredLock[]> {
+  const { own, probe } = options.wanted;
+  const left: StoredLock[] = [];
+  const nowMs = repository.environment.clock.wallMs();
+  for (const lock of locks) {
+    const isDead = !own.has(lock.id) && judgeLock(lock, probe, nowMs) === 'dead';
+    const reason = `removed the lock of ${describeHolder(lock)}: it ended without removing it`;
+    if (isDead && (await removeLock(repository, lock.id, { ...options, reason }))) continue;
+    left.push(lock);
+  }
+  return left;
+}
+
+/**
+ * Removes somebody else's lock, and tells why.
+ * @returns false if the storage does not allow it, or fails
+ */
+export async function removeLock(
+  repository: Repository,
+  id: Id,
+  options: LookOptions & { readonly reason: string },
+): Promise<boolean> {
+  const { monitor = silentMonitor, signal } = options;
+  try {
+    await repository.removeUnpacked('lock', id, { signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    if (isHoldfastError(error, 'FILE_NOT_FOUND')) return true;
+    monitor.note(`the lock ${shortId(id)} could not be removed: ${describeError(error)}`);
+    return false;
+  }
+  monitor.note(options.reason);
+  return true;
+}
+
+function invalidLock(id: Id, cause: HoldfastError): HoldfastError {
   return new HoldfastError('LOCK_DAMAGED', {
     message: 'a lock file cannot be read',
     details: { lockId: id },
     hint: 'If no other program uses the repository, run "holdfast unlock --remove-all".',
-    cause: error,
+    cause,
   });
 }

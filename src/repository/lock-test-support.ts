@@ -1,10 +1,12 @@
 import { cancelled } from '../base/abort.ts';
 import type { Clock, Timer } from '../base/clock.ts';
+import type { Monitor } from '../base/monitor.ts';
 import { systemRandom } from '../base/random.ts';
 import { parsePolynomial } from '../kernels/polynomial.ts';
 import type { Backend, FileHandle } from '../storage/backend.ts';
-import { MemoryBackend } from '../storage/memory/memory-backend.ts';
-import { noIdentity, type ProcessIdentity } from './lock-codec.ts';
+import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
+import { encodeLock, noIdentity, type ProcessIdentity } from './lock-codec.ts';
+import { acquireLock, type HeldLock, type LockOptions } from './locks.ts';
 import type { ProcessProbe } from './lock-judge.ts';
 import { Repository } from './repository.ts';
 
@@ -137,4 +139,66 @@ export function probeOf(machine: MachineState): ProcessProbe {
     processStart: (pid) => machine.running.get(pid),
     machineUpSeconds: () => machine.upSeconds ?? 1e6,
   };
+}
+
+/** A made-up lock file of another program. */
+export interface ForeignLock {
+  readonly pid: number;
+  readonly exclusive?: boolean;
+  readonly ageMs?: number;
+  readonly hostname?: string;
+}
+
+/** A storage, a clock, and clients that want locks. */
+export class LockBed {
+  readonly clock = new ManualClock();
+  readonly files: MemoryFiles = new Map();
+  readonly backend = new ScriptedBackend(this.files);
+  readonly notes: string[] = [];
+  /** Processes below 100 run on the machine alpha, of which nothing else is known. */
+  readonly probe: ProcessProbe = probeOf({
+    hostname: 'alpha',
+    running: new Map(Array.from({ length: 99 }, (_, i) => [i + 1, ''])),
+  });
+
+  open(inner: Backend = new ScriptedBackend(this.files), noLock = false): Repository {
+    return clientOf(this.clock, inner, noLock);
+  }
+
+  wanted(pid: number, more: Partial<LockOptions> = {}): LockOptions {
+    const monitor: Monitor = { problem: () => {}, note: (text) => this.notes.push(text) };
+    return {
+      kind: 'shared',
+      operation: 'test',
+      owner: { hostname: 'alpha', username: 'anna', pid, uid: 1000, gid: 0 },
+      probe: this.probe,
+      monitor,
+      ...more,
+    };
+  }
+
+  /** Acquires while the clock goes on as needed. */
+  async acquire(repository: Repository, options: LockOptions): Promise<HeldLock> {
+    const result = acquireLock(repository, options);
+    result.catch(() => undefined);
+    await this.clock.advance(200);
+    return result;
+  }
+
+  /** Stores a lock file. @returns its name */
+  storeLock(lock: ForeignLock): Promise<string> {
+    const seconds = (this.clock.wall - (lock.ageMs ?? 0)) / 1000;
+    const record = {
+      time: { seconds, nanoseconds: 0, offsetMinutes: 60 },
+      exclusive: lock.exclusive ?? false,
+      hostname: lock.hostname ?? 'alpha',
+      username: 'anna',
+      pid: lock.pid,
+    };
+    return this.open().saveUnpacked('lock', encodeLock(record));
+  }
+
+  lockNames(): string[] {
+    return [...this.files.keys()].filter((key) => key.startsWith('lock/')).map((k) => k.slice(5));
+  }
 }

@@ -5,7 +5,8 @@ import type { CallOptions } from '../storage/backend.ts';
 import type { LockKind, LockOwner } from './lock-codec.ts';
 import { type HeldLock, type LockParts, RepositoryLock } from './lock-holder.ts';
 import { isStaleLock, type ProcessProbe } from './lock-judge.ts';
-import { assertNoConflict, loadLocks } from './lock-list.ts';
+import { loadLocks, lookForConflicts, type WantedLock } from './lock-list.ts';
+import { LockWait } from './lock-wait.ts';
 import type { Repository } from './repository.ts';
 
 export {
@@ -22,6 +23,7 @@ export {
 export type { HeldLock } from './lock-holder.ts';
 export { isStaleLock, judgeLock, type LockVerdict, type ProcessProbe } from './lock-judge.ts';
 export { type LockList, loadLocks } from './lock-list.ts';
+export { loadRunningOperations, type RunningOperation } from './lock-operations.ts';
 
 export interface LockOptions extends CallOptions {
   readonly kind: LockKind;
@@ -48,12 +50,12 @@ export interface UnlockOptions extends CallOptions {
   readonly probe: ProcessProbe;
 }
 
-const retryPauseMs = 5_000;
-const retryPauseMsMax = 60_000;
-
 /**
  * Locks a repository: looks for other locks, writes an own, waits 200 ms and looks again. The lock is renewed every
  * five minutes until it is released, and holds changes of the repository back whenever it is not certain.
+ *
+ * Locks whose holders are gone for sure are removed at once; those that seem left are watched for some minutes, if they
+ * stand in the way, and removed if nobody renews them. A commit is waited for. The monitor hears all of it.
  *
  * A process that holds a lock must survive SIGHUP: with it restic (0.19.1, `unlock`) asks whether the owner of a lock on
  * its machine is alive. A repository opened with `noLock` gives a lock without a file.
@@ -62,39 +64,32 @@ const retryPauseMsMax = 60_000;
  */
 export async function acquireLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
   if (repository.noLock) return lockWithoutFile();
-  const { clock } = repository.environment;
-  const retryMs = options.retryMs ?? 0;
-  const endMs = clock.monotonicMs() + retryMs;
-  for (let pauseMs = retryPauseMs; ; pauseMs = Math.min(2 * pauseMs, retryPauseMsMax)) {
+  const { kind, probe, beside } = options;
+  const instances = beside ? [beside.instance] : [];
+  const wanted: WantedLock = { kind, probe, own: new Set(), beside: instances, look: 'first' };
+  const wait = new LockWait(repository, { ...options, look: 'first' });
+  for (;;) {
+    throwIfAborted(options.signal);
+    const found = await lookForConflicts(repository, wanted, options);
+    if (!(await wait.isClear(found))) continue;
+    const lock = await writeLock(repository, options);
+    if (options.settleLater && !options.retryMs) return lock;
     try {
-      return await tryLock(repository, options);
+      await lock.settled;
+      return lock;
     } catch (error) {
-      const leftMs = endMs - clock.monotonicMs();
-      if (!isHoldfastError(error, 'REPOSITORY_LOCKED') || leftMs <= 0) throw error;
-      options.monitor?.note(`${error.message}, waiting up to ${Math.ceil(leftMs / 1000)} s`);
-      await clock.sleep(Math.min(pauseMs, leftMs), options.signal);
+      await lock.release();
+      await wait.afterCollision(error);
     }
   }
 }
 
-async function tryLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
-  const { kind, operation, owner, probe, beside, signal } = options;
-  throwIfAborted(signal);
-  const instances = beside ? [beside.instance] : [];
-  await assertNoConflict(repository, { kind, probe, own: new Set(), beside: instances }, options);
-  const monitor = options.monitor ?? silentMonitor;
+async function writeLock(repository: Repository, options: LockOptions): Promise<RepositoryLock> {
+  const { kind, operation, owner, probe, beside, monitor = silentMonitor } = options;
   const parts: LockParts = { repository, kind, operation, owner, probe, beside, monitor };
-  const lock = await RepositoryLock.write(parts, signal).catch((error: unknown) => {
+  return await RepositoryLock.write(parts, options.signal).catch((error: unknown) => {
     throw isHoldfastError(error, 'READ_ONLY', 'PERMISSION_DENIED') ? cannotLock(error) : error;
   });
-  if (options.settleLater && !options.retryMs) return lock;
-  try {
-    await lock.settled;
-  } catch (error) {
-    await lock.release();
-    throw error;
-  }
-  return lock;
 }
 
 function cannotLock(cause: HoldfastError): HoldfastError {
@@ -111,6 +106,7 @@ function lockWithoutFile(): HeldLock {
     signal: new AbortController().signal,
     settled: Promise.resolve(),
     assertHeld: () => undefined,
+    confirm: () => Promise.resolve(),
     release: () => Promise.resolve(),
   };
 }

@@ -3,6 +3,7 @@ import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { loadMarks } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
+import type { CallOptions } from '../../storage/backend.ts';
 import type { EngineContext } from '../context.ts';
 
 /**
@@ -64,9 +65,10 @@ function without(
   return new IndexedRepository(repository, sound, files);
 }
 
-async function missingPacks(
-  { repository, index }: IndexedRepository,
-  { signal }: EngineContext,
+/** Packs of the index that are not stored. One that the listing lacks is asked for by name. */
+export async function missingPacks(
+  { repository, index }: Pick<IndexedRepository, 'repository' | 'index'>,
+  { signal }: CallOptions,
 ): Promise<Set<number>> {
   const missing = new Set<number>();
   if (index.packCount === 0) return missing;
