@@ -40,6 +40,7 @@ export const noLock: HeldLock = {
   signal: new AbortController().signal,
   settled: Promise.resolve(),
   assertHeld: () => undefined,
+  confirm: () => Promise.resolve(),
   release: () => Promise.resolve(),
 };
 
