@@ -3,13 +3,13 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from './measure.ts';
 import type { Tool } from './tools.ts';
-import { reset } from './tools.ts';
+import { benchmarkPassword, reset } from './tools.ts';
 
 /** One line of the comparison. Ratios are holdfast divided by restic; smaller is better. */
 export interface Row {
   readonly name: string;
   readonly title: string;
-  readonly data: 'tree' | 'large' | 'many';
+  readonly data: 'tree' | 'large' | 'many' | 'history';
   readonly goal: number;
   /** Above this the work does not count as done. */
   readonly bar: number;
@@ -46,6 +46,14 @@ function forgetPrepared(tool: Tool): void {
 function restoreTarget(tool: Tool): string {
   return `${tool.repository}-target`;
 }
+
+function removalOfIndex(tool: Tool): Command {
+  const args = [join(tool.repository, 'index'), '-type', 'f', '-delete'];
+  return { program: 'find', args, environment: {} };
+}
+
+/** Prints the password of all repositories of the benchmark. */
+const passwordCommand = `echo ${benchmarkPassword}`;
 
 export const rows: readonly Row[] = [
   {
@@ -104,6 +112,18 @@ export const rows: readonly Row[] = [
     timed: (tool) => tool.command('check', '-q', '--read-data'),
   },
   {
+    name: 'repair-index',
+    title: 'repair index, all index files lost',
+    data: 'tree',
+    goal: 0.5,
+    bar: 0.8,
+    prepare: (tool, data) => {
+      rmSync(restoreTarget(tool), { recursive: true, force: true });
+      return [...once(tool, data), removalOfIndex(tool)];
+    },
+    timed: (tool) => tool.command('repair', 'index', '-q'),
+  },
+  {
     name: 'large',
     title: 'first backup of one 2 GiB incompressible file',
     data: 'large',
@@ -145,6 +165,20 @@ export const rows: readonly Row[] = [
     bar: 0.4,
     prepare: once,
     timed: (tool, data) => tool.command('backup', '-q', data),
+  },
+  {
+    name: 'copy',
+    title: 'copy of 10 snapshots, 30,000 files, 1 GB, to an empty repository',
+    data: 'history',
+    goal: 0.5,
+    bar: 0.8,
+    prepare: (tool) => {
+      forgetPrepared(tool);
+      return fresh(tool);
+    },
+    timed: (tool, data) =>
+      tool.command('copy', '-q', '--from-repo', data, '--from-password-command', passwordCommand),
+    comparesSize: true,
   },
 ];
 

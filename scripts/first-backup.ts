@@ -10,15 +10,15 @@ import { formatBytes } from '../src/base/bytes.ts';
 import { systemEnvironment } from '../src/base/environment.ts';
 import { describeError, HoldfastError } from '../src/base/errors.ts';
 import { type Timestamp, timestampFromNs } from '../src/base/timestamp.ts';
+import {
+  generatePassword,
+  type RecoveryKit,
+  recoveryKitText,
+  shellQuote as quote,
+} from '../src/engine/recovery-kit.ts';
 import { exists, makeDirectories, removeTree, writeFileAtomic } from '../src/platform/files.ts';
 import { tryReadStatus } from '../src/platform/status.ts';
 import { type Comparison, compareTrees } from './first-backup/compare-trees.ts';
-import {
-  generatePassword,
-  quote,
-  type RecoveryKit,
-  recoveryKitText,
-} from './first-backup/recovery-kit.ts';
 import { type CallResult, runHoldfast } from './first-backup/run-holdfast.ts';
 
 const { clock, random } = systemEnvironment;
@@ -225,7 +225,7 @@ async function firstBackup(args: readonly string[]): Promise<number> {
   const password = generatePassword(random);
   const date = new Date(clock.wallMs()).toISOString().slice(0, 10);
   const { repository } = places;
-  const kit = { repository, repositoryId: undefined, password, source, date, program };
+  const kit = { location: repository, repositoryId: undefined, password, source, date, program };
   const work: Work = { source, places, password, kit, startedMs };
   await create(work);
   say(`  its password and how to restore: ${places.kitFile}`);

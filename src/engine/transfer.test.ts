@@ -104,6 +104,13 @@ async function expectBlobs(indexed: IndexedRepository): Promise<void> {
   expect(found).toMatchObject({ errorCount: 0 });
 }
 
+/** Flips a byte of the first blob of a pack. */
+function damage({ source, sourceBackend }: Bed, pack: number): void {
+  const name = Buffer.from(source.index.packId(pack)).toString('hex');
+  const bytes = sourceBackend.files.get(memoryKey({ type: 'pack', name }))!;
+  bytes[20] = (bytes[20] ?? 0) ^ 4;
+}
+
 describe('to another repository', () => {
   const versions = [1, 2] as const;
   test.each(versions.flatMap((from) => versions.map((to) => ({ from, to }))))(
@@ -144,6 +151,108 @@ describe('to another repository', () => {
   });
 });
 
+describe('with threads', () => {
+  const many = Array.from({ length: 12 }, (_, i) =>
+    i % 2 === 0 ? noise(1_500_000, i + 1) : contentOf(i, 1_500_000),
+  );
+
+  async function largeSource(options: TestRepositoryOptions = {}): Promise<Bed> {
+    const sourceBackend = new MemoryBackend();
+    const repository = testRepository({ ...options, backend: sourceBackend });
+    const packs = [
+      await storePack(repository, 'data', many.slice(0, 6)),
+      await storePack(repository, 'data', many.slice(6)),
+      await storePack(repository, 'tree', trees),
+    ];
+    return { source: indexedWith(repository, packs), sourceBackend };
+  }
+
+  const cases = [
+    { to: 'another', again: false },
+    { to: 'the same', again: true },
+  ] as const;
+  test.each(cases)('everything arrives, and what is damaged is named: $to', async (how) => {
+    const made = await largeSource();
+    damage(made, 1);
+    const target = how.to === 'another' ? emptyTarget() : made.source;
+    const before = made.source.index.packCount;
+    const result = await transfer(made.source, target, { again: how.again });
+    expect(result.failed.map(({ entry }) => entry)).toEqual([6]);
+    expect(result.blobCount).toBe(13);
+    const stored = await reopened(target);
+    expect(stored.index.packCount).toBe(result.packs.length);
+    if (how.to === 'the same') expect(target.index.packCount).toBe(before + result.packs.length);
+    for (const [i, bytes] of many.entries()) {
+      if (i === 6) continue;
+      const loaded = await stored.loadBlob('data', hashOf(bytes));
+      expect(Buffer.compare(loaded, bytes)).toBe(0);
+    }
+  });
+
+  test('a storage that fails ends the transfer', async () => {
+    const { source } = await largeSource();
+    const backend = fault(new MemoryBackend(), [
+      { operation: 'put', type: 'pack', fault: { kind: 'error', code: 'STORAGE_FULL' } },
+    ]);
+    await expect(transfer(source, emptyTarget({ backend }))).rejects.toMatchObject({
+      code: 'STORAGE_FULL',
+    });
+  });
+
+  test('an interrupt keeps what was stored', async () => {
+    const { source } = await largeSource();
+    const backend = new MemoryBackend();
+    const repository = testRepository({ backend, masterKey: otherKey });
+    const indexed = new IndexedRepository(repository, BlobIndex.create());
+    const interrupt = new AbortController();
+    const writer = new IndexWriter(repository);
+    const monitor = { ...silentMonitor, transferProgress: () => interrupt.abort() };
+    const request = { source, wanted: all(source), target: { indexed, writer }, again: false };
+    const context = { environment: systemEnvironment, monitor, signal: interrupt.signal };
+    await expect(transferBlobs(request, context)).rejects.toMatchObject({ code: 'CANCELLED' });
+    const { index } = await reopened(indexed);
+    const packs = [...backend.files.keys()].filter((key) => key.startsWith('pack'));
+    expect(index.packCount).toBe(packs.length);
+  });
+});
+
+describe('what a stored form becomes', () => {
+  const settings = [
+    { from: 'auto', to: 'off', isCompressed: false },
+    { from: 'off', to: 'auto', isCompressed: true },
+    { from: 'auto', to: 'auto', isCompressed: true },
+    { from: 'fastest', to: 'max', isCompressed: true },
+  ] as const;
+  test.each(settings)('compression $from to $to', async ({ from, to, isCompressed }) => {
+    const { source } = await bed({ compression: from });
+    const target = emptyTarget({ compression: to });
+    await transfer(source, target);
+    const stored = await reopened(target);
+    await expectBlobs(stored);
+    const { index } = stored;
+    const entry = index.find('data', hashOf(first));
+    expect(index.uncompressedLengthOf(entry) > 0).toBe(isCompressed);
+    const before = source.index.lengthOf(source.index.find('data', hashOf(first)));
+
+    if (from === to) expect(index.lengthOf(entry)).toBe(before);
+    if (to === 'max') expect(index.lengthOf(entry)).not.toBe(before);
+  });
+
+  test('within one repository the sealed bytes stay as they are', async () => {
+    const { source, sourceBackend } = await bed();
+    const bytesOf = (indexed: IndexedRepository, entry: number): string => {
+      const name = Buffer.from(indexed.index.packId(indexed.index.packOf(entry))).toString('hex');
+      const pack = sourceBackend.files.get(memoryKey({ type: 'pack', name })) ?? new Uint8Array();
+      const start = indexed.index.offsetOf(entry);
+      return Buffer.from(pack.slice(start, start + indexed.index.lengthOf(entry))).toString('hex');
+    };
+    const before = bytesOf(source, 0);
+    await transfer(source, source, { wanted: [0], again: true });
+    const stored = await reopened(source);
+    expect(bytesOf(stored, 0)).toBe(before);
+  });
+});
+
 describe('within one repository', () => {
   test('what is there is stored once more, in packs of its own', async () => {
     const { source, sourceBackend } = await bed();
@@ -168,13 +277,6 @@ describe('within one repository', () => {
     expect(sourceBackend.files.size).toBe(before);
   });
 });
-
-/** Flips a byte of the first blob of a pack. */
-function damage({ source, sourceBackend }: Bed, pack: number): void {
-  const name = Buffer.from(source.index.packId(pack)).toString('hex');
-  const bytes = sourceBackend.files.get(memoryKey({ type: 'pack', name }))!;
-  bytes[20] = (bytes[20] ?? 0) ^ 4;
-}
 
 describe('trouble', () => {
   test('a damaged blob is named and not stored; the rest is', async () => {

@@ -1,28 +1,19 @@
+import { toHex } from '../base/bytes.ts';
+import { forEachConcurrent } from '../base/concurrency.ts';
 import { isHoldfastError } from '../base/errors.ts';
-import type { Monitor } from '../base/monitor.ts';
-import { chunkSizeBytesMax } from '../kernels/chunker.ts';
-import { type BlobType, idSizeBytes } from '../repository/blob.ts';
-import type { Id } from '../repository/id.ts';
+import type { BlobIndex } from '../repository/blob-index.ts';
+import { idSizeBytes, type Id } from '../repository/id.ts';
 import type { IndexWriter } from '../repository/index-writer.ts';
-import type { IndexedRepository, LoadedBlob } from '../repository/indexed.ts';
-import { PackBuilder, PackWorkspace } from '../repository/pack.ts';
-import { ChunkSink } from './backup/chunk-sink.ts';
-import { PackSlots } from './backup/pack-slots.ts';
+import { type IndexedRepository, type PackRead, planPackReads } from '../repository/indexed.ts';
+import type { CallOptions } from '../storage/backend.ts';
 import { PackStore } from './backup/pack-store.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { EngineContext } from './context.ts';
+import type { PackContent } from './pack-content.ts';
+import { type FailedBlob, TransferCounter, type TransferMonitor } from './transfer/counter.ts';
+import { type Movers, startMovers } from './transfer/movers.ts';
 
-/** How far a transfer is. Sizes are those that the blobs have where they are read. */
-export interface TransferProgress {
-  readonly blobsDone: number;
-  readonly blobsTotal: number;
-  readonly bytesDone: number;
-  readonly bytesTotal: number;
-}
-
-export interface TransferMonitor extends Monitor {
-  transferProgress?(progress: TransferProgress): void;
-}
+export type { FailedBlob, TransferMonitor, TransferProgress } from './transfer/counter.ts';
 
 export interface TransferRequest {
   /** Where the blobs are read. */
@@ -33,13 +24,6 @@ export interface TransferRequest {
   readonly target: { readonly indexed: IndexedRepository; readonly writer: IndexWriter };
   /** Store also what the index of the target has: for packs that are to go. */
   readonly again: boolean;
-}
-
-/** A blob that could not be read from any pack of the source. */
-export interface FailedBlob {
-  /** Entry of the source's index. */
-  readonly entry: number;
-  readonly error: unknown;
 }
 
 export interface TransferResult {
@@ -82,100 +66,101 @@ async function transferInto(
   request: TransferRequest,
   context: EngineContext<TransferMonitor>,
 ): Promise<TransferResult> {
-  const { source } = request;
+  const { source, target, again } = request;
   const order = PackOrder.of(source.index, missingEntries(request));
-  const packs: Id[] = [];
-  const sink = sinkFor(request.target.indexed, store, packs);
-  const failed: FailedBlob[] = [];
-  const progress = new Counter(source, order, context.monitor);
-  for (let pack = 0; pack < order.packCount; pack++) {
-    const entries = order.entriesOf(pack);
-    if (entries.length === 0) continue;
-    const loading = source.loadBlobsOfPack(pack, [...entries], { signal: context.signal });
-    for await (const blob of loading) {
-      if ('error' in blob) failed.push(blob);
-      else add(request, sink, blob);
-      progress.count(blob.entry);
-    }
-    await store.settled();
+  const counter = new TransferCounter(source.index, order, context.monitor);
+  const { bytesTotal: sizeBytes } = counter.progress;
+  const parts = { source, target: target.indexed, again, store, sizeBytes };
+  const movers = await startMovers(parts, context);
+  try {
+    const reads = readsOf(source.index, order);
+    await forEachConcurrent(reads, movers.width, async (read) => {
+      store.assertStored();
+      await moveRead({ source, movers, counter }, read, context);
+    });
+    await movers.flush();
+  } finally {
+    await movers.close();
   }
-  sink.flush();
   await store.settled();
-  const { blobCount, plainBytes, storedBytes } = sink.takeAdded();
-  return { blobCount, plainSizeBytes: plainBytes, storedSizeBytes: storedBytes, packs, failed };
+  return { ...counter.added, packs: store.storedIds, failed: counter.failed };
 }
 
-/** Those of the wanted entries that the target needs. */
+/** What one read works with. */
+interface TransferParts {
+  readonly source: IndexedRepository;
+  readonly movers: Movers;
+  readonly counter: TransferCounter;
+}
+
+/** Moves the blobs of one read; what it does not give is looked for in other packs. */
+async function moveRead(
+  { source, movers, counter }: TransferParts,
+  { pack, read }: { readonly pack: number; readonly read: PackRead },
+  context: EngineContext,
+): Promise<void> {
+  const { signal } = context;
+  const content = await contentOf(source, { pack, read }, { signal });
+  let missing: Iterable<number> = read.entries;
+  if (content) {
+    const entries = Int32Array.from(read.entries);
+    const response = await movers.run({ type: 'sealed', entries, content });
+    counter.add(response.added);
+    missing = response.damaged;
+  }
+  for (const entry of missing) {
+    const blobType = source.index.typeOf(entry);
+    const id = source.index.idOf(entry);
+    let plain: Uint8Array;
+    try {
+      plain = await source.loadBlob(blobType, id, { signal });
+    } catch (error) {
+      const isFatal = isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE');
+      if (!isHoldfastError(error) || isFatal) throw error;
+      counter.failed.push({ entry, error });
+      continue;
+    }
+    counter.add((await movers.run({ type: 'plain', blobType, id, bytes: plain })).added);
+  }
+  counter.count(read.entries);
+}
+
+/** What a thread reads itself, or the bytes of it; undefined if the pack does not give them. */
+async function contentOf(
+  source: IndexedRepository,
+  { pack, read }: { readonly pack: number; readonly read: PackRead },
+  options: CallOptions,
+): Promise<PackContent | undefined> {
+  const { start, end } = read;
+  const path = source.repository.packPath(toHex(source.index.packId(pack)));
+  if (path !== undefined && source.isPlausible(read)) {
+    return { kind: 'file', path, range: { start, end } };
+  }
+  const bytes = await source.readPackPart(pack, read, options);
+  return bytes && { kind: 'bytes', bytes, start };
+}
+
+/** Reads of all packs, one pack after the other. */
+function* readsOf(
+  index: BlobIndex,
+  order: PackOrder,
+): Generator<{ readonly pack: number; readonly read: PackRead }> {
+  for (let pack = 0; pack < order.packCount; pack++) {
+    for (const read of planPackReads(index, [...order.entriesOf(pack)])) yield { pack, read };
+  }
+}
+
+/** Those of the wanted entries that the target needs, each once. */
 function missingEntries({ source, wanted, target, again }: TransferRequest): Int32Array {
   const entries: number[] = [];
+  const seen = new Uint8Array(source.index.blobCount);
   const id = new Uint8Array(idSizeBytes);
   for (const entry of wanted) {
+    if (seen[entry] !== 0) continue;
+    seen[entry] = 1;
     source.index.idInto(entry, id, 0);
     const isMissing = again || target.indexed.index.find(source.index.typeOf(entry), id) < 0;
     if (isMissing) entries.push(entry);
   }
   return Int32Array.from(entries);
-}
-
-function add(
-  { source, target, again }: TransferRequest,
-  sink: ChunkSink,
-  blob: Extract<LoadedBlob, { bytes: unknown }>,
-): void {
-  const type = source.index.typeOf(blob.entry);
-  const id = source.index.idOf(blob.entry);
-  const { index } = target.indexed;
-  // Claimed when it is certain that it can be stored: what is claimed counts as stored for the next transfer.
-  const entry = again ? index.claimCopy(type, id) : index.claim(type, id);
-  if (entry >= 0) sink.addClaimed(type, { id, entry, bytes: blob.bytes });
-}
-
-function sinkFor({ repository, index }: IndexedRepository, store: PackStore, ids: Id[]): ChunkSink {
-  const options = {
-    version: repository.config.version,
-    sealer: repository.sealer,
-    compression: repository.compression,
-    targetSizeBytes: repository.packSizeBytes,
-    maxBlobSizeBytes: chunkSizeBytesMax,
-  };
-  const workspace = new PackWorkspace(options);
-  const builders: Record<BlobType, PackBuilder> = {
-    data: new PackBuilder({ ...options, workspace }),
-    tree: new PackBuilder({ ...options, workspace }),
-  };
-  const noSlots = PackSlots.create(0, 0);
-  return new ChunkSink(index, builders, (pack, entries) => {
-    ids.push(pack.id);
-    const { id, bytes, type: blobType, blobs } = pack;
-    const place = { id, place: bytes, sizeBytes: bytes.byteLength, blobType, blobs: blobs.bytes };
-    store.take({ type: 'pack', ...place, entries }, noSlots);
-  });
-}
-
-/** Counts what was read, for the monitor. */
-class Counter {
-  readonly #source: IndexedRepository;
-  readonly #monitor: TransferMonitor;
-  #progress: TransferProgress;
-
-  constructor(source: IndexedRepository, order: PackOrder, monitor: TransferMonitor) {
-    this.#source = source;
-    this.#monitor = monitor;
-    let blobsTotal = 0;
-    let bytesTotal = 0;
-    for (let pack = 0; pack < order.packCount; pack++) {
-      for (const entry of order.entriesOf(pack)) {
-        blobsTotal++;
-        bytesTotal += source.index.lengthOf(entry);
-      }
-    }
-    this.#progress = { blobsDone: 0, blobsTotal, bytesDone: 0, bytesTotal };
-  }
-
-  count(entry: number): void {
-    const { blobsDone, bytesDone, ...totals } = this.#progress;
-    const lengthBytes = this.#source.index.lengthOf(entry);
-    this.#progress = { ...totals, blobsDone: blobsDone + 1, bytesDone: bytesDone + lengthBytes };
-    this.#monitor.transferProgress?.(this.#progress);
-  }
 }

@@ -88,11 +88,50 @@ const passwd: Command<NewKeyFlags> = {
   run: async (invocation) => (await import('../actions/key.ts')).keyPasswd(invocation),
 };
 
+/** Flags of `key kit`. */
+export const kitFlags = {
+  format: {
+    kind: 'choice',
+    name: 'format',
+    placeholder: 'format',
+    choices: ['html', 'text'],
+    description: 'html or text',
+    defaultText: 'by the ending of the file',
+  },
+  unproven: {
+    kind: 'boolean',
+    name: 'unproven',
+    description:
+      'do not ask for a part of the password as it stands on the page: for scripts, where nobody shows that the page is kept',
+  },
+} as const;
+
+export type KitFlags = typeof kitFlags;
+
+const kit: Command<KitFlags> = {
+  name: 'key kit',
+  summary: 'Write a recovery kit: a page with a new password and how to restore',
+  description: `
+Adds a key with a generated password and writes one page to print: where the repository is, the password, how to restore with
+Holdfast and with restic, and copies of the two small files that a repository cannot be opened without. You then type a part of
+the password as it stands on the page; if that fails, key and page are removed again.
+
+The page opens the repository. Keep it away from this machine, and delete the file once it is printed.`,
+  arguments: { usage: 'FILE', minimum: 1, maximum: 1, complete: 'file' },
+  flags: kitFlags,
+  examples: [
+    { text: 'a page to print', command: 'holdfast key kit recovery-kit.html' },
+    { text: 'from a script', command: 'holdfast key kit /run/kit.txt --unproven' },
+  ],
+  exitCodes: repositoryExitCodes,
+  run: async (invocation) => (await import('../actions/key-kit.ts')).keyKit(invocation),
+};
+
 export const command: CommandGroup = {
   name: 'key',
   summary: 'Manage keys (passwords)',
   description: 'A repository can have several keys, each with a password of its own.',
-  commands: [add, list, passwd, remove],
+  commands: [add, kit, list, passwd, remove],
   examples: [
     { text: 'list the keys', command: 'holdfast key list' },
     { text: 'change the password', command: 'holdfast key passwd' },

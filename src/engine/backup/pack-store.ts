@@ -21,6 +21,7 @@ export class PackStore {
   readonly #writer: IndexWriter | undefined;
   readonly #running = new Set<Promise<void>>();
   readonly #puts = new AbortController();
+  readonly #storedIds: Id[] = [];
   #isStopped = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -66,6 +67,11 @@ export class PackStore {
   /** Index files that were stored. */
   get savedIndexIds(): readonly Id[] {
     return this.#writer?.savedIds ?? [];
+  }
+
+  /** Packs that are stored and known to the index writer. */
+  get storedIds(): readonly Id[] {
+    return this.#storedIds;
   }
 
   get hasFailed(): boolean {
@@ -115,6 +121,8 @@ export class PackStore {
     }
     assert(i === event.entries.length, 'each index entry of a pack has a blob');
     // After a failure nothing may enter the index any more: the lock may be gone.
-    if (!this.#isStopped) await this.#writer.add(event.id, blobs);
+    if (this.#isStopped) return;
+    await this.#writer.add(event.id, blobs);
+    this.#storedIds.push(event.id);
   }
 }
