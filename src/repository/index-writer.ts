@@ -16,6 +16,17 @@ export const indexAgeMsMax: number = 10 * 60 * 1000;
 /** What an index writer needs of a repository. */
 export type IndexTarget = Pick<Repository, 'absences' | 'backend' | 'environment' | 'saveUnpacked'>;
 
+export interface IndexWriterOptions extends CallOptions {
+  /**
+   * Packs that may wait at least, for work that must not store anything twice after a crash. From some thousands of packs
+   * on, a share of what is saved may: else there would be too many index files.
+   */
+  readonly packCountMin?: number;
+}
+
+/** Share of the saved packs that may wait besides. */
+const waitingShare = 1 / 32;
+
 /**
  * Saves index files for packs that are stored.
  *
@@ -27,16 +38,17 @@ export type IndexTarget = Pick<Repository, 'absences' | 'backend' | 'environment
  */
 export class IndexWriter {
   readonly #repository: IndexTarget;
-  readonly #options: CallOptions;
+  readonly #options: IndexWriterOptions;
   readonly #saving = new Set<Promise<void>>();
   readonly #savedIds: Id[] = [];
   readonly #unlisted = new Set<Id>();
   #packs: IndexedPack[] = [];
   #blobCount = 0;
+  #savedPackCount = 0;
   #firstMs = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(repository: IndexTarget, options: CallOptions = {}) {
+  constructor(repository: IndexTarget, options: IndexWriterOptions = {}) {
     this.#repository = repository;
     this.#options = options;
     repository.absences.addCheck((signal) => this.#confirm([...this.#unlisted], { signal }));
@@ -62,8 +74,8 @@ export class IndexWriter {
     this.#blobCount += blobs.count;
     // The absence may have been between the end of its put and this call.
     if (this.#repository.absences.count > 0) await this.#confirm([packId], this.#options);
-    const isDue = this.#blobCount >= indexBlobCountMax || nowMs - this.#firstMs >= indexAgeMsMax;
-    if (isDue) await this.#save();
+    const isOld = nowMs - this.#firstMs >= indexAgeMsMax;
+    if (isOld || this.#blobCount >= indexBlobCountMax || this.#isPackCountDue()) await this.#save();
   }
 
   /** Saves what is pending, and resolves once every pack added so far is listed in a stored index file. */
@@ -75,8 +87,14 @@ export class IndexWriter {
     this.#throwFailure();
   }
 
+  #isPackCountDue(): boolean {
+    const { packCountMin = Number.POSITIVE_INFINITY } = this.#options;
+    return this.#packs.length >= Math.max(packCountMin, this.#savedPackCount * waitingShare);
+  }
+
   #save(): Promise<void> {
     const packs = this.#packs;
+    this.#savedPackCount += packs.length;
     this.#packs = [];
     this.#blobCount = 0;
     const task = this.#store(packs, [...this.#unlisted]).finally(() => this.#saving.delete(task));

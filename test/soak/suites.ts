@@ -26,8 +26,8 @@ export interface SoakSuite {
   totals(output: string): { readonly runs: number; readonly failures: number };
 }
 
-/** The last line of a fuzz run. */
-function fuzzTotals(output: string): { readonly runs: number; readonly failures: number } {
+/** The last line of a program that tells its totals as JSON. */
+function lastLineTotals(output: string): { readonly runs: number; readonly failures: number } {
   const line = output.trim().split('\n').at(-1) ?? '';
   if (!line.startsWith('{')) return { runs: 0, failures: 1 };
   return JSON.parse(line) as { readonly runs: number; readonly failures: number };
@@ -41,9 +41,23 @@ function testTotals(output: string): { readonly runs: number; readonly failures:
   return { runs: Number(found[1]) + failures, failures };
 }
 
+/**
+ * Runs of a program, which tests print as lines of JSON: those killed, or met by a fault. A test that failed otherwise
+ * counts as a failure, too.
+ */
+function runTotals(output: string): { readonly runs: number; readonly failures: number } {
+  const lines = [...output.matchAll(/^\{"suite":.*\}$/gm)].map(
+    ([line]) => JSON.parse(line) as Partial<Record<'kills' | 'runs' | 'failures', number>>,
+  );
+  const runs = lines.reduce((sum, line) => sum + (line.kills ?? line.runs ?? 0), 0);
+  const failures = lines.reduce((sum, line) => sum + (line.failures ?? 0), 0);
+  const tests = testTotals(output);
+  return { runs, failures: Math.max(failures, tests.failures, runs === 0 ? 1 : 0) };
+}
+
 const vitest = 'node_modules/vitest/vitest.mjs';
 
-/** A folder of tests in its long form. */
+/** Tests in their long form. */
 function longTests(
   name: string,
   paths: readonly string[],
@@ -60,6 +74,20 @@ function longTests(
   };
 }
 
+/** Tests in their long form that count what they do to a program. */
+function longRuns(
+  name: string,
+  paths: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): SoakSuite {
+  return { ...longTests(name, paths, variables), counts: 'runs', totals: runTotals };
+}
+
+/** Kills, errors and interrupts at every call of some commands. */
+function crashTests(name: string, file: string): SoakSuite {
+  return longRuns(name, [`test/crash/${file}.test.ts`], { HOLDFAST_CRASH: 'all' });
+}
+
 /** Every suite that can run for long. A further one is a further row. */
 export const soakSuites: readonly SoakSuite[] = [
   ...fuzzTargets.map(({ name }) => ({
@@ -69,8 +97,22 @@ export const soakSuites: readonly SoakSuite[] = [
       // A document that blows up in memory ends the process instead of the machine.
       args: ['--max-old-space-size=1024', 'test/fuzz/main.ts', name, String(seconds), String(seed)],
     }),
-    totals: fuzzTotals,
+    totals: lastLineTotals,
   })),
+  {
+    name: 'simulation',
+    counts: 'seeds',
+    command: ({ seconds, seed }: SoakOrder) => ({
+      args: ['test/simulation/main.ts', '--seconds', String(seconds), '--seed', String(seed)],
+    }),
+    totals: lastLineTotals,
+  },
   longTests('hostile', ['test/hostile'], { HOLDFAST_HOSTILE: 'all' }),
+  crashTests('crash-backup', 'crash'),
+  crashTests('crash-keys', 'crash-keys'),
+  crashTests('crash-restore', 'crash-restore'),
+  crashTests('crash-errno', 'errno'),
+  crashTests('crash-interrupts', 'interrupts'),
+  longRuns('faults', ['test/faults'], { HOLDFAST_FAULTS: 'all' }),
   longTests('damage', ['test/damage'], { HOLDFAST_TEST_SCALE: '20' }),
 ];
