@@ -14,7 +14,7 @@ beforeAll(async () => {
   await place.must(['backup', 'source']);
   const who = { owner: thisOwner(), probe: thisProbe(), operation: 'test' };
   lock = await acquireLock(repository, { kind: 'exclusive', ...who });
-}, 60_000);
+});
 afterAll(async () => {
   await lock.release();
   place.remove();

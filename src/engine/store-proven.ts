@@ -18,7 +18,7 @@ export interface ProvenRequest extends CallOptions {
    * times.
    * @throws when something is lost for good
    */
-  prove(signal: AbortSignal | undefined): Promise<void>;
+  readonly prove: (signal: AbortSignal | undefined) => Promise<void>;
 }
 
 /**

@@ -65,9 +65,7 @@ export async function tagSnapshots(
     throwIfAborted(signal);
     const tags = changeTags(snapshot.tags ?? [], request.change);
     if (tags === undefined) continue;
-    // Its old snapshot refers to the same, and stays until the new one is there.
-    const prove = (): Promise<void> => Promise.resolve();
-    const proof = { repository, lock: request.lock, prove, signal };
+    const proof = { repository, lock: request.lock, prove: proveNothing, signal };
     const newId = await storeProven(retagged(snapshot, tags, oldId), proof);
     // Equal in every byte: the old file is the new one.
     if (newId === oldId) continue;
@@ -77,6 +75,9 @@ export async function tagSnapshots(
   }
   return count;
 }
+
+/** The old snapshot refers to the same, and stays until the new one is there. */
+async function proveNothing(): Promise<void> {}
 
 function retagged(snapshot: Snapshot, tags: readonly string[], oldId: Id): Snapshot {
   return { ...snapshot, tags, original: snapshot.original ?? oldId };

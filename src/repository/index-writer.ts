@@ -1,4 +1,4 @@
-import { fromHex } from '../base/bytes.ts';
+import { fromHex, toHex } from '../base/bytes.ts';
 import { defined } from '../base/assert.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
@@ -97,16 +97,16 @@ export class IndexWriter {
     this.#savedPackCount += packs.length;
     this.#packs = [];
     this.#blobCount = 0;
-    const task = this.#store(packs, [...this.#unlisted]).finally(() => this.#saving.delete(task));
+    const task = this.#store(packs).finally(() => this.#saving.delete(task));
     this.#saving.add(task);
     return task;
   }
 
-  async #store(packs: readonly IndexedPack[], packIds: readonly Id[]): Promise<void> {
+  async #store(packs: readonly IndexedPack[]): Promise<void> {
     try {
       const json = encodeIndex(packs);
       this.#savedIds.push(await this.#repository.saveUnpacked('index', json, this.#options));
-      for (const id of packIds) this.#unlisted.delete(id);
+      for (const { id } of packs) this.#unlisted.delete(toHex(id));
     } catch (error) {
       this.#failure ??= { error };
       throw error;

@@ -156,18 +156,18 @@ describe('renewal', () => {
   });
 });
 
+const isStored = (): boolean => bed.files.has(`snapshot/${snapshotHandle.name}`);
+
+/** Holds a lock, falls asleep for an hour, in which somebody removes it. */
+async function sleep(): Promise<{ repository: Repository; lock: HeldLock }> {
+  const repository = bed.open(bed.backend);
+  const lock = await bed.acquire(repository, bed.wanted(1));
+  bed.clock.suspend(hour);
+  expect(await removeStaleLocks(bed.open(), { probe: bed.probe, all: false })).toBe(1);
+  return { repository, lock };
+}
+
 describe('a shared lock whose holder was away', () => {
-  const isStored = (): boolean => bed.files.has(`snapshot/${snapshotHandle.name}`);
-
-  /** Holds a lock, falls asleep for an hour, in which somebody removes it. */
-  async function sleep(): Promise<{ repository: Repository; lock: HeldLock }> {
-    const repository = bed.open(bed.backend);
-    const lock = await bed.acquire(repository, bed.wanted(1));
-    bed.clock.suspend(hour);
-    expect(await removeStaleLocks(bed.open(), { probe: bed.probe, all: false })).toBe(1);
-    return { repository, lock };
-  }
-
   test('is taken anew, and then changes go on', async () => {
     const { repository, lock } = await sleep();
     const put = repository.backend.put(snapshotHandle, [utf8('x')]);

@@ -60,14 +60,15 @@ export class SimulatedProcess implements Caller {
     return { hostname: this.machine.name, username: 'user', pid: this.pid };
   }
 
-  /** What it can tell of the processes of its machine. */
+  /** What its machine tells of the processes behind locks. */
   get probe(): ProcessProbe {
     const { name, living } = this.machine;
+    const startOf = (pid: number): string => `${name}.${pid}`;
     return {
       hostname: name,
-      identity: { machine: name, boot: name, space: name, start: `${this.pid}` },
-      processStart: (pid) => (living.has(pid) ? `${pid}` : undefined),
-      machineUpSeconds: () => Number.MAX_SAFE_INTEGER / 1000,
+      identity: { machine: name, boot: name, space: name, start: startOf(this.pid) },
+      processStart: (pid) => (living.has(pid) ? startOf(pid) : undefined),
+      machineUpSeconds: () => 1e9,
     };
   }
 
