@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { noise } from '../../src/engine/engine-test-support.ts';
 import { encodeLock } from '../../src/repository/locks.ts';
 import { initRepository, listSnapshots, password, withRepository } from '../tools/engine.ts';
@@ -121,7 +122,7 @@ describeWith(['restic'], 'prune', () => {
     await mustHoldfast(folder, ['prune', '--max-unused', 'unlimited']);
     const packs = await mustRestic(folder, ['list', 'packs', '--no-lock']);
     await withRepository(folder, {}, async (repository) => {
-      const now = { seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 };
+      const now = { seconds: Math.floor(systemClock.wallMs() / 1000), nanoseconds: 0 };
       const owner = { hostname: 'elsewhere', username: 'anna', pid: 1 };
       const lock = encodeLock({ time: now, exclusive: false, ...owner });
       await repository.saveUnpacked('lock', lock);
