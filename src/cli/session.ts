@@ -7,7 +7,11 @@ import { machineUpSeconds, processStart, thisProcess } from '../platform/process
 import { sha256 } from '../kernels/sha256.ts';
 import type { LockOwner } from '../repository/lock-codec.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
-import { loadIndex } from '../repository/index-load.ts';
+import {
+  loadIndexFiles,
+  type LoadedIndex,
+  type LoadIndexOptions,
+} from '../repository/index-load.ts';
 import {
   acquireLock,
   type HeldLock,
@@ -38,6 +42,8 @@ export interface SessionOptions {
   readonly settleLater?: boolean;
   /** Say that an exclusive lock is made, where restic does. */
   readonly tellsLock?: boolean;
+  /** Go on without a lock if there is no room to store one. */
+  readonly lockIfRoom?: boolean;
   /** It changes the repository: then --no-lock, which is for reading, does not count. */
   readonly writes?: boolean;
   /** Default: the local cache is used unless --no-cache. */
@@ -66,6 +72,8 @@ export interface Session {
   lockPart(kind: LockKind): Promise<HeldLock>;
   /** Loads the index; list snapshots before, so that all they refer to is in it. */
   loadIndex(): Promise<IndexedRepository>;
+  /** As `loadIndex`, for who must know all of it. @throws for the first index file that cannot be used */
+  loadWholeIndex(): Promise<LoadedIndex>;
   /** What a command that only reports problems returns: 1 if there were any. */
   exitCode(): number;
 }
@@ -109,7 +117,13 @@ export async function withSession<T>(
     const { lock: kind, settleLater = kind === 'shared' } = options;
     const how = { settleLater, tellsLock: options.tellsLock, monitor };
     const lock =
-      kind === 'none' ? undefined : await lockFor(invocation, repository, { kind, ...how });
+      kind === 'none'
+        ? undefined
+        : await lockFor(invocation, repository, { kind, ...how }).catch((error: unknown) => {
+            if (!options.lockIfRoom || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
+            monitor.note('there is no room for a lock: going on without one');
+            return undefined;
+          });
     try {
       const counter = new ProblemCounter(monitor);
       return await work(sessionOf(invocation, { repository, lock, cache, counter }));
@@ -148,24 +162,29 @@ function sessionOf(invocation: Invocation, parts: SessionParts): Session {
   const onProblem = (error: unknown): void => {
     counter.problem({ item: '', during: 'scan', error });
   };
+  const fromCache = (): Pick<LoadIndexOptions, 'cache' | 'onCacheProblem'> => {
+    const store = cache.indexStore;
+    return store ? { cache: store, onCacheProblem: (error) => cache.warn(error) } : {};
+  };
   return {
     repository,
     lock,
     monitor: counter,
     signal,
+    async loadWholeIndex() {
+      throwIfAborted(signal);
+      const loaded = await loadIndexFiles(repository, { signal, ...fromCache() });
+      await cache.retainPacks(loaded.index);
+      return loaded;
+    },
     lockPart: (kind) =>
       lockFor(invocation, repository, { kind, settleLater: false, beside: lock, monitor: counter }),
     exitCode: () => (counter.problemCount > 0 ? 1 : 0),
     async loadIndex() {
       throwIfAborted(signal);
-      const store = cache.indexStore;
-      const index = await loadIndex(repository, {
-        signal,
-        onProblem,
-        ...(store ? { cache: store, onCacheProblem: (error) => cache.warn(error) } : {}),
-      });
-      await cache.retainPacks(index);
-      return new IndexedRepository(repository, index);
+      const loaded = await loadIndexFiles(repository, { signal, onProblem, ...fromCache() });
+      await cache.retainPacks(loaded.index);
+      return new IndexedRepository(repository, loaded.index, loaded);
     },
   };
 }
@@ -290,8 +309,8 @@ async function lockFor(
     probe: thisProbe(),
     beside,
     settleLater,
-    signal: invocation.signal,
     monitor,
+    signal: invocation.signal,
     retryMs: invocation.globals.retryLock,
   });
 }
