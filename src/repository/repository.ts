@@ -161,6 +161,12 @@ export class Repository {
     return root === undefined ? undefined : `${root}/data/${id.slice(0, 2)}/${id}`;
   }
 
+  /** The folder of the snapshots, for threads that read them themselves; undefined as for `packPath`. */
+  get snapshotFolder(): string | undefined {
+    const root = this.backend.localPath;
+    return root === undefined ? undefined : `${root}/snapshots`;
+  }
+
   /** Asks `guard` before every change from now on. Returns what ends that. */
   addWriteGuard(guard: WriteGuard): () => void {
     return this.#guarded.addGuard(guard);

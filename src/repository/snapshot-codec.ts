@@ -8,6 +8,7 @@ import {
   type UnknownField,
   writeUnknownFields,
 } from './repository-document.ts';
+import { decodeUsualSnapshot } from './snapshot-usual.ts';
 import { formatTime, localZone, zeroTime } from './time-format.ts';
 import { documentSizeBytesMax } from './unpacked.ts';
 
@@ -185,6 +186,13 @@ function writeSummary(writer: JsonWriter, summary: SnapshotSummary): void {
  * @throws SNAPSHOT_DAMAGED
  */
 export function decodeSnapshot(json: Uint8Array): Snapshot {
+  const usual = decodeUsualSnapshot(json);
+  if (usual) return usual;
+  return decodeAnySnapshot(json);
+}
+
+/** As `decodeSnapshot`, however it is written. */
+export function decodeAnySnapshot(json: Uint8Array): Snapshot {
   try {
     return readSnapshot(parseDocument(json, documentSizeBytesMax.snapshot));
   } catch (cause) {

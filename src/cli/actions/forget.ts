@@ -39,7 +39,7 @@ export async function forget(invocation: ForgetInvocation): Promise<number> {
   }
   const hasIds = invocation.arguments.length > 0;
   if (!hasIds) refuseUnfiltered(invocation, policy);
-  const options = { lock: 'exclusive', writes: !flags.dryRun } as const;
+  const options = { lock: 'exclusive', settleLater: true, writes: !flags.dryRun } as const;
   return withSession(invocation, options, async (session) => {
     if (hasIds && hasFilter(invocation)) {
       output.errorLine('Ignoring "filters": explicit snapshot ids are given');
@@ -84,6 +84,8 @@ async function remove(
   ids: readonly Id[],
 ): Promise<ForgetResult> {
   const { flags, output, environment } = invocation;
+  // Snapshots were listed and read beside the lock's second look; nothing is removed before that has ended well.
+  await lock?.settled;
   if (flags.dryRun) {
     printWouldRemove(output, ids);
     return { removed: [], failed: [] };
