@@ -1,6 +1,6 @@
 // Data for the benchmarks, made from a seed: the same bytes on every machine.
 import { createCipheriv, createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A small generator with a fixed sequence (xorshift32). */
@@ -92,6 +92,14 @@ export function makeTree(root: string, options: TreeOptions): void {
     if (i % 10 === 0) noise.next(content.length >> 1).copy(content);
     writeFileSync(join(folder, `f${i}.txt`), content);
   });
+}
+
+/** Changes every file whose number leaves `round` when divided by 50, and adds to it. */
+export function changeTree(root: string, options: { fileCount: number; round: number }): void {
+  for (let i = options.round; i < options.fileCount; i += 50) {
+    const folder = join(root, `d${Math.floor(i / 2000)}`, `s${Math.floor(i / 50) % 40}`);
+    appendFileSync(join(folder, `f${i}.txt`), `changed in round ${options.round}\n`);
+  }
 }
 
 /** Makes many files of one size, 1,000 a folder. */

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from './measure.ts';
 import type { Tool } from './tools.ts';
-import { reset } from './tools.ts';
+import { benchmarkPassword, reset } from './tools.ts';
 
 /** One line of the comparison. Ratios are holdfast divided by restic; smaller is better. */
 export interface Row {
   readonly name: string;
   readonly title: string;
-  readonly data: 'tree' | 'large' | 'many' | 'none';
+  readonly data: 'tree' | 'large' | 'many' | 'history' | 'none';
   readonly goal: number;
   /** Above this the work does not count as done. */
   readonly bar: number;
@@ -53,6 +53,14 @@ function manySnapshots(tool: Tool): Command {
   const { environment } = tool.command();
   return { program: process.execPath, args: [script, tool.repository, '1000'], environment };
 }
+
+function removalOfIndex(tool: Tool): Command {
+  const args = [join(tool.repository, 'index'), '-type', 'f', '-delete'];
+  return { program: 'find', args, environment: {} };
+}
+
+/** Prints the password of all repositories of the benchmark. */
+const passwordCommand = `echo ${benchmarkPassword}`;
 
 export const rows: readonly Row[] = [
   {
@@ -131,6 +139,18 @@ export const rows: readonly Row[] = [
       ),
   },
   {
+    name: 'repair-index',
+    title: 'repair index, all index files lost',
+    data: 'tree',
+    goal: 0.5,
+    bar: 0.8,
+    prepare: (tool, data) => {
+      rmSync(restoreTarget(tool), { recursive: true, force: true });
+      return [...once(tool, data), removalOfIndex(tool)];
+    },
+    timed: (tool) => tool.command('repair', 'index', '-q'),
+  },
+  {
     name: 'large',
     title: 'first backup of one 2 GiB incompressible file',
     data: 'large',
@@ -172,6 +192,20 @@ export const rows: readonly Row[] = [
     bar: 0.4,
     prepare: once,
     timed: (tool, data) => tool.command('backup', '-q', data),
+  },
+  {
+    name: 'copy',
+    title: 'copy of 10 snapshots, 30,000 files, 1 GB, to an empty repository',
+    data: 'history',
+    goal: 0.5,
+    bar: 0.8,
+    prepare: (tool) => {
+      forgetPrepared(tool);
+      return fresh(tool);
+    },
+    timed: (tool, data) =>
+      tool.command('copy', '-q', '--from-repo', data, '--from-password-command', passwordCommand),
+    comparesSize: true,
   },
 ];
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { makeLargeFile, makeManyFiles, makeTree } from './data.ts';
+import { makeHistory } from './history.ts';
 import { type Measured, measure, median } from './measure.ts';
 import { dataPath, type Row, rows } from './rows.ts';
 import { folderBytes, makeTools, type Tool } from './tools.ts';
@@ -44,7 +45,7 @@ let made: Row['data'] | undefined;
 for (const row of chosen) {
   if (made !== row.data) {
     if (made) rmSync(dataPath(folder, made), { recursive: true, force: true });
-    makeData(row.data);
+    await makeData(row.data);
     made = row.data;
   }
   const result = await runRow(row, Number(values.pairs));
@@ -65,11 +66,12 @@ writeFileSync(
 );
 process.exitCode = results.some(({ ratio, bar }) => ratio > bar) ? 1 : 0;
 
-function makeData(data: Row['data']): void {
+async function makeData(data: Row['data']): Promise<void> {
   const path = dataPath(folder, data);
   if (data === 'tree') makeTree(path, { fileCount: 110_000, totalBytes: 2.2e9, seed: 1 });
   else if (data === 'none') return;
   else if (data === 'many') makeManyFiles(path, { count: 1_000_000, sizeBytes: 200 });
+  else if (data === 'history') await makeHistory(path);
   else makeLargeFile(path, 2 ** 31);
 }
 

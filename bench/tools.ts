@@ -7,6 +7,9 @@ import type { Command } from './measure.ts';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 
+/** Of every repository. */
+export const benchmarkPassword = 'benchmark';
+
 /** A program under test and its own repository and cache. */
 export interface Tool {
   readonly name: 'holdfast' | 'restic';
@@ -16,18 +19,23 @@ export interface Tool {
 }
 
 export function makeTools(folder: string): { holdfast: Tool; restic: Tool } {
+  const holdfast = join(checkout, 'bin/holdfast');
   return {
-    holdfast: tool('holdfast', join(checkout, 'bin/holdfast'), folder),
-    restic: tool('restic', 'restic', folder),
+    holdfast: tool('holdfast', holdfast, join(folder, 'holdfast-repository')),
+    restic: resticAt(join(folder, 'restic-repository')),
   };
 }
 
-function tool(name: Tool['name'], program: string, folder: string): Tool {
-  const repository = join(folder, `${name}-repository`);
+/** The official program with a repository. */
+export function resticAt(repository: string): Tool {
+  return tool('restic', 'restic', repository);
+}
+
+function tool(name: Tool['name'], program: string, repository: string): Tool {
   const environment = {
     RESTIC_REPOSITORY: repository,
-    RESTIC_PASSWORD: 'benchmark',
-    RESTIC_CACHE_DIR: join(folder, `${name}-cache`),
+    RESTIC_PASSWORD: benchmarkPassword,
+    RESTIC_CACHE_DIR: join(dirname(repository), `${name}-cache`),
   };
   return {
     name,

@@ -12,6 +12,7 @@ import {
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { program } from '../../test/tools/program.ts';
 import { jsonLines, password, TestPlace } from './holdfast-test-support.ts';
 
 const place = TestPlace.create();
@@ -47,7 +48,7 @@ beforeAll(async () => {
   writeFileSync(path.join(source, 'new<file>'), 'n');
   await place.must(['backup', 'source', '--host', 'h2']);
   [first, second] = (await snapshots()) as [SnapshotJson, SnapshotJson];
-}, 120_000);
+});
 afterAll(() => place.remove());
 
 describe('backup', () => {
@@ -160,9 +161,8 @@ describe('backup', () => {
     const folder = place.at('bytes');
     mkdirSync(folder);
     writeFileSync(Buffer.concat([Buffer.from(`${folder}/x-`), Buffer.from([0xff])]), 'bytes');
-    const main = path.join(import.meta.dirname, 'main.ts');
     const shell = (script: string): string => {
-      const run = spawnSync('sh', ['-c', script, process.execPath, main], {
+      const run = spawnSync('sh', ['-c', script, process.execPath, program], {
         cwd: folder,
         env: {
           PATH: process.env['PATH'],

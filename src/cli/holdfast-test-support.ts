@@ -3,6 +3,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemEnvironment } from '../base/environment.ts';
+import { program } from '../../test/tools/program.ts';
 import { openRepository, createRepository, type Repository } from '../repository/repository.ts';
 import { LocalBackend } from '../storage/local/local-backend.ts';
 
@@ -59,7 +60,6 @@ export class TestPlace {
 
   /** Starts the program with its repository and password in the environment. */
   start(args: readonly string[], settings: HoldfastSettings = {}): ChildProcess {
-    const main = path.join(import.meta.dirname, 'main.ts');
     const variables = {
       PATH: process.env['PATH'],
       HOME: this.folder,
@@ -71,7 +71,7 @@ export class TestPlace {
       NODE_COMPILE_CACHE: path.join(tmpdir(), 'holdfast-compile-cache'),
       ...settings.variables,
     };
-    return spawn(process.execPath, [main, ...args], {
+    return spawn(process.execPath, [program, ...args], {
       cwd: settings.cwd ?? this.folder,
       env: variables,
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,5 +1,6 @@
 import { systemEnvironment } from '../base/environment.ts';
 import { HoldfastError, systemCode } from '../base/errors.ts';
+import { hasNativeLibrary } from '../base/native-library.ts';
 import { hasStuckThreads } from '../base/stuck-threads.ts';
 import type { Input } from './command.ts';
 import { Output, type Sink } from './output.ts';
@@ -109,6 +110,7 @@ async function main(): Promise<void> {
   });
   await flushed(process.stdout);
   await flushed(process.stderr);
+  if (hasNativeLibrary()) (await import('../platform/machine.ts')).detachOutput();
   if (hasStuckThreads()) await endProcess(exitCode);
   process.exit(exitCode);
 }

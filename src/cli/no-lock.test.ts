@@ -14,7 +14,7 @@ beforeAll(async () => {
   await place.must(['backup', 'source']);
   const who = { owner: thisOwner(), processExists: () => true };
   lock = await acquireLock(repository, { exclusive: true, ...who });
-}, 60_000);
+});
 afterAll(async () => {
   await lock.release();
   place.remove();

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { program } from '../../test/tools/program.ts';
 import { systemClock } from '../base/clock.ts';
 import { acquireLock } from '../repository/locks.ts';
 import { finished, password, TestPlace } from './holdfast-test-support.ts';
@@ -312,7 +313,7 @@ async function onTerminal(
   args: string[],
   answers: readonly string[],
 ): Promise<{ output: string; exitCode: number | null }> {
-  const command = [process.execPath, path.join(import.meta.dirname, 'main.ts'), ...args];
+  const command = [process.execPath, program, ...args];
   const line = command.map((word) => `'${word}'`).join(' ');
   const child = spawn('script', ['-qec', line, '/dev/null'], {
     env: {

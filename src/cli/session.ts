@@ -28,6 +28,8 @@ import {
 import { repositoryLocation } from './repository-location.ts';
 
 export interface SessionOptions {
+  /** Default: the repository of the command line. */
+  readonly choice?: RepositoryChoice;
   /** `shared` lets others read and write beside it. */
   readonly lock: 'none' | 'shared' | 'exclusive';
   /** Go on before the lock's second look, for who awaits `lock.settled` before telling a result; default: if shared. */
@@ -84,9 +86,11 @@ export async function withSession<T>(
   const { globals, output } = invocation;
   const monitor = options.monitor ?? cliMonitor(output);
   const choice = {
-    location: repositoryLocation(invocation),
-    password: repositoryPassword(invocation),
-    keyHint: globals.keyHint,
+    ...(options.choice ?? {
+      location: repositoryLocation(invocation),
+      password: repositoryPassword(invocation),
+      keyHint: globals.keyHint,
+    }),
     writes: options.writes ?? false,
   };
   const storage = await openStorage(invocation, choice.location, monitor);

@@ -1,3 +1,4 @@
+import { toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { exists, makeDirectories } from '../platform/files.ts';
 import { printablePath } from '../platform/place.ts';
@@ -10,6 +11,7 @@ import { ContentWriter } from './restore/content.ts';
 import { DirectoryOpener, TargetDirectory } from './restore/directories.ts';
 import { Durability } from './restore/durability.ts';
 import type { RestoreMonitor, RestoreOptions, RestoreResult } from './restore/options.ts';
+import { RestoreMark } from './restore/restore-mark.ts';
 import { RestoreTally } from './restore/tally.ts';
 import { verifyFiles } from './restore/verify.ts';
 import { RestoreWalk } from './restore/walk.ts';
@@ -64,11 +66,19 @@ export async function restore(
   try {
     const root = new TargetDirectory({ state: isThere ? 'existed' : 'pretended' });
     if (isThere) durability.add(readStatusOf(opener.root).device, root);
-    const parts = { indexed, opener, tally, options, context };
+    const mark = isThere ? markOf(opener, tree, options) : undefined;
+    const trustsTimes = mark?.trustsTimes ?? true;
+    if (!trustsTimes) tally.note(distrustNote);
+    if (!dryRun && mark?.make() === false) tally.note(noMarkNote);
+    const parts = { indexed, opener, tally, options, trustsTimes, context };
     writer = new ContentWriter(parts);
     await new RestoreWalk(parts, writer, durability).run(tree, root);
     if (options.verify && !dryRun) await verifyFiles(writer, parts);
-    if (!dryRun) durability.sync(tally);
+    if (!dryRun) {
+      const isDurable = durability.sync(tally);
+      const isWhole = tally.problemCount === 0;
+      if (mark?.end({ isDurable, isWhole }) === false) tally.note(leftMarkNote);
+    }
     tally.progress();
   } finally {
     await writer?.close();
@@ -76,6 +86,17 @@ export async function restore(
     opener.close();
   }
   return resultOf(tally, clock.monotonicMs() - startedMs);
+}
+
+const distrustNote =
+  'an earlier restore to this folder may have lost data on its way to the disk: no file is taken for right by size and time';
+const noMarkNote =
+  'no mark can be left in the target: after a power cut do not go on with "--overwrite if-changed"';
+const leftMarkNote = 'the mark of an unfinished restore cannot be removed from the target';
+
+function markOf(opener: DirectoryOpener, tree: Uint8Array, options: RestoreOptions): RestoreMark {
+  const isAll = options.select === undefined && options.overwrite !== 'never';
+  return new RestoreMark(opener.root, { tree: toHex(tree), isAll });
 }
 
 /** @throws TARGET_FAILED if something else than a folder is there, and what making folders throws */

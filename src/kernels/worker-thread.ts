@@ -22,8 +22,11 @@ export interface Call<Request, Response, Event> {
  */
 export type WorkerState = 'starting' | 'ready' | 'closing' | 'closed';
 
-/** A thread that does not come up within this time has failed. */
-export const workerStartMsMax = 30_000;
+/**
+ * A thread that does not come up within this time has failed. One that cannot come up ends by itself, which is seen at
+ * once; a machine with ten times more to do than it can takes minutes to start one, and that is no failure.
+ */
+export const workerStartMsMax = 600_000;
 
 /** A thread that has not ended by itself within this time is stopped. */
 export const workerCloseMsMax = 3_000;
@@ -165,10 +168,13 @@ export class WorkerThread<Request, Response, Event> {
   /** True if `done` comes within `ms`. */
   async #within(done: Promise<boolean>, ms: number): Promise<boolean> {
     const timer = new AbortController();
-    const late = this.#clock.sleep(ms, timer.signal).then(
-      () => false,
-      () => false,
-    );
+    const wait = async (): Promise<boolean> => {
+      await this.#clock.sleep(ms, timer.signal);
+      // After this process was stopped for a while a message may wait to be heard.
+      for (let turn = 0; turn < 3; turn++) await this.#clock.nextTurn();
+      return false;
+    };
+    const late = wait().catch(() => false);
     try {
       return await Promise.race([done, late]);
     } finally {

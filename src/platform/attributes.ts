@@ -30,7 +30,10 @@ export function readExtendedAttributes(
   return system().readAttributes(place, !(options.noFollow ?? true), options.onProblem);
 }
 
-/** As `readExtendedAttributes` for a name below an opened directory; one system call if there are none. */
+/**
+ * As `readExtendedAttributes` for a name below an opened directory; one system call if there are none.
+ * @throws as `readExtendedAttributes`
+ */
 export function readExtendedAttributesAt(
   directory: number,
   name: Uint8Array,
@@ -65,6 +68,7 @@ export function removeExtendedAttribute(place: number | EntryPlace, name: Uint8A
  *
  * The kernel then clears setuid, setgid and capabilities of a file: set those after. Id 2^32-1 is refused, as no file
  * can have it.
+ * @throws FILE_NOT_FOUND, PERMISSION_DENIED, READ_ONLY, SYSTEM_CALL_FAILED
  */
 export function setOwner(place: number | EntryPlace, owner: FileOwner): void {
   assertTarget(place);
@@ -84,6 +88,7 @@ export function setMode(place: number | EntryPlace, mode: number): void {
  * Sets times to the nanosecond, before 1970 too, of a link itself; an absent one stays.
  *
  * A file system rounds and clamps to what it can store without an error: read the status to know.
+ * @throws FILE_NOT_FOUND, PERMISSION_DENIED, READ_ONLY, SYSTEM_CALL_FAILED
  */
 export function setTimes(place: number | EntryPlace, times: FileTimes): void {
   assertTarget(place);

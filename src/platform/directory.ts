@@ -21,7 +21,10 @@ export function openDirectory(path: Uint8Array, options: { noFollow?: boolean } 
   return system().open(path, readFlags | follow, 0);
 }
 
-/** Opens the directory `name` below an opened one; refuses a link. */
+/**
+ * Opens the directory `name` below an opened one; refuses a link.
+ * @throws FILE_NOT_FOUND, PERMISSION_DENIED, SYSTEM_CALL_FAILED (ELOOP of a link, ENOTDIR)
+ */
 export function openDirectoryAt(directory: number, name: Uint8Array): number {
   assertComponent(name);
   return system().open({ directory, name }, readFlags | noFollowFlag, 0);
@@ -30,6 +33,7 @@ export function openDirectoryAt(directory: number, name: Uint8Array): number {
 /**
  * Raw names in a directory, without `.` and `..`, in the file system's order; complete, or an error.
  * @param place a path, or an opened directory, which is read from its start
+ * @throws FILE_NOT_FOUND, PERMISSION_DENIED, SYSTEM_CALL_FAILED
  */
 export function listDirectory(place: Uint8Array | number): Uint8Array<ArrayBuffer>[] {
   if (typeof place === 'number') return system().list(place);
@@ -41,7 +45,10 @@ export function listDirectory(place: Uint8Array | number): Uint8Array<ArrayBuffe
   }
 }
 
-/** As `listDirectory` of an opened directory, sorted by raw bytes, each name once; for directories of any size. */
+/**
+ * As `listDirectory` of an opened directory, sorted by raw bytes, each name once; for directories of any size.
+ * @throws as `listDirectory`
+ */
 export function listNames(directory: number): SortedNames {
   return new SortedNames(system().listPacked(directory));
 }
@@ -49,6 +56,7 @@ export function listNames(directory: number): SortedNames {
 /**
  * The entries of an opened directory as `scanDirectory`, or, of a larger one than is held at once (some 6,000
  * entries), only the names: for `scanNames`, some thousands at a time.
+ * @throws as `listDirectory`; what is wrong with an entry is its status
  */
 export function scanOrList(
   directory: number,
@@ -77,6 +85,7 @@ export function scanDirectory(directory: number, options: ScanOptions = {}): Sca
  * The given names of an opened directory with their status, in the order given; as `scanDirectory` otherwise.
  *
  * For directories too large to hold whole (an entry takes about 650 bytes): see `scanOrList`.
+ * @throws SYSTEM_CALL_FAILED if the directory itself cannot be used; what is wrong with an entry is its status
  */
 export function scanNames(
   directory: number,

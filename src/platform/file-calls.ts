@@ -60,7 +60,7 @@ export function writeAt(file: number, bytes: Uint8Array, position?: number): voi
   }
 }
 
-/** Sets the size; what is added reads as zeros and is a hole. */
+/** Sets the size; what is added reads as zeros and is a hole. @throws STORAGE_FULL, SYSTEM_CALL_FAILED */
 export function truncateFile(file: number, sizeBytes: number): void {
   attempt('ftruncate', file, () => ftruncateSync(file, sizeBytes));
 }
@@ -69,6 +69,7 @@ export function truncateFile(file: number, sizeBytes: number): void {
  * Waits until the file, or the names in a directory, are on stable storage.
  *
  * After a failure the data may be lost although the next call succeeds: write a new file, never try again.
+ * @throws STORAGE_FULL, SYSTEM_CALL_FAILED (EIO)
  */
 export function syncFile(file: number): void {
   attempt('fsync', file, () => fsyncSync(file));
@@ -78,12 +79,16 @@ export function syncFile(file: number): void {
  * Waits until all that was written to the file system of an opened file is on stable storage: for many files, one call
  * instead of one each. Since Linux 5.8 a write that failed for any of them is an error here.
  * @returns false where there is no such call; use `syncFile` on each then
+ * @throws STORAGE_FULL, SYSTEM_CALL_FAILED (EIO)
  */
 export function syncFileSystem(file: number): boolean {
   return system().syncFileSystem(file);
 }
 
-/** Closes a file or directory. Never call it twice for one descriptor. */
+/**
+ * Closes a file or directory. Never call it twice for one descriptor.
+ * @throws SYSTEM_CALL_FAILED if what was written is lost (EIO); the descriptor is gone then, too
+ */
 export function closeFile(file: number): void {
   system().close(file);
 }
@@ -103,6 +108,7 @@ export function symlinkAt(directory: number, name: Uint8Array, target: Uint8Arra
 /**
  * Gives an existing file (not a directory) one more name.
  * @param existing a name, linked itself if it is a symbolic link, or an opened file
+ * @throws FILE_EXISTS and as `openFile`
  */
 export function linkAt(existing: EntryPlace | number, place: EntryPlace): void {
   if (typeof existing !== 'number') assertComponent(existing.name);
@@ -119,6 +125,7 @@ export function makeNodeAt(directory: number, name: Uint8Array, node: NodeReques
 /**
  * Renames in one step, replacing what has the new name unless told otherwise.
  * @param options.replace default true; false: FILE_EXISTS if the new name is taken
+ * @throws FILE_NOT_FOUND, PERMISSION_DENIED, READ_ONLY, STORAGE_FULL, SYSTEM_CALL_FAILED
  */
 export function renameAt(
   from: EntryPlace,
@@ -130,7 +137,10 @@ export function renameAt(
   system().rename(from, to, options.replace ?? true);
 }
 
-/** Removes a name: of an empty directory with `directory: true`, of anything else without. */
+/**
+ * Removes a name: of an empty directory with `directory: true`, of anything else without.
+ * @throws FILE_NOT_FOUND, PERMISSION_DENIED, READ_ONLY, SYSTEM_CALL_FAILED (ENOTEMPTY)
+ */
 export function unlinkAt(
   directory: number,
   name: Uint8Array,
@@ -145,7 +155,7 @@ export function readLink(path: Uint8Array): Uint8Array<ArrayBuffer> {
   return system().readLink(path);
 }
 
-/** As `readLink`, for a name below an opened directory. */
+/** As `readLink`, for a name below an opened directory. @throws as `readLink` */
 export function readLinkAt(directory: number, name: Uint8Array): Uint8Array<ArrayBuffer> {
   assertComponent(name);
   return system().readLink({ directory, name });

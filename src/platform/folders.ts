@@ -20,7 +20,10 @@ export function exists(path: Uint8Array): boolean {
   return tryReadKind(path, { follow: true }) !== undefined;
 }
 
-/** Makes a directory and those above it that are missing; no error if it is there. */
+/**
+ * Makes a directory and those above it that are missing; no error if it is there.
+ * @throws FILE_EXISTS, PERMISSION_DENIED, READ_ONLY, STORAGE_FULL, SYSTEM_CALL_FAILED (ENOTDIR)
+ */
 export function makeDirectories(path: Uint8Array, mode = 0o700): void {
   try {
     mkdirSync(Buffer.from(path), { recursive: true, mode });
@@ -54,7 +57,10 @@ export function removeTree(path: Uint8Array): void {
   }
 }
 
-/** Waits until the names in an opened directory are on stable storage, where the file system can do that. */
+/**
+ * Waits until the names in an opened directory are on stable storage, where the file system can do that.
+ * @throws SYSTEM_CALL_FAILED (EIO): the names may be lost
+ */
 export function syncDirectory(directory: number): void {
   try {
     syncFile(directory);

@@ -35,6 +35,16 @@ export function endProcess(exitCode: number): never {
   return process.exit(exitCode);
 }
 
+/**
+ * Lets standard output and standard error lead nowhere, the last thing before the end: what was written to them must be
+ * flushed before. Otherwise the library that calls C functions syncs both when the process ends: that takes long where
+ * output goes to a slow disk, and goes on for ever where it fails. Does nothing on other systems than Linux.
+ */
+export function detachOutput(): void {
+  system().detachOutput();
+}
+
+/** Id of this process, as locks record it. */
 export const processId: number = process.pid;
 
 /** True if a process with this id runs on this machine, whoever owns it. */

@@ -33,20 +33,26 @@ export function readStatusAt(directory: number, name: Uint8Array): FileStatus {
   return status;
 }
 
-/** Status of an opened file. */
+/** Status of an opened file. @throws SYSTEM_CALL_FAILED */
 export function readStatusOf(file: number): FileStatus {
   const status = system().status(file, false);
   assert(status !== undefined, 'an opened file has a status');
   return status;
 }
 
-/** As `readStatus`, but undefined if nothing is there (ENOENT, ENOTDIR). Cheap for what is missing. */
+/**
+ * As `readStatus`, but undefined if nothing is there (ENOENT, ENOTDIR). Cheap for what is missing.
+ * @throws PERMISSION_DENIED, SYSTEM_CALL_FAILED (EOVERFLOW: a size beyond 2^53 bytes)
+ */
 export function tryReadStatus(place: Place, options: StatusOptions = {}): FileStatus | undefined {
   if (typeof place === 'object' && 'name' in place) assertComponent(place.name);
   return system().status(place, options.follow ?? false);
 }
 
-/** What is there, if anything; also of a file whose size is beyond 2^53 bytes, which has no status. */
+/**
+ * What is there, if anything; also of a file whose size is beyond 2^53 bytes, which has no status.
+ * @throws PERMISSION_DENIED, SYSTEM_CALL_FAILED
+ */
 export function tryReadKind(place: Place, options: StatusOptions = {}): FileKind | undefined {
   try {
     return tryReadStatus(place, options)?.kind;

@@ -51,6 +51,7 @@ export interface ScannedEntry {
   readonly extendedAttributes: readonly ExtendedAttribute[];
 }
 
+/** What is read of the entries of a directory besides their names, and who hears what cannot be read. */
 export interface ScanOptions {
   /** Read the extended attributes of every entry too: 1.6 µs for an entry that has none. Default false. */
   readonly extendedAttributes?: boolean;
@@ -152,6 +153,8 @@ export interface SystemCalls {
   groupId(name: string): number | undefined;
   /** True if this process may write to the terminal `file` as its foreground; true when unknown. */
   isForeground(file: number): boolean;
+  /** Lets standard output and standard error lead nowhere, where that is possible. */
+  detachOutput(): void;
   /** Ends the process without waiting for its threads, where that is possible. */
   endProcess(exitCode: number): void;
 }

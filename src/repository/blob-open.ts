@@ -39,6 +39,18 @@ export function openBlob(
   blob: Pick<PackedBlob, 'type' | 'id' | 'uncompressedLength'>,
   tools: BlobTools,
 ): Uint8Array<ArrayBuffer> {
+  return openStoredBlob(sealed, blob, tools).plain;
+}
+
+/**
+ * As `openBlob`; gives besides the form that was sealed: compressed, in `tools.scratch` if that was used, or the plain
+ * bytes themselves.
+ */
+export function openStoredBlob(
+  sealed: Uint8Array,
+  blob: Pick<PackedBlob, 'type' | 'id' | 'uncompressedLength'>,
+  tools: BlobTools,
+): { readonly plain: Uint8Array<ArrayBuffer>; readonly stored: Uint8Array<ArrayBuffer> } {
   const openedSize = sealed.byteLength - sealOverheadBytes;
   const plainSize = blob.uncompressedLength > 0 ? blob.uncompressedLength : openedSize;
   const treeLimit = tools.treeSizeBytesMax ?? treeSizeBytesMaxDefault;
@@ -49,14 +61,15 @@ export function openBlob(
   const target = tools.target;
   const whole = target && target.byteLength >= plainSize ? target : new Uint8Array(plainSize);
   const plain = whole.byteLength === plainSize ? whole : whole.subarray(0, plainSize);
+  let stored: Uint8Array<ArrayBuffer>;
   try {
-    openInto(sealed, { plain, isCompressed: blob.uncompressedLength > 0 }, tools);
+    stored = openInto(sealed, { plain, isCompressed: blob.uncompressedLength > 0 }, tools);
   } catch (error) {
     if (!isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN')) throw error;
     throw damaged(blob, error.message, error);
   }
   if (!equalBytes(sha256(plain), blob.id)) throw damaged(blob, 'its content has another hash');
-  return plain;
+  return { plain, stored };
 }
 
 /**
@@ -131,18 +144,20 @@ function openInto(
   sealed: Uint8Array,
   result: { readonly plain: Uint8Array<ArrayBuffer>; readonly isCompressed: boolean },
   tools: BlobTools,
-): void {
+): Uint8Array<ArrayBuffer> {
   if (!result.isCompressed) {
     tools.sealer.openInto(sealed, result.plain, 0);
-    return;
+    return result.plain;
   }
   const size = sealed.byteLength - sealOverheadBytes;
   const opened = tools.scratch?.take(size) ?? new Uint8Array(size);
   tools.sealer.openInto(sealed, opened, 0);
-  const written = tools.decompressor.decompress(opened.subarray(0, size), result.plain);
+  const stored = opened.subarray(0, size);
+  const written = tools.decompressor.decompress(stored, result.plain);
   if (written !== result.plain.byteLength) {
     throw wrongLength({ uncompressedLength: result.plain.byteLength }, written);
   }
+  return stored;
 }
 
 function damaged(

@@ -45,6 +45,7 @@ export interface TestRepositoryOptions {
   readonly version?: 1 | 2;
   readonly compression?: CompressionMode;
   readonly clock?: Clock;
+  readonly masterKey?: SealKey;
 }
 
 /** The master key of test repositories. */
@@ -60,7 +61,7 @@ export function testRepository(options: TestRepositoryOptions = {}): Repository 
     backend: options.backend ?? new MemoryBackend(),
     config: { version: options.version ?? 2, id: 'a'.repeat(64), polynomial: 0x3da3358b4dc173n },
     keyId: 'b'.repeat(64),
-    masterKey: testKey,
+    masterKey: options.masterKey ?? testKey,
     options: {
       environment: { clock: options.clock ?? systemEnvironment.clock, random: systemRandom },
       password: new Uint8Array(),

@@ -108,24 +108,28 @@ export class IndexedRepository {
     const reads = planPackReads(this.index, entries);
     let ahead: Promise<Uint8Array | undefined> | undefined;
     for (const [number, read] of reads.entries()) {
-      const bytes = await (ahead ?? this.#tryRead(pack, read, options));
+      const bytes = await (ahead ?? this.readPackPart(pack, read, options));
       const next = reads[number + 1];
-      ahead = next && this.#tryRead(pack, next, options);
+      ahead = next && this.readPackPart(pack, next, options);
       // Its failure is met when it is awaited, which an early return of the caller leaves out.
       ahead?.catch(() => undefined);
       for (const entry of read.entries) yield await this.#loadFrom(bytes, read, entry, options);
     }
   }
 
-  /** The bytes of a read, or undefined if the pack does not give them. */
-  async #tryRead(
+  /**
+   * The sealed bytes of a read as they are stored; undefined if the pack does not give them, or if the read is not
+   * plausible.
+   * @returns owned by the caller, not proven to be anything
+   * @throws CANCELLED, BACKEND_UNAVAILABLE
+   */
+  async readPackPart(
     pack: number,
     read: PackRead,
     options: CallOptions,
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const entry = read.entries[0];
-    if (entry === undefined || read.entries.some((each) => this.#isTooLarge(each)))
-      return undefined;
+    if (entry === undefined || !this.isPlausible(read)) return undefined;
     try {
       return await this.repository.backend.get(this.#handleOf(pack, entry), read, options);
     } catch (error) {
@@ -203,6 +207,11 @@ export class IndexedRepository {
   #handleOf(pack: number, entry: number): FileHandle {
     const holdsTrees = this.index.typeOf(entry) === 'tree';
     return { type: 'pack', name: toHex(this.index.packId(pack)), holdsTrees };
+  }
+
+  /** False if the index declares sizes that no blob may have: such a read is not made. */
+  isPlausible(read: PackRead): boolean {
+    return !read.entries.some((entry) => this.#isTooLarge(entry));
   }
 
   /** True if the index declares a size that no blob may have: it is not even read. */

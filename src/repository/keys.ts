@@ -25,6 +25,7 @@ export interface KeyHolder {
   readonly keyId: Id;
 }
 
+/** Who a new key is for, and what its password costs to derive. */
 export interface NewKeyOptions extends CallOptions {
   readonly password: Uint8Array;
   readonly hostname: string;
@@ -173,7 +174,10 @@ export async function removeKey(
   await removeSurely(backend, { type: 'key', name: id }, options);
 }
 
-/** Reads all key files. */
+/**
+ * Reads all key files.
+ * @throws what listing and reading files throws; a key file that cannot be read is in `damaged` instead
+ */
 export async function listKeys(
   { backend, keyId }: Pick<KeyHolder, 'backend' | 'keyId'>,
   options: CallOptions = {},

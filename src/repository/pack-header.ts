@@ -104,6 +104,15 @@ export async function readPackHeader(
   sizeBytes: number,
   sealer: Sealer,
 ): Promise<PackedBlob[]> {
+  return [...(await loadPackHeader(get, sizeBytes, sealer)).iterate()];
+}
+
+/** As `readPackHeader`, in the compact form. @throws PACK_DAMAGED, and what `get` throws */
+export async function loadPackHeader(
+  get: RangeReader,
+  sizeBytes: number,
+  sealer: Sealer,
+): Promise<PackedBlobs> {
   const tailStart = Math.max(0, sizeBytes - firstReadSizeBytes);
   const tail = await readExactly(get, { start: tailStart, end: sizeBytes });
   const start = headerStartOf(tail, sizeBytes);
@@ -112,7 +121,7 @@ export async function readPackHeader(
     start >= tailStart
       ? tail.subarray(start - tailStart, end - tailStart)
       : await readExactly(get, { start, end });
-  return [...decodePackHeader(openHeader(sealed, sealer), start).iterate()];
+  return decodePackHeader(openHeader(sealed, sealer), start);
 }
 
 /** The blobs of a whole pack in memory, as its header lists them. @throws PACK_DAMAGED */

@@ -8,6 +8,7 @@ import { type CompressionMode, compressBound, Compressor, Decompressor } from '.
 import {
   type BlobType,
   idSizeBytes,
+  type PackedBlob,
   PackedBlobs,
   recordSizeBytes,
   recordWords,
@@ -30,6 +31,7 @@ export { type BlobType, type PackedBlob, PackedBlobs } from './blob.ts';
 export { type BlobTools, openBlob } from './blob-open.ts';
 export {
   decodePackHeader,
+  loadPackHeader,
   packSizeOf,
   readPackedBlobs,
   readPackedBlobsAt,
@@ -188,6 +190,55 @@ export class PackBuilder {
     this.#type = 'tree';
     this.#record(blob);
     return { storedBytes: length + headerEntrySizeBytes(blob) };
+  }
+
+  /**
+   * Adds a blob that is compressed already, in the form in which another pack stores it and which was proven to hold
+   * the bytes of `id`. Reads `stored` during the call only.
+   * @throws VERIFY_FAILED if what was sealed does not open to `stored`; the pack is then as before
+   */
+  addStored(
+    type: BlobType,
+    blob: Pick<PackedBlob, 'id' | 'uncompressedLength'>,
+    stored: Uint8Array,
+  ): { readonly storedBytes: number } {
+    assert(this.#options.version > 1 || blob.uncompressedLength === 0, 'version 1 knows no zstd');
+    return this.#append(
+      type,
+      { ...blob, length: stored.byteLength + sealOverheadBytes },
+      (room) => {
+        this.#options.sealer.sealInto(stored, room, 0);
+        const opened = this.#workspace.opened.take(stored.byteLength);
+        const size = this.#options.sealer.openInto(room, opened, 0);
+        if (!equalBytes(opened.subarray(0, size), stored)) throw verifyFailed(blob.id);
+      },
+    );
+  }
+
+  /** As `addStored`, for a blob that was sealed with the same key: its bytes are taken as they are. */
+  addSealed(
+    type: BlobType,
+    blob: Pick<PackedBlob, 'id' | 'uncompressedLength'>,
+    sealed: Uint8Array,
+  ): { readonly storedBytes: number } {
+    const { byteLength: length } = sealed;
+    return this.#append(type, { ...blob, length }, (room) => room.set(sealed));
+  }
+
+  /** Has `write` fill the next bytes of the pack with a sealed blob. */
+  #append(
+    type: BlobType,
+    blob: Pick<PackedBlob, 'id' | 'length' | 'uncompressedLength'>,
+    write: (room: Uint8Array) => void,
+  ): { readonly storedBytes: number } {
+    assert(this.#count === 0 || (this.#type === type && !this.isFull), 'a pack takes the blob');
+    const offset = this.#sizeBytes;
+    const end = offset + blob.length;
+    assert(end <= uint32Max && blob.uncompressedLength <= uint32Max, 'a pack has < 4 GiB');
+    write(this.#reserve(end).subarray(offset, end));
+    this.#type = type;
+    this.#record(blob);
+    return { storedBytes: blob.length + headerEntrySizeBytes(blob) };
   }
 
   /** Completes the pack and starts the next one. @throws VERIFY_FAILED */

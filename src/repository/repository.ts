@@ -32,6 +32,7 @@ import {
 
 export type { UnpackedType } from './unpacked.ts';
 
+/** How a repository is opened, and how it stores what is new. */
 export interface OpenOptions {
   readonly environment: Environment;
   /** As given, UTF-8, not normalised; a function is called once, when it is known that there is a repository. */

@@ -42,7 +42,11 @@ export interface ResolvedSnapshot {
   readonly subfolder?: string;
 }
 
-/** Stores a snapshot. All that it refers to must be stored before. @returns its id */
+/**
+ * Stores a snapshot. All that it refers to must be stored before.
+ * @returns its id
+ * @throws STORAGE_FULL, BACKEND_WRITE_FAILED and kin, CANCELLED: then it is not there, or not known to be
+ */
 export function saveSnapshot(
   repository: Repository,
   snapshot: Snapshot,
@@ -69,7 +73,11 @@ export async function loadSnapshot(
   }
 }
 
-/** Loads all snapshots, the oldest instant first. One that is removed meanwhile is left out. */
+/**
+ * Loads all snapshots, the oldest instant first. One that is removed meanwhile is left out.
+ * @throws SNAPSHOT_DAMAGED, UNPACKED_DAMAGED of one that cannot be read, unless a monitor is there to hear it; what listing
+ * and reading files throws
+ */
 export async function loadSnapshots(
   repository: Repository,
   options: LoadSnapshotsOptions = {},

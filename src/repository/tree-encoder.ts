@@ -7,8 +7,9 @@ import { quoteName } from './name-quoting.ts';
 import { type ExtendedAttribute, isNameBefore, type NodeType, type TreeNode } from './node.ts';
 import { TimeFormatter, type ZoneOffset } from './time-format.ts';
 
-/** What stands before and after the nodes of a tree. */
+/** What stands before the nodes of a tree. @see docs/FORMAT.md */
 export const treeBegin: Uint8Array = ascii('{"nodes":[');
+/** What stands after them. */
 export const treeEnd: Uint8Array = ascii(']}\n');
 
 const noName = new Uint8Array(0);

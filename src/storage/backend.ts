@@ -26,16 +26,19 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/** What every call of a storage takes. */
 export interface CallOptions {
   /** Ends the call with CANCELLED, as soon as its storage can. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How a file is read. */
 export interface GetOptions extends CallOptions {
   /** Do not answer from a cache, and renew what is in it: for the second try after damaged bytes. */
   readonly fresh?: boolean;
 }
 
+/** How a file is stored. */
 export interface PutOptions extends CallOptions {
   /** Replace an existing file, atomically where the storage can. Only for `config`. */
   readonly replace?: boolean;
@@ -54,6 +57,7 @@ export const wholeFileSizeBytesMax: Readonly<Record<FileType, number>> = {
   pack: 2 ** 32 + (32 << 20),
 };
 
+/** A file of a storage: its name, without folder, and its size in bytes. */
 export interface FileStat {
   readonly name: string;
   readonly sizeBytes: number;

@@ -22,6 +22,7 @@ export interface CacheOptions {
   readonly onProblem?: (error: unknown) => void;
 }
 
+/** A storage with a cache before it. */
 export interface CachedBackend extends Backend {
   /** Removes cached packs that the index does not know; to be called after it was loaded. @returns their number */
   retainPacks(isKnown: (name: string) => boolean): Promise<number>;

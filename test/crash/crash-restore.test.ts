@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync 
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 
+import { markName } from '../../src/engine/restore/restore-mark.ts';
 import { backUp, initRepository } from '../tools/engine.ts';
 import { contentOf, equalManifests, type Manifest, manifestOf } from '../tools/manifest.ts';
 import { describeWith } from '../tools/peers.ts';
@@ -61,6 +62,13 @@ function expectNoHalves(target: string, ...wholes: ReadonlyMap<string, Buffer>[]
   }
 }
 
+/** What may not be on the disk yet has a mark, so that no later run takes it for right by its times. */
+function expectMarked(target: string, whole: Manifest): void {
+  const isBegun = existsSync(target) && contentOf(target).size > 0;
+  const isMarked = isBegun && existsSync(join(target, Buffer.from(markName).toString()));
+  if (isBegun && !isMarked) expectRestored(target, whole);
+}
+
 function expectRestored(target: string, expected: Manifest): void {
   expect(equalManifests(manifestOf(target), expected)).toBe(true);
 }
@@ -75,6 +83,7 @@ describeWith(['strace'], 'a restore that is killed', () => {
       await killAt('restore', plan, async (killed) => {
         const target = targetOf(killed);
         expectNoHalves(target, content);
+        expectMarked(target, expected);
         await mustSucceed(killed.command);
         expectRestored(target, expected);
         // What is right is not written again.
@@ -97,6 +106,11 @@ describeWith(['strace'], 'a restore that is killed', () => {
       await killAt(`restore in place, then ${overwrite}`, plan, async (killed) => {
         const target = targetOf(killed);
         expectNoHalves(target, content, stale);
+        // It can be told from a finished one if the power fails before it is on the disk.
+        const hasNew = contentOf(target)
+          .get('/file')
+          ?.equals(content.get('/file') ?? Buffer.of());
+        if (hasNew) expectMarked(target, expected);
         // Before anything was changed, the old file is what these leave alone.
         const wasTouched = !contentOf(target)
           .get('/file')

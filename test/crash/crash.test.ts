@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 
+import { password } from '../tools/engine.ts';
 import { describeWith, requirePeer } from '../tools/peers.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { CrashBed, namesIn } from './crash-bed.ts';
@@ -49,6 +50,14 @@ const operations: Readonly<Record<string, Operation>> = {
     snapshots: [1, 2],
     snapshotsAtEnd: [1, 2],
   },
+  // What was copied before the kill is not copied again.
+  copy: {
+    repository: bed.empty,
+    args: ['copy', '--from-repo', bed.full, '--from-password-command', `echo ${password}`],
+    samples: 1,
+    snapshots: [0, 1, 2],
+    snapshotsAtEnd: [2],
+  },
 };
 
 beforeAll(() => bed.prepare());
@@ -71,7 +80,7 @@ describeWith(['strace'], 'a program that is killed', () => {
         async ({ command: killed, run, withRestic }) => {
           const { repository } = killed;
           // I1: what it said is true, though it was killed afterwards.
-          const [, saved] = /^snapshot ([0-9a-f]{8}) saved$/m.exec(run.output) ?? [];
+          const [, saved] = /^snapshot ([0-9a-f]{8}) saved/m.exec(run.output) ?? [];
           const ids = namesIn(repository, 'snapshots').map((id) => id.slice(0, 8));
           if (saved) expect(ids, 'I1: the snapshot it reported').toContain(saved);
           // I1, I2, I4a, I6, I8.

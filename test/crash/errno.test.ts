@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 
 import { contentOf, equalManifests, manifestOf } from '../tools/manifest.ts';
 import { describeWith } from '../tools/peers.ts';
@@ -8,7 +10,7 @@ import type { ProgramRun } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { CrashBed } from './crash-bed.ts';
 import { chosenOf, killTimeoutMs } from './kill-points.ts';
-import { type Command, listCalls, mustSucceed, trace } from './killed-run.ts';
+import { type Command, listCalls, mustSucceed, trace, tracerOf } from './killed-run.ts';
 
 const scratch = scratchFolder('errno');
 const bed = new CrashBed(scratch);
@@ -127,4 +129,20 @@ describeWith(['strace'], 'a system call that fails', () => {
     },
     killTimeoutMs,
   );
+
+  test('when output is synced would keep the program from its end: it is not synced', async () => {
+    const [said, log] = [scratch.fresh('said'), scratch.fresh('log')];
+    const how = ['-o', log, '-P', said, '-e', 'trace=fsync', '-e', 'inject=fsync:error=EIO'];
+    const command = { repository: bed.pristine, args: ['--no-lock', 'snapshots'] };
+    const { program, args, variables } = tracerOf(command, how);
+    const output = openSync(said, 'w');
+    const env = { PATH: process.env['PATH'] ?? '', ...variables };
+    const stdio = ['ignore', output, output] as const;
+    const child = spawn(program, args, { env, stdio: [...stdio] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    closeSync(output);
+    expect(readFileSync(said, 'utf8')).toMatch(/^1 snapshots$/m);
+    expect(readFileSync(log, 'utf8')).not.toContain('fsync');
+  });
 });

@@ -21,7 +21,7 @@ export const triesAll: boolean = slice !== undefined;
 const resticShare = triesAll ? 1 : 4;
 
 /** For tests that kill a program at many calls. */
-export const killTimeoutMs: number = triesAll ? 24 * 3_600_000 : 240_000;
+export const killTimeoutMs: number = triesAll ? 24 * 3_600_000 : 300_000;
 
 function parseSlice(text: string | undefined): Slice | undefined {
   if (text === undefined || text === '') return undefined;

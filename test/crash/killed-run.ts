@@ -1,12 +1,8 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { readFileSync, rmSync } from 'node:fs';
 
 import { password } from '../tools/engine.ts';
+import { program as main } from '../tools/program.ts';
 import { type ProgramRun, runProgram } from '../tools/run-program.ts';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const built = `${root}dist/cli/main.js`;
-const main = existsSync(built) ? built : `${root}src/cli/main.ts`;
 
 /**
  * Calls that change what is stored: names, durability, content. Those that change a repository come from one thread,

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemEnvironment as environment } from '../../src/base/environment.ts';
 import { isHoldfastError } from '../../src/base/errors.ts';
 import { restore } from '../../src/engine/restore.ts';
+import { markName } from '../../src/engine/restore/restore-mark.ts';
 import { loadIndex } from '../../src/repository/index-load.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.ts';
@@ -40,6 +41,8 @@ beforeAll(async () => {
 function contentOf(root: string): ReadonlyMap<string, Buffer> {
   const found = new Map<string, Buffer>();
   for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
+    // A restore that an error ended leaves its mark.
+    if (name === Buffer.from(markName).toString()) continue;
     if (statSync(join(root, name)).isFile()) found.set(name, readFileSync(join(root, name)));
   }
   return found;

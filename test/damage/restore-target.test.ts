@@ -10,19 +10,18 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import { readExtendedAttributes, setExtendedAttribute } from '../../src/platform/attributes.ts';
 import { closeFile, openFile } from '../../src/platform/files.ts';
 import { backUp, initRepository, restoreLatest } from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
+import { program } from '../tools/program.ts';
 import { mustRun, type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { pseudoRandom } from '../tools/seeds.ts';
 
 const scratch = scratchFolder('restore-target');
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const nobody = 65_534;
 
 /** Names of all extended attributes, and their values as text. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { systemEnvironment as environment } from '../../src/base/environment.ts';
 import { describeError, isHoldfastError } from '../../src/base/errors.ts';
 import { restore } from '../../src/engine/restore.ts';
+import { markName } from '../../src/engine/restore/restore-mark.ts';
 import { loadIndex } from '../../src/repository/index-load.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
 import { openRepository } from '../../src/repository/repository.ts';
@@ -84,7 +85,7 @@ export class FaultBed {
         complaints.push(describeError(error));
       }
       mkdirSync(target, { recursive: true });
-      const content = contentOf(target);
+      const content = withoutMark(contentOf(target));
       this.#scratch.remove(target);
       return { count: snapshots.length, content, complaints };
     });
@@ -115,6 +116,12 @@ export class FaultBed {
     this.#scratch.remove(repository);
     return content;
   }
+}
+
+/** A restore that an error ended leaves its mark. */
+function withoutMark(content: Content): Content {
+  const mark = `/${Buffer.from(markName).toString()}`;
+  return new Map([...content].filter(([path]) => path !== mark));
 }
 
 /** True if a password opens the repository. */

@@ -27,7 +27,7 @@ async function forEachTree(seed: number, action: (work: string) => Promise<void>
   await holdsFor(property, { seed, numRuns: 3 });
 }
 
-vi.setConfig({ testTimeout: 60_000 * testScale });
+vi.setConfig({ testTimeout: 300_000 * testScale });
 
 describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'a generated tree', () => {
   test.each(seeds)('that Holdfast stores is restored equal by restic (seed %i)', async (seed) => {

@@ -7,6 +7,11 @@ import { soakSuites } from './suites.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 
+/** What a run of tests prints. */
+function said(...lines: string[]): string {
+  return ['stdout | a test', ...lines, ''].join('\n');
+}
+
 const entry: SoakEntry = {
   suite: 'fuzz-tree',
   day: '2026-01-31',
@@ -60,5 +65,20 @@ describe('the suites', () => {
     expect(fuzz?.totals('killed')).toEqual({ runs: 0, failures: 1 });
     expect(tests?.totals('\n12 passed, 3 failed\n')).toEqual({ runs: 15, failures: 3 });
     expect(tests?.totals('')).toEqual({ runs: 0, failures: 1 });
+  });
+
+  test('count kills and faults by what the tests print', () => {
+    const crash = soakSuites.find(({ name }) => name === 'crash-keys');
+    const killed = '{"suite":"crash","operation":"init","calls":9,"kills":7,"failures":0}';
+    const failed = '{"suite":"errno","operation":"check","calls":9,"runs":40,"failures":2}';
+    expect(crash?.totals(said(killed, failed, '4 passed, 1 failed'))).toEqual({
+      runs: 47,
+      failures: 2,
+    });
+    expect(crash?.totals(said(killed, '3 passed, 1 failed'))).toEqual({ runs: 7, failures: 1 });
+    expect(crash?.totals(said(killed, '4 passed, 0 failed'))).toEqual({ runs: 7, failures: 0 });
+    // What was not counted proves nothing.
+    expect(crash?.totals(said('4 passed, 0 failed'))).toEqual({ runs: 0, failures: 1 });
+    expect(crash?.totals(said(killed))).toEqual({ runs: 7, failures: 1 });
   });
 });

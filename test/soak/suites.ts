@@ -41,9 +41,23 @@ function testTotals(output: string): { readonly runs: number; readonly failures:
   return { runs: Number(found[1]) + failures, failures };
 }
 
+/**
+ * Runs of a program, which tests print as lines of JSON: those killed, or met by a fault. A test that failed otherwise
+ * counts as a failure, too.
+ */
+function runTotals(output: string): { readonly runs: number; readonly failures: number } {
+  const lines = [...output.matchAll(/^\{"suite":.*\}$/gm)].map(
+    ([line]) => JSON.parse(line) as Partial<Record<'kills' | 'runs' | 'failures', number>>,
+  );
+  const runs = lines.reduce((sum, line) => sum + (line.kills ?? line.runs ?? 0), 0);
+  const failures = lines.reduce((sum, line) => sum + (line.failures ?? 0), 0);
+  const tests = testTotals(output);
+  return { runs, failures: Math.max(failures, tests.failures, runs === 0 ? 1 : 0) };
+}
+
 const vitest = 'node_modules/vitest/vitest.mjs';
 
-/** A folder of tests in its long form. */
+/** Tests in their long form. */
 function longTests(
   name: string,
   paths: readonly string[],
@@ -60,6 +74,20 @@ function longTests(
   };
 }
 
+/** Tests in their long form that count what they do to a program. */
+function longRuns(
+  name: string,
+  paths: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): SoakSuite {
+  return { ...longTests(name, paths, variables), counts: 'runs', totals: runTotals };
+}
+
+/** Kills, errors and interrupts at every call of some commands. */
+function crashTests(name: string, file: string): SoakSuite {
+  return longRuns(name, [`test/crash/${file}.test.ts`], { HOLDFAST_CRASH: 'all' });
+}
+
 /** Every suite that can run for long. A further one is a further row. */
 export const soakSuites: readonly SoakSuite[] = [
   ...fuzzTargets.map(({ name }) => ({
@@ -72,5 +100,11 @@ export const soakSuites: readonly SoakSuite[] = [
     totals: fuzzTotals,
   })),
   longTests('hostile', ['test/hostile'], { HOLDFAST_HOSTILE: 'all' }),
+  crashTests('crash-backup', 'crash'),
+  crashTests('crash-keys', 'crash-keys'),
+  crashTests('crash-restore', 'crash-restore'),
+  crashTests('crash-errno', 'errno'),
+  crashTests('crash-interrupts', 'interrupts'),
+  longRuns('faults', ['test/faults'], { HOLDFAST_FAULTS: 'all' }),
   longTests('damage', ['test/damage'], { HOLDFAST_TEST_SCALE: '20' }),
 ];

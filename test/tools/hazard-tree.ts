@@ -11,6 +11,11 @@ export function hazardTree(): ItemSpec[] {
   return [directory('sizes', sizedFiles()), ...smallHazardTree()];
 }
 
+/** The same with little content: what compression and packs make of it all the same. */
+export function modestHazardTree(): ItemSpec[] {
+  return [directory('sizes', modestFiles()), ...smallHazardTree()];
+}
+
 /** The same without what is large. @param options what the file system allows */
 export function smallHazardTree({ symlinkBytesMax = 4095, minorMax = 1_048_575 } = {}): ItemSpec[] {
   return [
@@ -53,6 +58,16 @@ function sizedFiles(): ItemSpec[] {
     ...random.map((size) => file(`random ${size}`, size)),
     ...repeating.map((size) => ofKind('text', size)),
     ...kinds.map((kind) => ofKind(kind, largeSizeBytes + 12_345)),
+  ];
+}
+
+function modestFiles(): ItemSpec[] {
+  const random = [0, 1, ...about(chunkSizeBytesMin), 5 << 20];
+  const kinds = ['hole', 'periodic', 'text', 'zeros'] as const;
+  return [
+    ...random.map((size) => file(`random ${size}`, size)),
+    ofKind('text', chunkSizeBytesMax + 1),
+    ...kinds.map((kind) => ofKind(kind, 1_500_000)),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { password } from './engine.ts';
-import { mustRun } from './run-program.ts';
+import { mustRun, type ProgramRun, runProgram } from './run-program.ts';
 
 /** What restic says at the end of a backup (format 19). */
 export interface ResticSummary {
@@ -36,6 +36,18 @@ export async function mustRestic(
   settings: ResticSettings = {},
 ): Promise<string> {
   return mustRun('restic', ['--no-cache', ...args], {
+    ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
+    variables: variablesFor(repository, settings),
+  });
+}
+
+/** Runs the official restic on a repository, however it ends. */
+export function runRestic(
+  repository: string,
+  args: readonly string[],
+  settings: ResticSettings = {},
+): Promise<ProgramRun> {
+  return runProgram('restic', ['--no-cache', ...args], {
     ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
     variables: variablesFor(repository, settings),
   });

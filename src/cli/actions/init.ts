@@ -3,9 +3,10 @@ import { createRepository } from '../../repository/repository.ts';
 import { cliMonitor } from '../cli-monitor.ts';
 import type { Invocation } from '../command.ts';
 import type { InitFlags } from '../commands/init.ts';
+import { fromRepository } from '../from-repository.ts';
 import { usage } from '../parse.ts';
 import { passwordToCreate, repositoryPassword } from '../password.ts';
-import { locationFrom, repositoryLocation } from '../repository-location.ts';
+import { repositoryLocation } from '../repository-location.ts';
 import { formatOptions, openStorage, openWithTries, thisOwner } from '../session.ts';
 
 const versions = { '1': 1, '2': 2, latest: 2, stable: 2 } as const;
@@ -49,32 +50,22 @@ async function polynomialToCopy(
   invocation: Invocation<InitFlags>,
 ): Promise<Polynomial | undefined> {
   const { flags, output } = invocation;
-  const location = locationFrom({ location: flags.fromRepository, file: flags.fromRepositoryFile });
+  const choice = fromRepository(flags);
   if (!flags.copyChunkerParameters) {
     if (flags.fromRepository === undefined || invocation.variables.get('FROM_REPOSITORY')) {
       return undefined;
     }
     throw usage('--from-repo is only of use with --copy-chunker-params');
   }
-  if (location === undefined) {
+  if (choice === undefined) {
     throw usage(
       '--copy-chunker-params needs a repository to copy from',
       'Name it with --from-repo, --from-repository-file or RESTIC_FROM_REPOSITORY.',
     );
   }
-  const backend = await openStorage(invocation, location, cliMonitor(output));
+  const backend = await openStorage(invocation, choice.location, cliMonitor(output));
   try {
-    const repository = await openWithTries(invocation, backend, {
-      location,
-      password: {
-        file: flags.fromPasswordFile,
-        command: flags.fromPasswordCommand,
-        variable: 'FROM_PASSWORD',
-        allowEmpty: flags.fromInsecureNoPassword,
-      },
-      keyHint: flags.fromKeyHint,
-      name: 'source repository',
-    });
+    const repository = await openWithTries(invocation, backend, choice);
     return repository.config.polynomial;
   } finally {
     await backend.close();

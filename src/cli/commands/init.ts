@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
+import { type FromFlags, fromFlags } from '../from-repository.ts';
 
-export const flags = {
+const flags = {
   repositoryVersion: {
     kind: 'choice',
     name: 'repository-version',
@@ -15,49 +16,9 @@ export const flags = {
     description:
       'cut files as the repository of --from-repo does, so that data copied from there deduplicates',
   },
-  fromRepository: {
-    kind: 'text',
-    name: 'from-repo',
-    placeholder: 'repository',
-    variable: 'FROM_REPOSITORY',
-    description: 'repository to copy the chunker parameters from',
-  },
-  fromRepositoryFile: {
-    kind: 'text',
-    name: 'from-repository-file',
-    placeholder: 'file',
-    variable: 'FROM_REPOSITORY_FILE',
-    description: 'file to read the location of that repository from',
-  },
-  fromPasswordFile: {
-    kind: 'text',
-    name: 'from-password-file',
-    placeholder: 'file',
-    variable: 'FROM_PASSWORD_FILE',
-    description: 'file to read the password of that repository from',
-  },
-  fromPasswordCommand: {
-    kind: 'text',
-    name: 'from-password-command',
-    placeholder: 'command',
-    variable: 'FROM_PASSWORD_COMMAND',
-    description: 'command whose output is the password of that repository',
-  },
-  fromKeyHint: {
-    kind: 'text',
-    name: 'from-key-hint',
-    placeholder: 'key',
-    variable: 'FROM_KEY_HINT',
-    description: 'id of the key of that repository to try first',
-  },
-  fromInsecureNoPassword: {
-    kind: 'boolean',
-    name: 'from-insecure-no-password',
-    description: 'use an empty password for that repository (insecure)',
-  },
 } as const;
 
-export type InitFlags = typeof flags;
+export type InitFlags = typeof flags & FromFlags;
 
 export const command: Command<InitFlags> = {
   name: 'init',
@@ -66,7 +27,7 @@ export const command: Command<InitFlags> = {
 Creates a repository. It asks for a password unless one is given. Without the password nothing in the repository can be
 read: keep it in a second place.`,
   arguments: { usage: '', minimum: 0, maximum: 0 },
-  flags,
+  flags: { ...flags, ...fromFlags },
   examples: [
     { text: 'in a local folder', command: 'holdfast init --repo /mnt/backup' },
     {

@@ -98,7 +98,8 @@ export class TestSource implements Source {
     if (typeof item === 'string') {
       return { ...more, status: statusOf('symlink'), linkTarget: utf8(item) };
     }
-    const entry = { ...more, status: statusOf('directory') };
+    const isImplied = this.paths.some((target) => target.startsWith(`${above}/${name}/`));
+    const entry = { ...more, status: statusOf('directory'), isImplied };
     this.#folders.set(entry, item);
     return entry;
   }

@@ -28,6 +28,7 @@ import {
   backUpHeard,
   describeStored,
   type HeardBackup,
+  type TestFolder,
   TestSource,
 } from './backup-test-support.ts';
 
@@ -174,6 +175,25 @@ describe('a backup', () => {
       code: 'SOURCE_EMPTY',
     });
     expect(await snapshots()).toEqual([]);
+  });
+
+  test('of which no target can be listed makes no snapshot, and takes none away', async () => {
+    const closed = new HoldfastError('PERMISSION_DENIED');
+    const paths = ['/above/made', '/above/other'];
+    const bothOf = (made: TestFolder[string], other: TestFolder[string]): TestSource =>
+      new TestSource({ above: { made, other } }, paths);
+    const none = backUpHeard(bothOf(closed, closed), { backend });
+    await expect(none).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
+    expect(await snapshots()).toEqual([]);
+    // One that is there, were it empty, is something.
+    const { complaints } = await backUpHeard(bothOf(closed, {}), { backend });
+    expect(complaints).toEqual(['/above/made: permission denied']);
+    await backUpHeard(bothOf({ a: 'x' }, {}), { backend });
+    const again = backUpHeard(bothOf(closed, closed), { backend });
+    await expect(again).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
+    // What needs no listing is enough, also where it is as it was.
+    for (let time = 0; time < 2; time++) await backUpHeard(bothOf('x', closed), { backend });
+    expect(await snapshots()).toHaveLength(4);
   });
 
   test('says so if the target is empty and was not', async () => {

@@ -57,6 +57,16 @@ export class ChunkSink {
     this.#count('tree', blob.entry, { plainBytes, storedBytes });
   }
 
+  /** Stores a blob that the caller has claimed and `add` packs. @param plainBytes size of the plain blob */
+  addPacked(
+    type: BlobType,
+    blob: { readonly entry: number; readonly plainBytes: number },
+    add: (builder: PackBuilder) => { readonly storedBytes: number },
+  ): void {
+    const { storedBytes } = add(this.#builders[type]);
+    this.#count(type, blob.entry, { plainBytes: blob.plainBytes, storedBytes });
+  }
+
   #count(
     type: BlobType,
     entry: number,

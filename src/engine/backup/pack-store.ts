@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { fromHex } from '../../base/bytes.ts';
 import { describeError } from '../../base/errors.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
+import type { Id } from '../../repository/id.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
 import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -20,6 +21,7 @@ export class PackStore {
   readonly #writer: IndexWriter | undefined;
   readonly #running = new Set<Promise<void>>();
   readonly #puts = new AbortController();
+  readonly #storedIds: Id[] = [];
   #isStopped = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -50,11 +52,21 @@ export class PackStore {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** Resolves once everything taken is stored and in index files. */
-  async finish(): Promise<void> {
+  /** Resolves once everything taken is stored and known to the index writer. @throws as `assertStored` */
+  async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
     this.assertStored();
+  }
+
+  /** Resolves once everything taken is stored and in index files. */
+  async finish(): Promise<void> {
+    await this.settled();
     await this.#writer?.flush();
+  }
+
+  /** Packs that are stored and known to the index writer. */
+  get storedIds(): readonly Id[] {
+    return this.#storedIds;
   }
 
   get hasFailed(): boolean {
@@ -104,6 +116,8 @@ export class PackStore {
     }
     assert(i === event.entries.length, 'each index entry of a pack has a blob');
     // After a failure nothing may enter the index any more: the lock may be gone.
-    if (!this.#isStopped) await this.#writer.add(event.id, blobs);
+    if (this.#isStopped) return;
+    await this.#writer.add(event.id, blobs);
+    this.#storedIds.push(event.id);
   }
 }

@@ -1,4 +1,5 @@
 import { defined } from '../../base/assert.ts';
+import { toHex } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import { deserializeError } from '../../base/serialized-errors.ts';
@@ -12,6 +13,7 @@ import { throwIfAborted } from '../../base/abort.ts';
 import type { Change } from './counters.ts';
 import { hasAllChunks, isUnmodified, mayHideChange, type ParentTime } from './change-detection.ts';
 import { EmptiedSources } from './emptied-sources.ts';
+import { emptyTreeId } from './empty-tree.ts';
 import { encodeBatch, FileBatches, listedFileOf, type QueuedFile } from './file-batches.ts';
 import { FarFiles } from './far-files.ts';
 import { isFileFailure } from './file-failure.ts';
@@ -64,6 +66,8 @@ export class BackupRun {
   readonly #frames: TreeFrame[] = [];
   /** Settles when the large file before is done. */
   #largeFile: Promise<void> = Promise.resolve();
+  /** Something is stored besides directories that only lead to targets. */
+  #holdsTarget = false;
 
   constructor(parts: RunParts) {
     this.#parts = parts;
@@ -81,6 +85,7 @@ export class BackupRun {
   /**
    * @param parentTree root tree of the parent snapshot
    * @returns the id of the new root tree, stored with all it refers to unless this is a dry run
+   * @throws SOURCE_FAILED if no target could be read: the directories above them alone are no backup of anything
    */
   async run(parentTree: Uint8Array | undefined): Promise<Uint8Array> {
     const { walk, pipeline, report, context } = this.#parts;
@@ -107,7 +112,11 @@ export class BackupRun {
     this.#trees.flush();
     await pipeline.finish();
     report.progress();
-    return defined(this.#trees.root, 'the root tree is complete once nothing is on the way');
+    const root = defined(this.#trees.root, 'the root tree is complete once nothing is on the way');
+    if (this.#holdsTarget || toHex(root) === emptyTreeId) return root;
+    throw new HoldfastError('SOURCE_FAILED', {
+      message: 'nothing of what was to be backed up could be read: no snapshot was made',
+    });
   }
 
   async #takeListing(listing: SourceListing): Promise<void> {
@@ -120,6 +129,7 @@ export class BackupRun {
       this.#trees.settle(frame.parent, frame.slot, undefined);
       return;
     }
+    if (frame.entry && !frame.entry.isImplied) this.#holdsTarget = true;
     for (const entry of listing.entries) {
       if (!areStorable(entry.extendedAttributes)) report.unstorableAttribute(entry.path);
     }
@@ -249,6 +259,7 @@ export class BackupRun {
     matched: MatchedTree & { readonly directories: TreeFrame[] },
   ): TreeFrame[] {
     const { bytes, subtrees, directories } = matched;
+    if (entries.length > directories.length) this.#holdsTarget = true;
     for (const entry of entries) this.#parts.report.unchanged(entry, frame);
     frame.matched = { bytes, subtrees };
     frame.pending += directories.length;
@@ -287,8 +298,14 @@ export class BackupRun {
       return this.#newFrame({ parent: frame, slot, entry, node, previousNode });
     }
     if (node.type === 'file') this.#takeFile(entry, node, place);
-    else frame.nodes[slot] = node;
+    else this.#takeAsIs(node, place);
     return undefined;
+  }
+
+  /** Takes what needs no reading. */
+  #takeAsIs(node: TreeNode, { frame, slot }: Place): void {
+    frame.nodes[slot] = node;
+    this.#holdsTarget = true;
   }
 
   #newFrame(options: ConstructorParameters<typeof TreeFrame>[0]): TreeFrame {
@@ -297,13 +314,14 @@ export class BackupRun {
     return frame;
   }
 
-  #takeFile(entry: SourceEntry, node: NodeDraft, { frame, slot, previous }: Place): void {
+  #takeFile(entry: SourceEntry, node: NodeDraft, place: Place): void {
+    const { frame, slot, previous } = place;
     const { indexed, report, options, parentTime } = this.#parts;
     if (previous?.content && isUnmodified(node, previous, { ...options, parentTime })) {
       if (hasAllChunks(indexed.index, previous.content)) {
         node.content = previous.content;
         node.sizeBytes = previous.sizeBytes;
-        frame.nodes[slot] = node;
+        this.#takeAsIs(node, place);
         report.file({ entry, frame }, 'unmodified', { ...nothingAdded, sizeBytes: node.sizeBytes });
         return;
       }
@@ -420,6 +438,7 @@ export class BackupRun {
         'it changed while it was being read, three times over: the stored content may mix states';
       report.problem(file.path, new HoldfastError('SOURCE_FAILED', { message }), 'archival');
     }
+    this.#holdsTarget = true;
     report.file(file, changeOf(node, previous), { ...read, sizeBytes: node.sizeBytes });
     this.#trees.settle(file.frame, file.slot, node);
   }

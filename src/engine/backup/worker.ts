@@ -26,13 +26,13 @@ import {
   fileStatStride,
   identityStride,
   type FilesResponse,
-  type PackEvent,
   type StreamPart,
   type TreeBatch,
   type TreeEnd,
   type TreePiece,
   type TreesResponse,
 } from './messages.ts';
+import { packEvent } from './pack-event.ts';
 import { PackSlots } from './pack-slots.ts';
 import { readExactly, scanSpan } from './span-scan.ts';
 
@@ -78,20 +78,8 @@ function builder(): PackBuilder {
 }
 
 function handOver(pack: FinishedPack, entries: Int32Array<ArrayBuffer>): void {
-  const blobs = pack.blobs.bytes;
-  const slot = slots.slotOf(pack.bytes);
-  const event: PackEvent = {
-    type: 'pack',
-    id: pack.id,
-    place: slot < 0 ? pack.bytes : slot,
-    sizeBytes: pack.bytes.byteLength,
-    blobType: pack.type,
-    blobs,
-    entries,
-  };
-  // A pack beyond the size of a slot has memory of its own.
-  const own = slot < 0 && pack.bytes.buffer instanceof ArrayBuffer ? [pack.bytes.buffer] : [];
-  reply.event(event, [blobs.buffer, entries.buffer, ...own]);
+  const { event, transfer } = packEvent(pack, entries, slots);
+  reply.event(event, transfer);
 }
 
 function answer(request: BackupRequest): BackupResponse {

@@ -17,11 +17,16 @@ export class PackOrder {
     this.#starts = new Int32Array(startsBuffer);
   }
 
-  /** Orders all entries of `index`, by counting: 8 bytes a blob. */
-  static of(index: BlobIndex): PackOrder {
-    const { blobCount, packCount } = index;
+  /**
+   * Orders entries of `index`, by counting: 8 bytes a blob.
+   * @param chosen none pending; absent: all entries
+   */
+  static of(index: BlobIndex, chosen?: Int32Array): PackOrder {
+    const { packCount } = index;
+    const blobCount = chosen?.length ?? index.blobCount;
     const starts = new Int32Array(new SharedArrayBuffer(4 * (packCount + 1)));
-    for (let entry = 0; entry < blobCount; entry++) {
+    for (let i = 0; i < blobCount; i++) {
+      const entry = chosen?.[i] ?? i;
       const next = index.packOf(entry) + 1;
       starts[next] = (starts[next] ?? 0) + 1;
     }
@@ -30,7 +35,8 @@ export class PackOrder {
     }
     const entries = new Int32Array(new SharedArrayBuffer(4 * blobCount));
     const next = starts.slice();
-    for (let entry = 0; entry < blobCount; entry++) {
+    for (let i = 0; i < blobCount; i++) {
+      const entry = chosen?.[i] ?? i;
       const pack = index.packOf(entry);
       const at = next[pack] ?? 0;
       entries[at] = entry;

@@ -29,8 +29,12 @@ export class Durability {
     this.#files.set(device, this.#opener.openOwn(directory));
   }
 
-  /** Waits until all is on stable storage; what failed is a problem of the whole restore. */
-  sync(tally: RestoreTally): void {
+  /**
+   * Waits until all is on stable storage; what failed is a problem of the whole restore.
+   * @returns false if something failed
+   */
+  sync(tally: RestoreTally): boolean {
+    let isDurable = true;
     for (const file of this.#files.values()) {
       try {
         if (syncFileSystem(file)) continue;
@@ -38,8 +42,10 @@ export class Durability {
       } catch (error) {
         if (!isHoldfastError(error)) throw error;
         tally.problem(slash, error);
+        isDurable = false;
       }
     }
+    return isDurable;
   }
 
   close(): void {

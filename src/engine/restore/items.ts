@@ -90,7 +90,7 @@ export class ItemRestorer {
   }
 
   #takeFile(directory: TargetDirectory, node: TreeNode, existing: FileStatus | undefined): boolean {
-    const { options, tally } = this.#parts;
+    const { options, tally, trustsTimes } = this.#parts;
     const isFile = existing?.kind === 'file';
     const canStay = isFile && this.#links.mayStay(existing, node);
     const file: PlannedFile = {
@@ -99,7 +99,8 @@ export class ItemRestorer {
       content: node.content ?? new Uint8Array(0),
       existing: existing && existing.kind !== 'directory' ? existingOf(existing) : 'none',
       canStay,
-      isTrusted: canStay && options.overwrite === 'if-changed' && isSame(existing, node),
+      isTrusted:
+        canStay && trustsTimes && options.overwrite === 'if-changed' && isSame(existing, node),
     };
     tally.bytesTotal += node.sizeBytes;
     this.#links.addFirst({ directory, name: node.name }, node, file);
@@ -157,8 +158,11 @@ export class ItemRestorer {
       case 'always':
       case 'if-changed':
         return true;
-      case 'if-newer':
-        return compareTimestamps(node.mtime, existing.mtime) > 0;
+      case 'if-newer': {
+        const order = compareTimestamps(node.mtime, existing.mtime);
+        // What has the time of the snapshot and may be wrong is compared.
+        return order > 0 || (order === 0 && !this.#parts.trustsTimes);
+      }
       case 'never':
         return false;
     }

@@ -10,5 +10,7 @@ export interface RestoreParts {
   readonly opener: DirectoryOpener;
   readonly tally: RestoreTally;
   readonly options: RestoreOptions;
+  /** A file of the right size and time is as an earlier restore wrote it, or somebody else. */
+  readonly trustsTimes: boolean;
   readonly context: EngineContext;
 }

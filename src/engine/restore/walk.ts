@@ -14,6 +14,7 @@ import type { Durability } from './durability.ts';
 import { ItemRestorer } from './items.ts';
 import { NameSet } from './name-set.ts';
 import { Remover } from './remove.ts';
+import { markName } from './restore-mark.ts';
 import { isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
 import { TreeBudget } from '../tree-budget.ts';
 
@@ -94,6 +95,7 @@ export class RestoreWalk {
     this.#device = undefined;
     // Before anything is written here: what this run writes is under other names meanwhile.
     const present = this.#presentIn(directory);
+    if (!directory.parent) present?.mark(markName);
     const kept = new Set<string>();
     const below = await this.#takeAll(directory, nodes, { present, kept });
     if (!present) return below;

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { assert } from '../../base/assert.ts';
+import { noteNativeLibrary } from '../../base/native-library.ts';
 
 /** An address in this process. */
 export type NativePointer = bigint;
@@ -33,6 +34,7 @@ export function bindNative<Bound>(bind: (program: NativeProgram) => Bound): Boun
   try {
     const require = createRequire(import.meta.url);
     const koffi: { load(path: null): NativeProgram } = require('koffi');
+    noteNativeLibrary();
     return bind(koffi.load(null));
   } catch {
     // No prebuilt koffi for this platform, or a Node that links its libraries otherwise: the portable path serves.

@@ -2,6 +2,8 @@ import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
 import type { LibraryHandle } from 'koffi';
 
+import { noteNativeLibrary } from '../../base/native-library.ts';
+
 type Koffi = typeof import('koffi');
 
 /** A number that stands for an address, from `Arena`. */
@@ -18,6 +20,7 @@ export interface Libc {
   getdents64(directory: number, target: Address, sizeBytes: number): number;
   openat(directory: number, path: Address, flags: number, mode: number): number;
   close(file: number): number;
+  dup2(file: number, as: number): number;
   read(file: number, target: Uint8Array, sizeBytes: number): number;
   pread(file: number, target: Uint8Array, sizeBytes: number, position: number): number;
   readlinkat(directory: number, path: Address, target: Address, sizeBytes: number): number;
@@ -90,6 +93,7 @@ export function loadLibc(assumeOld: boolean): Libc | undefined {
   try {
     // Loaded here, not imported: koffi is an optional part, and its start costs some milliseconds.
     const koffi: Koffi = createRequire(import.meta.url)('koffi');
+    noteNativeLibrary();
     return bind(koffi, koffi.load(null), assumeOld);
   } catch {
     return undefined;
@@ -104,6 +108,7 @@ function bind(koffi: Koffi, library: LibraryHandle, assumeOld: boolean): Libc {
     ...bindNewer(assumeOld ? undefined : library, syscall),
     openat: library.func('int openat(int, intptr_t, int, unsigned int)'),
     close: library.func('int close(int)'),
+    dup2: library.func('int dup2(int, int)'),
     read: library.func('int64_t read(int, uint8_t *, size_t)'),
     pread: library.func('int64_t pread(int, uint8_t *, size_t, int64_t)'),
     readlinkat: library.func('int64_t readlinkat(int, intptr_t, intptr_t, size_t)'),

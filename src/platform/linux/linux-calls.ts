@@ -1,3 +1,5 @@
+import { closeSync, openSync } from 'node:fs';
+
 import type { SystemCalls } from '../system-calls.ts';
 import { readAttributesLinux, removeAttributeLinux, setAttributeLinux } from './attributes.ts';
 import { attempt, errnoOf, failure, type Linux, openLinux } from './context.ts';
@@ -71,6 +73,7 @@ function callsOf(linux: Linux): SystemCalls {
     userId: (name) => ownerIdLinux(linux, 'user', name),
     groupId: (name) => ownerIdLinux(linux, 'group', name),
     isForeground: (file) => isForegroundLinux(linux, file),
+    detachOutput: () => detachOutputLinux(linux),
     endProcess: (exitCode) => linux.libc.exitGroup(exitCode),
   };
 }
@@ -87,6 +90,12 @@ function syncLinux(linux: Linux, file: number): true {
   const result = attempt(linux, () => linux.libc.syncfs(file));
   if (result < 0) throw failure({ call: 'syncfs', place: file }, -result);
   return true;
+}
+
+function detachOutputLinux({ libc }: Linux): void {
+  const nothing = openSync('/dev/null', 'w');
+  for (const file of [1, 2]) libc.dup2(nothing, file);
+  closeSync(nothing);
 }
 
 function isForegroundLinux({ libc }: Linux, file: number): boolean {

@@ -20,8 +20,8 @@ const module = new URL(
   import.meta.url,
 );
 
-/** A process that is not ready within this time has failed. */
-const startMsMax = 30_000;
+/** A process that is not ready within this time has failed; a busy machine takes minutes to start one. */
+const startMsMax = 600_000;
 
 /**
  * A process that reads far file systems for this one, one request at a time.

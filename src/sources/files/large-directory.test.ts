@@ -68,7 +68,7 @@ describe('a directory of very many entries', () => {
 
   it('has the same excludes as a small one', async () => {
     const at = join(folder, 'large');
-    const even = await namesIn(at, { exclude: { patterns: ['*[02468]'] } });
+    const even = await namesIn(at, { exclude: { patterns: ['file-*[02468]'] } });
     expect(even).toEqual(Array.from({ length: count / 2 }, (_, i) => nameOf(2 * i + 1)));
     expect(await namesIn(at, { exclude: { patterns: ['file-*'] } })).toEqual([]);
   });

@@ -19,6 +19,7 @@ import { mergeTargets, snapshotComponents, type Target } from './target-tree.ts'
 
 const probeTimeoutDefaultMs = 120_000;
 
+/** What a source of files leaves out, and what it needs of the machine. */
 export interface FileSourceOptions {
   readonly environment: Environment;
   readonly exclude?: ExcludeOptions;

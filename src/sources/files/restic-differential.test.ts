@@ -75,7 +75,10 @@ const pattern = fc
   .tuple(
     fc.constantFrom('', '', '', '!'),
     fc.constantFrom('', '', '@/', '/'),
-    fc.array(component, { minLength: 1, maxLength: 3 }),
+    // With a second `**` restic asks for more components than its manual says: docs/BEHAVIOUR.md.
+    fc
+      .array(component, { minLength: 1, maxLength: 3 })
+      .filter((components) => components.filter((each) => each === '**').length < 2),
   )
   .map(([negation, root, components]) => negation + root + components.join('/'));
 const excludes = fc.record(

@@ -1,0 +1,147 @@
+import type { Problem, Progress } from '../../base/monitor.ts';
+import { type CopyMonitor, type CopyResult, copySnapshots } from '../../engine/copy.ts';
+import type { TransferProgress } from '../../engine/transfer.ts';
+import { shortId, type Id } from '../../repository/id.ts';
+import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
+import { reportProblem } from '../cli-monitor.ts';
+import type { Invocation } from '../command.ts';
+import type { CopyFlags } from '../commands/copy.ts';
+import { formatStoredTime } from '../format.ts';
+import { fromRepository } from '../from-repository.ts';
+import type { Output } from '../output.ts';
+import { usage } from '../parse.ts';
+import { ProgressView } from '../progress/progress-view.ts';
+import { safeText } from '../safe-text.ts';
+import { filterOf, selectSnapshots } from '../select-snapshots.ts';
+import { type Session, withSession } from '../session.ts';
+
+type CopyInvocation = Invocation<CopyFlags>;
+
+/** `holdfast copy`. */
+export async function copy(invocation: CopyInvocation): Promise<number> {
+  const choice = fromRepository(invocation.flags);
+  if (choice === undefined) {
+    throw usage(
+      'no repository to copy from was named',
+      'Name it with --from-repo, --from-repository-file or RESTIC_FROM_REPOSITORY.',
+    );
+  }
+  return withSession(invocation, { choice, lock: 'shared' }, (source) => {
+    const { signal } = source;
+    const settings = { lock: 'shared', writes: true } as const;
+    return withSession({ ...invocation, signal }, settings, (target) =>
+      copyBetween(invocation, source, target),
+    );
+  });
+}
+
+async function copyBetween(
+  invocation: CopyInvocation,
+  source: Session,
+  target: Session,
+): Promise<number> {
+  const { flags, environment, output } = invocation;
+  const { signal, monitor } = target;
+  const wanted = { ids: invocation.arguments, filter: filterOf(flags) };
+  const chosen = await selectSnapshots(source, wanted, output);
+  const existing = await loadSnapshots(target.repository, { signal, monitor });
+  const request = {
+    // As restic: the newest first, which is wanted most if the rest takes long.
+    snapshots: chosen.toReversed(),
+    existing,
+    source: await source.loadIndex(),
+    target: await target.loadIndex(),
+    lock: target.lock,
+  };
+  const view = new CopyOutput(invocation);
+  let result: CopyResult;
+  try {
+    result = await copySnapshots(request, { environment, signal, monitor: view });
+  } finally {
+    view.stop();
+  }
+  if (output.isJson) output.json(summaryJson(result));
+  const { length } = result.failed;
+  if (length === 0) return Math.max(source.exitCode(), target.exitCode());
+  output.exitError(1, `Fatal: ${length} of ${chosen.length} snapshots could not be copied`);
+  return 1;
+}
+
+function summaryJson(result: CopyResult): Parameters<Output['json']>[0] {
+  return {
+    message_type: 'summary',
+    snapshots_copied: result.copied.length,
+    snapshots_skipped: result.skippedCount,
+    snapshots_failed: result.failed.length,
+    blobs_added: result.blobCount,
+    data_added: result.plainSizeBytes,
+    data_added_packed: result.storedSizeBytes,
+  };
+}
+
+/** What copy says while it works. */
+class CopyOutput implements CopyMonitor {
+  readonly #output: Output;
+  readonly #view: ProgressView<Progress>;
+
+  constructor(invocation: CopyInvocation) {
+    this.#output = invocation.output;
+    this.#view = new ProgressView<Progress>(invocation, { unit: 'blobs' });
+  }
+
+  snapshotStarted(snapshot: StoredSnapshot): void {
+    this.#output.info(headOf(snapshot));
+    this.#output.info('  copy started, this may take a while...');
+  }
+
+  snapshotSkipped(snapshot: StoredSnapshot, copyOfIt: StoredSnapshot): void {
+    this.#output.verbose(headOf(snapshot));
+    const [from, to] = [shortId(snapshot.id), shortId(copyOfIt.id)];
+    this.#output.verbose(`skipping source snapshot ${from}, was already copied to snapshot ${to}`);
+    if (!this.#output.isJson || this.#output.verbosity < 2) return;
+    this.#output.json({
+      message_type: 'skipped',
+      source_snapshot_id: snapshot.id,
+      snapshot_id: copyOfIt.id,
+    });
+  }
+
+  snapshotCopied(snapshot: StoredSnapshot, id: Id): void {
+    const from = shortId(snapshot.id);
+    this.#output.info(`snapshot ${shortId(id)} saved, copied from source snapshot ${from}`);
+    if (!this.#output.isJson) return;
+    const ids = { source_snapshot_id: snapshot.id, snapshot_id: id };
+    this.#output.json({ message_type: 'copied', ...ids });
+  }
+
+  transferProgress({ blobsDone, blobsTotal, bytesDone, bytesTotal }: TransferProgress): void {
+    this.#view.update({
+      filesDone: blobsDone,
+      filesTotal: blobsTotal,
+      bytesDone,
+      bytesTotal,
+      errorCount: 0,
+      currentItems: [],
+    });
+  }
+
+  problem(problem: Problem): void {
+    const item = this.#output.isJson ? problem.item : safeText(problem.item);
+    reportProblem(this.#output, { ...problem, item });
+  }
+
+  note(text: string): void {
+    this.#output.info(text);
+  }
+
+  stop(): void {
+    this.#view.stop();
+  }
+}
+
+/** As restic heads what it says of a snapshot. */
+function headOf({ id, paths, time, username = '', hostname = '' }: StoredSnapshot): string {
+  const who = safeText(`${username}@${hostname}`);
+  const what = paths.map((path) => safeText(path)).join(' ');
+  return `\nsnapshot ${shortId(id)} of [${what}] at ${formatStoredTime(time)} by ${who}`;
+}

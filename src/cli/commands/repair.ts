@@ -1,0 +1,69 @@
+import type { Command, CommandGroup } from '../command.ts';
+import { fromFlags } from '../from-repository.ts';
+import { repositoryExitCodes } from '../help.ts';
+import { fromFolderFlags, type RepairSourceFlags } from '../repair-sources.ts';
+
+export const indexFlags = {
+  readAllPacks: {
+    kind: 'boolean',
+    name: 'read-all-packs',
+    description: 'read the header of every pack and believe no index file',
+  },
+} as const;
+
+export type RepairIndexFlags = typeof indexFlags;
+
+export const repairIndex: Command<RepairIndexFlags> = {
+  name: 'repair index',
+  summary: 'Build a new index',
+  description: `
+Makes the index list what the packs hold: reads the headers of packs that no index file lists, or lists in another size,
+and leaves out packs that are gone. The new index is stored before an old file goes. Of a pack that lost its header, the
+blobs that can still be read stay listed: "holdfast repair packs" saves them.`,
+  arguments: { usage: '', minimum: 0, maximum: 0 },
+  flags: indexFlags,
+  examples: [
+    { text: 'after "check" found damage of the index', command: 'holdfast repair index' },
+    { text: 'from the packs alone', command: 'holdfast repair index --read-all-packs' },
+  ],
+  exitCodes: repositoryExitCodes,
+  run: async (invocation) => (await import('../actions/repair-index.ts')).repairIndex(invocation),
+};
+
+export type RepairPacksFlags = RepairSourceFlags;
+
+const repairPacks: Command<RepairPacksFlags> = {
+  name: 'repair packs',
+  summary: 'Salvage damaged pack files',
+  description: `
+Saves what can still be read of the packs given: stores it in new packs, makes the index list these, and removes the damaged
+packs, whose bytes are kept as files "pack-ID" in the current directory. What cannot be read any more is taken from a
+second repository (--from-repo) or from the files that were backed up (--from-folder), where it is found. Files that lose
+content all the same are named. A pack of which nothing is wrong is left alone.`,
+  arguments: { usage: 'packID ...', minimum: 1, maximum: Number.POSITIVE_INFINITY },
+  flags: { ...fromFlags, ...fromFolderFlags },
+  examples: [
+    {
+      text: 'a pack that "check --read-data" names',
+      command:
+        'holdfast repair packs 2bb23e8df122d72d3b8e2b01454b1e2d4cd3696fa1f67adc9b60248312bf96b9',
+    },
+    {
+      text: 'with the help of the files that were backed up',
+      command:
+        'holdfast repair packs --from-folder /home 2bb23e8df122d72d3b8e2b01454b1e2d4cd3696fa1f67adc9b60248312bf96b9',
+    },
+  ],
+  exitCodes: repositoryExitCodes,
+  run: async (invocation) => (await import('../actions/repair-packs.ts')).repairPacks(invocation),
+};
+
+export const command: CommandGroup = {
+  name: 'repair',
+  summary: 'Repair the repository',
+  description: `
+Repairs what "holdfast check" finds, and never makes it worse: what can still be read is saved first, and originals are
+kept until told otherwise. Begin with "repair index".`,
+  commands: [repairIndex, repairPacks],
+  examples: [{ text: 'first of all', command: 'holdfast repair index' }],
+};

@@ -1,0 +1,277 @@
+import { describe, expect, test } from 'vitest';
+
+import { systemEnvironment } from '../base/environment.ts';
+import { describeError } from '../base/errors.ts';
+import type { SealKey } from '../kernels/seal.ts';
+import type { BlobType } from '../repository/blob.ts';
+import { hashOf, testRepository } from '../repository/index-test-support.ts';
+import { loadIndex } from '../repository/index-load.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
+import type { Repository } from '../repository/repository.ts';
+import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../repository/snapshots.ts';
+import type { Backend } from '../storage/backend.ts';
+import { fault, type FaultRule } from '../storage/fault.ts';
+import { memoryKey, MemoryBackend } from '../storage/memory/memory-backend.ts';
+import { record } from '../storage/record.ts';
+import { check } from './check.ts';
+import { type CopyResult, copySnapshots } from './copy.ts';
+import { madeOfPieces, madeSpecial, noise, SnapshotMaker } from './engine-test-support.ts';
+
+const targetKey: SealKey = {
+  encrypt: new Uint8Array(32).fill(7),
+  macK: new Uint8Array(16).fill(8),
+  macR: new Uint8Array(16).fill(9),
+};
+
+const [a, b, c] = [noise(5000, 1), noise(6000, 2), noise(7000, 3)];
+interface Source {
+  readonly maker: SnapshotMaker;
+  /** Oldest first. */
+  readonly snapshots: readonly [StoredSnapshot, StoredSnapshot, StoredSnapshot];
+}
+
+/** A pack of data and one of trees. */
+async function makeSource(): Promise<Source> {
+  const maker = new SnapshotMaker();
+  const shared = madeSpecial('dir', { subtree: maker.folder({ x: 'x', deep: { y: 'y' } }) });
+  const trees = {
+    first: maker.folder({ ab: madeOfPieces([a, b]), shared }),
+    second: maker.folder({ abc: madeOfPieces([a, b, c]), shared, more: 'text' }),
+    third: maker.folder({ only: 'text of its own', empty: {} }),
+  };
+  const snapshots = [
+    await maker.snapshot(trees.first, { seconds: 1000, nanoseconds: 5 }),
+    await maker.snapshot(trees.second, { seconds: 1001, nanoseconds: 5 }),
+    await maker.snapshot(trees.third, { seconds: 1002, nanoseconds: 5 }),
+  ] as const;
+  return { maker, snapshots };
+}
+
+interface HeardCopy extends CopyResult {
+  readonly complaints: readonly string[];
+  readonly skipped: readonly string[];
+}
+
+/** Copies to a backend as a new process does. */
+async function copyTo(
+  backend: Backend,
+  { maker, snapshots }: Pick<Source, 'maker'> & { readonly snapshots: readonly StoredSnapshot[] },
+  from?: Backend,
+): Promise<HeardCopy> {
+  const complaints: string[] = [];
+  const skipped: string[] = [];
+  const source = from ? testRepository({ backend: from }) : maker.repository;
+  const target = targetOf(backend);
+  const existing = await loadSnapshots(target);
+  const result = await copySnapshots(
+    {
+      source: await indexed(source),
+      snapshots,
+      target: await indexed(target),
+      existing,
+      lock: undefined,
+    },
+    {
+      environment: systemEnvironment,
+      monitor: {
+        problem: ({ item, error }) => complaints.push(`${item}: ${describeError(error)}`),
+        note: () => {},
+        snapshotSkipped: ({ id }) => skipped.push(id),
+      },
+    },
+  );
+  return { ...result, complaints, skipped };
+}
+
+const targetOf = (backend: Backend): Repository =>
+  testRepository({ backend, masterKey: targetKey });
+
+async function indexed(repository: Repository): Promise<IndexedRepository> {
+  return new IndexedRepository(repository, await loadIndex(repository));
+}
+
+/** Everything that is there can be restored. @returns the snapshots */
+async function expectSound(backend: Backend): Promise<StoredSnapshot[]> {
+  const errors: string[] = [];
+  const monitor = {
+    problem: ({ item, error }: { item: string; error: unknown }) =>
+      errors.push(`${item}: ${describeError(error)}`),
+    note: () => {},
+    phase: () => {},
+    progress: () => {},
+  };
+  await check(targetOf(backend), {}, { environment: systemEnvironment, monitor });
+  expect(errors).toEqual([]);
+  const opened = await indexed(targetOf(backend));
+  for (let entry = 0; entry < opened.index.blobCount; entry++) {
+    await opened.loadBlob(opened.index.typeOf(entry), opened.index.idOf(entry));
+  }
+  return loadSnapshots(opened.repository);
+}
+
+test('snapshots arrive with all that they hold, and remember where they come from', async () => {
+  const source = await makeSource();
+  const backend = new MemoryBackend();
+  const result = await copyTo(backend, source);
+  expect(result).toMatchObject({ failed: [], skippedCount: 0, complaints: [] });
+  const copies = await expectSound(backend);
+  expect(result.copied.map(({ target }) => target)).toEqual(copies.map(({ id }) => id));
+  for (const [i, copy] of copies.entries()) {
+    const from = source.snapshots[i];
+    const same = { tree: from?.tree, paths: from?.paths, time: { seconds: 1000 + i } };
+    expect(copy).toMatchObject({ ...same, original: from?.id });
+  }
+});
+
+test('what was copied is passed over, whatever its tags were before it was copied', async () => {
+  const source = await makeSource();
+  const backend = new MemoryBackend();
+  await copyTo(backend, source);
+  const recorded = record(backend);
+  const again = await copyTo(recorded, source);
+  expect(again).toMatchObject({ copied: [], skippedCount: 3, blobCount: 0 });
+  expect(again.skipped).toEqual(source.snapshots.map(({ id }) => id));
+  expect(recorded.count({ operation: 'put' })).toBe(0);
+});
+
+test('a snapshot whose tags were changed since is copied again, without its data', async () => {
+  const source = await makeSource();
+  const backend = new MemoryBackend();
+  await copyTo(backend, source);
+  const [{ id, ...first }] = source.snapshots;
+  const retagged = { ...first, tags: ['new'], original: id };
+  const newId = await saveSnapshot(source.maker.repository, retagged);
+  const [, second, third] = source.snapshots;
+  const snapshots = [second, third, { ...retagged, id: newId }] as const;
+  const again = await copyTo(backend, { ...source, snapshots });
+  expect(again).toMatchObject({ skippedCount: 2, blobCount: 0 });
+  const copies = await expectSound(backend);
+  expect(copies.filter(({ original }) => original === id)).toHaveLength(2);
+});
+
+test('the parent is left out: it means nothing elsewhere', async () => {
+  const source = await makeSource();
+  const [first, second] = source.snapshots;
+  const child = { ...first, parent: second.id, original: 'f'.repeat(64) };
+  const id = await saveSnapshot(source.maker.repository, child);
+  const backend = new MemoryBackend();
+  await copyTo(backend, { ...source, snapshots: [{ ...child, id }] });
+  const [copy] = await expectSound(backend);
+  expect(copy?.parent).toBeUndefined();
+  expect(copy?.original).toBe('f'.repeat(64));
+});
+
+test('the source is only read', async () => {
+  const source = await makeSource();
+  const from = record(source.maker.backend);
+  await copyTo(new MemoryBackend(), source, from);
+  const operations = new Set(from.calls.map(({ operation }) => operation));
+  expect([...operations].sort()).toEqual(['get', 'list']);
+});
+
+describe('whatever fails, the target has a snapshot whole or not at all', () => {
+  const kinds = [
+    { kind: 'error', code: 'BACKEND_WRITE_FAILED' },
+    { kind: 'error-after', code: 'BACKEND_WRITE_FAILED' },
+    { kind: 'lost' },
+    { kind: 'partial', sizeBytes: 40 },
+  ] as const;
+
+  test.each(kinds)('puts: %o', async (what) => {
+    const source = await makeSource();
+    let faultCount = 0;
+    for (let call = 1; ; call++) {
+      const backend = new MemoryBackend();
+      const rule: FaultRule = { operation: 'put', call, fault: what };
+      const faulty = fault(backend, [rule]);
+      const failure = await copyTo(faulty, source).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      await expectSound(backend);
+      if (faulty.faultCount === 0) break;
+      faultCount++;
+      expect(failure, `put ${call}`).toMatchObject({ code: 'BACKEND_WRITE_FAILED' });
+      const packs = [...backend.files.keys()].filter((key) => key.startsWith('index')).length;
+      const recorded = record(backend);
+      expect(await copyTo(recorded, source)).toMatchObject({ failed: [] });
+      expect(await expectSound(backend)).toHaveLength(3);
+      // Nothing that an index lists is sent again.
+      if (packs > 0) expect(recorded.count({ operation: 'put', type: 'pack' })).toBe(0);
+    }
+    // Packs of data and trees, an index file, three snapshots.
+    expect(faultCount).toBe(6);
+  });
+});
+
+/** Flips a bit of a blob that is stored once. */
+async function damage({ maker }: Source, type: BlobType, id: Uint8Array): Promise<void> {
+  const { index } = await maker.indexed();
+  const entry = index.find(type, id);
+  const name = Buffer.from(index.packId(index.packOf(entry))).toString('hex');
+  const bytes = maker.backend.files.get(memoryKey({ type: 'pack', name }))!;
+  const at = index.offsetOf(entry) + 20;
+  bytes[at] = (bytes[at] ?? 0) ^ 4;
+}
+
+describe('damage in the source', () => {
+  test('a damaged blob: its snapshots are named and left out, the others are copied', async () => {
+    const source = await makeSource();
+    // The first two hold it.
+    await damage(source, 'data', hashOf(a));
+    const backend = new MemoryBackend();
+    const result = await copyTo(backend, source);
+    const [first, second, third] = source.snapshots.map(({ id }) => id);
+    expect(result.failed).toEqual([first, second]);
+    expect(result.copied.map((each) => each.source)).toEqual([third]);
+    expect(result.complaints.map((line) => line.replace(/[0-9a-f]{64}/g, 'ID'))).toEqual([
+      `${first?.slice(0, 8)}:/ab: a data blob is damaged: stored data does not authenticate (blob: ID)`,
+      'snapshot ID: it cannot be read whole and was not copied',
+      `${second?.slice(0, 8)}:/abc: a data blob is damaged: stored data does not authenticate (blob: ID)`,
+      'snapshot ID: it cannot be read whole and was not copied',
+    ]);
+    expect(await expectSound(backend)).toHaveLength(1);
+    // The next run finds the rest there.
+    const again = await copyTo(backend, source);
+    expect(again).toMatchObject({ failed: [first, second], copied: [], blobCount: 0 });
+  });
+
+  test('a damaged tree: also snapshots that share it are left out', async () => {
+    const source = await makeSource();
+    const { maker } = source;
+    const root = Buffer.from(source.snapshots[0].tree, 'hex');
+    const shared = [...(await (await maker.indexed()).loadTree(root))].at(1);
+    await damage(source, 'tree', shared?.subtree ?? root);
+    const backend = new MemoryBackend();
+    const result = await copyTo(backend, source);
+    expect(result.failed).toHaveLength(2);
+    expect(result.complaints.join('\n')).toMatch(/:\/shared.*a tree blob is damaged/);
+    expect(await expectSound(backend)).toHaveLength(1);
+  });
+
+  test('a pack that is gone', async () => {
+    const source = await makeSource();
+    const data = source.maker.packs.at(0);
+    source.maker.backend.files.delete(memoryKey({ type: 'pack', name: data?.id ?? '' }));
+    const backend = new MemoryBackend();
+    const result = await copyTo(backend, source);
+    expect(result.failed).toHaveLength(3);
+    expect(result.complaints.join('\n')).toMatch(/:\/only: .*cannot be read from any pack/);
+    expect(await expectSound(backend)).toEqual([]);
+  });
+
+  test('a blob that no index lists', async () => {
+    const source = await makeSource();
+    const { maker } = source;
+    const lost = maker.node('lost', madeOfPieces([noise(100, 77)]));
+    // The tree is stored, its data is not.
+    const tree = maker.tree([{ ...lost, content: new Uint8Array(32).fill(5) }]);
+    const broken = await maker.snapshot(tree);
+    const backend = new MemoryBackend();
+    const snapshots = [broken, ...source.snapshots];
+    const result = await copyTo(backend, { ...source, snapshots });
+    expect(result.failed).toEqual([broken.id]);
+    expect(result.complaints[0]).toMatch(/:\/lost: a blob is not in the index/);
+    expect(await expectSound(backend)).toHaveLength(3);
+  });
+});

@@ -1,0 +1,265 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
+import { forEachConcurrent } from '../base/concurrency.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import type { Monitor, Progress } from '../base/monitor.ts';
+import type { Id } from '../repository/id.ts';
+import { IndexWriter } from '../repository/index-writer.ts';
+import { type PackedBlob, PackedBlobs, packSizeOf } from '../repository/pack.ts';
+import type { Repository } from '../repository/repository.ts';
+import { PackOrder } from './check/pack-order.ts';
+import type { EngineContext } from './context.ts';
+import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
+import { readHeader, readRemains, statPack } from './repair/pack-contents.ts';
+import { listedBlobs, replaceIndexFiles } from './repair/replace-index-files.ts';
+
+export interface IndexRepairMonitor extends Monitor {
+  /** What is done now, such as `read headers of packs`. */
+  phase(name: string): void;
+  /** Packs read so far, as files. */
+  progress(progress: Progress): void;
+}
+
+/** A pack whose own header decides what the index lists of it. */
+interface PackToRead {
+  readonly id: Id;
+  readonly sizeBytes: number;
+  /** Number in the index as it is; absent: no index file lists it. */
+  readonly pack?: number;
+  /** What the index says of it cannot be all true. */
+  readonly isDoubtful: boolean;
+}
+
+/** What a repair of the index would read and change. Valid while the lock is held that it was made under. */
+export interface IndexRepairPlan {
+  readonly listing: IndexListing;
+  readonly order: PackOrder;
+  /** Packs that the index lists and that are not stored: numbers. */
+  readonly missingPacks: readonly number[];
+  readonly packsToRead: readonly PackToRead[];
+}
+
+export interface IndexRepairResult {
+  /** Packs whose header was read and is now listed as it is. */
+  readonly addedPacks: readonly Id[];
+  /** Packs that are no longer listed: gone, or without any blob that can be read. */
+  readonly droppedPacks: readonly Id[];
+  /** Listed packs that are damaged, with the blobs that can still be read from them. */
+  readonly damagedPacks: readonly Id[];
+  /** Files in the place of packs that no index lists and whose header cannot be read. */
+  readonly unreadablePacks: readonly Id[];
+  /** Damaged index files that were removed. */
+  readonly removedDamagedFiles: readonly Id[];
+  readonly newIndexFiles: readonly Id[];
+  readonly removedIndexFiles: readonly Id[];
+}
+
+/**
+ * Compares the index with the packs. Reads index files and sizes of packs, no pack.
+ *
+ * A pack that the listing lacks, or has in another size, is asked for by name before that counts.
+ * @param options `readAllPacks`: believe no index file, read every header
+ */
+export async function planIndexRepair(
+  repository: Repository,
+  options: { readonly readAllPacks: boolean },
+  context: EngineContext<IndexRepairMonitor>,
+): Promise<IndexRepairPlan> {
+  const { monitor, signal } = context;
+  monitor.phase('load index files');
+  const listing = await loadIndexListing(repository, context);
+  for (const { id, error } of listing.damagedFiles) {
+    monitor.problem({ item: `index ${id}`, during: 'check', error });
+  }
+  monitor.phase('compare them with the packs');
+  const stored = new Map<Id, number>();
+  for await (const { name, sizeBytes } of repository.backend.list('pack', { signal })) {
+    stored.set(name, sizeBytes);
+  }
+  const order = PackOrder.of(listing.index);
+  const missingPacks: number[] = [];
+  const packsToRead: PackToRead[] = [];
+  for (let pack = 0; pack < listing.index.packCount; pack++) {
+    const id = toHex(listing.index.packId(pack));
+    const expected = packSizeOf(listedBlobs(listing, order, pack));
+    let sizeBytes = stored.get(id);
+    stored.delete(id);
+    if (sizeBytes !== expected) sizeBytes = await statPack(repository, id, { signal });
+    const isDoubtful = sizeBytes !== expected || listing.conflictingPacks.has(pack);
+    if (sizeBytes === undefined) missingPacks.push(pack);
+    else if (isDoubtful || options.readAllPacks) {
+      packsToRead.push({ id, sizeBytes, pack, isDoubtful });
+    }
+  }
+  for (const [id, sizeBytes] of stored) packsToRead.push({ id, sizeBytes, isDoubtful: false });
+  const isEmpty = packsToRead.length === 0 && missingPacks.length === listing.index.packCount;
+  if (isEmpty && missingPacks.length > 0 && !options.readAllPacks)
+    throw noPacks(missingPacks.length);
+  return { listing, order, missingPacks, packsToRead };
+}
+
+/**
+ * Makes the index list what the packs hold. What is new is stored and confirmed before an old index file goes, so that a
+ * stop at any point loses nothing, and the next run goes on.
+ *
+ * Of a listed pack whose header cannot be read, the blobs that can be read by the index stay listed: without
+ * them files would be lost that can be restored now.
+ * @throws what the storage throws; CANCELLED, LOCK_LOST. Index files that were stored before stay
+ */
+export async function executeIndexRepair(
+  repository: Repository,
+  plan: IndexRepairPlan,
+  context: EngineContext<IndexRepairMonitor>,
+): Promise<IndexRepairResult> {
+  const repair = new IndexRepair(repository, plan, context);
+  await repair.readPacks();
+  return repair.rewrite();
+}
+
+/** A running repair. */
+class IndexRepair {
+  readonly #repository: Repository;
+  readonly #plan: IndexRepairPlan;
+  readonly #context: EngineContext<IndexRepairMonitor>;
+  readonly #writer: IndexWriter;
+  /** Numbers of packs of which no listing of an old file may stay. */
+  readonly #replaced: Set<number>;
+  readonly #addedPacks: Id[] = [];
+  readonly #droppedPacks: Id[] = [];
+  readonly #damagedPacks: Id[] = [];
+  readonly #unreadablePacks: Id[] = [];
+
+  constructor(
+    repository: Repository,
+    plan: IndexRepairPlan,
+    context: EngineContext<IndexRepairMonitor>,
+  ) {
+    this.#repository = repository;
+    this.#plan = plan;
+    this.#context = context;
+    this.#writer = new IndexWriter(repository, { signal: context.signal });
+    this.#replaced = new Set(plan.missingPacks);
+    for (const pack of plan.missingPacks) {
+      this.#droppedPacks.push(toHex(plan.listing.index.packId(pack)));
+    }
+  }
+
+  /** Reads the packs of the plan; new listings go to new index files as they come. */
+  async readPacks(): Promise<void> {
+    const { packsToRead } = this.#plan;
+    const { monitor, signal } = this.#context;
+    if (packsToRead.length === 0) return;
+    monitor.phase('read headers of packs');
+    let filesDone = 0;
+    const concurrency = Math.max(2, this.#repository.backend.connectionCount);
+    await forEachConcurrent(packsToRead, concurrency, async (pack) => {
+      throwIfAborted(signal);
+      await this.#readPack(pack);
+      filesDone++;
+      const errorCount = this.#damagedPacks.length + this.#unreadablePacks.length;
+      const totals = { filesTotal: packsToRead.length, bytesDone: 0, currentItems: [] };
+      monitor.progress({ ...totals, filesDone, errorCount });
+    });
+  }
+
+  /** Stores what is left to store, then removes the files that are out of date. */
+  async rewrite(): Promise<IndexRepairResult> {
+    const { listing } = this.#plan;
+    const { monitor, signal } = this.#context;
+    monitor.phase('write the index');
+    const outdated = { listing, order: this.#plan.order, replaced: this.#replaced };
+    const { newFiles, removedFiles } = await replaceIndexFiles(
+      { repository: this.#repository, writer: this.#writer },
+      outdated,
+      { signal },
+    );
+    return {
+      addedPacks: this.#addedPacks,
+      droppedPacks: this.#droppedPacks,
+      damagedPacks: this.#damagedPacks,
+      unreadablePacks: this.#unreadablePacks,
+      removedDamagedFiles: listing.damagedFiles.map(({ id }) => id),
+      newIndexFiles: newFiles,
+      removedIndexFiles: removedFiles,
+    };
+  }
+
+  async #readPack(toRead: PackToRead): Promise<void> {
+    const { id, pack } = toRead;
+    let header: PackedBlobs;
+    try {
+      header = await readHeader(this.#repository, toRead, this.#context);
+    } catch (error) {
+      if (isHoldfastError(error, 'FILE_NOT_FOUND')) return this.#dropIfGone(toRead, error);
+      if (!isHoldfastError(error, 'PACK_DAMAGED', 'RANGE_NOT_SATISFIABLE')) throw error;
+      return pack === undefined
+        ? this.#passOver(toRead, error)
+        : this.#listRemains({ ...toRead, pack }, error);
+    }
+    if (pack !== undefined) {
+      const { listing, order } = this.#plan;
+      const isSame = !toRead.isDoubtful && isSameListing(header, listedBlobs(listing, order, pack));
+      if (isSame) return;
+      this.#replaced.add(pack);
+    }
+    this.#addedPacks.push(id);
+    await this.#writer.add(id, header);
+  }
+
+  #passOver({ id }: PackToRead, error: HoldfastError): void {
+    this.#unreadablePacks.push(id);
+    this.#context.monitor.problem({ item: `pack ${id}`, during: 'check', error });
+  }
+
+  /** The storage said that a pack is there, and now that it is not: asked once more before it counts as gone. */
+  async #dropIfGone({ id, pack }: PackToRead, error: HoldfastError): Promise<void> {
+    if ((await statPack(this.#repository, id, this.#context)) !== undefined) throw error;
+    if (pack === undefined) return;
+    this.#replaced.add(pack);
+    this.#droppedPacks.push(id);
+  }
+
+  /** Lists what can still be read of a pack that lost its header. */
+  async #listRemains(
+    toRead: PackToRead & { readonly pack: number },
+    error: HoldfastError,
+  ): Promise<void> {
+    const { id, pack } = toRead;
+    const { listing, order } = this.#plan;
+    this.#context.monitor.problem({ item: `pack ${id}`, during: 'check', error });
+    const blobs = PackedBlobs.from(listedBlobs(listing, order, pack));
+    const remains = await readRemains(this.#repository, { id, blobs }, this.#context);
+    if (remains.kept.count > 0) this.#damagedPacks.push(id);
+    const isListedRight = remains.lostCount === 0 && !listing.conflictingPacks.has(pack);
+    if (isListedRight) return;
+    this.#replaced.add(pack);
+    if (remains.kept.count > 0) await this.#writer.add(id, remains.kept);
+    else this.#droppedPacks.push(id);
+  }
+}
+
+/** Whether a header and a listing by offset hold the same. */
+function isSameListing(header: PackedBlobs, listed: readonly PackedBlob[]): boolean {
+  return (
+    header.count === listed.length &&
+    listed.every((blob, i) => {
+      const own = header.at(i);
+      return (
+        own.offset === blob.offset &&
+        own.length === blob.length &&
+        own.uncompressedLength === blob.uncompressedLength &&
+        own.type === blob.type &&
+        equalBytes(own.id, blob.id)
+      );
+    })
+  );
+}
+
+/** All packs gone is rather a folder that is not mounted than a loss. */
+function noPacks(packCount: number): HoldfastError {
+  return new HoldfastError('PACK_DAMAGED', {
+    message: 'the storage has none of the packs that the index lists',
+    details: { packCount },
+    hint: 'Check that all of the storage is there. If all data is lost indeed, use --read-all-packs.',
+  });
+}

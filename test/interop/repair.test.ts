@@ -1,0 +1,158 @@
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { backUp, initRepository, password, restoreLatest } from '../tools/engine.ts';
+import { type CommandRun, runCommand } from '../tools/in-process.ts';
+import { describeWith } from '../tools/peers.ts';
+import { mustRestic, runRestic } from '../tools/restic.ts';
+import { scratchFolder } from '../tools/scratch.ts';
+import { pseudoRandom } from '../tools/seeds.ts';
+
+const scratch = scratchFolder('repair');
+let pristine = '';
+let source = '';
+
+function holdfast(repository: string, ...args: readonly string[]): Promise<CommandRun> {
+  return runCommand(args, {
+    variables: { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: password, HOLDFAST_NO_CACHE: '1' },
+  });
+}
+
+/** A copy of the repository, whose files can be damaged. */
+function copyOfPristine(): string {
+  const place = scratch.fresh('repository');
+  cpSync(pristine, place, { recursive: true });
+  for (const file of filesOf(place)) chmodSync(file, 0o600);
+  return place;
+}
+
+function filesOf(repository: string, folder = '.'): string[] {
+  return readdirSync(join(repository, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+}
+
+beforeAll(async () => {
+  source = scratch.fresh('source');
+  mkdirSync(join(source, 'folder'), { recursive: true });
+  for (let i = 0; i < 6; i++) {
+    writeFileSync(join(source, i % 2 === 0 ? '.' : 'folder', `f${i}`), pseudoRandom(30_000, i + 1));
+  }
+  pristine = scratch.fresh('pristine');
+  await initRepository(pristine);
+  await backUp(pristine, [join(source, 'folder')], { options: { workerCount: 1 } });
+  await backUp(pristine, [source], { options: { workerCount: 1 } });
+});
+
+describeWith(['restic'], 'repair index', () => {
+  test.each(['repair index', 'rebuild-index'])(
+    '%s makes an index that restic takes',
+    async (command) => {
+      const repository = copyOfPristine();
+      for (const file of filesOf(repository, 'index')) rmSync(file);
+      const { exitCode, errors } = await holdfast(repository, ...command.split(' '));
+      expect({ exitCode, errors }).toEqual({ exitCode: 0, errors: '' });
+      await mustRestic(repository, ['check', '--read-data']);
+      expect((await restoreLatest(repository, scratch.fresh('target'))).complaints).toEqual([]);
+      // And restic finds nothing to read any more.
+      expect(await mustRestic(repository, ['repair', 'index'])).not.toContain('reading pack files');
+    },
+  );
+
+  test('damaged index files and packs that are gone: as restic repairs them', async () => {
+    const [ours, theirs] = [copyOfPristine(), copyOfPristine()];
+    for (const repository of [ours, theirs]) {
+      truncateSync(filesOf(repository, 'index')[0] ?? '', 50);
+      rmSync(filesOf(repository, 'data')[0] ?? '');
+    }
+    expect((await holdfast(ours, 'repair', 'index')).exitCode).toBe(0);
+    await mustRestic(theirs, ['repair', 'index']);
+    expect(await listBlobs(ours)).toEqual(await listBlobs(theirs));
+    const [a, b] = [await runRestic(ours, ['check']), await runRestic(theirs, ['check'])];
+    expect(a.exitCode).toBe(b.exitCode);
+  });
+
+  test('of a truncated pack more is left than restic leaves', async () => {
+    const [ours, theirs] = [copyOfPristine(), copyOfPristine()];
+    const largest = filesOf(ours, 'data').map((file) => file.slice(ours.length));
+    for (const repository of [ours, theirs]) {
+      for (const file of largest) truncateSync(join(repository, file), 60_000);
+    }
+    const { exitCode, errors } = await holdfast(ours, 'repair', 'index');
+    expect(exitCode).toBe(1);
+    expect(errors).toContain('holdfast repair packs');
+    await mustRestic(theirs, ['repair', 'index']);
+    const kept = await listBlobs(ours);
+    expect(await listBlobs(theirs)).toEqual([]);
+    expect(kept.length).toBeGreaterThan(0);
+    scratch.remove(ours);
+    scratch.remove(theirs);
+  });
+});
+
+describeWith(['restic'], 'repair packs', () => {
+  test('leaves what restic leaves, and heals from the files', async () => {
+    const [ours, theirs] = [copyOfPristine(), copyOfPristine()];
+    for (const repository of [ours, theirs]) flipByte(largest(repository), 40_000);
+    const id = basename(largest(ours));
+    await runIn(scratch.fresh('cwd'), async () => {
+      const { exitCode, errors } = await holdfast(ours, 'repair', 'packs', id);
+      expect(exitCode, errors).toBe(0);
+      expect(errors).toMatch(/cannot be restored whole/);
+      expect(readdirSync('.')).toEqual([`pack-${id}`]);
+    });
+    await mustRestic(theirs, ['repair', 'packs', id], { cwd: scratch.path });
+    expect(await listBlobs(ours)).toEqual(await listBlobs(theirs));
+    expect((await runRestic(ours, ['check'])).exitCode).toBe(1);
+    const healed = copyOfPristine();
+    flipByte(largest(healed), 40_000);
+    await runIn(scratch.fresh('cwd'), async () => {
+      const { output } = await holdfast(healed, 'repair', 'packs', '--from-folder', source, id);
+      expect(output).toContain('1 found elsewhere, 0 lost');
+    });
+    await mustRestic(healed, ['check', '--read-data']);
+  });
+});
+
+/** The largest pack: it holds file content. */
+function largest(repository: string): string {
+  const packs = filesOf(repository, 'data');
+  return packs.toSorted((a, b) => statSync(b).size - statSync(a).size)[0] ?? '';
+}
+
+function flipByte(file: string, at: number): void {
+  const bytes = readFileSync(file);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+}
+
+/** Works in a folder of its own, where commands leave files. */
+async function runIn(place: string, work: () => Promise<void>): Promise<void> {
+  const before = process.cwd();
+  mkdirSync(place);
+  process.chdir(place);
+  try {
+    await work();
+  } finally {
+    process.chdir(before);
+  }
+}
+
+async function listBlobs(repository: string): Promise<string[]> {
+  const text = await mustRestic(repository, ['list', 'blobs', '-q']);
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .toSorted();
+}
