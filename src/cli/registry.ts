@@ -26,6 +26,7 @@ const loaders = {
   migrate: () => import('./commands/migrate.ts'),
   options: () => import('./commands/options.ts'),
   'rebuild-index': () => import('./commands/rebuild-index.ts'),
+  recover: () => import('./commands/recover.ts'),
   repair: () => import('./commands/repair.ts'),
   restore: () => import('./commands/restore.ts'),
   snapshots: () => import('./commands/snapshots.ts'),
