@@ -5,6 +5,8 @@ import { type Random, systemRandom } from './random.ts';
 export interface Environment {
   readonly clock: Clock;
   readonly random: Random;
+  /** Work that has threads of its own runs in this one, between turns, so that nothing but the seam decides the order. */
+  readonly isSingleThreaded?: true;
 }
 
 /** The real world. */

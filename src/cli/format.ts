@@ -1,5 +1,8 @@
 import type { Timestamp } from '../base/timestamp.ts';
+import { shortId } from '../repository/id.ts';
+import type { StoredSnapshot } from '../repository/snapshots.ts';
 import { formatTime, localZone } from '../repository/time-format.ts';
+import { safeText } from './safe-text.ts';
 
 /** `2026-01-31 18:05:00`, in the zone of this machine. */
 export function formatLocalTime({ seconds, nanoseconds }: Timestamp): string {
@@ -28,4 +31,12 @@ export function formatSeconds(seconds: number): string {
 /** `99.50%`. */
 export function formatPercent(part: number, whole: number): string {
   return `${(whole === 0 ? 0 : Math.min(100, (100 * part) / whole)).toFixed(2)}%`;
+}
+
+/** As restic heads what it says of a snapshot, with an empty line before it. */
+export function headOfSnapshot(snapshot: StoredSnapshot): string {
+  const { id, paths, time, username = '', hostname = '' } = snapshot;
+  const who = safeText(`${username}@${hostname}`);
+  const what = paths.map((path) => safeText(path)).join(' ');
+  return `\nsnapshot ${shortId(id)} of [${what}] at ${formatStoredTime(time)} by ${who}`;
 }

@@ -29,6 +29,7 @@ const loaders = {
   recover: () => import('./commands/recover.ts'),
   repair: () => import('./commands/repair.ts'),
   restore: () => import('./commands/restore.ts'),
+  rewrite: () => import('./commands/rewrite.ts'),
   snapshots: () => import('./commands/snapshots.ts'),
   stats: () => import('./commands/stats.ts'),
   tag: () => import('./commands/tag.ts'),

@@ -1,4 +1,4 @@
-import { scrypt } from 'node:crypto';
+import { scrypt, scryptSync } from 'node:crypto';
 import { HoldfastError } from '../base/errors.ts';
 import { portableScrypt, type ScryptInput } from './portable/scrypt.ts';
 import type { SealKey } from './seal.ts';
@@ -22,13 +22,16 @@ export const scryptRepetitionsMax = 16;
 /** At most so many bytes are mixed, 128 * N * r * p: some 20 seconds of work, 50 times what new keys ask for. */
 export const scryptWorkBytesMax: number = 2 ** 33;
 
+/** What mixes so few bytes takes 0.1 ms: less than the way to another thread and back. */
+const inlineWorkBytesMax = 2 ** 16;
+
 const keySizeBytes = 64;
 
 /**
  * Derives the key that opens a key file: scrypt of the password bytes as given, 64 bytes, split into encryption key,
  * MAC k and MAC r.
  *
- * Runs in Node's thread pool; parameters outside RFC 7914 (N >= 2^(16 r), from old repositories), which OpenSSL
+ * Runs in Node's thread pool unless it costs next to nothing; parameters outside RFC 7914 (N >= 2^(16 r), from old repositories), which OpenSSL
  * refuses, run in steps on this thread. The parameters come from a file that nothing has authenticated yet.
  * @throws KEY_LIMIT if the parameters ask for too much memory or work; KEY_DAMAGED if they are no parameters at all
  */
@@ -62,6 +65,9 @@ function opensslScrypt(input: ScryptInput): Promise<Uint8Array> {
   const { password, salt, N, r, p } = input;
   // OpenSSL counts the blocks and its working space besides the 128 * N * r bytes.
   const options = { N, r, p, maxmem: 128 * r * (N + p + 2) + 2 ** 16 };
+  if (128 * N * r * p <= inlineWorkBytesMax) {
+    return Promise.resolve(scryptSync(password, salt, input.sizeBytes, options));
+  }
   return new Promise((resolve, reject) => {
     scrypt(password, salt, input.sizeBytes, options, (error, key) => {
       if (error === null) resolve(key);

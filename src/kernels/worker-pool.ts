@@ -4,7 +4,8 @@ import { assert, defined } from '../base/assert.ts';
 import type { Environment } from '../base/environment.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { closingFlag } from './worker-messages.ts';
-import { type Call, WorkerThread } from './worker-thread.ts';
+import { InlineWorker } from './worker-inline.ts';
+import { type Call, threadEnd, WorkerThread } from './worker-thread.ts';
 
 export { serveWorker, type TransferredResponse, type WorkerReply } from './worker-serve.ts';
 
@@ -60,10 +61,23 @@ export class WorkerPool<Request extends { readonly type: string }, Response, Eve
       onFree: () => this.#dispatch(),
       onFailed: (error: HoldfastError) => this.#stop(error),
     };
-    this.#threads = Array.from({ length: size }, () => {
-      const worker = new Worker(module, { workerData, transferList: [...transferList] });
-      return new WorkerThread<Request, Response, Event>(worker, environment.clock, listener);
-    });
+    this.#threads = Array.from(
+      { length: size },
+      () =>
+        new WorkerThread<Request, Response, Event>(
+          (listeners) => {
+            if (!environment.isSingleThreaded) {
+              const how = { workerData, transferList: [...transferList] };
+              return threadEnd(new Worker(module, how), listeners);
+            }
+            const { random } = environment;
+            const how = { data: workerData, random, transferList };
+            return new InlineWorker<Request, Response, Event>(module, how, listeners);
+          },
+          environment.clock,
+          listener,
+        ),
+    );
   }
 
   /**

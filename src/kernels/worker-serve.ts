@@ -1,6 +1,7 @@
-import { parentPort, type Transferable } from 'node:worker_threads';
+import { isMainThread, parentPort, type Transferable, workerData } from 'node:worker_threads';
 import { assert, defined } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { type Random, systemRandom } from '../base/random.ts';
 import { serializeError } from '../base/serialized-errors.ts';
 import { closingFlag, type MessageFromWorker, type MessageToWorker } from './worker-messages.ts';
 
@@ -24,29 +25,88 @@ export type WorkerHandler<Request, Response, Event = unknown> = (
   reply: WorkerReply<Event>,
 ) => Response | TransferredResponse<Response> | Promise<Response | TransferredResponse<Response>>;
 
+/** What a worker has of the world. */
+export interface WorkerParts<Data> {
+  /** As the pool was given it. */
+  readonly data: Data;
+  readonly random: Random;
+  /** It may wait for another thread: false in a process of one thread, where nobody would end the wait. */
+  readonly mayBlock: boolean;
+}
+
+/** Makes the handler of one worker. */
+export type WorkerStart<Data, Request, Response, Event = unknown> = (
+  parts: WorkerParts<Data>,
+) => WorkerHandler<Request, Response, Event>;
+
+/** The worker's end of the way to its pool. */
+export interface WorkerPort<Request, Response, Event> {
+  post(message: MessageFromWorker<Response, Event>, transfer: readonly Transferable[]): void;
+  listen(listener: (message: MessageToWorker<Request>) => void): void;
+  /** Ends the worker. */
+  end(): void;
+}
+
+/** Workers that this thread can run itself, by the address of their module: see `InlineWorker`. */
+export const inlineStarts: Map<string, WorkerStart<never, never, unknown>> = new Map();
+
 /**
- * Answers the pool's requests with `handler`, one at a time and in order. Call it once, at the end of a worker's
- * module, and not in the main thread. The thread ends when the pool closes.
+ * Answers the pool's requests with the handler that `start` makes, one at a time and in order. Call it once, at the end
+ * of a worker's module. The thread ends when the pool closes. In the main thread it only tells how to start such a
+ * worker there.
+ * @param module address of the worker's module
  */
-export function serveWorker<Request extends { readonly type: string }, Response, Event = unknown>(
+export function serveWorker<
+  Data,
+  Request extends { readonly type: string },
+  Response,
+  Event = unknown,
+>(module: string, start: WorkerStart<Data, Request, Response, Event>): void {
+  if (isMainThread) {
+    inlineStarts.set(module, start);
+    return;
+  }
+  // What starts a worker's module gives it this.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  const handler = start({ data: workerData as Data, random: systemRandom, mayBlock: true });
+  serveOn(threadPort<Request, Response, Event>(), handler);
+}
+
+/** Answers what comes through `port`. */
+export function serveOn<Request, Response, Event>(
+  port: WorkerPort<Request, Response, Event>,
   handler: WorkerHandler<Request, Response, Event>,
 ): void {
-  new WorkerServer(handler).listen();
+  new WorkerServer(port, handler).listen();
+}
+
+function threadPort<Request, Response, Event>(): WorkerPort<Request, Response, Event> {
+  const port = defined(parentPort, 'a worker thread has a port');
+  return {
+    post: (message, transfer) => port.postMessage(message, [...transfer]),
+    listen: (listener) => void port.on('message', listener),
+    // Native contexts are freed in this thread's exit handlers, which a mere termination would skip.
+    end: () => process.exit(0),
+  };
 }
 
 class WorkerServer<Request, Response, Event> {
+  readonly #port: WorkerPort<Request, Response, Event>;
   readonly #handler: WorkerHandler<Request, Response, Event>;
-  readonly #port = defined(parentPort, 'serveWorker runs in a worker thread');
   readonly #queue: MessageToWorker<Request>[] = [];
   #flags: Int32Array | undefined;
   #isBusy = false;
 
-  constructor(handler: WorkerHandler<Request, Response, Event>) {
+  constructor(
+    port: WorkerPort<Request, Response, Event>,
+    handler: WorkerHandler<Request, Response, Event>,
+  ) {
+    this.#port = port;
     this.#handler = handler;
   }
 
   listen(): void {
-    this.#port.on('message', (message: MessageToWorker<Request>) => {
+    this.#port.listen((message) => {
       this.#queue.push(message);
       if (!this.#isBusy) void this.#work();
     });
@@ -58,8 +118,7 @@ class WorkerServer<Request, Response, Event> {
     for (let message = this.#queue.shift(); message; message = this.#queue.shift()) {
       if (message.type === 'start') this.#start(message.flags);
       else if (message.type === 'request') await this.#answer(message.id, message.request);
-      // Native contexts are freed in this thread's exit handlers, which a mere termination would skip.
-      else process.exit(0);
+      else this.#port.end();
     }
     this.#isBusy = false;
   }
@@ -99,7 +158,7 @@ class WorkerServer<Request, Response, Event> {
   }
 
   #send(message: MessageFromWorker<Response, Event>, transfer: readonly Transferable[] = []): void {
-    this.#port.postMessage(message, [...transfer]);
+    this.#port.post(message, transfer);
   }
 }
 

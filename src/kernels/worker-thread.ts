@@ -1,5 +1,5 @@
 import { noteStuckThread } from '../base/stuck-threads.ts';
-import { type Transferable, Worker } from 'node:worker_threads';
+import type { Transferable, Worker } from 'node:worker_threads';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
@@ -34,6 +34,41 @@ export const workerCloseMsMax = 3_000;
 /** A thread that has not stopped within this time is stuck in a system call, and is left behind. */
 export const workerStopMsMax = 1_000;
 
+/** Who hears of a worker. */
+export interface WorkerListeners<Response, Event> {
+  onMessage(message: MessageFromWorker<Response, Event>): void;
+  /** It cannot go on, or a message of it cannot be read. */
+  onError(cause: unknown): void;
+  onExit(exitCode: number): void;
+}
+
+/** The pool's end of the way to a worker. */
+export interface WorkerEnd<Request> {
+  post(message: MessageToWorker<Request>, transfer: readonly Transferable[]): void;
+  /** Stops it amid its work; `onExit` is called once it has stopped. */
+  terminate(): void;
+  /** From now on it does not keep the process alive. */
+  unref(): void;
+}
+
+/** The way to a thread. */
+export function threadEnd<Request, Response, Event>(
+  worker: Worker,
+  listeners: WorkerListeners<Response, Event>,
+): WorkerEnd<Request> {
+  worker.once('exit', (exitCode) => listeners.onExit(exitCode));
+  worker.on('message', (message: MessageFromWorker<Response, Event>) =>
+    listeners.onMessage(message),
+  );
+  worker.on('error', (cause) => listeners.onError(cause));
+  worker.on('messageerror', (cause) => listeners.onError(cause));
+  return {
+    post: (message, transfer) => worker.postMessage(message, [...transfer]),
+    terminate: () => void worker.terminate(),
+    unref: () => worker.unref(),
+  };
+}
+
 /** What a thread tells its pool. */
 export interface WorkerListener {
   /** A call has been answered; another may be sent. */
@@ -42,9 +77,9 @@ export interface WorkerListener {
   onFailed(error: HoldfastError): void;
 }
 
-/** One thread of a pool, with the calls it is working on. */
+/** One worker of a pool, usually a thread, with the calls it is working on. */
 export class WorkerThread<Request, Response, Event> {
-  readonly #worker: Worker;
+  readonly #worker: WorkerEnd<Request>;
   readonly #clock: Clock;
   readonly #listener: WorkerListener;
   readonly #calls: Map<number, Call<Request, Response, Event>> = new Map();
@@ -54,8 +89,11 @@ export class WorkerThread<Request, Response, Event> {
   #markReady: () => void = () => {};
   #failStart: (error: HoldfastError) => void = () => {};
 
-  constructor(worker: Worker, clock: Clock, listener: WorkerListener) {
-    this.#worker = worker;
+  constructor(
+    connect: (listeners: WorkerListeners<Response, Event>) => WorkerEnd<Request>,
+    clock: Clock,
+    listener: WorkerListener,
+  ) {
     this.#clock = clock;
     this.#listener = listener;
     this.#ready = new Promise((resolve, reject) => {
@@ -63,15 +101,16 @@ export class WorkerThread<Request, Response, Event> {
       this.#failStart = reject;
     });
     this.#ready.catch(() => {});
-    this.#ended = new Promise((resolve) => {
-      worker.once('exit', (exitCode) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#ended = promise;
+    this.#worker = connect({
+      onMessage: (message) => this.#receive(message),
+      onError: (cause) => this.#end(new HoldfastError('WORKER_FAILED', { cause })),
+      onExit: (exitCode) => {
         this.#end(new HoldfastError('WORKER_FAILED', { details: { exitCode } }));
         resolve();
-      });
+      },
     });
-    worker.on('message', (message: MessageFromWorker<Response, Event>) => this.#receive(message));
-    worker.on('error', (cause) => this.#end(new HoldfastError('WORKER_FAILED', { cause })));
-    worker.on('messageerror', (cause) => this.#end(new HoldfastError('WORKER_FAILED', { cause })));
   }
 
   get state(): WorkerState {
@@ -123,7 +162,7 @@ export class WorkerThread<Request, Response, Event> {
     );
     if (hasEnded) return;
     // Resolves when the thread has ended, which is looked at instead.
-    void this.#worker.terminate();
+    this.#worker.terminate();
     const hasStopped = await this.#within(
       this.#ended.then(() => true),
       workerStopMsMax,
@@ -183,7 +222,7 @@ export class WorkerThread<Request, Response, Event> {
   }
 
   #post(message: MessageToWorker<Request>, transfer: readonly Transferable[]): void {
-    this.#worker.postMessage(message, [...transfer]);
+    this.#worker.post(message, transfer);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Backend, CallOptions } from '../storage/backend.ts';
+import type { Backend, CallOptions, GetOptions } from '../storage/backend.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Random, randomBytes } from '../base/random.ts';
 import { equalBytes, toHex } from '../base/bytes.ts';
@@ -91,7 +91,7 @@ export function newRepositoryId(random: Random): Id {
  */
 export async function loadSealedConfig(
   backend: Backend,
-  options: CallOptions = {},
+  options: GetOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const sealed = await getConfig(backend, options);
   if (sealed.byteLength === 0) {
@@ -104,7 +104,7 @@ export async function loadSealedConfig(
   return sealed;
 }
 
-async function getConfig(backend: Backend, options: CallOptions): Promise<Uint8Array<ArrayBuffer>> {
+async function getConfig(backend: Backend, options: GetOptions): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await backend.get({ type: 'config', name: '' }, undefined, options);
   } catch (error) {

@@ -1,7 +1,4 @@
-import { workerData } from 'node:worker_threads';
-
 import { toHex } from '../base/bytes.ts';
-import { systemRandom } from '../base/random.ts';
 import { Sealer } from '../kernels/seal.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import { Compressor } from '../kernels/zstd.ts';
@@ -12,20 +9,19 @@ import { decodeIndexInto } from './index-file.ts';
 import type { IndexRequest, IndexResponse, IndexWorkerData } from './index-messages.ts';
 import { openDocument } from './unpacked.ts';
 
-// What starts this module gives it this.
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion
-const { masterKey, share, version } = workerData as IndexWorkerData;
-const index = BlobIndex.attach(share);
-const scratch = new DecodedIndex();
-const tools = {
-  version,
-  sealer: new Sealer(masterKey, systemRandom),
-  compressor: () => new Compressor('auto'),
-};
-
-serveWorker<IndexRequest, IndexResponse>(({ name, bytes }) => {
-  if (toHex(sha256(bytes)) !== name) return { type: 'mismatch' };
-  const json = openDocument(tools, 'index', bytes);
-  decodeIndexInto(json, index, { version, scratch });
-  return { type: 'decoded' };
+serveWorker<IndexWorkerData, IndexRequest, IndexResponse>(import.meta.url, ({ data, random }) => {
+  const { masterKey, share, version } = data;
+  const index = BlobIndex.attach(share);
+  const scratch = new DecodedIndex();
+  const tools = {
+    version,
+    sealer: new Sealer(masterKey, random),
+    compressor: () => new Compressor('auto'),
+  };
+  return ({ name, bytes }) => {
+    if (toHex(sha256(bytes)) !== name) return { type: 'mismatch' };
+    const json = openDocument(tools, 'index', bytes);
+    decodeIndexInto(json, index, { version, scratch });
+    return { type: 'decoded' };
+  };
 });

@@ -35,6 +35,23 @@ function add(writer: IndexWriter, number: number): Promise<void> {
 }
 
 describe('IndexWriter', () => {
+  it('saves every few packs where that is asked for', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker, { packCountMin: 2 });
+    for (let number = 0; number < 5; number++) await add(writer, number);
+    expect(taker.packCounts).toEqual([2, 2]);
+    await writer.flush();
+    expect(taker.packCounts).toEqual([2, 2, 1]);
+  });
+
+  it('saves less often once there is much', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker, { packCountMin: 1 });
+    for (const { id, blobs } of madeUpPacks(0, 100, 1)) await writer.add(toHex(id), blobs);
+    expect(taker.packCounts.slice(0, 33)).toEqual([...Array(32).fill(1), 1]);
+    expect(taker.packCounts.at(-1)).toBeGreaterThan(1);
+  });
+
   it('saves at 50,000 blobs and at the end, each pack once', async () => {
     const taker = new IndexTaker();
     const writer = new IndexWriter(taker);

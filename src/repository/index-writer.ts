@@ -11,6 +11,17 @@ export const indexBlobCountMax = 50_000;
 /** An index file is saved when its first pack has waited this long. */
 export const indexAgeMsMax: number = 10 * 60 * 1000;
 
+export interface IndexWriterOptions extends CallOptions {
+  /**
+   * Packs that may wait at least, for work that must not store anything twice after a crash. From some thousands of packs
+   * on, a share of what is saved may: else there would be too many index files.
+   */
+  readonly packCountMin?: number;
+}
+
+/** Share of the saved packs that may wait besides. */
+const waitingShare = 1 / 32;
+
 /**
  * Saves index files for packs that are stored.
  *
@@ -19,17 +30,18 @@ export const indexAgeMsMax: number = 10 * 60 * 1000;
  */
 export class IndexWriter {
   readonly #repository: Pick<Repository, 'saveUnpacked' | 'environment'>;
-  readonly #options: CallOptions;
+  readonly #options: IndexWriterOptions;
   readonly #saving = new Set<Promise<void>>();
   readonly #savedIds: Id[] = [];
   #packs: IndexedPack[] = [];
   #blobCount = 0;
+  #savedPackCount = 0;
   #firstMs = 0;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(
     repository: Pick<Repository, 'saveUnpacked' | 'environment'>,
-    options: CallOptions = {},
+    options: IndexWriterOptions = {},
   ) {
     this.#repository = repository;
     this.#options = options;
@@ -52,8 +64,8 @@ export class IndexWriter {
     if (this.#packs.length === 0) this.#firstMs = nowMs;
     this.#packs.push({ id: defined(fromHex(packId), 'a pack id is hex'), blobs });
     this.#blobCount += blobs.count;
-    const isDue = this.#blobCount >= indexBlobCountMax || nowMs - this.#firstMs >= indexAgeMsMax;
-    if (isDue) await this.#save();
+    const isOld = nowMs - this.#firstMs >= indexAgeMsMax;
+    if (isOld || this.#blobCount >= indexBlobCountMax || this.#isPackCountDue()) await this.#save();
   }
 
   /** Saves what is pending, and resolves once every pack added so far is listed in a stored index file. */
@@ -65,8 +77,14 @@ export class IndexWriter {
     this.#throwFailure();
   }
 
+  #isPackCountDue(): boolean {
+    const { packCountMin = Number.POSITIVE_INFINITY } = this.#options;
+    return this.#packs.length >= Math.max(packCountMin, this.#savedPackCount * waitingShare);
+  }
+
   #save(): Promise<void> {
     const packs = this.#packs;
+    this.#savedPackCount += packs.length;
     this.#packs = [];
     this.#blobCount = 0;
     const task = this.#store(packs).finally(() => this.#saving.delete(task));

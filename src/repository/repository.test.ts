@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { utf8 } from '../base/bytes.ts';
 import { systemEnvironment } from '../base/environment.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { fault } from '../storage/fault.ts';
 import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { encodeConfig } from './config.ts';
 import { addKey } from './keys.ts';
@@ -188,6 +189,20 @@ describe('opening', () => {
       code: 'FORMAT_UNSUPPORTED',
       details: { version: 3 },
     });
+  });
+
+  test('reads a config again that was garbled on its way', async () => {
+    const backend = new MemoryBackend();
+    const { config } = await createRepository(backend, creation);
+    const garbled = fault(backend, [
+      { operation: 'get', type: 'config', fault: { kind: 'flip', byte: 40 } },
+    ]);
+    expect((await openRepository(garbled, options)).config).toEqual(config);
+    expect(garbled.faultCount).toBe(1);
+    const damaged = fault(backend, [
+      { operation: 'get', type: 'config', count: 2, fault: { kind: 'flip', byte: 40 } },
+    ]);
+    await expect(openRepository(damaged, options)).rejects.toThrow(code('CONFIG_DAMAGED'));
   });
 });
 

@@ -16,7 +16,7 @@ import {
   sealConfig,
 } from './config.ts';
 import type { Id } from './id.ts';
-import { addKey, collectKeys, openWithPassword } from './keys.ts';
+import { addKey, collectKeys, type OpenedKey, openWithPassword } from './keys.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
 import { GuardedBackend, type WriteGuard } from './repository-guard.ts';
 import {
@@ -197,13 +197,21 @@ export async function openRepository(backend: Backend, options: OpenOptions): Pr
   const sealedConfig = await loadSealedConfig(backend, { signal });
   const password = await passwordOf(options);
   let config: RepositoryConfig | undefined;
-  const key = await openWithPassword(await candidates, {
-    environment,
-    password,
-    signal,
-    accept: (masterKey) => {
-      config = openConfig(sealedConfig, new Sealer(masterKey, environment.random));
-    },
+  const open = async (sealed: Uint8Array): Promise<OpenedKey> =>
+    openWithPassword(await candidates, {
+      environment,
+      password,
+      signal,
+      accept: (masterKey) => {
+        config = openConfig(sealed, new Sealer(masterKey, environment.random));
+      },
+    });
+  const key = await open(sealedConfig).catch(async (error: unknown) => {
+    if (!isHoldfastError(error, 'CONFIG_DAMAGED')) throw error;
+    // No name tells what bytes it should have: only reading again does.
+    const again = await loadSealedConfig(backend, { signal, fresh: true });
+    if (equalBytes(again, sealedConfig)) throw error;
+    return open(again);
   });
   const { id: keyId, masterKey } = key;
   return new Repository({ backend, config: config!, keyId, masterKey, options });

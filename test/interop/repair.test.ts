@@ -14,7 +14,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { backUp, initRepository, password, restoreLatest } from '../tools/engine.ts';
 import { type CommandRun, runCommand } from '../tools/in-process.ts';
 import { describeWith } from '../tools/peers.ts';
-import { mustRestic, runRestic } from '../tools/restic.ts';
+import { mustRestic, resticTrees, runRestic } from '../tools/restic.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { pseudoRandom } from '../tools/seeds.ts';
 
@@ -122,6 +122,23 @@ describeWith(['restic'], 'repair packs', () => {
       expect(output).toContain('1 found elsewhere, 0 lost');
     });
     await mustRestic(healed, ['check', '--read-data']);
+  });
+});
+
+describeWith(['restic'], 'repair snapshots', () => {
+  test('makes the trees that restic makes', async () => {
+    const ours = copyOfPristine();
+    for (const file of filesOf(ours, 'data').slice(1, 3)) rmSync(file);
+    expect((await holdfast(ours, 'repair', 'index')).exitCode).toBe(0);
+    const theirs = scratch.fresh('repository');
+    cpSync(ours, theirs, { recursive: true });
+    const { exitCode, output, errors } = await holdfast(ours, 'repair', 'snapshots');
+    expect(exitCode, errors).toBe(0);
+    expect(output).toContain('saved new snapshot');
+    await mustRestic(theirs, ['repair', 'snapshots', '--forget']);
+    expect((await holdfast(ours, 'repair', 'snapshots', '--forget')).exitCode).toBe(0);
+    expect(await resticTrees(ours)).toEqual(await resticTrees(theirs));
+    await mustRestic(ours, ['check', '--read-data']);
   });
 });
 

@@ -26,8 +26,8 @@ export interface SoakSuite {
   totals(output: string): { readonly runs: number; readonly failures: number };
 }
 
-/** The last line of a fuzz run. */
-function fuzzTotals(output: string): { readonly runs: number; readonly failures: number } {
+/** The last line of a program that tells its totals as JSON. */
+function lastLineTotals(output: string): { readonly runs: number; readonly failures: number } {
   const line = output.trim().split('\n').at(-1) ?? '';
   if (!line.startsWith('{')) return { runs: 0, failures: 1 };
   return JSON.parse(line) as { readonly runs: number; readonly failures: number };
@@ -97,8 +97,16 @@ export const soakSuites: readonly SoakSuite[] = [
       // A document that blows up in memory ends the process instead of the machine.
       args: ['--max-old-space-size=1024', 'test/fuzz/main.ts', name, String(seconds), String(seed)],
     }),
-    totals: fuzzTotals,
+    totals: lastLineTotals,
   })),
+  {
+    name: 'simulation',
+    counts: 'seeds',
+    command: ({ seconds, seed }: SoakOrder) => ({
+      args: ['test/simulation/main.ts', '--seconds', String(seconds), '--seed', String(seed)],
+    }),
+    totals: lastLineTotals,
+  },
   longTests('hostile', ['test/hostile'], { HOLDFAST_HOSTILE: 'all' }),
   crashTests('crash-backup', 'crash'),
   crashTests('crash-keys', 'crash-keys'),

@@ -1,4 +1,5 @@
 import type { Command, CommandGroup } from '../command.ts';
+import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { fromFlags } from '../from-repository.ts';
 import { repositoryExitCodes } from '../help.ts';
 import { fromFolderFlags, type RepairSourceFlags } from '../repair-sources.ts';
@@ -58,12 +59,53 @@ content all the same are named. A pack of which nothing is wrong is left alone.`
   run: async (invocation) => (await import('../actions/repair-packs.ts')).repairPacks(invocation),
 };
 
+export const snapshotsFlags = {
+  dryRun: {
+    kind: 'boolean',
+    name: 'dry-run',
+    short: 'n',
+    description: 'change nothing, only tell what would be done',
+  },
+  forget: {
+    kind: 'boolean',
+    name: 'forget',
+    description: 'remove the old snapshots once the new ones are stored',
+  },
+} as const;
+
+export type RepairSnapshotsFlags = typeof snapshotsFlags & FilterFlags & RepairSourceFlags;
+
+const repairSnapshots: Command<RepairSnapshotsFlags> = {
+  name: 'repair snapshots',
+  summary: 'Repair snapshots',
+  description: `
+Stores snapshots of which something is missing anew without it: files without the content that is lost, empty folders in
+place of lost ones. Before that, missing content is looked for in a second repository (--from-repo) and in the files that
+were backed up (--from-folder); what is found there is put back, and the snapshots that need it stay as they are.
+
+The new snapshots have the tag "repaired". The old ones are kept until --forget is given. Run "holdfast repair index" before;
+a backup of the same files, where they are still there, heals more than this command.`,
+  arguments: { usage: '[snapshotID ...]', minimum: 0, maximum: Number.POSITIVE_INFINITY },
+  flags: { ...snapshotsFlags, ...filterFlags, ...fromFlags, ...fromFolderFlags },
+  examples: [
+    { text: 'what would change', command: 'holdfast repair snapshots --dry-run' },
+    {
+      text: 'with the help of a copy of the repository',
+      command: 'holdfast repair snapshots --from-repo /mnt/second',
+    },
+    { text: 'replace the damaged ones', command: 'holdfast repair snapshots --forget' },
+  ],
+  exitCodes: repositoryExitCodes,
+  run: async (invocation) =>
+    (await import('../actions/repair-snapshots.ts')).repairSnapshots(invocation),
+};
+
 export const command: CommandGroup = {
   name: 'repair',
   summary: 'Repair the repository',
   description: `
 Repairs what "holdfast check" finds, and never makes it worse: what can still be read is saved first, and originals are
 kept until told otherwise. Begin with "repair index".`,
-  commands: [repairIndex, repairPacks],
+  commands: [repairIndex, repairPacks, repairSnapshots],
   examples: [{ text: 'first of all', command: 'holdfast repair index' }],
 };

@@ -1,5 +1,5 @@
 import { compareBytes, utf8 } from '../../base/bytes.ts';
-import { systemEnvironment } from '../../base/environment.ts';
+import { type Environment, systemEnvironment } from '../../base/environment.ts';
 import { describeError, HoldfastError } from '../../base/errors.ts';
 import type { Problem } from '../../base/monitor.ts';
 import type { FileStatus } from '../../platform/status.ts';
@@ -148,7 +148,9 @@ export async function backUpHeard(
       items.push(`${action} ${Buffer.from(path).toString()}`);
     },
   };
-  const environment = { ...systemEnvironment, clock: repository.environment.clock };
+  const { clock } = repository.environment;
+  // A thread costs more to start than most of these backups take.
+  const environment: Environment = { ...systemEnvironment, clock, isSingleThreaded: true };
   const context = { environment, monitor, signal: settings.signal };
   const options = { ...testOptions, ...settings.options };
   const walk = new SourceWalk(source, environment.clock);

@@ -108,7 +108,9 @@ export class Pipeline {
       maxBlobSizeBytes: chunkSizeBytesMax,
     });
     const workerCount = Math.min(options.workerCount, workerCountMax(slotSizeBytes));
-    const slots = PackSlots.create(slotCountFor(workerCount), slotSizeBytes);
+    // Threads wait for a free slot; in a process of one thread there is nobody to wait for.
+    const slotCount = context.environment.isSingleThreaded ? 0 : slotCountFor(workerCount);
+    const slots = PackSlots.create(slotCount, slotSizeBytes);
     const workerData = (): BackupWorkerData => ({
       index: index.share(),
       masterKey: repository.masterKey,

@@ -1,5 +1,3 @@
-import { workerData } from 'node:worker_threads';
-import { systemRandom } from '../../base/random.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
@@ -7,13 +5,14 @@ import type { CheckWorkerData, PackCheck, PackFindings, PackUnread } from './mes
 import { PackOrder } from './pack-order.ts';
 import { PackReader } from './pack-reader.ts';
 
-const data = workerData as CheckWorkerData;
-const reader = new PackReader(
-  BlobIndex.attach(data.index),
-  new PackOrder(data.entriesByPack, data.packStarts),
-  new Sealer(data.masterKey, systemRandom),
-);
-
-serveWorker<PackCheck, PackFindings | PackUnread>(
-  ({ pack, content }) => reader.check(pack, content) ?? { type: 'unread' },
+serveWorker<CheckWorkerData, PackCheck, PackFindings | PackUnread>(
+  import.meta.url,
+  ({ data, random }) => {
+    const reader = new PackReader(
+      BlobIndex.attach(data.index),
+      new PackOrder(data.entriesByPack, data.packStarts),
+      new Sealer(data.masterKey, random),
+    );
+    return ({ pack, content }) => reader.check(pack, content) ?? { type: 'unread' };
+  },
 );

@@ -17,6 +17,7 @@ import {
 } from '../engine-test-support.ts';
 import type { RestoreOptions } from '../restore.ts';
 import { markName } from './restore-mark.ts';
+import { temporaryName } from './temporary-name.ts';
 
 const name = Buffer.from(markName).toString();
 let folder: TestFolder;
@@ -105,6 +106,14 @@ describe('a restore', () => {
     const { content, isMarked } = await restored(target, { overwrite: 'if-changed', delete: true });
     expect({ content, isMarked }).toEqual({ content: 'right', isMarked: true });
     expect(readFileSync(path.join(target, name), 'utf8')).toBe(mark);
+  });
+
+  test('takes away what a killed one had written of a mark', async () => {
+    const target = cutOff(undefined);
+    const draft = path.join(target, Buffer.from(temporaryName(markName, 0)).toString());
+    writeFileSync(draft, '{"bo');
+    expect(await restored(target, {})).toEqual(right);
+    expect(existsSync(draft)).toBe(false);
   });
 
   test('of a part keeps the mark of the whole', async () => {

@@ -4,6 +4,7 @@ import {
   closeFile,
   openFile,
   readAt,
+  renameAt,
   syncDirectory,
   syncFile,
   unlinkAt,
@@ -12,8 +13,9 @@ import {
 import { bootId } from '../../platform/machine.ts';
 import { readStatusOf } from '../../platform/status.ts';
 import type { Id } from '../../repository/id.ts';
+import { temporaryName } from './temporary-name.ts';
 
-/** Name of the mark in the target. No temporary name of a file can be the same. */
+/** Name of the mark in the target. No temporary name of a file is the same. */
 export const markName: Uint8Array = utf8('.holdfast-restoring.part');
 
 /** Some hundred trees; a longer one is damaged. */
@@ -39,7 +41,6 @@ export class RestoreMark {
   /** False if what an earlier restore left may have the right sizes and times, and wrong content. */
   readonly trustsTimes: boolean;
   readonly #directory: number;
-  readonly #wasFound: boolean;
   /** What the mark is to hold, and to be removed for; undefined if it stays as it was found. */
   readonly #text: MarkText | undefined;
 
@@ -52,7 +53,6 @@ export class RestoreMark {
     this.#directory = directory;
     const boot = bootId() ?? '';
     const found = readMark(directory);
-    this.#wasFound = found !== undefined;
     this.trustsTimes = !found || (found.boot !== '' && found.boot === boot);
     if (this.trustsTimes) {
       const trees = new Set([...(found?.trees ?? []), restored.tree]);
@@ -66,10 +66,7 @@ export class RestoreMark {
 
   /** Makes the mark, which is durable when this returns. @returns false if it cannot be made */
   make(): boolean {
-    if (!this.trustsTimes || !this.#text || this.#write(this.#text)) return true;
-    // Half a mark would be there for ever.
-    if (!this.#wasFound) succeeds(() => unlinkAt(this.#directory, markName));
-    return false;
+    return !this.trustsTimes || !this.#text || this.#write(this.#text);
   }
 
   /**
@@ -88,18 +85,23 @@ export class RestoreMark {
     });
   }
 
+  /** Never leaves half a mark: that would say nothing of what it stands for. */
   #write(text: MarkText): boolean {
-    const place = { directory: this.#directory, name: markName };
-    return succeeds(() => {
-      const file = openFile(place, { write: true, create: true, truncate: true });
+    const directory = this.#directory;
+    const draft = { directory, name: temporaryName(markName, 0) };
+    const isWritten = succeeds(() => {
+      const file = openFile(draft, { write: true, create: true, truncate: true });
       try {
         writeAt(file, utf8(encode(text)), 0);
         syncFile(file);
       } finally {
         closeFile(file);
       }
-      syncDirectory(this.#directory);
+      renameAt(draft, { directory, name: markName });
     });
+    if (isWritten) return succeeds(() => syncDirectory(directory));
+    succeeds(() => unlinkAt(directory, draft.name));
+    return false;
   }
 }
 

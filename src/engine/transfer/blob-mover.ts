@@ -1,5 +1,5 @@
 import { isHoldfastError } from '../../base/errors.ts';
-import { systemRandom } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
 import { chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { type CompressionMode, Decompressor } from '../../kernels/zstd.ts';
@@ -18,6 +18,7 @@ export interface MoveParts {
   readonly source: BlobIndex;
   readonly target: BlobIndex;
   readonly settings: MoveSettings;
+  readonly random: Random;
   /** Memory for packs; absent: of their own. */
   readonly takeBuffer?: () => Uint8Array;
   readonly returnBuffer?: (buffer: Uint8Array) => void;
@@ -45,7 +46,7 @@ export class BlobMover {
   constructor(parts: MoveParts, take: PackTaker) {
     this.#parts = parts;
     this.#tools = {
-      sealer: new Sealer(parts.settings.sourceKey, systemRandom),
+      sealer: new Sealer(parts.settings.sourceKey, parts.random),
       decompressor: new Decompressor(),
       target: new Uint8Array(chunkSizeBytesMax),
       scratch: new BlobScratch(2 * chunkSizeBytesMax),
@@ -137,10 +138,10 @@ function isThorough(compression: CompressionMode): boolean {
 }
 
 function sinkFor(parts: MoveParts, take: PackTaker): ChunkSink {
-  const { settings, target, takeBuffer, returnBuffer } = parts;
+  const { settings, target, random, takeBuffer, returnBuffer } = parts;
   const options = {
     version: settings.version,
-    sealer: new Sealer(settings.targetKey, systemRandom),
+    sealer: new Sealer(settings.targetKey, random),
     compression: settings.compression,
     targetSizeBytes: settings.packSizeBytes,
     maxBlobSizeBytes: chunkSizeBytesMax,

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { assert } from '../../base/assert.ts';
+import type { Random } from '../../base/random.ts';
 import { chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
@@ -45,7 +46,7 @@ export interface MoverOptions {
 
 export function startMovers(options: MoverOptions, context: EngineContext): Promise<Movers> {
   return options.sizeBytes < threadsSizeBytesMin
-    ? Promise.resolve(new MoverHere(options))
+    ? Promise.resolve(new MoverHere(options, context.environment.random))
     : MoverThreads.start(options, context);
 }
 
@@ -61,10 +62,11 @@ class MoverHere implements Movers {
   readonly width = 1;
   readonly #mover: BlobMover;
 
-  constructor(options: MoverOptions) {
+  constructor(options: MoverOptions, random: Random) {
     const { source, target, store } = options;
     const noSlots = PackSlots.create(0, 0);
-    const parts = { source: source.index, target: target.index, settings: settingsOf(options) };
+    const settings = settingsOf(options);
+    const parts = { source: source.index, target: target.index, settings, random };
     this.#mover = new BlobMover(parts, (pack, entries) => {
       store.take(packEvent(pack, entries, noSlots).event, noSlots);
     });

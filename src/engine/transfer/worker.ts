@@ -1,4 +1,3 @@
-import { workerData } from 'node:worker_threads';
 import { serveWorker, type WorkerReply } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { packEvent } from '../backup/pack-event.ts';
@@ -6,24 +5,25 @@ import { PackSlots } from '../backup/pack-slots.ts';
 import { BlobMover } from './blob-mover.ts';
 import type { MoveRequest, MoveResponse, TransferWorkerData } from './messages.ts';
 
-const data = workerData as TransferWorkerData;
-const slots = new PackSlots(data.slots);
-let reply: WorkerReply;
-const mover = new BlobMover(
-  {
-    source: BlobIndex.attach(data.source),
-    target: BlobIndex.attach(data.target),
-    settings: data.settings,
-    takeBuffer: () => slots.take(),
-    returnBuffer: (buffer) => slots.free(slots.slotOf(buffer)),
-  },
-  (pack, entries) => {
-    const { event, transfer } = packEvent(pack, entries, slots);
-    reply.event(event, transfer);
-  },
-);
-
-serveWorker<MoveRequest, MoveResponse>((request, to) => {
-  reply = to;
-  return mover.answer(request);
+serveWorker<TransferWorkerData, MoveRequest, MoveResponse>(import.meta.url, ({ data, random }) => {
+  const slots = new PackSlots(data.slots);
+  let reply: WorkerReply | undefined;
+  const mover = new BlobMover(
+    {
+      source: BlobIndex.attach(data.source),
+      target: BlobIndex.attach(data.target),
+      settings: data.settings,
+      random,
+      takeBuffer: () => slots.take(),
+      returnBuffer: (buffer) => slots.free(slots.slotOf(buffer)),
+    },
+    (pack, entries) => {
+      const { event, transfer } = packEvent(pack, entries, slots);
+      reply?.event(event, transfer);
+    },
+  );
+  return (request, to) => {
+    reply = to;
+    return mover.answer(request);
+  };
 });

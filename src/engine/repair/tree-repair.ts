@@ -1,0 +1,164 @@
+import { throwIfAborted } from '../../base/abort.ts';
+import { compareBytes, concatBytes, fromHex, toHex } from '../../base/bytes.ts';
+import { defined } from '../../base/assert.ts';
+import { sha256 } from '../../kernels/sha256.ts';
+import type { Id } from '../../repository/id.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import { localZone } from '../../repository/time-format.ts';
+import { TreeEncoder, type TreeNode } from '../../repository/tree.ts';
+import { pathText } from '../backup/report.ts';
+import { contentIds, plainSizeBytes } from '../blob-marks.ts';
+import type { EngineContext } from '../context.ts';
+import { TreeReader } from '../tree-reader.ts';
+import type { NewBlobs } from './new-blobs.ts';
+import { loadOrLost } from './wanted-blobs.ts';
+
+/** What became of one entry of a snapshot. */
+export type TreeLoss = 'content' | 'folder' | 'node';
+
+/** Told of what is taken out, once for each tree, with the path where it was met first. */
+export type LossListener = (path: string, loss: TreeLoss) => void;
+
+const restorableTypes: ReadonlySet<string> = new Set([
+  'file',
+  'dir',
+  'symlink',
+  'dev',
+  'chardev',
+  'fifo',
+  'socket',
+]);
+/** Longer paths are cut in messages: a hostile repository nests without end. */
+const pathSizeBytesMax = 4096;
+const slash: Uint8Array = Uint8Array.of(0x2f);
+
+/** A tree on the way down. */
+interface Frame {
+  readonly id: Uint8Array;
+  readonly path: Uint8Array;
+  readonly nodes: readonly TreeNode[];
+  /** Of the folders among `nodes`, in their order: the next to be looked at. */
+  next: number;
+}
+
+/**
+ * Makes trees that can be restored whole out of trees that cannot: without the content that is missing, with empty
+ * folders in place of lost ones, without entries of no known type. Every tree is looked at once.
+ */
+export class TreeRepair {
+  readonly #indexed: IndexedRepository;
+  readonly #blobs: NewBlobs | undefined;
+  readonly #context: EngineContext;
+  readonly #reader: TreeReader;
+  readonly #encoder = new TreeEncoder(localZone);
+  /** By hex id: what a tree becomes, its own id if nothing is wrong with it; undefined if it is lost. */
+  readonly #results = new Map<Id, Id | undefined>();
+  readonly #stored = new Set<Id>();
+
+  /** @param blobs stores what is new; absent in a dry run */
+  constructor(indexed: IndexedRepository, blobs: NewBlobs | undefined, context: EngineContext) {
+    this.#indexed = indexed;
+    this.#blobs = blobs;
+    this.#context = context;
+    this.#reader = new TreeReader(indexed, { signal: context.signal });
+  }
+
+  /** The repaired form of a tree; undefined if the tree itself is lost. */
+  async repair(tree: Id, onLoss: LossListener): Promise<Id | undefined> {
+    const frames: Frame[] = [];
+    await this.#begin(defined(fromHex(tree), 'a tree id is hex'), slash, frames);
+    for (let frame = frames.at(-1); frame; frame = frames.at(-1)) {
+      throwIfAborted(this.#context.signal);
+      const node = frame.nodes[frame.next++];
+      if (node?.type === 'dir' && node.subtree && !this.#results.has(toHex(node.subtree))) {
+        await this.#begin(node.subtree, pathOf(frame.path, node.name), frames);
+      } else if (!node) {
+        frames.pop();
+        await this.#finish(frame, onLoss);
+      }
+    }
+    return this.#results.get(tree);
+  }
+
+  async #begin(id: Uint8Array, path: Uint8Array, frames: Frame[]): Promise<void> {
+    const key = toHex(id);
+    if (this.#results.has(key)) return;
+    // A tree within itself, which needs a broken hash, counts as lost there.
+    this.#results.set(key, undefined);
+    const nodes = await loadOrLost(this.#reader, id);
+    if (nodes) frames.push({ id, path, nodes: [...nodes], next: 0 });
+  }
+
+  async #finish({ id, path, nodes }: Frame, onLoss: LossListener): Promise<void> {
+    const repaired: TreeNode[] = [];
+    let isChanged = false;
+    for (const node of nodes) {
+      const tell = (loss: TreeLoss): void => onLoss(pathText(pathOf(path, node.name)), loss);
+      const result = await this.#repairNode(node, tell);
+      isChanged ||= result !== node;
+      if (result) repaired.push(result);
+    }
+    const key = toHex(id);
+    this.#results.set(key, isChanged ? await this.#store(repaired) : key);
+  }
+
+  /** The node itself if nothing is wrong with it; undefined if it cannot stay. */
+  async #repairNode(node: TreeNode, tell: (loss: TreeLoss) => void): Promise<TreeNode | undefined> {
+    if (node.invalid !== undefined || !restorableTypes.has(node.type)) {
+      tell('node');
+      return undefined;
+    }
+    if (node.type === 'file') return this.#repairFile(node, tell);
+    if (node.type !== 'dir') return node;
+    const own = node.subtree && toHex(node.subtree);
+    const result = own === undefined ? undefined : this.#results.get(own);
+    if (result === undefined) {
+      tell('folder');
+      return { ...node, subtree: fromHex(await this.#store([])) };
+    }
+    return result === own ? node : { ...node, subtree: fromHex(result) };
+  }
+
+  #repairFile(node: TreeNode, tell: (loss: TreeLoss) => void): TreeNode {
+    const { index } = this.#indexed;
+    const kept: Uint8Array[] = [];
+    let sizeBytes = 0;
+    let isWhole = node.content !== undefined;
+    for (const id of contentIds(node)) {
+      const entry = index.find('data', id);
+      isWhole &&= entry >= 0;
+      if (entry < 0) continue;
+      kept.push(id);
+      sizeBytes += plainSizeBytes(index, entry);
+    }
+    if (isWhole) return node;
+    tell('content');
+    return { ...node, content: concatBytes(kept), sizeBytes };
+  }
+
+  async #store(nodes: readonly TreeNode[]): Promise<Id> {
+    let previous: TreeNode | undefined;
+    for (const node of nodes.toSorted((a, b) => compareBytes(a.name, b.name))) {
+      // Of two entries of one name only one could be restored.
+      if (previous && compareBytes(previous.name, node.name) === 0) continue;
+      this.#encoder.add(node);
+      previous = node;
+    }
+    const json = this.#encoder.finish();
+    const id = sha256(json);
+    const key = toHex(id);
+    const isNew = this.#indexed.index.find('tree', id) < 0 && !this.#stored.has(key);
+    if (isNew) {
+      await this.#blobs?.add('tree', id, json);
+      this.#stored.add(key);
+    }
+    // What is new needs no further look.
+    this.#results.set(key, key);
+    return key;
+  }
+}
+
+function pathOf(parent: Uint8Array, name: Uint8Array): Uint8Array {
+  const parts = parent.byteLength === 1 ? [slash, name] : [parent, slash, name];
+  return concatBytes(parts).subarray(0, pathSizeBytesMax);
+}

@@ -1,0 +1,98 @@
+import type { Monitor, Problem } from '../../src/base/monitor.ts';
+import { describeError } from '../../src/base/errors.ts';
+import { IndexedRepository } from '../../src/repository/indexed.ts';
+import { loadIndex } from '../../src/repository/index-load.ts';
+import { acquireLock, type HeldLock } from '../../src/repository/locks.ts';
+import { openRepository, type Repository } from '../../src/repository/repository.ts';
+import type { Backend } from '../../src/storage/backend.ts';
+import { limit } from '../../src/storage/limit.ts';
+import { retry } from '../../src/storage/retry.ts';
+import { SimulatedBackend } from './simulated-backend.ts';
+import type { SimulatedProcess } from './simulated-process.ts';
+import type { Place, World } from './world.ts';
+
+/** Small, so that a backup makes several packs. */
+export const packSizeBytes = 32 << 10;
+
+/** What an operation of Holdfast works with: as a session of the command line. */
+export interface ClientSession {
+  readonly repository: Repository;
+  readonly lock: HeldLock | undefined;
+  readonly monitor: HearingMonitor;
+  readonly signal: AbortSignal;
+  readonly loadIndex: () => Promise<IndexedRepository>;
+}
+
+/** Hears everything that operations of all kinds tell. */
+export class HearingMonitor implements Monitor {
+  readonly problems: string[] = [];
+
+  problem({ item, error }: Problem): void {
+    this.problems.push(`${item}: ${describeError(error)}`);
+  }
+
+  note(): void {}
+  phase(): void {}
+  progress(): void {}
+}
+
+export interface SessionPlan {
+  readonly lock: 'none' | 'shared' | 'exclusive';
+  readonly retryMs?: number;
+}
+
+/** The way of a process to a repository, with the limits and retries that `storage/open.ts` puts around every store. */
+export function openStorage(world: World, process: SimulatedProcess, place: Place): Backend {
+  const parts = { ...place, queue: world.queue, caller: process };
+  const plain = new SimulatedBackend(parts);
+  const backend = world.plant.disguise?.(plain) ?? plain;
+  const { environment } = process;
+  return retry(limit(backend, { connectionCount: backend.connectionCount }), { environment });
+}
+
+/** Opens a repository, locks it, works, and lets go of it: in the order of the command line's session. */
+export async function withClientSession<T>(
+  world: World,
+  to: { readonly process: SimulatedProcess; readonly place: Place; readonly plan: SessionPlan },
+  work: (session: ClientSession) => Promise<T>,
+): Promise<T> {
+  const { process, place, plan } = to;
+  const { environment } = process;
+  const monitor = new HearingMonitor();
+  const repository = await openRepository(openStorage(world, process, place), {
+    environment,
+    password: Buffer.from(world.password),
+    packSizeBytes,
+    signal: process.signal,
+  });
+  const lock = await lockFor(repository, process, plan);
+  const signal = lock ? AbortSignal.any([process.signal, lock.signal]) : process.signal;
+  try {
+    return await work({
+      repository,
+      lock,
+      monitor,
+      signal,
+      loadIndex: async () =>
+        new IndexedRepository(repository, await loadIndex(repository, { signal })),
+    });
+  } finally {
+    await lock?.release();
+  }
+}
+
+async function lockFor(
+  repository: Repository,
+  process: SimulatedProcess,
+  plan: SessionPlan,
+): Promise<HeldLock | undefined> {
+  if (plan.lock === 'none') return undefined;
+  return acquireLock(repository, {
+    exclusive: plan.lock === 'exclusive',
+    owner: process.owner,
+    processExists: (pid) => process.processExists(pid),
+    settleLater: plan.lock === 'shared',
+    signal: process.signal,
+    ...(plan.retryMs === undefined ? {} : { retryMs: plan.retryMs }),
+  });
+}

@@ -1,0 +1,148 @@
+import { cancelled } from '../../src/base/abort.ts';
+import { HoldfastError } from '../../src/base/errors.ts';
+import type {
+  Backend,
+  ByteRange,
+  CallOptions,
+  FileHandle,
+  FileStat,
+  FileType,
+  GetOptions,
+  PutOptions,
+} from '../../src/storage/backend.ts';
+import { describeHandle } from '../../src/storage/backend.ts';
+import type { ClientTime } from './client-time.ts';
+import type { EventQueue } from './event-queue.ts';
+import type { SimulatedStore } from './simulated-store.ts';
+import type { StorageCall, Weather } from './weather.ts';
+
+/** Whose calls these are. */
+export interface Caller {
+  readonly name: string;
+  readonly time: ClientTime;
+  /** Hears of each call before it is made, and may kill or pause the caller. */
+  onCall(call: StorageCall): void;
+  /** As `onCall`, after the call had its effect and before it is answered. */
+  onEffect(call: StorageCall): void;
+}
+
+interface Parts {
+  readonly store: SimulatedStore;
+  readonly queue: EventQueue;
+  readonly weather: Weather;
+  readonly caller: Caller;
+}
+
+/**
+ * The way of one process to a simulated storage: calls take time, fail as the weather has it, and may have their effect
+ * though the process died meanwhile.
+ */
+export class SimulatedBackend implements Backend {
+  readonly location: string;
+  readonly connectionCount = 4;
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.location = parts.store.name;
+  }
+
+  create(options?: CallOptions): Promise<void> {
+    return this.#call({ operation: 'create' }, options, () => undefined);
+  }
+
+  put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
+    const { store, caller } = this.#parts;
+    // The caller may use its memory anew when the call has failed, and the effect may come later.
+    const bytes = new Uint8Array(Buffer.concat(parts));
+    const how = { replace: options?.replace === true, by: caller.name };
+    return this.#call({ operation: 'put', handle }, options, () => store.put(handle, [bytes], how));
+  }
+
+  get(
+    handle: FileHandle,
+    range?: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const { store, weather } = this.#parts;
+    return this.#call({ operation: 'get', handle }, options, () => {
+      const bytes = store.get(handle);
+      const { start, end } = range ?? { start: 0, end: bytes.byteLength };
+      if (end > bytes.byteLength) throw new HoldfastError('RANGE_NOT_SATISFIABLE');
+      return weather.garble(bytes.slice(start, end));
+    });
+  }
+
+  stat(handle: FileHandle, options?: CallOptions): Promise<FileStat> {
+    const { store } = this.#parts;
+    return this.#call({ operation: 'stat', handle }, options, () => {
+      return { name: handle.name, sizeBytes: store.get(handle).byteLength };
+    });
+  }
+
+  async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat, void, undefined> {
+    const { store } = this.#parts;
+    const call = { operation: 'list', handle: { type, name: '' } } as const;
+    yield* await this.#call(call, options, () => store.list(type));
+  }
+
+  remove(handle: FileHandle, options?: CallOptions): Promise<void> {
+    const { store, caller } = this.#parts;
+    return this.#call({ operation: 'remove', handle }, options, () =>
+      store.remove(handle, caller.name),
+    );
+  }
+
+  async close(): Promise<void> {}
+
+  async #call<T>(call: StorageCall, options: CallOptions | undefined, effect: () => T): Promise<T> {
+    const { caller, weather, queue } = this.#parts;
+    const { time } = caller;
+    const signal = options?.signal;
+    if (signal?.aborted) throw cancelled(signal);
+    if (time.isAlive) caller.onCall(call);
+    const plan = weather.plan(call);
+    let result: { readonly value: T } | { readonly error: unknown } | undefined;
+    let isGivenUp = false;
+    await time
+      .wait((done) => {
+        queue.after(plan.effectMs, () => {
+          // What was on its way when the caller gave up or died may arrive or not.
+          if (isGivenUp && !plan.arrivesAnyway) return false;
+          result = this.#effect(call, plan.error, effect);
+          if (time.isAlive) caller.onEffect(call);
+          time.deliver(plan.answerMs, done);
+          return true;
+        });
+      }, signal)
+      .catch((error: unknown) => {
+        isGivenUp = true;
+        throw error;
+      });
+    if (!result) throw new HoldfastError('BACKEND_UNAVAILABLE');
+    if ('error' in result) throw result.error;
+    if (plan.losesAnswer) throw failure('BACKEND_UNAVAILABLE', call);
+    return result.value;
+  }
+
+  #effect<T>(
+    call: StorageCall,
+    error: HoldfastError['code'] | undefined,
+    effect: () => T,
+  ): { readonly value: T } | { readonly error: unknown } {
+    if (error) return { error: failure(error, call) };
+    try {
+      const value = effect();
+      this.#parts.weather.hasHappened(call);
+      return { value };
+    } catch (caught) {
+      if (!(caught instanceof HoldfastError)) return { error: caught };
+      return { error: failure(caught.code, call) };
+    }
+  }
+}
+
+function failure(code: HoldfastError['code'], { operation, handle }: StorageCall): HoldfastError {
+  const call = handle ? `${operation} ${describeHandle(handle)}` : operation;
+  return new HoldfastError(code, { details: { call } });
+}

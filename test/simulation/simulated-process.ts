@@ -1,0 +1,106 @@
+import type { Environment } from '../../src/base/environment.ts';
+import { HoldfastError } from '../../src/base/errors.ts';
+import type { LockOwner } from '../../src/repository/locks.ts';
+import { ClientTime, type PauseKind } from './client-time.ts';
+import type { Seeded } from './seeded.ts';
+import type { Caller } from './simulated-backend.ts';
+import type { StorageCall } from './weather.ts';
+import type { World } from './world.ts';
+
+/** A machine: its name, its clock, and which of its processes live. */
+export interface Machine {
+  readonly name: string;
+  skewMs: number;
+  readonly living: Set<number>;
+}
+
+/** What happens to a process at one of its storage calls. */
+export interface Fate {
+  /** Counted from 0. */
+  readonly atCall: number;
+  /** Before the call has its effect, or after it and before the answer. */
+  readonly when: 'before' | 'after';
+  readonly kind: 'death' | PauseKind;
+  /** Of a pause. */
+  readonly pauseMs: number;
+}
+
+/** One run of a program on a machine: what it has of the world, and its end. */
+export class SimulatedProcess implements Caller {
+  readonly name: string;
+  readonly machine: Machine;
+  readonly pid: number;
+  readonly time: ClientTime;
+  readonly random: Seeded;
+  readonly environment: Environment;
+  /** Aborts at the death, so that what runs here ends, without effect. */
+  readonly signal: AbortSignal;
+  readonly #end = new AbortController();
+  readonly #world: World;
+  readonly #fates: readonly Fate[];
+  #callCount = 0;
+
+  constructor(
+    world: World,
+    parts: { readonly machine: Machine; readonly pid: number; readonly fates: readonly Fate[] },
+  ) {
+    this.#world = world;
+    this.machine = parts.machine;
+    this.pid = parts.pid;
+    this.name = `${parts.machine.name}.${parts.pid}`;
+    this.#fates = parts.fates;
+    this.time = new ClientTime(world.queue, parts.machine);
+    this.random = world.random.fork();
+    this.environment = { clock: this.time, random: this.random, isSingleThreaded: true };
+    this.signal = this.#end.signal;
+    parts.machine.living.add(this.pid);
+  }
+
+  get owner(): LockOwner {
+    return { hostname: this.machine.name, username: 'user', pid: this.pid };
+  }
+
+  processExists(pid: number): boolean {
+    return this.machine.living.has(pid);
+  }
+
+  onCall(call: StorageCall): void {
+    this.#meet(this.#callCount++, 'before', call);
+  }
+
+  onEffect(call: StorageCall): void {
+    this.#meet(this.#callCount - 1, 'after', call);
+  }
+
+  /** The program has come to its end. */
+  exit(): void {
+    this.machine.living.delete(this.pid);
+    this.time.die();
+  }
+
+  kill(): void {
+    if (!this.time.isAlive) return;
+    this.machine.living.delete(this.pid);
+    this.time.die();
+    this.#end.abort(new HoldfastError('CANCELLED', { message: 'the process was killed' }));
+  }
+
+  #meet(call: number, when: Fate['when'], { operation, handle }: StorageCall): void {
+    const fate = this.#fates.find((each) => each.atCall === call && each.when === when);
+    if (!fate || !this.time.isAlive) return;
+    const place = `${when} ${operation} ${handle?.type ?? ''} ${handle?.name.slice(0, 8) ?? ''}`;
+    this.#world.counts[fate.kind]++;
+    if (fate.kind === 'death') {
+      this.#world.note(`${this.name} dies ${place}`);
+      this.kill();
+      return;
+    }
+    const minutes = Math.round(fate.pauseMs / 60_000);
+    this.#world.note(`${this.name} is ${fate.kind} for ${minutes} min ${place}`);
+    this.time.pause(fate.kind);
+    this.#world.queue.after(fate.pauseMs, () => {
+      this.time.resume();
+      return false;
+    });
+  }
+}

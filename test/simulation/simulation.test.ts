@@ -1,0 +1,96 @@
+import { randomInt } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { type ProgramRun, runProgram } from '../tools/run-program.ts';
+
+/** Seeds of a run of all tests: half of them always the same, half of them new ones. */
+const seedCount = 300;
+const main = path.join(import.meta.dirname, 'main.ts');
+const replayed = process.env['HOLDFAST_SIMULATION_SEED'];
+const tenMinutesMs = 600_000;
+
+interface Totals {
+  readonly runs: number;
+  readonly failures: number;
+  readonly failedSeed?: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+}
+
+function start(...args: readonly string[]): Promise<ProgramRun> {
+  return runProgram(process.execPath, [main, ...args]);
+}
+
+function totalsOf({ output, errors }: ProgramRun): Totals {
+  const line = output.trim().split('\n').at(-1) ?? '';
+  if (!line.startsWith('{')) throw new Error(`the simulator broke: ${errors}`);
+  return JSON.parse(line) as Totals;
+}
+
+/** Runs `count` seeds from `first` on, on all processors. */
+async function runSeeds(first: number, count: number): Promise<Totals[]> {
+  const processCount = Math.min(2, availableParallelism());
+  const each = Math.ceil(count / processCount);
+  const runs = await Promise.all(
+    Array.from({ length: processCount }, (_, i) =>
+      start('--seed', String(first + i * each), '--count', String(each)),
+    ),
+  );
+  for (const run of runs) expect(run.errors).toBe('');
+  return runs.map(totalsOf);
+}
+
+test.skipIf(replayed !== undefined)(
+  'loses nothing, whatever happens',
+  async () => {
+    const chosen = randomInt(2 ** 31);
+    console.log(`simulation: seeds 1 to ${seedCount / 2} and from ${chosen} on`);
+    const totals = [
+      ...(await runSeeds(1, seedCount / 2)),
+      ...(await runSeeds(chosen, seedCount / 2)),
+    ];
+    const count = (name: string): number =>
+      totals.reduce((sum, { outcomes }) => sum + (outcomes[name] ?? 0), 0);
+    // A simulation in which little happens finds nothing.
+    expect(totals.reduce((sum, { runs }) => sum + runs, 0)).toBe(seedCount);
+    expect(count('backup: complete')).toBeGreaterThan(5 * seedCount);
+    expect(count('backup: CANCELLED')).toBeGreaterThan(seedCount / 10);
+    expect(count('restore: restored')).toBeGreaterThan(seedCount);
+    expect(count('check: sound')).toBeGreaterThan(seedCount);
+  },
+  tenMinutesMs,
+);
+
+test.runIf(replayed !== undefined)(
+  `seed ${replayed}`,
+  async () => {
+    const run = await start('--seed', String(replayed), '--log');
+    console.log(run.errors);
+    expect(totalsOf(run).failures).toBe(0);
+  },
+  tenMinutesMs,
+);
+
+test(
+  'a seed gives the same each time',
+  async () => {
+    const [one, two] = await Promise.all([1, 2].map(() => start('--seed', '77', '--log')));
+    expect(one?.errors).not.toBe('');
+    expect(one?.errors).toBe(two?.errors);
+  },
+  tenMinutesMs,
+);
+
+// How many seeds it may take to find a mistake: some three times what it took when this was written.
+test.each([
+  ['index-last', 1],
+  ['flipped-pack', 1],
+  ['not-durable', 100],
+])(
+  'finds the planted mistake %s within %i seeds',
+  async (name, count) => {
+    const run = await start('--plant', name, '--count', String(count));
+    expect(totalsOf(run).failures).toBe(1);
+  },
+  tenMinutesMs,
+);
