@@ -1,7 +1,5 @@
-import { workerData } from 'node:worker_threads';
 import { toHex } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
-import { systemRandom } from '../../base/random.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
@@ -9,23 +7,30 @@ import { Compressor } from '../../kernels/zstd.ts';
 import { closeFile, openFile, readAt } from '../../platform/file-calls.ts';
 import type { Id } from '../../repository/id.ts';
 import { decodeSnapshot, type Snapshot } from '../../repository/snapshots.ts';
-import { openDocument } from '../../repository/unpacked.ts';
+import { openDocument, type UnpackedTools } from '../../repository/unpacked.ts';
 import type { SnapshotRequest, SnapshotResponse, SnapshotWorkerData } from './messages.ts';
 
 /** A larger one is left to the usual way. */
 const fileSizeBytesMax = 256 << 10;
 
-const { masterKey, version, folder } = workerData as SnapshotWorkerData;
-const buffer = new Uint8Array(fileSizeBytesMax);
-const tools = {
-  version,
-  sealer: new Sealer(masterKey, systemRandom),
-  compressor: () => new Compressor('auto'),
-};
+serveWorker<SnapshotWorkerData, SnapshotRequest, SnapshotResponse>(
+  import.meta.url,
+  ({ data, random }) => {
+    const { masterKey, version, folder } = data;
+    const buffer = new Uint8Array(fileSizeBytesMax);
+    const sealer = new Sealer(masterKey, random);
+    const tools = { version, sealer, compressor: () => new Compressor('auto') };
+    return ({ ids }) => ids.map((id) => read(id, { folder, buffer, tools }));
+  },
+);
 
-serveWorker<SnapshotRequest, SnapshotResponse>(({ ids }) => ids.map(read));
+interface ReadParts {
+  readonly folder: string;
+  readonly buffer: Uint8Array;
+  readonly tools: UnpackedTools;
+}
 
-function read(id: Id): Snapshot | undefined {
+function read(id: Id, { folder, buffer, tools }: ReadParts): Snapshot | undefined {
   try {
     const file = openFile(Buffer.from(`${folder}/${id}`), { nonBlocking: true });
     let sizeBytes = 0;
