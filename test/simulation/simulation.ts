@@ -281,8 +281,6 @@ class Simulation {
   #outcomeOf(process: SimulatedProcess, error: unknown): string {
     const world = this.#world;
     if (isHoldfastError(error, ...expectedCodes)) return error.code;
-    // Somebody changed the password meanwhile.
-    if (isHoldfastError(error, 'PASSWORD_WRONG') && world.passwords.length > 1) return error.code;
     if (error instanceof HoldfastError && !world.mustBeSound) return error.code;
     if (!process.time.isAlive) return 'died';
     const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
