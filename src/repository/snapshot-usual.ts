@@ -1,5 +1,5 @@
 import type { Timestamp } from '../base/timestamp.ts';
-import type { Snapshot, SnapshotSummary } from './snapshot-codec.ts';
+import type { Snapshot, SnapshotSummary } from './snapshot-record.ts';
 import { parseTime } from './time-format.ts';
 
 /** A JSON object whose values have not been looked at. */
