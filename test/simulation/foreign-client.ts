@@ -2,9 +2,9 @@ import { zstdDecompressSync } from 'node:zlib';
 import { toHex } from '../../src/base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/kernels/sha256.ts';
-import { openRepository } from '../../src/repository/repository.ts';
+import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import type { Sealer } from '../../src/kernels/seal.ts';
-import { openStorage } from './client-session.ts';
+import { openStorage, openWithKnown } from './client-session.ts';
 import {
   type ForeignBlob,
   ForeignFiles,
@@ -33,18 +33,21 @@ interface ForeignTree {
   }[];
 }
 
+function openAsForeign({ world, process, place }: Actor): Promise<Repository> {
+  const { environment, signal } = process;
+  return openWithKnown(world, (password) =>
+    openRepository(openStorage(world, process, place), { environment, password, signal }),
+  );
+}
+
 /** Opens the repository as another program, which knows nothing of what Holdfast adds, and locks it. */
 async function withForeign<T>(
   actor: Actor,
   lock: 'shared' | 'exclusive',
   work: (foreign: Foreign) => Promise<T>,
 ): Promise<T> {
-  const { world, process, place } = actor;
-  const repository = await openRepository(openStorage(world, process, place), {
-    environment: process.environment,
-    password: Buffer.from(world.password),
-    signal: process.signal,
-  });
+  const { process } = actor;
+  const repository = await openAsForeign(actor);
   const files = new ForeignFiles(repository);
   const held = await ForeignLock.take(files, process, lock === 'exclusive');
   try {
@@ -302,12 +305,8 @@ function lost(key: string): HoldfastError {
 }
 
 export async function runForeignUnlock(actor: Actor): Promise<string> {
-  const { world, process, place } = actor;
-  const repository = await openRepository(openStorage(world, process, place), {
-    environment: process.environment,
-    password: Buffer.from(world.password),
-    signal: process.signal,
-  });
+  const { process } = actor;
+  const repository = await openAsForeign(actor);
   const count = await foreignUnlock(new ForeignFiles(repository), process);
   return count > 0 ? 'removed locks' : 'nothing to remove';
 }

@@ -40,6 +40,8 @@ export class World {
   /** All that somebody knows. */
   readonly passwords: string[] = [this.password];
   plant: Plant = {};
+  /** For how long what is not needed stays marked. */
+  keepDeleteMs = 24 * 3_600_000;
   /** Reading gives what is stored: then nobody may find damage. */
   mustBeSound = true;
   /** Somebody broke locks by force or by a wrong clock: then nobody is sure to be alone. */
@@ -57,6 +59,8 @@ export class World {
 
   /** Something that must not happen has happened. */
   fail(what: string): void {
+    // What comes after the first is often its consequence.
+    if (this.failures.length > 0) return;
     this.failures.push(what);
     this.note(`FAILED ${what}`);
   }
