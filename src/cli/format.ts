@@ -33,6 +33,18 @@ export function formatPercent(part: number, whole: number): string {
   return `${(whole === 0 ? 0 : Math.min(100, (100 * part) / whole)).toFixed(2)}%`;
 }
 
+/** A duration as flags take it: `24h`, `1h30m`, `45s`. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const parts = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const text = parts.map(([count, unit]) => (count > 0 ? `${count}${unit}` : '')).join('');
+  return text === '' ? '0s' : text;
+}
+
 /** As restic heads what it says of a snapshot, with an empty line before it. */
 export function headOfSnapshot(snapshot: StoredSnapshot): string {
   const { id, paths, time, username = '', hostname = '' } = snapshot;

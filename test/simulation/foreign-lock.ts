@@ -145,7 +145,8 @@ export async function foreignUnlock(
     const lock = await files.tryLoad<LockDocument>('lock', name);
     if (!lock) continue;
     const isOld = process.time.wallMs() - Date.parse(lock.time) > staleMs;
-    const isDead = lock.hostname === process.machine.name && !process.processExists(lock.pid);
+    const isDead =
+      lock.hostname === process.machine.name && process.probe.processStart(lock.pid) === undefined;
     if (!isOld && !isDead) continue;
     await removeFile(files.backend, name);
     count++;

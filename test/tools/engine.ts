@@ -11,7 +11,7 @@ import {
 import { check, type CheckResult, type ReadData } from '../../src/engine/check.ts';
 import { restore, type RestoreOptions, type RestoreResult } from '../../src/engine/restore.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
-import { loadIndex } from '../../src/repository/index-load.ts';
+import { loadIndexFiles } from '../../src/repository/index-load.ts';
 import {
   createRepository,
   openRepository,
@@ -158,7 +158,8 @@ export async function withIndex<T>(
   action: (indexed: IndexedRepository) => Promise<T>,
 ): Promise<T> {
   return withRepository(location, settings, async (repository) => {
-    return action(new IndexedRepository(repository, await loadIndex(repository)));
+    const loaded = await loadIndexFiles(repository);
+    return action(new IndexedRepository(repository, loaded.index, loaded));
   });
 }
 

@@ -4,7 +4,7 @@ import { describeError, HoldfastError } from '../../base/errors.ts';
 import type { Problem } from '../../base/monitor.ts';
 import type { FileStatus } from '../../platform/status.ts';
 import { testRepository, type TestRepositoryOptions } from '../../repository/index-test-support.ts';
-import { loadIndex } from '../../repository/index-load.ts';
+import { loadIndex, loadIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { Source, SourceEntry, SourceListing, SourceProblem } from '../../sources/source.ts';
@@ -132,7 +132,8 @@ export async function backUpHeard(
   },
 ): Promise<HeardBackup> {
   const repository = testRepository(settings);
-  const indexed = new IndexedRepository(repository, await loadIndex(repository));
+  const loaded = await loadIndexFiles(repository);
+  const indexed = new IndexedRepository(repository, loaded.index, loaded);
   const complaints: string[] = [];
   const notes: string[] = [];
   const items: string[] = [];
