@@ -164,6 +164,12 @@ export class Repository {
     return root === undefined ? undefined : `${root}/data/${id.slice(0, 2)}/${id}`;
   }
 
+  /** The folder of the snapshots, for threads that read them themselves; undefined as for `packPath`. */
+  get snapshotFolder(): string | undefined {
+    const root = this.backend.localPath;
+    return root === undefined ? undefined : `${root}/snapshots`;
+  }
+
   /**
    * Removes a file that was stored just now and that nobody was told of, even when the lock is lost: what it refers to
    * may be gone. Nothing else may be removed without a lock.
