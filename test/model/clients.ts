@@ -51,10 +51,10 @@ export class Turn {
   readonly number: number;
   readonly steps: Step<State>[];
 
-  constructor(world: World, state: State, number: number, steps: Step<State>[]) {
-    this.world = world;
-    this.state = state;
-    this.number = number;
+  constructor(at: { world: World; state: State; number: number }, steps: Step<State>[]) {
+    this.world = at.world;
+    this.state = at.state;
+    this.number = at.number;
     this.steps = steps;
   }
 

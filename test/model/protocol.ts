@@ -123,7 +123,7 @@ const isOver = ({ at }: Client): boolean => at === 'done' || at === 'failed';
 function stepsOf(state: State, meeting: Meeting, world: World): Step<State>[] {
   const steps: Step<State>[] = [];
   meeting.clients.forEach((role, i) => {
-    const turn = new Turn(world, state, i, steps);
+    const turn = new Turn({ world, state, number: i }, steps);
     if (!isOver(turn.client)) {
       stepsOfRole[role](turn);
       crash(turn);
