@@ -99,6 +99,8 @@ async function main(): Promise<void> {
   process.on('SIGTERM', onSignal);
   // "restic unlock" probes with this signal whether the owners of locks are alive: it must not end them.
   process.on('SIGHUP', () => {});
+  // Asks other programs for their progress. The runtime would open its debugger, but for a flag in bin/holdfast.
+  process.on('SIGUSR1', () => {});
   process.on('uncaughtException', onUncaught);
   const exitCode = await runProgram({
     args: process.argv.slice(2),

@@ -297,6 +297,24 @@ describe('interruption', () => {
     expect(await place.must(['dump', 'latest', '/probed'])).toBe('still here');
   });
 
+  test('SIGUSR1 neither ends it nor opens a debugger', async () => {
+    const stdin = ['backup', '--no-cache', '--stdin', '--stdin-filename', 'asked'];
+    const variables = { RESTIC_REPOSITORY: place.repository, RESTIC_PASSWORD: password };
+    // As it is started by people: the flag for the runtime is in that script.
+    const child = spawn(path.resolve('bin/holdfast'), stdin, {
+      env: { ...process.env, ...variables },
+    });
+    const ended = finished(child);
+    const locks = path.join(place.repository, 'locks');
+    while (readdirSync(locks).length === 0) await systemClock.sleep(20);
+    child.kill('SIGUSR1');
+    child.stdin?.end('still here');
+    const { exitCode, errors } = await ended;
+    expect(errors).not.toContain('Debugger');
+    expect(exitCode).toBe(0);
+    expect(await place.must(['dump', 'latest', '/asked'])).toBe('still here');
+  });
+
   test('a closed output ends it quietly', async () => {
     const child = place.start(['list', 'snapshots']);
     child.stdout?.destroy();

@@ -13,6 +13,7 @@ import { Durability } from './restore/durability.ts';
 import type { RestoreMonitor, RestoreOptions, RestoreResult } from './restore/options.ts';
 import { RestoreMark } from './restore/restore-mark.ts';
 import { RestoreTally } from './restore/tally.ts';
+import { assertTargetApart } from './restore/target-apart.ts';
 import { verifyFiles } from './restore/verify.ts';
 import { RestoreWalk } from './restore/walk.ts';
 import { findTree } from './snapshot-path.ts';
@@ -51,6 +52,8 @@ export async function restore(
   const { clock } = context.environment;
   const startedMs = clock.monotonicMs();
   const { subfolder, dryRun } = options;
+  const { localPath } = indexed.repository.backend;
+  assertTargetApart(localPath, target, { deletes: options.delete ?? false });
   const tree = await findTree(indexed, { snapshot, subfolder }, { signal: context.signal });
   const isWhole = subfolder === undefined && options.select === undefined;
   const summary = isWhole ? snapshot.summary : undefined;

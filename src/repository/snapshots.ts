@@ -107,7 +107,7 @@ export async function loadSnapshots(
 /**
  * Finds the one snapshot that a text names: `latest` (the greatest instant among those that the filter means) or the
  * beginning of an id (the filter does not apply), either with `:folder` behind it.
- * @throws SNAPSHOT_NOT_FOUND, ID_AMBIGUOUS; SNAPSHOT_DAMAGED, for `latest` only without a monitor
+ * @throws SNAPSHOT_NOT_FOUND, ID_AMBIGUOUS; SNAPSHOT_DAMAGED, for `latest` if any snapshot cannot be read
  */
 export async function resolveSnapshot(
   repository: Repository,
@@ -123,11 +123,32 @@ export async function resolveSnapshot(
   return colon < 0 ? { snapshot } : { snapshot, subfolder: text.slice(colon + 1) };
 }
 
+/**
+ * All snapshots, for who wants the newest: one that cannot be read may be just that, and an older one must not pass for
+ * it, since it may be restored over newer files.
+ */
+async function loadAllSnapshots(
+  repository: Repository,
+  options: ResolveOptions,
+): Promise<StoredSnapshot[]> {
+  try {
+    return await loadSnapshots(repository, { ...options, monitor: undefined });
+  } catch (error) {
+    if (!isHoldfastError(error, 'SNAPSHOT_DAMAGED', 'UNPACKED_DAMAGED')) throw error;
+    throw new HoldfastError('SNAPSHOT_DAMAGED', {
+      message: 'which snapshot is the latest cannot be told: one of them cannot be read',
+      details: { ...error.details },
+      hint: 'Name the snapshot by its id: "holdfast snapshots" lists those that can be read.',
+      cause: error,
+    });
+  }
+}
+
 async function findLatest(
   repository: Repository,
   options: ResolveOptions,
 ): Promise<StoredSnapshot> {
-  const snapshots = await loadSnapshots(repository, options);
+  const snapshots = await loadAllSnapshots(repository, options);
   const latest = snapshots.findLast((snapshot) => matches(snapshot, options));
   if (latest) return latest;
   throw new HoldfastError('SNAPSHOT_NOT_FOUND', {

@@ -20,7 +20,7 @@ test.skipIf(!isBashThere).each([
   [['sna'], ['snapshots']],
   [
     ['key', ''],
-    ['add', 'list', 'passwd', 'remove'],
+    ['add', 'kit', 'list', 'passwd', 'remove'],
   ],
   [['key', 'pas'], ['passwd']],
   [['-r', '/backup', 'back'], ['backup']],

@@ -3,11 +3,12 @@ import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { loadMarks } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
+import { headerEntrySizeBytes, packSizeOf } from '../../repository/pack-header.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import type { EngineContext } from '../context.ts';
 
 /**
- * An index without the packs that are not stored any more, or are marked as to be deleted, so that a backup leans on
+ * An index without the packs that are not stored any more or are cut short, or are marked as to be deleted, so that a backup leans on
  * nothing that is lost or soon will be, and stores such data again.
  *
  * A pack that the listing lacks is asked for by name before it counts as missing. Entries of this run
@@ -27,7 +28,7 @@ export async function reliablePacks(
 function tellMissing(count: number, { monitor }: EngineContext): void {
   const error = new HoldfastError('PACK_DAMAGED', {
     message:
-      'packs that the index lists are missing: what they held is stored again where the source still has it, ' +
+      'packs that the index lists are missing or cut short: what they held is stored again where the source still has it, ' +
       'but older snapshots are damaged',
     details: { count },
   });
@@ -65,24 +66,45 @@ function without(
   return new IndexedRepository(repository, sound, files);
 }
 
-/** Packs of the index that are not stored. One that the listing lacks is asked for by name. */
+/**
+ * Packs of the index that are not stored, or with another size than they have by the index: after a power cut a pack may
+ * be empty or cut short. One that the listing lacks is asked for by name.
+ */
 export async function missingPacks(
   { repository, index }: Pick<IndexedRepository, 'repository' | 'index'>,
   { signal }: CallOptions,
 ): Promise<Set<number>> {
   const missing = new Set<number>();
   if (index.packCount === 0) return missing;
-  const stored = new Set<string>();
-  for await (const { name } of repository.backend.list('pack', { signal })) stored.add(name);
+  const stored = new Map<string, number>();
+  for await (const { name, sizeBytes } of repository.backend.list('pack', { signal })) {
+    stored.set(name, sizeBytes);
+  }
+  const expected = packSizes(index);
   for (let pack = 0; pack < index.packCount; pack++) {
     const name = toHex(index.packId(pack));
-    if (stored.has(name)) continue;
+    // A listing may lag behind: what looks wrong in it is asked for by name.
+    if (stored.get(name) === expected[pack]) continue;
     try {
-      await repository.backend.stat({ type: 'pack', name }, { signal });
+      const { sizeBytes } = await repository.backend.stat({ type: 'pack', name }, { signal });
+      if (sizeBytes !== expected[pack]) missing.add(pack);
     } catch (error) {
       if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
       missing.add(pack);
     }
   }
   return missing;
+}
+
+/** Size of each pack by the index, in bytes. */
+function packSizes(index: BlobIndex): Float64Array {
+  const sizes = new Float64Array(index.packCount).fill(packSizeOf([]));
+  for (let entry = 0; entry < index.blobCount; entry++) {
+    if (index.isPending(entry)) continue;
+    const pack = index.packOf(entry);
+    const uncompressedLength = index.uncompressedLengthOf(entry);
+    const entryBytes = headerEntrySizeBytes({ uncompressedLength });
+    sizes[pack] = (sizes[pack] ?? 0) + index.lengthOf(entry) + entryBytes;
+  }
+  return sizes;
 }

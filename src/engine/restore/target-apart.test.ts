@@ -1,0 +1,71 @@
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+import { backUp, initRepository, restoreLatest } from '../../../test/tools/engine.ts';
+import { scratchFolder } from '../../../test/tools/scratch.ts';
+import { assertTargetApart } from './target-apart.ts';
+
+const scratch = scratchFolder('target-apart');
+
+/** A folder with a repository in it. */
+function placeWithRepository(): { folder: string; repository: string } {
+  const folder = scratch.fresh('place');
+  const repository = join(folder, 'backups', 'repository');
+  mkdirSync(repository, { recursive: true });
+  return { folder, repository };
+}
+
+function judge(repository: string, target: string, deletes: boolean): string {
+  try {
+    assertTargetApart(repository, Buffer.from(target), { deletes });
+    return 'may go on';
+  } catch (error) {
+    return String(error);
+  }
+}
+
+test('nothing is deleted around the repository, by whatever path', () => {
+  const { folder, repository } = placeWithRepository();
+  const link = scratch.fresh('link');
+  symlinkSync(folder, link);
+  for (const target of [folder, `${folder}/`, `${folder}/backups/..`, link, '/']) {
+    expect(judge(repository, target, true)).toContain('the repository lies in the target');
+    expect(judge(repository, target, false)).toBe('may go on');
+  }
+});
+
+test('nothing is restored into the repository, also into folders that are not there yet', () => {
+  const { repository } = placeWithRepository();
+  for (const target of [repository, join(repository, 'new'), join(repository, 'new', 'newer')]) {
+    for (const deletes of [true, false]) {
+      expect(judge(repository, target, deletes)).toContain('the target lies in the repository');
+    }
+  }
+});
+
+test('other folders are free, those beside the repository too', () => {
+  const { folder, repository } = placeWithRepository();
+  for (const target of [
+    join(folder, 'other'),
+    join(folder, 'backups', 'repository-2'),
+    'relative',
+  ]) {
+    expect(judge(repository, target, true)).toBe('may go on');
+  }
+});
+
+test('a restore that would remove its repository changes nothing', async () => {
+  const { folder, repository } = placeWithRepository();
+  const source = scratch.fresh('source');
+  mkdirSync(source, { recursive: true });
+  writeFileSync(join(source, 'file'), 'content');
+  await initRepository(repository);
+  await backUp(repository, ['.'], { source: { workingDirectory: source } });
+  writeFileSync(join(folder, 'mine'), 'x');
+  await expect(restoreLatest(repository, folder, { delete: true })).rejects.toThrow(
+    'the repository lies in the target',
+  );
+  expect(readdirSync(folder).toSorted()).toEqual(['backups', 'mine']);
+  expect(existsSync(join(repository, 'config'))).toBe(true);
+});
