@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { completionScript } from './script.ts';
@@ -40,8 +43,11 @@ test.skipIf(!isBashThere).each([
 
 test.each(['bash', 'zsh', 'fish'])('%s can read its script', async (shell) => {
   if (shell !== 'bash' && shell !== 'zsh' && shell !== 'fish') throw new Error(shell);
-  const input = await completionScript(shell);
-  const { status, error, stderr } = spawnSync(shell, ['-n'], { input, encoding: 'utf8' });
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-completion-'));
+  const script = join(folder, `holdfast.${shell}`);
+  writeFileSync(script, await completionScript(shell));
+  const { status, error, stderr } = spawnSync(shell, ['-n', script], { encoding: 'utf8' });
+  rmSync(folder, { recursive: true });
   // A shell that is not installed proves nothing, but is no failure.
   if (error) return;
   expect(stderr).toBe('');
