@@ -25,6 +25,7 @@ const loaders = {
   ls: () => import('./commands/ls.ts'),
   migrate: () => import('./commands/migrate.ts'),
   options: () => import('./commands/options.ts'),
+  parity: () => import('./commands/parity.ts'),
   'rebuild-index': () => import('./commands/rebuild-index.ts'),
   repair: () => import('./commands/repair.ts'),
   restore: () => import('./commands/restore.ts'),

@@ -1,17 +1,17 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { equalBytes, toHex } from '../base/bytes.ts';
+import { toHex } from '../base/bytes.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { Monitor, Progress } from '../base/monitor.ts';
 import type { Id } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
-import { type PackedBlob, PackedBlobs, packSizeOf } from '../repository/pack.ts';
+import { PackedBlobs, packSizeOf } from '../repository/pack.ts';
 import type { Repository } from '../repository/repository.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { EngineContext } from './context.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
 import { readHeader, readRemains, statPack } from './repair/pack-contents.ts';
-import { listedBlobs, replaceIndexFiles } from './repair/replace-index-files.ts';
+import { isSameListing, listedBlobs, replaceIndexFiles } from './repair/replace-index-files.ts';
 
 export interface IndexRepairMonitor extends Monitor {
   /** What is done now, such as `read headers of packs`. */
@@ -236,23 +236,6 @@ class IndexRepair {
     if (remains.kept.count > 0) await this.#writer.add(id, remains.kept);
     else this.#droppedPacks.push(id);
   }
-}
-
-/** Whether a header and a listing by offset hold the same. */
-function isSameListing(header: PackedBlobs, listed: readonly PackedBlob[]): boolean {
-  return (
-    header.count === listed.length &&
-    listed.every((blob, i) => {
-      const own = header.at(i);
-      return (
-        own.offset === blob.offset &&
-        own.length === blob.length &&
-        own.uncompressedLength === blob.uncompressedLength &&
-        own.type === blob.type &&
-        equalBytes(own.id, blob.id)
-      );
-    })
-  );
 }
 
 /** All packs gone is rather a folder that is not mounted than a loss. */

@@ -1,4 +1,4 @@
-import { toHex } from '../../base/bytes.ts';
+import { equalBytes, toHex } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import type { Id } from '../../repository/id.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
@@ -57,6 +57,23 @@ export function listedBlobs(
     length: index.lengthOf(entry),
     uncompressedLength: index.uncompressedLengthOf(entry),
   }));
+}
+
+/** Whether a header and a listing by offset hold the same. */
+export function isSameListing(header: PackedBlobs, listed: readonly PackedBlob[]): boolean {
+  return (
+    header.count === listed.length &&
+    listed.every((blob, i) => {
+      const own = header.at(i);
+      return (
+        own.offset === blob.offset &&
+        own.length === blob.length &&
+        own.uncompressedLength === blob.uncompressedLength &&
+        own.type === blob.type &&
+        equalBytes(own.id, blob.id)
+      );
+    })
+  );
 }
 
 /** Passes over the removal of what is not there. */
