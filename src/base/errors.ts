@@ -54,6 +54,7 @@ export type ErrorCode =
   | 'PACK_DAMAGED'
   | 'BLOB_DAMAGED'
   | 'BLOB_NOT_FOUND'
+  | 'REFERENCE_LOST'
   | 'TREE_DAMAGED'
   | 'SNAPSHOT_DAMAGED'
   | 'INDEX_DAMAGED'
@@ -142,6 +143,11 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   PACK_DAMAGED: row('a pack is damaged', 'Run "holdfast check --read-data".'),
   BLOB_DAMAGED: row('a blob is damaged', 'Run "holdfast check --read-data".'),
   BLOB_NOT_FOUND: row('a blob is not in the index', 'Run "holdfast check".'),
+  REFERENCE_LOST: row(
+    'data that a new snapshot needs was removed meanwhile',
+    'No snapshot was stored. Run the command again.',
+    { httpStatus: 409, retry: 'later' },
+  ),
   TREE_DAMAGED: row('a tree is damaged', 'Run "holdfast check".'),
   SNAPSHOT_DAMAGED: row('a snapshot is damaged', 'Run "holdfast check".'),
   INDEX_DAMAGED: row('an index file is damaged', 'Run "holdfast check".'),

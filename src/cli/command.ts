@@ -140,6 +140,8 @@ export function isGroup(entry: CommandEntry): entry is CommandGroup {
 
 /** One call of a command, parsed. */
 export interface Invocation<T extends FlagTable = FlagTable> {
+  /** Words after `holdfast`: `key list`. */
+  readonly command: string;
   readonly globals: FlagValues<GlobalFlags>;
   readonly flags: FlagValues<T>;
   readonly arguments: readonly string[];

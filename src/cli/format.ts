@@ -1,5 +1,8 @@
 import type { Timestamp } from '../base/timestamp.ts';
+import { shortId } from '../repository/id.ts';
+import type { StoredSnapshot } from '../repository/snapshots.ts';
 import { formatTime, localZone } from '../repository/time-format.ts';
+import { safeText } from './safe-text.ts';
 
 /** `2026-01-31 18:05:00`, in the zone of this machine. */
 export function formatLocalTime({ seconds, nanoseconds }: Timestamp): string {
@@ -28,4 +31,24 @@ export function formatSeconds(seconds: number): string {
 /** `99.50%`. */
 export function formatPercent(part: number, whole: number): string {
   return `${(whole === 0 ? 0 : Math.min(100, (100 * part) / whole)).toFixed(2)}%`;
+}
+
+/** A duration as flags take it: `24h`, `1h30m`, `45s`. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const parts = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const text = parts.map(([count, unit]) => (count > 0 ? `${count}${unit}` : '')).join('');
+  return text === '' ? '0s' : text;
+}
+
+/** As restic heads what it says of a snapshot, with an empty line before it. */
+export function headOfSnapshot(snapshot: StoredSnapshot): string {
+  const { id, paths, time, username = '', hostname = '' } = snapshot;
+  const who = safeText(`${username}@${hostname}`);
+  const what = paths.map((path) => safeText(path)).join(' ');
+  return `\nsnapshot ${shortId(id)} of [${what}] at ${formatStoredTime(time)} by ${who}`;
 }

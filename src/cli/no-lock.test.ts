@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acquireLock, type HeldLock } from '../repository/locks.ts';
 import { TestPlace } from './holdfast-test-support.ts';
-import { thisOwner } from './session.ts';
+import { thisOwner, thisProbe } from './session.ts';
 
 const place = TestPlace.create();
 let lock: HeldLock;
@@ -12,8 +12,8 @@ beforeAll(async () => {
   mkdirSync(place.at('source'));
   writeFileSync(place.at('source', 'file'), 'content');
   await place.must(['backup', 'source']);
-  const who = { owner: thisOwner(), processExists: () => true };
-  lock = await acquireLock(repository, { exclusive: true, ...who });
+  const who = { owner: thisOwner(), probe: thisProbe(), operation: 'test' };
+  lock = await acquireLock(repository, { kind: 'exclusive', ...who });
 });
 afterAll(async () => {
   await lock.release();

@@ -12,8 +12,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../../test/tools/program.ts';
 import { systemClock } from '../base/clock.ts';
-import { acquireLock } from '../repository/locks.ts';
+import { acquireLock, noIdentity } from '../repository/locks.ts';
 import { finished, password, TestPlace } from './holdfast-test-support.ts';
+import { thisProbe } from './session.ts';
 
 const place = TestPlace.create();
 
@@ -87,11 +88,12 @@ describe('exit codes', () => {
   test('11: locked, naming the holder', async () => {
     const repository = await place.openRepository();
     const owner = { hostname: 'elsewhere', username: 'anna', pid: 4711 };
-    const options = { exclusive: true, owner, processExists: () => true };
+    const probe = { ...thisProbe(), identity: noIdentity };
+    const options = { kind: 'exclusive', operation: 'prune', owner, probe } as const;
     const lock = await acquireLock(repository, options);
     try {
       expect(await failure(['snapshots'])).toMatch(
-        /^11 Fatal: the repository is locked exclusively by process 4711 of anna on elsewhere/,
+        /^11 Fatal: the repository is locked exclusively by process 4711 of anna on elsewhere \(prune\)/,
       );
       expect(await failure(['tag', '--add', 'x'])).toMatch(/^11 /);
       await place.must(['snapshots', '--no-lock']);

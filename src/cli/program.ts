@@ -124,7 +124,7 @@ async function runCommand(
   output.verbosity = globals.quiet ? 0 : Math.min(1 + globals.verbose, 3);
   const positionals = parsed.positionals.map(({ text }) => text);
   checkCount(command, positionals);
-  return command.run({ ...options, globals, flags, arguments: positionals });
+  return command.run({ ...options, command: command.name, globals, flags, arguments: positionals });
 }
 
 /** @throws USAGE if there are too many or too few arguments */

@@ -4,6 +4,7 @@ import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { singleThreaded as environment } from '../../test/tools/engine.ts';
 import { runCommand } from '../../test/tools/in-process.ts';
 import { jsonLines, password, TestPlace } from './holdfast-test-support.ts';
 
@@ -56,7 +57,11 @@ async function holdfastHere(args: readonly string[]): Promise<Ran> {
     RESTIC_PASSWORD: password,
     RESTIC_CACHE_DIR: place.at('cache'),
   };
-  const { exitCode, output } = await runCommand(args, { variables, outputSizeBytesMax: 1 << 26 });
+  const { exitCode, output } = await runCommand(args, {
+    variables,
+    environment,
+    outputSizeBytesMax: 1 << 26,
+  });
   return { exitCode, output };
 }
 

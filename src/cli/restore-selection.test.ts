@@ -12,7 +12,7 @@ function flagsOf(...args: string[]): Invocation<RestoreFlags>['flags'] {
 /** What is selected of these paths; folders that are only entered stand in brackets. */
 function selected(args: string[], paths: string[]): string[] {
   const invocation = { flags: flagsOf(...args), variables: new Variables({}) };
-  const select = pathSelection(invocation as Invocation<RestoreFlags>);
+  const select = pathSelection(invocation);
   if (!select) return ['everything'];
   return paths.flatMap((path) => {
     const isFolder = path.endsWith('/');

@@ -7,6 +7,7 @@ import type { FlagValues, Invocation } from './command.ts';
 import type { RestoreFlags } from './commands/restore.ts';
 import { usage } from './parse.ts';
 import { rawArguments } from './raw-arguments.ts';
+import type { SelectionFlags } from './selection-flags.ts';
 
 /** Decides about the folders of one path again and again: their states are kept. */
 class PathStates {
@@ -51,7 +52,9 @@ class PathStates {
 export function pathSelection({
   flags,
   variables,
-}: Invocation<RestoreFlags>): RestoreSelect | undefined {
+}: Pick<Invocation, 'variables'> & {
+  readonly flags: FlagValues<SelectionFlags>;
+}): RestoreSelect | undefined {
   const read = (names: readonly string[]): Uint8Array[] =>
     readPatternFiles(names, { variables: variables.all });
   const includes = statesOf(

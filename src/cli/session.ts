@@ -1,17 +1,23 @@
 import { throwIfAborted } from '../base/abort.ts';
+import { toHex, utf8 } from '../base/bytes.ts';
 import { isHoldfastError } from '../base/errors.ts';
 import type { Monitor, Problem } from '../base/monitor.ts';
-import {
-  currentIds,
-  currentUserName,
-  hostName,
-  processExists,
-  processId,
-} from '../platform/machine.ts';
+import { currentIds, currentUserName, hostName, processId } from '../platform/machine.ts';
+import { machineUpSeconds, processStart, thisProcess } from '../platform/process-identity.ts';
+import { sha256 } from '../kernels/sha256.ts';
 import type { LockOwner } from '../repository/lock-codec.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
-import { loadIndex } from '../repository/index-load.ts';
-import { acquireLock, type HeldLock } from '../repository/locks.ts';
+import {
+  loadIndexFiles,
+  type LoadedIndex,
+  type LoadIndexOptions,
+} from '../repository/index-load.ts';
+import {
+  acquireLock,
+  type HeldLock,
+  type LockKind,
+  type ProcessProbe,
+} from '../repository/locks.ts';
 import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
 import type { Backend } from '../storage/backend.ts';
 import { openBackend } from '../storage/open.ts';
@@ -31,11 +37,13 @@ export interface SessionOptions {
   /** Default: the repository of the command line. */
   readonly choice?: RepositoryChoice;
   /** `shared` lets others read and write beside it. */
-  readonly lock: 'none' | 'shared' | 'exclusive';
+  readonly lock: 'none' | 'shared' | 'prune' | 'exclusive';
   /** Go on before the lock's second look, for who awaits `lock.settled` before telling a result; default: if shared. */
   readonly settleLater?: boolean;
   /** Say that an exclusive lock is made, where restic does. */
   readonly tellsLock?: boolean;
+  /** Go on without a lock if there is no room to store one. */
+  readonly lockIfRoom?: boolean;
   /** It changes the repository: then --no-lock, which is for reading, does not count. */
   readonly writes?: boolean;
   /** Default: the local cache is used unless --no-cache. */
@@ -56,8 +64,16 @@ export interface Session {
   readonly monitor: Monitor;
   /** Aborts when the user interrupts or the lock is lost. */
   readonly signal: AbortSignal;
+  /**
+   * A second lock for a part of the work that needs more, such as the commit of a prune; the first suffers it, and is
+   * held on. Release it as soon as that part is done. Waits for other locks as --retry-lock says.
+   * @throws REPOSITORY_LOCKED
+   */
+  lockPart(kind: LockKind): Promise<HeldLock>;
   /** Loads the index; list snapshots before, so that all they refer to is in it. */
   loadIndex(): Promise<IndexedRepository>;
+  /** As `loadIndex`, for who must know all of it. @throws for the first index file that cannot be used */
+  loadWholeIndex(): Promise<LoadedIndex>;
   /** What a command that only reports problems returns: 1 if there were any. */
   exitCode(): number;
 }
@@ -98,7 +114,16 @@ export async function withSession<T>(
   try {
     const repository = await openBeside(invocation, cache.backend, { choice, options });
     if (options.useCache ?? true) await cache.attach(repository.config.id);
-    const lock = await lockFor(invocation, repository, { ...options, monitor });
+    const { lock: kind, settleLater = kind === 'shared' } = options;
+    const how = { settleLater, tellsLock: options.tellsLock, monitor };
+    const lock =
+      kind === 'none'
+        ? undefined
+        : await lockFor(invocation, repository, { kind, ...how }).catch((error: unknown) => {
+            if (!options.lockIfRoom || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
+            monitor.note('there is no room for a lock: going on without one');
+            return undefined;
+          });
     try {
       const counter = new ProblemCounter(monitor);
       return await work(sessionOf(invocation, { repository, lock, cache, counter }));
@@ -137,22 +162,29 @@ function sessionOf(invocation: Invocation, parts: SessionParts): Session {
   const onProblem = (error: unknown): void => {
     counter.problem({ item: '', during: 'scan', error });
   };
+  const fromCache = (): Pick<LoadIndexOptions, 'cache' | 'onCacheProblem'> => {
+    const store = cache.indexStore;
+    return store ? { cache: store, onCacheProblem: (error) => cache.warn(error) } : {};
+  };
   return {
     repository,
     lock,
     monitor: counter,
     signal,
+    async loadWholeIndex() {
+      throwIfAborted(signal);
+      const loaded = await loadIndexFiles(repository, { signal, ...fromCache() });
+      await cache.retainPacks(loaded.index);
+      return loaded;
+    },
+    lockPart: (kind) =>
+      lockFor(invocation, repository, { kind, settleLater: false, beside: lock, monitor: counter }),
     exitCode: () => (counter.problemCount > 0 ? 1 : 0),
     async loadIndex() {
       throwIfAborted(signal);
-      const store = cache.indexStore;
-      const index = await loadIndex(repository, {
-        signal,
-        onProblem,
-        ...(store ? { cache: store, onCacheProblem: (error) => cache.warn(error) } : {}),
-      });
-      await cache.retainPacks(index);
-      return new IndexedRepository(repository, index);
+      const loaded = await loadIndexFiles(repository, { signal, onProblem, ...fromCache() });
+      await cache.retainPacks(loaded.index);
+      return new IndexedRepository(repository, loaded.index, loaded);
     },
   };
 }
@@ -243,21 +275,42 @@ export function thisOwner(): LockOwner {
   };
 }
 
+/** What this machine can tell of the processes behind locks. */
+export function thisProbe(): ProcessProbe {
+  const { machine, ...identity } = thisProcess();
+  // Programs should not show the machine's id itself to others, says machine-id(5).
+  const mark = machine && toHex(sha256(utf8(`holdfast lock ${machine}`))).slice(0, 32);
+  return {
+    hostname: hostName(),
+    identity: { ...identity, machine: mark },
+    processStart,
+    machineUpSeconds,
+  };
+}
+
+interface LockChoice {
+  readonly kind: LockKind;
+  readonly settleLater: boolean;
+  readonly tellsLock?: boolean | undefined;
+  readonly beside?: HeldLock | undefined;
+  readonly monitor: Monitor;
+}
+
 async function lockFor(
   invocation: Invocation,
   repository: Repository,
-  options: SessionOptions & { readonly monitor: Monitor },
-): Promise<HeldLock | undefined> {
-  if (options.lock === 'none') return undefined;
-  const exclusive = options.lock === 'exclusive';
-  if (options.tellsLock) invocation.output.info('create exclusive lock for repository');
+  { kind, settleLater, tellsLock, beside, monitor }: LockChoice,
+): Promise<HeldLock> {
+  if (tellsLock) invocation.output.info('create exclusive lock for repository');
   return acquireLock(repository, {
-    exclusive,
+    kind,
+    operation: invocation.command,
     owner: thisOwner(),
-    processExists,
-    settleLater: options.settleLater ?? !exclusive,
+    probe: thisProbe(),
+    beside,
+    settleLater,
+    monitor,
     signal: invocation.signal,
-    monitor: options.monitor,
     retryMs: invocation.globals.retryLock,
   });
 }

@@ -9,10 +9,10 @@ import type { Id } from '../repository/id.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/snapshots.ts';
-import { encodeSnapshot, saveSnapshot } from '../repository/snapshots.ts';
+import { encodeSnapshot } from '../repository/snapshots.ts';
 import { localTime } from '../repository/time-format.ts';
 import type { StreamSource } from '../sources/source.ts';
-import { withoutMissingPacks } from './backup/known-packs.ts';
+import { reliablePacks } from './backup/known-packs.ts';
 import type { ParentTime } from './backup/change-detection.ts';
 import type { Counters } from './backup/counters.ts';
 import type { BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
@@ -24,6 +24,8 @@ import { BackupRun } from './backup/run.ts';
 import { SourceWalk } from './backup/source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
+import { proveReferences } from './prove-references.ts';
+import { storeProven } from './store-proven.ts';
 
 export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 export { SourceWalk } from './backup/source-walk.ts';
@@ -57,7 +59,7 @@ export async function backup(
   const isStream = 'kind' in source && source.kind === 'stream';
   const paths = isStream ? source.paths : (source as SourceWalk).source.paths;
   const [indexed, parent] = await Promise.all([
-    withoutMissingPacks(loaded, context),
+    reliablePacks(loaded, context),
     isStream ? undefined : selectParent(loaded.repository, paths, { options, time, context }),
   ]);
   const { signal } = context;
@@ -96,7 +98,8 @@ export async function backup(
   const summary = summaryOf(report.counters, started, ended);
   const excludes = isStream ? [] : (source as SourceWalk).source.excludes;
   const snapshot = snapshotOf({ options, paths, excludes, parent, time, tree, summary, report });
-  const snapshotId = await publish(indexed, snapshot, { request, parent, context });
+  const own = pipeline.savedIndexIds;
+  const snapshotId = await publish(indexed, snapshot, { request, parent, own, context });
   return {
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(parent ? { parentId: parent.id } : {}),
@@ -119,21 +122,25 @@ function startPipeline(
 
 /** Writes the snapshot, the last thing a backup writes; undefined if nothing changed and that was asked. */
 async function publish(
-  { repository }: IndexedRepository,
+  indexed: IndexedRepository,
   snapshot: Snapshot,
   how: {
     readonly request: BackupRequest;
     readonly parent: StoredSnapshot | undefined;
+    /** Index files that this run stored. */
+    readonly own: readonly Id[];
     readonly context: EngineContext;
   },
 ): Promise<Id | undefined> {
   const { options, lock } = how.request;
   if (options.skipIfUnchanged && how.parent?.tree === snapshot.tree) return undefined;
   if (options.dryRun) return toHex(sha256(encodeSnapshot(snapshot)));
-  // All packs and index files are stored and synced; the lock proves that nobody pruned meanwhile.
-  await lock?.settled;
-  lock?.assertHeld();
-  return saveSnapshot(repository, snapshot, { signal: how.context.signal });
+  // All packs and index files are stored and synced.
+  const { repository, files: known } = indexed;
+  const { signal } = how.context;
+  const prove = (): Promise<void> =>
+    proveReferences(indexed, { known, own: how.own, tree: snapshot.tree }, how.context);
+  return storeProven(snapshot, { repository, lock, prove, signal });
 }
 
 function snapshotOf(parts: {

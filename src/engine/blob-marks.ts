@@ -20,10 +20,13 @@ export function* contentIds({
   }
 }
 
-/** Up to eight marks for every blob of an index, one byte a blob: a set of ten million blobs takes 10 MB. */
+/**
+ * Up to eight marks for every blob of an index, one byte a blob: a set of ten million blobs takes 10 MB. A blob with
+ * several copies has its marks at the first entry.
+ */
 export class BlobMarks {
   readonly #index: BlobIndex;
-  readonly #marks: Uint8Array;
+  #marks: Uint8Array;
 
   constructor(index: BlobIndex) {
     this.#index = index;
@@ -37,11 +40,27 @@ export class BlobMarks {
    */
   add(type: BlobType, id: Uint8Array, mark: number): boolean | undefined {
     const entry = this.#index.find(type, id);
-    if (entry < 0) return undefined;
-    assert(entry < this.#marks.byteLength, 'an index does not grow while its blobs are marked');
+    return entry < 0 ? undefined : this.addTo(entry, mark);
+  }
+
+  /** Marks `entry`, the first of its blob. @returns whether it had the mark before */
+  addTo(entry: number, mark: number): boolean {
+    if (entry >= this.#marks.byteLength) this.#grow();
+    assert(entry < this.#marks.byteLength, 'a blob that is marked is in the index');
     const before = this.#marks[entry] ?? 0;
     this.#marks[entry] = before | mark;
     return (before & mark) !== 0;
+  }
+
+  /** Whether the blob of `entry`, any of its copies, has the mark. */
+  has(entry: number, mark: number): boolean {
+    return ((this.#marks[this.#index.firstOf(entry)] ?? 0) & mark) !== 0;
+  }
+
+  #grow(): void {
+    const larger = new Uint8Array(this.#index.blobCount);
+    larger.set(this.#marks);
+    this.#marks = larger;
   }
 
   /** All blobs with any mark: entry and marks. */

@@ -18,6 +18,8 @@ import { transferBlobs, type TransferMonitor } from './transfer.ts';
 const batchSizeBytesMin: number = 1 << 30;
 /** The same as a share of all that was stored: a copy of terabytes must not leave thousands of index files. */
 const batchShare = 1 / 32;
+/** The same in packs, within one snapshot: what a crash may have to be sent again. */
+const packCountMin = 64;
 /** The same as a time, for many snapshots that bring little. */
 const batchMsMax = 5 * 60 * 1000;
 /** Places of missing content that are told of one snapshot. */
@@ -91,7 +93,7 @@ class CopyRun {
     this.#context = context;
     this.#needed = new NeededBlobs(request.source, request.target.index, context);
     this.#known = new CopyList(request.existing);
-    this.#writer = new IndexWriter(request.target.repository);
+    this.#writer = new IndexWriter(request.target.repository, { packCountMin });
   }
 
   async run(): Promise<CopyResult> {

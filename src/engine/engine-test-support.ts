@@ -250,7 +250,7 @@ export async function restoreHeard(
       target: Buffer.from(target),
       options: { overwrite: 'always', workerCount: 1, ...options },
     },
-    { environment: systemEnvironment, ...context, monitor },
+    { environment: { ...systemEnvironment, isSingleThreaded: true }, ...context, monitor },
   );
   return { ...result, complaints, notes, items: items.toSorted(), lastProgress };
 }

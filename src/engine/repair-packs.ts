@@ -26,8 +26,8 @@ import {
   ignoreGone,
   isSameListing,
   listedBlobs,
-  replaceIndexFiles,
-} from './repair/replace-index-files.ts';
+  replaceListings,
+} from './repair/replace-listings.ts';
 import { findWanted, WantedBlobs } from './repair/wanted-blobs.ts';
 import { transferBlobs } from './transfer.ts';
 
@@ -131,10 +131,10 @@ export async function repairPacks(
   };
 }
 
-function assertIndexWhole({ damagedFiles }: IndexListing): void {
-  if (damagedFiles.length === 0) return;
+function assertIndexWhole({ damagedFiles, conflictingPacks }: IndexListing): void {
+  if (damagedFiles.length + conflictingPacks.size === 0) return;
   throw new HoldfastError('INDEX_DAMAGED', {
-    details: { files: damagedFiles.length, first: damagedFiles[0]?.id },
+    details: { files: damagedFiles.length, packs: conflictingPacks.size },
     hint: 'Run "holdfast repair index" first.',
   });
 }
@@ -258,15 +258,15 @@ class PackRepair {
     const { signal, monitor } = this.#context;
     monitor.phase('write the index');
     const leaving = this.#damaged.filter(({ id }) => !unread.has(id));
-    const replaced = new Set(leaving.map(({ pack }) => pack).filter((pack) => pack >= 0));
+    const replaced = new Map<Id, PackedBlobs | undefined>();
+    for (const { id, pack } of leaving) if (pack >= 0) replaced.set(id, undefined);
     for (const { id, pack, healed } of this.#healed) {
       if (!healed || this.#isListed(pack, healed)) continue;
-      if (pack >= 0) replaced.add(pack);
-      await this.#writer.add(id, healed);
+      if (pack >= 0) replaced.set(id, healed);
+      else await this.#writer.add(id, healed);
     }
-    const outdated = { listing: this.#listing, order: this.#order, replaced };
     const how = { repository: this.#repository, writer: this.#writer };
-    await replaceIndexFiles(how, outdated, { signal });
+    await replaceListings(how, { damagedFiles: [], replaced }, { signal });
     const removed: { id: Id; keptAt: string | undefined }[] = [];
     for (const { id, isStored, keptAt } of leaving) {
       if (isStored) {

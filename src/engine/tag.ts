@@ -2,8 +2,9 @@ import { throwIfAborted } from '../base/abort.ts';
 import type { Id } from '../repository/id.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
-import { saveSnapshot, type Snapshot, type StoredSnapshot } from '../repository/snapshots.ts';
+import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
+import { storeProven } from './store-proven.ts';
 
 /** What to do with the tags of a snapshot: replace them all, or add some and remove some. */
 export type TagChange =
@@ -64,8 +65,8 @@ export async function tagSnapshots(
     throwIfAborted(signal);
     const tags = changeTags(snapshot.tags ?? [], request.change);
     if (tags === undefined) continue;
-    request.lock?.assertHeld();
-    const newId = await saveSnapshot(repository, retagged(snapshot, tags, oldId), { signal });
+    const proof = { repository, lock: request.lock, prove: proveNothing, signal };
+    const newId = await storeProven(retagged(snapshot, tags, oldId), proof);
     // Equal in every byte: the old file is the new one.
     if (newId === oldId) continue;
     await repository.removeUnpacked('snapshot', oldId, { signal });
@@ -74,6 +75,9 @@ export async function tagSnapshots(
   }
   return count;
 }
+
+/** The old snapshot refers to the same, and stays until the new one is there. */
+async function proveNothing(): Promise<void> {}
 
 function retagged(snapshot: Snapshot, tags: readonly string[], oldId: Id): Snapshot {
   return { ...snapshot, tags, original: snapshot.original ?? oldId };

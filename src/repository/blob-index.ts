@@ -246,6 +246,11 @@ export class BlobIndex {
     return this.#blobs.find(keyFlagOf(type));
   }
 
+  /** First entry of the blob of `entry`: what `find` gives for its id. */
+  firstOf(entry: number): number {
+    return this.#blobs.firstOf(entry);
+  }
+
   /** All entries of a blob in order of insertion. */
   findAll(type: BlobType, id: Uint8Array, idOffset = 0): number[] {
     this.#blobs.loadKey(id, idOffset);

@@ -97,6 +97,8 @@ export async function saveIndexCache(
   content: {
     readonly index: BlobIndex;
     readonly names: readonly Id[];
+    /** Those of them that mark packs as to be deleted. */
+    readonly markNames: readonly Id[];
     readonly previous: IndexCacheManifest | undefined;
   } & CallOptions,
 ): Promise<void> {
@@ -125,6 +127,7 @@ export async function saveIndexCache(
     blobCount: index.blobCount,
     packCount: index.packCount,
     names: content.names,
+    markNames: content.markNames,
     segments,
   });
   await store.write(manifestName, repository.sealer.seal(manifest));

@@ -1,5 +1,8 @@
-import { assert } from '../base/assert.ts';
+import { assert, defined } from '../base/assert.ts';
+import { fromHex } from '../base/bytes.ts';
 import { idSizeBytes, type PackedBlobs, recordSizeBytes, recordWords, treeFlag } from './blob.ts';
+import type { PackMark } from './pack-marks.ts';
+import { formatTime, utcZone } from './time-format.ts';
 
 /** A stored pack and all its blobs. */
 export interface IndexedPack {
@@ -9,14 +12,16 @@ export interface IndexedPack {
 
 /** Most bytes of one blob's entry, comma included: 64 digits of id, three numbers of 10 digits, and the keys. */
 const blobSizeBytesMax = 192;
-/** Most bytes of a pack's entry besides its blobs. */
-const packSizeBytesMax = 96;
+/** Most bytes of a pack's entry besides its blobs, of a marked one too. */
+const packSizeBytesMax = 192;
 
 const text = {
   start: latin1('{"packs":['),
   packId: latin1('{"id":"'),
   packBlobs: latin1('","blobs":['),
   packEnd: latin1(']}'),
+  marksStart: latin1('],"packs_to_delete":['),
+  blobsEnd: latin1(']'),
   data: latin1('","type":"data","offset":'),
   tree: latin1('","type":"tree","offset":'),
   length: latin1(',"length":'),
@@ -28,14 +33,17 @@ const comma = 0x2c;
 const braceClose = 0x7d;
 
 /**
- * Encodes an index file, byte for byte as restic does, with its newline at the end.
+ * Encodes an index file, byte for byte as restic does, with its newline at the end. Marks of packs, which restic does
+ * not have, stand behind the packs.
  * @see docs/FORMAT.md#index
  */
-export function encodeIndex(packs: readonly IndexedPack[]): Uint8Array<ArrayBuffer> {
-  const blobCount = packs.reduce((sum, pack) => sum + pack.blobs.count, 0);
-  const writer = new IndexBytes(
-    packs.length * packSizeBytesMax + blobCount * blobSizeBytesMax + 32,
-  );
+export function encodeIndex(
+  packs: readonly IndexedPack[],
+  marks: readonly PackMark[] = [],
+): Uint8Array<ArrayBuffer> {
+  const blobCount = [...packs, ...marks].reduce((sum, pack) => sum + pack.blobs.count, 0);
+  const packCount = packs.length + marks.length;
+  const writer = new IndexBytes(packCount * packSizeBytesMax + blobCount * blobSizeBytesMax + 64);
   writer.put(text.start);
   for (const [index, pack] of packs.entries()) {
     assert(pack.id.byteLength === idSizeBytes, 'a pack id has 32 bytes');
@@ -46,8 +54,25 @@ export function encodeIndex(packs: readonly IndexedPack[]): Uint8Array<ArrayBuff
     putBlobs(writer, pack.blobs);
     writer.put(text.packEnd);
   }
+  if (marks.length > 0) putMarks(writer, marks);
   writer.put(text.end);
   return writer.finish();
+}
+
+/** Keys in the order in which rustic has them. */
+function putMarks(writer: IndexBytes, marks: readonly PackMark[]): void {
+  writer.put(text.marksStart);
+  for (const [index, mark] of marks.entries()) {
+    if (index > 0) writer.putByte(comma);
+    writer.put(text.packId);
+    writer.putHex(defined(fromHex(mark.id), 'a pack id is hex'), 0);
+    writer.put(text.packBlobs);
+    putBlobs(writer, mark.blobs);
+    writer.put(text.blobsEnd);
+    if (mark.time) writer.put(latin1(`,"time":"${formatTime(mark.time, utcZone)}"`));
+    if (mark.sizeBytes !== undefined) writer.put(latin1(`,"size":${mark.sizeBytes}`));
+    writer.putByte(braceClose);
+  }
 }
 
 function putBlobs(writer: IndexBytes, blobs: PackedBlobs): void {

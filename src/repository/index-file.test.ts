@@ -61,7 +61,7 @@ describe('index file', () => {
     const packs = madeUpPacks(0, 30, 25);
     const index = BlobIndex.create();
     const counts = decodeIndexInto(encodeIndex(packs), index);
-    expect(counts).toEqual({ packCount: 30, blobCount: 750 });
+    expect(counts).toEqual({ packCount: 30, blobCount: 750, hasMarks: false });
     let entry = 0;
     for (const pack of packs) {
       for (const blob of pack.blobs.iterate()) {

@@ -1,11 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 
 import { HoldfastError } from '../base/errors.ts';
+import type { FileStat } from '../storage/backend.ts';
 import { fault, type FaultRule } from '../storage/fault.ts';
 import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
 import type { Id } from './id.ts';
-import { loadIndex, type LoadIndexOptions } from './index-load.ts';
+import { loadIndex, loadIndexFiles, type LoadIndexOptions } from './index-load.ts';
 import {
   dumpIndex,
   flipBit,
@@ -114,4 +115,40 @@ describe.each([
     await loadIndex(testRepository({ backend: recorded }), how);
     expect(recorded.counts()).toEqual({ 'get index': 5, 'list index': 1 });
   });
+});
+
+test('reads what takes the place of files that vanish meanwhile', async () => {
+  const { backend, names } = await indexFiles(3);
+  const repository = testRepository({ backend });
+  const after = await saveIndex(repository, madeUpPacks(0, 12, 4));
+  const replacement = backend.files.get(`index/${after}`);
+  backend.files.delete(`index/${after}`);
+  const replacing = record(backend);
+  const list = replacing.list.bind(replacing);
+  replacing.list = async function* (type, options) {
+    const files: FileStat[] = [];
+    for await (const file of list(type, options)) files.push(file);
+    // Once they are listed, another client replaces them by one.
+    for (const name of names) backend.files.delete(`index/${name}`);
+    if (replacement) backend.files.set(`index/${after}`, replacement);
+    yield* files;
+  };
+  const loaded = await loadIndexFiles(testRepository({ backend: replacing }));
+  expect(dumpIndex(loaded.index)).toEqual(indexText(madeUpPacks(0, 12, 4)));
+  expect([...loaded.names]).toEqual([after]);
+});
+
+test('a file that stays listed and cannot be found is a problem', async () => {
+  const { backend, names } = await indexFiles(2);
+  const rule: FaultRule = {
+    operation: 'get',
+    type: 'index',
+    call: 1,
+    fault: { kind: 'error', code: 'FILE_NOT_FOUND' },
+  };
+  const problems: unknown[] = [];
+  const onProblem = (error: HoldfastError): void => void problems.push(error.details['index']);
+  await loadIndexFiles(testRepository({ backend: fault(backend, [rule]) }), { onProblem });
+  expect(problems).toHaveLength(1);
+  expect(names).toContain(problems[0]);
 });

@@ -11,8 +11,9 @@ import {
   saveIndexCache,
 } from './index-cache.ts';
 import { DecodedIndex } from './index-decoded.ts';
-import { decodeIndexInto } from './index-file.ts';
+import { decodeIndex, decodeIndexInto } from './index-file.ts';
 import type { IndexRequest, IndexResponse, IndexWorkerData } from './index-messages.ts';
+import { addMark, type PackMark } from './pack-marks.ts';
 import type { Repository } from './repository.ts';
 
 export type { IndexCacheStore } from './index-cache.ts';
@@ -55,33 +56,132 @@ const limitsDefault: IndexLoadLimits = {
 };
 /** More threads would take a large index beyond 900 MiB. */
 const workerCountMax = 3;
+/** Times that index files may vanish while they are loaded. */
+const replacedTimesMax = 3;
 /** Room that is made on the mere size of files. */
 const expectedBlobCountMax = 50_000_000;
 
-/**
- * Loads all index files of a repository.
- *
- * List snapshots before, so that all they refer to is in the index.
- * @throws INDEX_DAMAGED, UNPACKED_DAMAGED; what the backend throws
- */
+/** The index files that an index was made from. */
+export interface IndexFileNames {
+  /** Names of the index files that were listed. */
+  readonly names: ReadonlySet<Id>;
+  /** Those of them that mark packs as to be deleted: see `loadMarks`. */
+  readonly markNames: readonly Id[];
+}
+
+/** An index, and where it is from. */
+export interface LoadedIndex extends IndexFileNames {
+  readonly index: BlobIndex;
+}
+
+/** Loads all index files of a repository, as `loadIndexFiles`. */
 export async function loadIndex(
   repository: Repository,
   options: LoadIndexOptions = {},
 ): Promise<BlobIndex> {
+  return (await loadIndexFiles(repository, options)).index;
+}
+
+/**
+ * Loads all index files of a repository. Packs that are marked as to be deleted are in the index if they are listed
+ * besides.
+ *
+ * List snapshots before, so that all they refer to is in the index.
+ * @throws INDEX_DAMAGED, UNPACKED_DAMAGED; what the backend throws
+ */
+export async function loadIndexFiles(
+  repository: Repository,
+  options: LoadIndexOptions = {},
+): Promise<LoadedIndex> {
   const files = await listIndexFiles(repository, options);
   const cached = await tryLoadCache(repository, files, options);
   const index = cached?.index ?? createFor(repository, files);
   const known = new Set(cached?.manifest.names);
   const newFiles = files.filter(({ name }) => !known.has(name));
-  const isWhole = await decodeFiles(repository, newFiles, { ...options, index });
+  const markNames = [...(cached?.manifest.markNames ?? [])];
+  const onMarks = (name: Id): void => void markNames.push(name);
+  const listed = new Map(files.map((file) => [file.name, file]));
+  const decodeOptions = { ...options, index, onMarks };
+  const isWhole = await decodeListed(repository, newFiles, { ...decodeOptions, listed });
   const newBlobCount = index.blobCount - (cached?.manifest.blobCount ?? 0);
   const limits = { ...limitsDefault, ...options.limits };
   const isNew =
     newFiles.length >= limits.cacheNewFilesMin || newBlobCount >= limits.cacheNewBlobsMin;
   if (isWhole && isNew && index.blobCount >= limits.cachedBlobCountMin) {
-    await trySaveCache(repository, { index, files, cached }, options);
+    await trySaveCache(
+      repository,
+      { index, files: [...listed.values()], cached, markNames },
+      options,
+    );
   }
-  return index;
+  return { index, names: new Set(listed.keys()), markNames };
+}
+
+/**
+ * Decodes files. If some are gone before they are read, somebody is replacing index files, and what takes their place is
+ * listed and read as well.
+ * @param options.listed all files that were listed: gets the others
+ */
+async function decodeListed(
+  repository: Repository,
+  files: readonly FileStat[],
+  options: DecodeOptions & { readonly listed: Map<Id, FileStat> },
+): Promise<boolean> {
+  let next = files;
+  let isWhole = true;
+  for (let tries = 0; ; tries++) {
+    const gone: HoldfastError[] = [];
+    const onGone = (_: Id, error: HoldfastError): void => void gone.push(error);
+    isWhole = (await decodeFiles(repository, next, { ...options, onGone })) && isWhole;
+    if (gone.length === 0) return isWhole;
+    const now = await listIndexFiles(repository, options);
+    next = now.filter(({ name }) => !options.listed.has(name));
+    const names = new Set(now.map(({ name }) => name));
+    const isReplaced = gone.every(({ details }) => !names.has(String(details['index'])));
+    if (!isReplaced || tries === replacedTimesMax) {
+      if (!options.onProblem) throw gone[0];
+      for (const error of gone) options.onProblem(error);
+      return false;
+    }
+    for (const { details } of gone) options.listed.delete(String(details['index']));
+    for (const file of next) options.listed.set(file.name, file);
+  }
+}
+
+/**
+ * Adds further index files to an index.
+ * @throws INDEX_DAMAGED, UNPACKED_DAMAGED, FILE_NOT_FOUND; what the backend throws. The index may have some of them then
+ */
+export async function loadMoreIndexFiles(
+  repository: Repository,
+  index: BlobIndex,
+  options: { readonly names: Iterable<Id> } & CallOptions,
+): Promise<{ readonly markNames: readonly Id[] }> {
+  const markNames: Id[] = [];
+  const onMarks = (name: Id): void => void markNames.push(name);
+  const files = [...options.names].map((name) => ({ name, sizeBytes: 0 }));
+  await decodeFiles(repository, files, { index, onMarks, signal: options.signal });
+  return { markNames };
+}
+
+/**
+ * The marks of packs in some index files.
+ * @throws INDEX_DAMAGED, UNPACKED_DAMAGED, FILE_NOT_FOUND; what the backend throws
+ */
+export async function loadMarks(
+  repository: Pick<Repository, 'loadUnpacked' | 'config'>,
+  names: Iterable<Id>,
+  options: CallOptions = {},
+): Promise<Map<Id, PackMark>> {
+  const marks = new Map<Id, PackMark>();
+  const { version } = repository.config;
+  const scratch = new DecodedIndex();
+  for (const name of names) {
+    const json = await repository.loadUnpacked('index', name, options);
+    scratch.clear();
+    decodeIndex(json, scratch, { version, onMark: (mark) => addMark(marks, mark) });
+  }
+  return marks;
 }
 
 /** An empty index with about the room that these files will need. */
@@ -119,7 +219,12 @@ async function tryLoadCache(
 
 async function trySaveCache(
   repository: Repository,
-  content: { index: BlobIndex; files: readonly FileStat[]; cached: CachedIndex | undefined },
+  content: {
+    readonly index: BlobIndex;
+    readonly files: readonly FileStat[];
+    readonly markNames: readonly Id[];
+    readonly cached: CachedIndex | undefined;
+  },
   options: LoadIndexOptions,
 ): Promise<void> {
   if (!options.cache) return;
@@ -127,6 +232,7 @@ async function trySaveCache(
     await saveIndexCache(repository, options.cache, {
       index: content.index,
       names: content.files.map(({ name }) => name),
+      markNames: content.markNames,
       previous: content.cached?.manifest,
       signal: options.signal,
     });
@@ -136,7 +242,13 @@ async function trySaveCache(
   }
 }
 
-type DecodeOptions = LoadIndexOptions & { readonly index: BlobIndex };
+type DecodeOptions = LoadIndexOptions & {
+  readonly index: BlobIndex;
+  /** Hears of a file that marks packs. */
+  readonly onMarks: (name: Id) => void;
+  /** Hears of a file that is gone; else that is a problem as others are. */
+  readonly onGone?: (name: Id, error: HoldfastError) => void;
+};
 
 /** Adds files to the index. @returns false if one could not be used, which was then reported */
 async function decodeFiles(
@@ -159,8 +271,13 @@ async function decodeFiles(
       try {
         await decode(name);
       } catch (error) {
-        isWhole = false;
-        report(name, error, options);
+        const named = namedError(name, error);
+        if (options.onGone && named.code === 'FILE_NOT_FOUND') options.onGone(name, named);
+        else {
+          isWhole = false;
+          if (!options.onProblem) throw named;
+          options.onProblem(named);
+        }
       }
     });
   } finally {
@@ -174,7 +291,8 @@ function decodeHere(repository: Repository, options: DecodeOptions): (name: Id) 
   const { version } = repository.config;
   return async (name) => {
     const json = await repository.loadUnpacked('index', name, { signal: options.signal });
-    decodeIndexInto(json, options.index, { version, scratch });
+    const { hasMarks } = decodeIndexInto(json, options.index, { version, scratch });
+    if (hasMarks) options.onMarks(name);
   };
 }
 
@@ -205,7 +323,10 @@ async function decodeInWorker(
     });
     const request = { type: 'decode', name, bytes } as const;
     const response = await pool.run(request, [bytes.buffer], { signal });
-    if (response.type === 'decoded') return;
+    if (response.type === 'decoded') {
+      if (response.hasMarks) options.onMarks(name);
+      return;
+    }
   }
   throw new HoldfastError('UNPACKED_DAMAGED', {
     message: 'an index file does not hold the bytes it is named after',
@@ -213,16 +334,14 @@ async function decodeInWorker(
   });
 }
 
-/** Reports a file that cannot be used, or throws if nobody listens or the trouble is not the file's. */
-function report(id: Id, error: unknown, options: LoadIndexOptions): void {
+/** What to tell of a file that cannot be used. @throws `error` if the trouble is not the file's */
+function namedError(id: Id, error: unknown): HoldfastError {
   const isOfFile = isHoldfastError(error, 'INDEX_DAMAGED', 'UNPACKED_DAMAGED', 'FILE_NOT_FOUND');
   const isSealed = isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN');
   if (!isOfFile && !isSealed) throw error;
-  const named = new HoldfastError(isOfFile ? error.code : 'UNPACKED_DAMAGED', {
+  return new HoldfastError(isOfFile ? error.code : 'UNPACKED_DAMAGED', {
     message: error.message,
     details: { ...error.details, index: id },
     cause: error,
   });
-  if (!options.onProblem) throw named;
-  options.onProblem(named);
 }

@@ -22,20 +22,23 @@ export interface IndexCacheManifest {
   readonly packCount: number;
   /** Names of the index files. */
   readonly names: readonly Id[];
+  /** Those of them that mark packs as to be deleted. */
+  readonly markNames: readonly Id[];
   /** Part after part, each in the order of its units. */
   readonly segments: readonly IndexCacheSegment[];
 }
 
 /** Changes with every change of the layout, here or of the records. */
-const magic = utf8('holdfast index 1');
+const magic = utf8('holdfast index 2');
 const parts: readonly IndexPart[] = ['packs', 'blobs', 'slots'];
 const segmentIdSizeBytes = 16;
 const segmentSizeBytes: number = segmentIdSizeBytes + 8;
 const countsStart: number = magic.length + 2 * idSizeBytes;
-const headSizeBytes: number = countsStart + 20;
+const headSizeBytes: number = countsStart + 24;
 
 export function encodeManifest(manifest: IndexCacheManifest): Uint8Array<ArrayBuffer> {
-  const { names, segments } = manifest;
+  const { segments } = manifest;
+  const names = [...manifest.names, ...manifest.markNames];
   const namesSizeBytes = names.length * idSizeBytes;
   const bytes = new Uint8Array(headSizeBytes + namesSizeBytes + segments.length * segmentSizeBytes);
   const view = new DataView(bytes.buffer);
@@ -46,9 +49,10 @@ export function encodeManifest(manifest: IndexCacheManifest): Uint8Array<ArrayBu
   bytes.set(seed, magic.length + idSizeBytes);
   view.setUint32(countsStart, manifest.blobCount, true);
   view.setUint32(countsStart + 4, manifest.packCount, true);
-  view.setUint32(countsStart + 8, names.length, true);
+  view.setUint32(countsStart + 8, manifest.names.length, true);
   view.setUint32(countsStart + 12, segments.length, true);
   view.setUint32(countsStart + 16, slotBits, true);
+  view.setUint32(countsStart + 20, manifest.markNames.length, true);
   let at = headSizeBytes;
   for (const name of names) {
     bytes.set(defined(fromHex(name), 'index files are named in hex'), at);
@@ -69,10 +73,11 @@ export function decodeManifest(bytes: Uint8Array): IndexCacheManifest | undefine
   if (!equalBytes(bytes.subarray(0, magic.length), magic)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const nameCount = view.getUint32(countsStart + 8, true);
-  const namesEnd = headSizeBytes + nameCount * idSizeBytes;
+  const markNameCount = view.getUint32(countsStart + 20, true);
+  const namesEnd = headSizeBytes + (nameCount + markNameCount) * idSizeBytes;
   const segmentCount = view.getUint32(countsStart + 12, true);
   if (bytes.length !== namesEnd + segmentCount * segmentSizeBytes) return undefined;
-  const names = Array.from({ length: nameCount }, (_, number) => {
+  const names = Array.from({ length: nameCount + markNameCount }, (_, number) => {
     const at = headSizeBytes + number * idSizeBytes;
     return toHex(bytes.subarray(at, at + idSizeBytes));
   });
@@ -92,7 +97,8 @@ export function decodeManifest(bytes: Uint8Array): IndexCacheManifest | undefine
     },
     blobCount: view.getUint32(countsStart, true),
     packCount: view.getUint32(countsStart + 4, true),
-    names,
+    names: names.slice(0, nameCount),
+    markNames: names.slice(nameCount),
     segments,
   };
 }

@@ -18,4 +18,6 @@ export interface IndexRequest {
 }
 
 /** It is in the index, or its bytes do not have the hash that it is named after. */
-export type IndexResponse = { readonly type: 'decoded' } | { readonly type: 'mismatch' };
+export type IndexResponse =
+  | { readonly type: 'decoded'; readonly hasMarks: boolean }
+  | { readonly type: 'mismatch' };

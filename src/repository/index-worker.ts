@@ -21,7 +21,7 @@ serveWorker<IndexWorkerData, IndexRequest, IndexResponse>(import.meta.url, ({ da
   return ({ name, bytes }) => {
     if (toHex(sha256(bytes)) !== name) return { type: 'mismatch' };
     const json = openDocument(tools, 'index', bytes);
-    decodeIndexInto(json, index, { version, scratch });
-    return { type: 'decoded' };
+    const { hasMarks } = decodeIndexInto(json, index, { version, scratch });
+    return { type: 'decoded', hasMarks };
   };
 });

@@ -2,15 +2,19 @@ import { describe, expect, it } from 'vitest';
 
 import { toHex } from '../base/bytes.ts';
 import { systemRandom } from '../base/random.ts';
+import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { JumpingClock } from '../storage/test-support.ts';
 import type { PackedBlobs } from './blob.ts';
 import { BlobIndex } from './blob-index.ts';
 import { decodeIndexInto } from './index-file.ts';
 import { IndexWriter } from './index-writer.ts';
 import { idOf, madeUpPacks } from './index-test-support.ts';
+import { Absences } from './repository-guard.ts';
 
 /** Takes index files and remembers what they list. */
 class IndexTaker {
+  readonly absences = new Absences();
+  readonly backend = new MemoryBackend();
   readonly clock = new JumpingClock();
   readonly environment = { clock: this.clock, random: systemRandom };
   readonly index = BlobIndex.create();
@@ -35,6 +39,23 @@ function add(writer: IndexWriter, number: number): Promise<void> {
 }
 
 describe('IndexWriter', () => {
+  it('saves every few packs where that is asked for', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker, { packCountMin: 2 });
+    for (let number = 0; number < 5; number++) await add(writer, number);
+    expect(taker.packCounts).toEqual([2, 2]);
+    await writer.flush();
+    expect(taker.packCounts).toEqual([2, 2, 1]);
+  });
+
+  it('saves less often once there is much', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker, { packCountMin: 1 });
+    for (const { id, blobs } of madeUpPacks(0, 100, 1)) await writer.add(toHex(id), blobs);
+    expect(taker.packCounts.slice(0, 33)).toEqual([...Array(32).fill(1), 1]);
+    expect(taker.packCounts.at(-1)).toBeGreaterThan(1);
+  });
+
   it('saves at 50,000 blobs and at the end, each pack once', async () => {
     const taker = new IndexTaker();
     const writer = new IndexWriter(taker);
@@ -82,6 +103,55 @@ describe('IndexWriter', () => {
     gate.resolve();
     await Promise.all([...adds, flushed]);
     expect(taker.packCounts).toEqual([10]);
+  });
+
+  /** Stores the file of a pack. */
+  async function store(taker: IndexTaker, number: number): Promise<void> {
+    await taker.backend.put({ type: 'pack', name: toHex(packs.at(number)!.id) }, []);
+  }
+
+  const { signal } = new AbortController();
+  const gone = expect.objectContaining({
+    code: 'LOCK_LOST',
+    details: { packId: toHex(packs.at(1)!.id) },
+  });
+
+  it('after an absence, goes on if all packs that no index lists are still there', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker);
+    await add(writer, 0);
+    await writer.flush();
+    await store(taker, 1);
+    await add(writer, 1);
+    await taker.absences.check(signal);
+    await store(taker, 2);
+    await add(writer, 2);
+    await writer.flush();
+    expect(taker.packCounts).toEqual([1, 2]);
+  });
+
+  it('after an absence in which a pack was removed that no index lists, lists nothing more', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker);
+    await add(writer, 1);
+    await expect(taker.absences.check(signal)).rejects.toThrow(gone);
+    await expect(add(writer, 2)).rejects.toThrow(gone);
+    await expect(writer.flush()).rejects.toThrow(gone);
+    expect(taker.packCounts).toEqual([]);
+  });
+
+  it('looks for packs of an index file that is being saved, and of one whose put ended before', async () => {
+    const taker = new IndexTaker();
+    const gate = Promise.withResolvers<void>();
+    taker.gate = gate.promise;
+    const saving = new IndexWriter(taker);
+    await add(saving, 1);
+    const flushed = saving.flush();
+    await expect(taker.absences.check(signal)).rejects.toThrow(gone);
+    gate.resolve();
+    await expect(flushed).rejects.toThrow(gone);
+    const later = new IndexWriter(taker);
+    await expect(add(later, 1)).rejects.toThrow(gone);
   });
 
   it('fails for good once an index file is not stored', async () => {

@@ -1,5 +1,7 @@
-import { fromHex } from '../base/bytes.ts';
+import { fromHex, toHex } from '../base/bytes.ts';
 import { defined } from '../base/assert.ts';
+import { forEachConcurrent } from '../base/concurrency.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import type { PackedBlobs } from './blob.ts';
 import type { Id } from './id.ts';
@@ -11,28 +13,45 @@ export const indexBlobCountMax = 50_000;
 /** An index file is saved when its first pack has waited this long. */
 export const indexAgeMsMax: number = 10 * 60 * 1000;
 
+/** What an index writer needs of a repository. */
+export type IndexTarget = Pick<Repository, 'absences' | 'backend' | 'environment' | 'saveUnpacked'>;
+
+export interface IndexWriterOptions extends CallOptions {
+  /**
+   * Packs that may wait at least, for work that must not store anything twice after a crash. From some thousands of packs
+   * on, a share of what is saved may: else there would be too many index files.
+   */
+  readonly packCountMin?: number;
+}
+
+/** Share of the saved packs that may wait besides. */
+const waitingShare = 1 / 32;
+
 /**
  * Saves index files for packs that are stored.
+ *
+ * Packs that no index lists look left to a prune, which removes them when it takes this work for gone. So after an absence
+ * those not listed yet are looked for before anything is changed: an index must not list what is not there.
  *
  * After a failure every further call fails as well: nothing may be built on packs that no index lists.
  * @see docs/FORMAT.md#index
  */
 export class IndexWriter {
-  readonly #repository: Pick<Repository, 'saveUnpacked' | 'environment'>;
-  readonly #options: CallOptions;
+  readonly #repository: IndexTarget;
+  readonly #options: IndexWriterOptions;
   readonly #saving = new Set<Promise<void>>();
   readonly #savedIds: Id[] = [];
+  readonly #unlisted = new Set<Id>();
   #packs: IndexedPack[] = [];
   #blobCount = 0;
+  #savedPackCount = 0;
   #firstMs = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(
-    repository: Pick<Repository, 'saveUnpacked' | 'environment'>,
-    options: CallOptions = {},
-  ) {
+  constructor(repository: IndexTarget, options: IndexWriterOptions = {}) {
     this.#repository = repository;
     this.#options = options;
+    repository.absences.addCheck((signal) => this.#confirm([...this.#unlisted], { signal }));
   }
 
   /** Index files saved so far. */
@@ -51,9 +70,12 @@ export class IndexWriter {
     const nowMs = this.#repository.environment.clock.monotonicMs();
     if (this.#packs.length === 0) this.#firstMs = nowMs;
     this.#packs.push({ id: defined(fromHex(packId), 'a pack id is hex'), blobs });
+    this.#unlisted.add(packId);
     this.#blobCount += blobs.count;
-    const isDue = this.#blobCount >= indexBlobCountMax || nowMs - this.#firstMs >= indexAgeMsMax;
-    if (isDue) await this.#save();
+    // The absence may have been between the end of its put and this call.
+    if (this.#repository.absences.count > 0) await this.#confirm([packId], this.#options);
+    const isOld = nowMs - this.#firstMs >= indexAgeMsMax;
+    if (isOld || this.#blobCount >= indexBlobCountMax || this.#isPackCountDue()) await this.#save();
   }
 
   /** Saves what is pending, and resolves once every pack added so far is listed in a stored index file. */
@@ -65,8 +87,14 @@ export class IndexWriter {
     this.#throwFailure();
   }
 
+  #isPackCountDue(): boolean {
+    const { packCountMin = Number.POSITIVE_INFINITY } = this.#options;
+    return this.#packs.length >= Math.max(packCountMin, this.#savedPackCount * waitingShare);
+  }
+
   #save(): Promise<void> {
     const packs = this.#packs;
+    this.#savedPackCount += packs.length;
     this.#packs = [];
     this.#blobCount = 0;
     const task = this.#store(packs).finally(() => this.#saving.delete(task));
@@ -78,6 +106,22 @@ export class IndexWriter {
     try {
       const json = encodeIndex(packs);
       this.#savedIds.push(await this.#repository.saveUnpacked('index', json, this.#options));
+      for (const { id } of packs) this.#unlisted.delete(toHex(id));
+    } catch (error) {
+      this.#failure ??= { error };
+      throw error;
+    }
+  }
+
+  /** Looks for packs. If one is gone, this and every further call fails. */
+  async #confirm(packIds: readonly Id[], options: CallOptions): Promise<void> {
+    const { backend } = this.#repository;
+    try {
+      await forEachConcurrent(packIds, backend.connectionCount, async (packId) => {
+        await backend.stat({ type: 'pack', name: packId }, options).catch((error: unknown) => {
+          throw isHoldfastError(error, 'FILE_NOT_FOUND') ? packGone(packId, error) : error;
+        });
+      });
     } catch (error) {
       this.#failure ??= { error };
       throw error;
@@ -87,4 +131,13 @@ export class IndexWriter {
   #throwFailure(): void {
     if (this.#failure) throw this.#failure.error;
   }
+}
+
+function packGone(packId: Id, cause: HoldfastError): HoldfastError {
+  return new HoldfastError('LOCK_LOST', {
+    message:
+      'while this computer slept, data that was stored just before was removed as left behind',
+    details: { packId },
+    cause,
+  });
 }

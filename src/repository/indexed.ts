@@ -8,6 +8,7 @@ import type { BlobType } from './blob.ts';
 import type { BlobIndex } from './blob-index.ts';
 import { dataSizeBytesMax, openBlob, openTree, treeSizeBytesMaxDefault } from './blob-open.ts';
 import { BlobScratch } from './blob-scratch.ts';
+import type { IndexFileNames } from './index-load.ts';
 import { type PackRead, planPackReads } from './indexed-reads.ts';
 import type { Repository } from './repository.ts';
 import type { TreeBytes } from './tree-bytes.ts';
@@ -27,6 +28,8 @@ export type LoadedBlob =
   | { readonly entry: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly entry: number; readonly error: unknown };
 
+const noFiles: IndexFileNames = { names: new Set(), markNames: [] };
+
 /** Makes something of a sealed blob. */
 type BlobOpener<Opened> = (
   sealed: Uint8Array,
@@ -42,12 +45,15 @@ type BlobOpener<Opened> = (
 export class IndexedRepository {
   readonly repository: Repository;
   readonly index: BlobIndex;
+  /** The index files that were listed when the index was loaded; none if that is not known. */
+  readonly files: IndexFileNames;
   readonly #decompressor = new Decompressor();
   readonly #scratch = new BlobScratch(scratchSizeBytes);
 
-  constructor(repository: Repository, index: BlobIndex) {
+  constructor(repository: Repository, index: BlobIndex, files: IndexFileNames = noFiles) {
     this.repository = repository;
     this.index = index;
+    this.files = files;
   }
 
   /**

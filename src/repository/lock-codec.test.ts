@@ -29,7 +29,38 @@ test('leaves out uid and gid of root', () => {
   );
 });
 
+test('adds who it is, after what restic knows', () => {
+  const json =
+    '{"time":"2026-01-02T03:04:05Z","exclusive":true,"hostname":"a","username":"b","pid":1,"holdfast":{"began":"2026-01-02T01:02:03.5Z","instance":"0123456789abcdef0123456789abcdef","kind":"commit","operation":"prune","machine":"m","boot":"b","space":"pid:[1]","start":"17"}}';
+  const lock = decodeLock(utf8(json));
+  expect(lock.own).toEqual({
+    began: { seconds: 1767315723, nanoseconds: 500_000_000, offsetMinutes: 0 },
+    instance: '0123456789abcdef0123456789abcdef',
+    kind: 'commit',
+    operation: 'prune',
+    machine: 'm',
+    boot: 'b',
+    space: 'pid:[1]',
+    start: '17',
+  });
+  expect(text(encodeLock(lock))).toBe(json);
+});
+
 test.each([
+  [true, 'shared', 'exclusive'],
+  [true, 'commit', 'commit'],
+  [true, 'of a later version', 'exclusive'],
+  [false, 'commit', 'shared'],
+  [false, 'exclusive', 'shared'],
+  [false, 'prune', 'prune'],
+])('exclusive %s and the kind "%s" is %s', (exclusive, kind, expected) => {
+  const json = `{"time":"2026-01-02T03:04:05Z","exclusive":${exclusive},"holdfast":{"began":"2026-01-02T03:04:05Z","kind":"${kind}"}}`;
+  expect(decodeLock(utf8(json)).own).toMatchObject({ kind: expected, machine: '', start: '' });
+});
+
+test.each([
+  ['no begin', '{"time":"2026-01-02T03:04:05Z","exclusive":true,"holdfast":{}}'],
+  ['what is ours as text', '{"time":"2026-01-02T03:04:05Z","exclusive":true,"holdfast":"x"}'],
   ['no time', '{"exclusive":true}'],
   ['no kind', '{"time":"2026-01-02T03:04:05Z"}'],
   ['a kind that is text', '{"time":"2026-01-02T03:04:05Z","exclusive":"true"}'],

@@ -1,22 +1,28 @@
 import { cancelled } from '../base/abort.ts';
 import { assert } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
+import { toHex } from '../base/bytes.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { Monitor } from '../base/monitor.ts';
 import { timestampFromNs } from '../base/timestamp.ts';
 import { shortId, type Id } from './id.ts';
-import { encodeLock, type LockOwner } from './lock-codec.ts';
+import { randomBytes } from '../base/random.ts';
+import {
+  encodeLock,
+  isExclusiveKind,
+  type LockKind,
+  type LockOwner,
+  type OwnLockRecord,
+} from './lock-codec.ts';
 import { withDeadline } from './lock-deadline.ts';
-import { assertNoConflict, lockStaleMs, type ProcessProbe } from './lock-list.ts';
+import { lockedBy, type ProcessProbe } from './lock-judge.ts';
+import { type LockList, lookForConflicts } from './lock-list.ts';
+import { lockExpiryMs, lockRefreshMs, lockSettleMs } from './lock-times.ts';
+import { LockWait } from './lock-wait.ts';
+import type { CallOptions } from '../storage/backend.ts';
 import type { Repository } from './repository.ts';
 import { putContent } from './unpacked.ts';
 
-/** How often a holder writes its lock anew. */
-export const lockRefreshMs: number = 5 * 60_000;
-/** Time without a renewal after which nothing may be written: others may take the lock for stale soon. */
-export const lockExpiryMs: number = lockStaleMs - 1.5 * lockRefreshMs;
-/** Wait before the second look: as long as others may take between looking and writing. */
-export const lockSettleMs = 200;
 /** How often the age is looked at. */
 const lockTickMs = 60_000;
 /** Longest time for one renewal. */
@@ -25,11 +31,15 @@ const lockRenewMsMax = 2 * 60_000;
 const lockRecoveryMsMax = 15 * 60_000;
 /** Pause between such tries. */
 const lockRecoveryPauseMs = 5_000;
+/** Longest time for waiting until those are done who may have taken the holder for gone. */
+const lockReturnMsMax = 24 * 60 * 60_000;
 /** Longest time for removing the lock at the end. */
 const lockReleaseMsMax = 60_000;
 
 /** A lock as its user sees it. */
 export interface HeldLock {
+  /** The same in all files of this lock; empty without files. */
+  readonly instance: string;
   /** Aborts with LOCK_LOST, or with REPOSITORY_LOCKED when the second look finds another lock. */
   readonly signal: AbortSignal;
   /**
@@ -40,6 +50,12 @@ export interface HeldLock {
   /** Throws LOCK_LOST unless the lock is held for sure at this moment, or is still settling. */
   assertHeld(): void;
   /**
+   * Makes sure that the lock is held by asking the storage for it; one call. Waits while it settles, is renewed late or
+   * taken anew. For what must not be done without it, such as the writing of a snapshot.
+   * @throws LOCK_LOST, REPOSITORY_LOCKED, CANCELLED; what a check of `Repository.absences` throws
+   */
+  confirm(options?: CallOptions): Promise<void>;
+  /**
    * Removes the lock file, within a minute. Never rejects: a lock that could not be removed is told to the monitor
    * and stays until `unlock`. Idempotent.
    */
@@ -48,20 +64,28 @@ export interface HeldLock {
 
 export interface LockParts {
   readonly repository: Repository;
-  readonly exclusive: boolean;
+  readonly kind: LockKind;
+  readonly operation: string;
   readonly owner: LockOwner;
+  /** Another lock of the same work, which suffers this one. */
+  readonly beside: HeldLock | undefined;
   readonly probe: ProcessProbe;
   readonly monitor: Monitor;
 }
 
-type LockState = 'settling' | 'held' | 'lost' | 'released';
+type LockState = 'settling' | 'held' | 'away' | 'lost' | 'released';
 
 /**
  * A lock and its life: written, looked after a second time, renewed while it is held, removed.
  *
  * A renewal writes the new file before it looks whether the old one is still there: so one of the two exists at every
  * instant, and as long as that is so nobody can have taken an exclusive lock. If the old one is gone, somebody removed
- * it by force, and everything done since may be worthless: the lock is lost.
+ * it: by force, or because the holder slept and seemed gone.
+ *
+ * An exclusive lock is lost then: others may have changed what the holder knows. A shared one is taken anew, and so is
+ * one that was not renewed in time: changes are held back until it is there again, none who might have taken the holder
+ * for gone is at work, and all checks of `Repository.absences` agree.
+ * @see docs/CONCURRENCY.md#who-slept
  */
 export class RepositoryLock implements HeldLock {
   readonly #parts: LockParts;
@@ -70,6 +94,7 @@ export class RepositoryLock implements HeldLock {
   readonly #stop = new AbortController();
   /** Every file of this lock that may exist. */
   readonly #files = new Set<Id>();
+  readonly #own: OwnLockRecord;
   readonly #removeGuard: () => void;
   readonly #timer: Timer;
   #settled: Promise<void> = Promise.resolve();
@@ -83,9 +108,17 @@ export class RepositoryLock implements HeldLock {
   #release: Promise<void> | undefined;
 
   private constructor(parts: LockParts) {
+    const { environment } = parts.repository;
     this.#parts = parts;
+    this.#own = {
+      ...parts.probe.identity,
+      instance: toHex(randomBytes(environment.random, 16)),
+      kind: parts.kind,
+      operation: parts.operation,
+      began: timestampFromNs(environment.clock.wallNs()),
+    };
     this.#removeGuard = parts.repository.addWriteGuard(() => this.#guard());
-    this.#timer = parts.repository.environment.clock.every(lockTickMs, () => this.#tick());
+    this.#timer = environment.clock.every(lockTickMs, () => this.#tick());
   }
 
   /**
@@ -105,6 +138,10 @@ export class RepositoryLock implements HeldLock {
     return lock;
   }
 
+  get instance(): string {
+    return this.#own.instance;
+  }
+
   get signal(): AbortSignal {
     return this.#lost.signal;
   }
@@ -116,7 +153,19 @@ export class RepositoryLock implements HeldLock {
   assertHeld(): void {
     assert(this.#state !== 'released', 'the lock was not released yet');
     if (this.#state === 'lost') throw this.#lost.signal.reason;
-    if (this.#ageMs() >= lockExpiryMs) throw expired(this.#ageMs());
+    if (this.#state === 'away' || this.#ageMs() >= lockExpiryMs) throw expired(this.#ageMs());
+  }
+
+  async confirm({ signal }: CallOptions = {}): Promise<void> {
+    assert(this.#state !== 'released', 'the lock was not released yet');
+    await this.#settled;
+    for (;;) {
+      await this.#guard();
+      const id = this.#current;
+      if (await this.#isStored(id, signal)) return;
+      // It may just have been renewed.
+      if (id === this.#current && this.#state === 'held') await this.#vanish(id);
+    }
   }
 
   release(): Promise<void> {
@@ -143,12 +192,16 @@ export class RepositoryLock implements HeldLock {
   }
 
   async #settle(signal: AbortSignal | undefined): Promise<void> {
-    const { repository, exclusive, probe } = this.#parts;
+    const { repository, kind, probe, beside } = this.#parts;
     const either = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
     try {
       await repository.environment.clock.sleep(lockSettleMs, either);
-      const wanted = { exclusive, probe, own: this.#files };
-      await assertNoConflict(repository, wanted, { signal: either });
+      const instances = beside ? [beside.instance] : [];
+      const wanted = { kind, probe, own: this.#files, beside: instances, look: 'second' } as const;
+      const look = { signal: either, monitor: this.#parts.monitor };
+      const { locks, unreadable } = await lookForConflicts(repository, wanted, look);
+      if (locks[0]) throw lockedBy(locks[0], probe, repository.environment.clock);
+      if (unreadable[0]) throw unreadable[0].error;
       if (this.#state === 'settling') this.#state = 'held';
     } catch (error) {
       await this.#lose(error);
@@ -160,6 +213,7 @@ export class RepositoryLock implements HeldLock {
   #guard(): Promise<void> | undefined {
     if (this.#state === 'settling') return this.#settled;
     if (this.#state === 'lost') return Promise.reject(this.#lost.signal.reason);
+    if (this.#state === 'away') return this.#recover();
     return this.#ageMs() < lockExpiryMs ? undefined : this.#recover();
   }
 
@@ -179,7 +233,9 @@ export class RepositoryLock implements HeldLock {
 
   /** Renews an expired lock, again and again for a while; changes of the repository wait meanwhile. */
   #recover(): Promise<void> {
-    this.#recovery ??= this.#tryRecovery().finally(() => {
+    const recovery =
+      this.#parts.kind === 'shared' ? () => this.#return() : () => this.#tryRecovery();
+    this.#recovery ??= recovery().finally(() => {
       this.#recovery = undefined;
     });
     return this.#recovery;
@@ -232,19 +288,91 @@ export class RepositoryLock implements HeldLock {
     await this.#removeFiles(signal, id).catch((error: unknown) => this.#note(error));
   }
 
+  /** Takes a shared lock anew, and holds it again once nobody is at work who may have taken its holder for gone. */
+  async #return(): Promise<void> {
+    const { repository, probe, monitor } = this.#parts;
+    const { clock } = repository.environment;
+    this.#state = 'away';
+    const { signal } = this.#stop;
+    const how = { kind: 'shared', look: 'return', probe, monitor, signal } as const;
+    const wait = new LockWait(repository, { ...how, retryMs: lockReturnMsMax });
+    for (let startMs = clock.monotonicMs(); ; ) {
+      try {
+        const found = await this.#showAgain();
+        startMs = clock.monotonicMs();
+        if ((await wait.isClear(found)) && (await this.#comeBack())) return;
+      } catch (error) {
+        // What a check says, and the end of the work, is not for another try.
+        if (this.#state !== 'away') throw error;
+        const isRefused = isHoldfastError(error, 'REPOSITORY_LOCKED', 'LOCK_DAMAGED');
+        if (isRefused || clock.monotonicMs() - startMs >= lockRecoveryMsMax) {
+          await this.#lose(isRefused ? error : expired(this.#ageMs(), error));
+          throw this.#lost.signal.reason;
+        }
+        this.#note(error);
+        await clock.sleep(lockRecoveryPauseMs, signal);
+      }
+    }
+  }
+
+  /** Makes sure that a young file is there, and looks for what stands against it. */
+  #showAgain(): Promise<LockList> {
+    const { repository, probe, beside, monitor } = this.#parts;
+    const { clock } = repository.environment;
+    const own = this.#files;
+    const instances = beside ? [beside.instance] : [];
+    const wanted = { kind: 'shared', probe, own, beside: instances, look: 'return' } as const;
+    const deadline = { clock, ms: lockRenewMsMax, signal: this.#stop.signal };
+    return withDeadline(deadline, async (signal) => {
+      const isYoung = this.#ageMs() < lockRefreshMs;
+      if (!isYoung || !(await this.#isStored(this.#current, signal))) await this.#write(signal);
+      await clock.sleep(lockSettleMs, signal);
+      return lookForConflicts(repository, wanted, { signal, monitor });
+    });
+  }
+
+  /** @returns false if the machine slept again meanwhile */
+  async #comeBack(): Promise<boolean> {
+    const { repository } = this.#parts;
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      await repository.absences.check(this.#stop.signal);
+    } catch (error) {
+      failure = { error };
+    }
+    if (this.#ageMs() >= lockExpiryMs) return false;
+    if (this.#state === 'away') this.#state = 'held';
+    const current = this.#current;
+    const { clock } = repository.environment;
+    await withDeadline({ clock, ms: lockRenewMsMax, signal: this.#stop.signal }, (signal) =>
+      this.#removeFiles(signal, current),
+    ).catch((error: unknown) => this.#note(error));
+    if (failure) throw failure.error;
+    return true;
+  }
+
   async #assertStored(id: Id, signal: AbortSignal): Promise<void> {
+    if (await this.#isStored(id, signal)) return;
+    await this.#vanish(id);
+    throw removed(id);
+  }
+
+  async #isStored(id: Id, signal: AbortSignal | undefined): Promise<boolean> {
     try {
       await this.#parts.repository.backend.stat({ type: 'lock', name: id }, { signal });
+      return true;
     } catch (error) {
-      if (!isHoldfastError(error, 'FILE_NOT_FOUND') || signal.aborted) throw error;
-      const vanished = new HoldfastError('LOCK_LOST', {
-        message: 'the lock was removed by somebody else while working',
-        details: { lockId: id },
-        cause: error,
-      });
-      await this.#lose(vanished);
-      throw vanished;
+      if (!isHoldfastError(error, 'FILE_NOT_FOUND') || signal?.aborted) throw error;
+      return false;
     }
+  }
+
+  /** Somebody removed the file that stood for the lock. */
+  async #vanish(id: Id): Promise<void> {
+    if (this.#parts.kind !== 'shared') return await this.#lose(removed(id));
+    if (this.#state !== 'held') return;
+    this.#parts.monitor.note('the lock was removed by somebody else while working: taking it anew');
+    this.#recover().catch(() => undefined);
   }
 
   async #write(signal: AbortSignal | undefined): Promise<void> {
@@ -264,12 +392,10 @@ export class RepositoryLock implements HeldLock {
   }
 
   async #put(signal: AbortSignal | undefined): Promise<Id> {
-    const { repository, exclusive, owner } = this.#parts;
+    const { repository, kind, owner } = this.#parts;
     const time = timestampFromNs(repository.environment.clock.wallNs());
-    const { id, sealed } = repository.sealUnpacked(
-      'lock',
-      encodeLock({ ...owner, time, exclusive }),
-    );
+    const record = { ...owner, time, exclusive: isExclusiveKind(kind), own: this.#own };
+    const { id, sealed } = repository.sealUnpacked('lock', encodeLock(record));
     // Before the put: it may fail and yet have stored the file.
     this.#files.add(id);
     await putContent(repository.backend, { type: 'lock', name: id }, sealed, { signal });
@@ -300,9 +426,17 @@ export class RepositoryLock implements HeldLock {
   }
 
   #note(error: unknown): void {
-    if (this.#state !== 'held') return;
+    const isOver = this.#state !== 'held' && this.#state !== 'away';
+    if (isOver || isHoldfastError(error, 'LOCK_LOST')) return;
     this.#parts.monitor.note(`the lock could not be renewed: ${describeError(error)}`);
   }
+}
+
+function removed(lockId: Id): HoldfastError {
+  return new HoldfastError('LOCK_LOST', {
+    message: 'the lock was removed by somebody else while working',
+    details: { lockId },
+  });
 }
 
 function expired(ageMs: number, cause?: unknown): HoldfastError {

@@ -1,23 +1,14 @@
 import { forEachConcurrent } from '../base/concurrency.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
-import { timestampFromNs } from '../base/timestamp.ts';
+import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { type Monitor, silentMonitor } from '../base/monitor.ts';
 import type { CallOptions } from '../storage/backend.ts';
-import type { Id } from './id.ts';
-import { decodeLock, type LockRecord, type StoredLock } from './lock-codec.ts';
+import { shortId, type Id } from './id.ts';
+import { decodeLock, type LockKind, type StoredLock } from './lock-codec.ts';
+import { describeHolder, judgeLock, kindOfLock, type ProcessProbe } from './lock-judge.ts';
 import type { Repository } from './repository.ts';
-import { formatTime, localZone } from './time-format.ts';
-
-/** Age from which a lock no longer has a living holder: it would have been renewed several times. */
-export const lockStaleMs: number = 30 * 60_000;
 
 /** Pauses before a lock that cannot be read is looked at again: another program may be writing it. */
 const unreadablePausesMs: readonly number[] = [5_000, 10_000, 20_000];
-
-/** What tells a lock of a dead process: valid for locks of this machine. */
-export interface ProcessProbe {
-  readonly hostname: string;
-  processExists(pid: number): boolean;
-}
 
 export interface LockList {
   readonly locks: readonly StoredLock[];
@@ -52,67 +43,104 @@ export async function loadLocks(
 
 /** The lock that is wanted, for the look at those that are there. */
 export interface WantedLock {
-  readonly exclusive: boolean;
+  readonly kind: LockKind;
   /** Files of the asker himself. */
   readonly own: ReadonlySet<Id>;
+  /** Instances of locks that the same work holds. */
+  readonly beside: readonly string[];
   readonly probe: ProcessProbe;
+  readonly look: LockLook;
+}
+
+/** The first look, before a lock is written; the second, after; or that of one who was away and comes back. */
+export type LockLook = 'first' | 'second' | 'return';
+
+/** Whether a lock that is there stands against the wanted one. @see docs/CONCURRENCY.md */
+export function standsAgainst(lock: StoredLock, wanted: WantedLock): boolean {
+  const { kind, own, beside } = wanted;
+  if (own.has(lock.id) || (lock.own && beside.includes(lock.own.instance))) return false;
+  const other = kindOfLock(lock);
+  if (kind === 'exclusive' || other === 'exclusive') return true;
+  if (kind === 'commit') return !lock.own || other !== 'shared';
+  if (kind === 'prune') return other !== 'shared';
+  // A commit suffers what was there before it, so one that comes after the first look is none of our business.
+  if (other === 'commit') return wanted.look !== 'second';
+  // A prune that took us for gone may be about to delete what we know of.
+  return other === 'prune' && wanted.look === 'return';
+}
+
+export interface LookOptions extends CallOptions {
+  readonly monitor?: Monitor | undefined;
 }
 
 /**
- * Makes sure that no lock stands against the wanted one: an exclusive one suffers none beside it, another only others
- * that are not exclusive. Locks of dead processes stand, too, until somebody removes them.
- * @throws REPOSITORY_LOCKED naming the holder; LOCK_DAMAGED after 35 s for a lock that cannot be read
+ * The locks that stand against the wanted one. Those whose holders are gone for sure are removed, which the monitor
+ * hears. For one that cannot be read this waits up to 35 s: it may be half written.
  */
-export async function assertNoConflict(
+export async function lookForConflicts(
   repository: Repository,
   wanted: WantedLock,
-  options: CallOptions = {},
-): Promise<void> {
+  options: LookOptions,
+): Promise<LockList> {
   for (let attempt = 0; ; attempt++) {
-    const { locks, unreadable } = await loadLocks(repository, options);
-    const conflict = locks.find(
-      (lock) => !wanted.own.has(lock.id) && (wanted.exclusive || lock.exclusive),
-    );
-    if (conflict) throw lockedBy(repository, conflict, wanted.probe);
-    const [first] = unreadable.filter(({ id }) => !wanted.own.has(id));
-    if (!first) return;
+    const found = await loadLocks(repository, options);
+    const locks = await withoutDead(repository, found.locks, { ...options, wanted });
+    const unreadable = found.unreadable
+      .filter(({ id }) => !wanted.own.has(id))
+      .map(({ id, error }) => ({ id, error: invalidLock(id, error) }));
+    const standing = locks.filter((lock) => standsAgainst(lock, wanted));
     const pauseMs = unreadablePausesMs[attempt];
-    if (pauseMs === undefined) throw invalidLock(first);
+    if (standing.length > 0 || unreadable.length === 0 || pauseMs === undefined) {
+      return { locks: standing, unreadable };
+    }
     await repository.environment.clock.sleep(pauseMs, options.signal);
   }
 }
 
-/** True for a lock whose holder is gone: not renewed for half an hour, or of a dead process of this machine. */
-export function isStaleLock(lock: LockRecord, probe: ProcessProbe, nowMs: number): boolean {
-  return nowMs - lock.time.seconds * 1000 > lockStaleMs || isOfDeadProcess(lock, probe);
+async function withoutDead(
+  repository: Repository,
+  locks: readonly StoredLock[],
+  options: LookOptions & { readonly wanted: WantedLock },
+): Promise<StoredLock[]> {
+  const { own, probe } = options.wanted;
+  const left: StoredLock[] = [];
+  const nowMs = repository.environment.clock.wallMs();
+  for (const lock of locks) {
+    const isDead = !own.has(lock.id) && judgeLock(lock, probe, nowMs) === 'dead';
+    const reason = `removed the lock of ${describeHolder(lock)}: it ended without removing it`;
+    if (isDead && (await removeLock(repository, lock.id, { ...options, reason }))) continue;
+    left.push(lock);
+  }
+  return left;
 }
 
-function isOfDeadProcess(lock: LockRecord, probe: ProcessProbe): boolean {
-  return lock.hostname === probe.hostname && !probe.processExists(lock.pid);
+/**
+ * Removes somebody else's lock, and tells why.
+ * @returns false if the storage does not allow it, or fails
+ */
+export async function removeLock(
+  repository: Repository,
+  id: Id,
+  options: LookOptions & { readonly reason: string },
+): Promise<boolean> {
+  const { monitor = silentMonitor, signal } = options;
+  try {
+    await repository.removeUnpacked('lock', id, { signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    if (isHoldfastError(error, 'FILE_NOT_FOUND')) return true;
+    monitor.note(`the lock ${shortId(id)} could not be removed: ${describeError(error)}`);
+    return false;
+  }
+  monitor.note(options.reason);
+  return true;
 }
 
-function lockedBy(repository: Repository, lock: StoredLock, probe: ProcessProbe): HoldfastError {
-  const { clock } = repository.environment;
-  const kind = lock.exclusive ? ' exclusively' : '';
-  const who = `process ${lock.pid} of ${lock.username} on ${lock.hostname}`;
-  const isStale = isStaleLock(lock, probe, clock.wallMs());
-  const now = timestampFromNs(clock.wallNs());
-  return new HoldfastError('REPOSITORY_LOCKED', {
-    message: `the repository is locked${kind} by ${who}`,
-    details: {
-      lockId: lock.id,
-      since: formatTime(lock.time, localZone),
-      ageSeconds: Math.max(0, now.seconds - lock.time.seconds),
-    },
-    ...(isStale && { hint: 'Its holder is gone: run "holdfast unlock", then try again.' }),
-  });
-}
-
-function invalidLock({ id, error }: LockList['unreadable'][number]): HoldfastError {
+function invalidLock(id: Id, cause: HoldfastError): HoldfastError {
   return new HoldfastError('LOCK_DAMAGED', {
     message: 'a lock file cannot be read',
     details: { lockId: id },
     hint: 'If no other program uses the repository, run "holdfast unlock --remove-all".',
-    cause: error,
+    cause,
   });
 }

@@ -2,23 +2,39 @@ import { throwIfAborted } from '../base/abort.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Monitor, silentMonitor } from '../base/monitor.ts';
 import type { CallOptions } from '../storage/backend.ts';
-import type { LockOwner } from './lock-codec.ts';
+import type { LockKind, LockOwner } from './lock-codec.ts';
 import { type HeldLock, type LockParts, RepositoryLock } from './lock-holder.ts';
-import { assertNoConflict, isStaleLock, loadLocks, type ProcessProbe } from './lock-list.ts';
+import { isStaleLock, type ProcessProbe } from './lock-judge.ts';
+import { loadLocks, lookForConflicts, type WantedLock } from './lock-list.ts';
+import { LockWait } from './lock-wait.ts';
 import type { Repository } from './repository.ts';
 
-export { decodeLock, encodeLock, type LockOwner, type LockRecord } from './lock-codec.ts';
+export {
+  decodeLock,
+  encodeLock,
+  type LockKind,
+  type LockOwner,
+  type LockRecord,
+  noIdentity,
+  type OwnLockRecord,
+  type ProcessIdentity,
+  type StoredLock,
+} from './lock-codec.ts';
 export type { HeldLock } from './lock-holder.ts';
-export { isStaleLock, type LockList, loadLocks, type ProcessProbe } from './lock-list.ts';
+export { isStaleLock, judgeLock, type LockVerdict, type ProcessProbe } from './lock-judge.ts';
+export { type LockList, loadLocks } from './lock-list.ts';
+export { loadRunningOperations, type RunningOperation } from './lock-operations.ts';
 
 export interface LockOptions extends CallOptions {
-  /** Suffers no other lock; else only no exclusive one. */
-  readonly exclusive: boolean;
+  readonly kind: LockKind;
+  /** What it is for, as others see it: `backup`. */
+  readonly operation: string;
   /** How long to try while another lock stands against it; default 0. */
   readonly retryMs?: number | undefined;
   readonly owner: LockOwner;
-  /** Whether a process of this machine is alive. */
-  processExists(pid: number): boolean;
+  readonly probe: ProcessProbe;
+  /** Another lock of the same work, which suffers this one. */
+  readonly beside?: HeldLock | undefined;
   /**
    * Return as soon as the lock file is written, and do the second look 200 ms later in the background: see
    * `HeldLock.settled`. Without effect when `retryMs` is given.
@@ -31,16 +47,15 @@ export interface LockOptions extends CallOptions {
 export interface UnlockOptions extends CallOptions {
   /** Remove every lock, whoever holds it, and also those that cannot be read. */
   readonly all: boolean;
-  readonly hostname: string;
-  processExists(pid: number): boolean;
+  readonly probe: ProcessProbe;
 }
-
-const retryPauseMs = 5_000;
-const retryPauseMsMax = 60_000;
 
 /**
  * Locks a repository: looks for other locks, writes an own, waits 200 ms and looks again. The lock is renewed every
  * five minutes until it is released, and holds changes of the repository back whenever it is not certain.
+ *
+ * Locks whose holders are gone for sure are removed at once; those that seem left are watched for some minutes, if they
+ * stand in the way, and removed if nobody renews them. A commit is waited for. The monitor hears all of it.
  *
  * A process that holds a lock must survive SIGHUP: with it restic (0.19.1, `unlock`) asks whether the owner of a lock on
  * its machine is alive. A repository opened with `noLock` gives a lock without a file.
@@ -49,42 +64,32 @@ const retryPauseMsMax = 60_000;
  */
 export async function acquireLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
   if (repository.noLock) return lockWithoutFile();
-  const { clock } = repository.environment;
-  const retryMs = options.retryMs ?? 0;
-  const endMs = clock.monotonicMs() + retryMs;
-  for (let pauseMs = retryPauseMs; ; pauseMs = Math.min(2 * pauseMs, retryPauseMsMax)) {
+  const { kind, probe, beside } = options;
+  const instances = beside ? [beside.instance] : [];
+  const wanted: WantedLock = { kind, probe, own: new Set(), beside: instances, look: 'first' };
+  const wait = new LockWait(repository, { ...options, look: 'first' });
+  for (;;) {
+    throwIfAborted(options.signal);
+    const found = await lookForConflicts(repository, wanted, options);
+    if (!(await wait.isClear(found))) continue;
+    const lock = await writeLock(repository, options);
+    if (options.settleLater && !options.retryMs) return lock;
     try {
-      return await tryLock(repository, options);
+      await lock.settled;
+      return lock;
     } catch (error) {
-      const leftMs = endMs - clock.monotonicMs();
-      if (!isHoldfastError(error, 'REPOSITORY_LOCKED') || leftMs <= 0) throw error;
-      options.monitor?.note(`${error.message}, waiting up to ${Math.ceil(leftMs / 1000)} s`);
-      await clock.sleep(Math.min(pauseMs, leftMs), options.signal);
+      await lock.release();
+      await wait.afterCollision(error);
     }
   }
 }
 
-async function tryLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
-  const { exclusive, owner, signal } = options;
-  throwIfAborted(signal);
-  const probe: ProcessProbe = {
-    hostname: owner.hostname,
-    processExists: (pid) => options.processExists(pid),
-  };
-  await assertNoConflict(repository, { exclusive, probe, own: new Set() }, { signal });
-  const monitor = options.monitor ?? silentMonitor;
-  const parts: LockParts = { repository, exclusive, owner, probe, monitor };
-  const lock = await RepositoryLock.write(parts, signal).catch((error: unknown) => {
+async function writeLock(repository: Repository, options: LockOptions): Promise<RepositoryLock> {
+  const { kind, operation, owner, probe, beside, monitor = silentMonitor } = options;
+  const parts: LockParts = { repository, kind, operation, owner, probe, beside, monitor };
+  return await RepositoryLock.write(parts, options.signal).catch((error: unknown) => {
     throw isHoldfastError(error, 'READ_ONLY', 'PERMISSION_DENIED') ? cannotLock(error) : error;
   });
-  if (options.settleLater && !options.retryMs) return lock;
-  try {
-    await lock.settled;
-  } catch (error) {
-    await lock.release();
-    throw error;
-  }
-  return lock;
 }
 
 function cannotLock(cause: HoldfastError): HoldfastError {
@@ -97,9 +102,11 @@ function cannotLock(cause: HoldfastError): HoldfastError {
 
 function lockWithoutFile(): HeldLock {
   return {
+    instance: '',
     signal: new AbortController().signal,
     settled: Promise.resolve(),
     assertHeld: () => undefined,
+    confirm: () => Promise.resolve(),
     release: () => Promise.resolve(),
   };
 }
@@ -120,7 +127,9 @@ export async function removeStaleLocks(
   } else {
     const nowMs = environment.clock.wallMs();
     const { locks } = await loadLocks(repository, { signal });
-    names.push(...locks.filter((lock) => isStaleLock(lock, options, nowMs)).map(({ id }) => id));
+    names.push(
+      ...locks.filter((lock) => isStaleLock(lock, options.probe, nowMs)).map(({ id }) => id),
+    );
   }
   let removedCount = 0;
   for (const name of names) {

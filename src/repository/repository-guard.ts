@@ -15,6 +15,39 @@ import type {
  */
 export type WriteGuard = () => Promise<void> | undefined;
 
+/** Looks, after an absence, whether what a piece of work relies on is still so. Must not change the repository. */
+export type AbsenceCheck = (signal: AbortSignal) => Promise<void>;
+
+/**
+ * Times in which the lock of the running work was not certain, such as a sleep of the machine: others may have taken
+ * the work for gone, and removed what it was about to refer to.
+ */
+export class Absences {
+  readonly #checks = new Set<AbsenceCheck>();
+  #count = 0;
+
+  /** How many there were; counted before anything may be changed again. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Calls `check` after every absence from now on, before changes go on. If it throws, the changes that wait are not made,
+   * and its error is thrown to who wanted them. Returns what ends that.
+   */
+  addCheck(check: AbsenceCheck): () => void {
+    this.#checks.add(check);
+    return () => this.#checks.delete(check);
+  }
+
+  /** Counts an absence that is over, and runs all checks. @throws the error of the first that throws */
+  async check(signal: AbortSignal): Promise<void> {
+    this.#count++;
+    const results = await Promise.allSettled([...this.#checks].map((check) => check(signal)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+}
+
 /**
  * Holds changes of a repository back until every guard agrees, so that no code that writes can forget its lock.
  * Reading, and the locks themselves, pass freely.
@@ -70,6 +103,11 @@ export class GuardedBackend implements Backend {
 
   async remove(handle: FileHandle, options?: CallOptions): Promise<void> {
     if (handle.type !== 'lock') await this.#pass();
+    return this.#inner.remove(handle, options);
+  }
+
+  /** As `remove`, without asking. */
+  removeUnguarded(handle: FileHandle, options?: CallOptions): Promise<void> {
     return this.#inner.remove(handle, options);
   }
 

@@ -11,7 +11,13 @@ import { systemEnvironment } from '../base/environment.ts';
 import { LocalBackend } from '../storage/local/local-backend.ts';
 import { addKey, changePassword, listKeys, removeKey } from './keys.ts';
 import { decodeLock, encodeLock, type LockOwner } from './lock-codec.ts';
-import { acquireLock, loadLocks, removeStaleLocks } from './locks.ts';
+import {
+  acquireLock,
+  loadLocks,
+  noIdentity,
+  type ProcessProbe,
+  removeStaleLocks,
+} from './locks.ts';
 import { createRepository, openRepository, type Repository } from './repository.ts';
 import { decodeSnapshot, encodeSnapshot, loadSnapshots, saveSnapshot } from './snapshots.ts';
 import { describeWith } from '../../test/tools/peers.ts';
@@ -26,13 +32,18 @@ const owner: LockOwner = {
 };
 const scrypt = { N: 1024, r: 8, p: 1 };
 
-function processExists(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
+const probe: ProcessProbe = {
+  hostname: owner.hostname,
+  identity: noIdentity,
+  processStart: (pid) => {
+    try {
+      return process.kill(pid, 0) ? '' : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  machineUpSeconds: () => 1e6,
+};
 
 // "restic unlock" probes the owners of locks on this machine with SIGHUP (seen with 0.19.1).
 process.on('SIGHUP', () => undefined);
@@ -150,15 +161,26 @@ describeWith(['restic'], 'what we write, restic reads', () => {
 
   test('locks: it respects ours, names us, and removes them when we are gone', async () => {
     const repository = await create();
-    const options = { owner, processExists };
-    const shared = await acquireLock(repository, { ...options, exclusive: false });
+    const options = { owner, probe, operation: 'test' };
+    const shared = await acquireLock(repository, { ...options, kind: 'shared' });
     expect(restic(['snapshots']).status).toBe(0);
     const refused = restic(['check']);
     expect(refused.status).toBe(11);
     expect(refused.out).toContain(`PID ${process.pid} on ${owner.hostname} by ${owner.username}`);
+    // What is ours it passes over.
+    const [lock] = (await loadLocks(repository)).locks;
+    expect(restic(['list', 'locks', '--no-lock']).out.trim()).toBe(lock?.id);
+    expect(JSON.parse(restic(['cat', 'lock', lock?.id ?? '', '--no-lock']).out)).toMatchObject({
+      exclusive: false,
+      hostname: owner.hostname,
+      pid: owner.pid,
+    });
+    writeFileSync(path.join(folder, 'file'), 'content');
+    expect(restic(['backup', path.join(folder, 'file')]).status).toBe(0);
     await shared.release();
-    const exclusive = await acquireLock(repository, { ...options, exclusive: true });
+    const exclusive = await acquireLock(repository, { ...options, kind: 'exclusive' });
     expect(restic(['snapshots']).status).toBe(11);
+    expect(restic(['backup', path.join(folder, 'file')]).status).toBe(11);
     expect(restic(['unlock']).status).toBe(0);
     exclusive.assertHeld();
     expect((await loadLocks(repository)).locks).toHaveLength(1);
@@ -167,7 +189,7 @@ describeWith(['restic'], 'what we write, restic reads', () => {
     const nowSeconds = Math.floor(environment.clock.wallMs() / 1000);
     await repository.saveUnpacked(
       'lock',
-      encodeLock({ ...dead, time: { seconds: nowSeconds, nanoseconds: 0 } }),
+      encodeLock({ ...dead, time: { seconds: nowSeconds, nanoseconds: 0 }, own: lock?.own }),
     );
     expect(restic(['snapshots']).status).toBe(11);
     expect(restic(['unlock']).status).toBe(0);
@@ -216,23 +238,36 @@ describeWith(['restic'], 'what restic writes, we read', () => {
   test('locks: we respect them, and remove them when restic is gone', async () => {
     const repository = await create();
     const child = await startBackup();
-    const options = { owner, processExists };
-    await expect(acquireLock(repository, { ...options, exclusive: true })).rejects.toMatchObject({
+    const options = { owner, probe, operation: 'test' };
+    await expect(acquireLock(repository, { ...options, kind: 'exclusive' })).rejects.toMatchObject({
       code: 'REPOSITORY_LOCKED',
       message: `the repository is locked by process ${child.pid} of ${owner.username} on ${owner.hostname}`,
     });
-    await (await acquireLock(repository, { ...options, exclusive: false })).release();
+    await (await acquireLock(repository, { ...options, kind: 'shared' })).release();
     const [lock] = (await loadLocks(repository)).locks;
     const json = await repository.loadUnpacked('lock', lock?.id ?? '');
     expect(encodeLock(decodeLock(json))).toEqual(json);
-    const unlocking = { all: false, hostname: owner.hostname, processExists };
+    const unlocking = { all: false, probe };
     expect(await removeStaleLocks(repository, unlocking)).toBe(0);
     child.kill('SIGKILL');
     await exitOf(child);
-    await expect(acquireLock(repository, { ...options, exclusive: true })).rejects.toMatchObject({
-      hint: expect.stringContaining('Its holder is gone'),
-    });
+    // It looks left, and would be watched for some minutes; unlock removes it at once.
+    const end = new AbortController();
+    const notes: string[] = [];
+    const note = (text: string): void => {
+      notes.push(text);
+      end.abort();
+    };
+    const watching = {
+      ...options,
+      kind: 'exclusive',
+      monitor: { note, problem: () => undefined },
+    } as const;
+    await expect(
+      acquireLock(repository, { ...watching, signal: end.signal }),
+    ).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(notes).toEqual([expect.stringContaining('it seems left')]);
     expect(await removeStaleLocks(repository, unlocking)).toBe(1);
-    await (await acquireLock(repository, { ...options, exclusive: true })).release();
+    await (await acquireLock(repository, { ...options, kind: 'exclusive' })).release();
   });
 });

@@ -19,7 +19,7 @@ import type { Id } from './id.ts';
 import { addKey, collectKeys, type OpenedKey, openWithPassword } from './keys.ts';
 import { ParitySetting } from './parity-setting.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
-import { GuardedBackend, type WriteGuard } from './repository-guard.ts';
+import { Absences, GuardedBackend, type WriteGuard } from './repository-guard.ts';
 import {
   getVerified,
   openDocument,
@@ -89,6 +89,8 @@ export class Repository {
   readonly noLock: boolean;
   /** How much parity new packs get. */
   readonly parity: ParitySetting;
+  /** When the lock of the work was not certain. */
+  readonly absences: Absences = new Absences();
   readonly #guarded: GuardedBackend;
   readonly #tools: UnpackedTools;
 
@@ -164,6 +166,14 @@ export class Repository {
   packPath(id: Id): string | undefined {
     const root = this.backend.localPath;
     return root === undefined ? undefined : `${root}/data/${id.slice(0, 2)}/${id}`;
+  }
+
+  /**
+   * Removes a file that was stored just now and that nobody was told of, even when the lock is lost: what it refers to
+   * may be gone. Nothing else may be removed without a lock.
+   */
+  retract(type: UnpackedType, id: Id, options: CallOptions = {}): Promise<void> {
+    return this.#guarded.removeUnguarded({ type, name: id }, options);
   }
 
   /** Asks `guard` before every change from now on. Returns what ends that. */

@@ -12,7 +12,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-import { systemEnvironment as environment } from '../../src/base/environment.ts';
 import { describeError, isHoldfastError } from '../../src/base/errors.ts';
 import { check } from '../../src/engine/check.ts';
 import { restore } from '../../src/engine/restore.ts';
@@ -21,7 +20,12 @@ import { IndexedRepository } from '../../src/repository/indexed.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.ts';
 import { openBackend } from '../../src/storage/open.ts';
-import { backUp, initRepository, password } from '../tools/engine.ts';
+import {
+  backUp,
+  initRepository,
+  password,
+  singleThreaded as environment,
+} from '../tools/engine.ts';
 import { equalManifests, type Manifest, manifestOf } from '../tools/manifest.ts';
 import { findPeer } from '../tools/peers.ts';
 import { mustRestic } from '../tools/restic.ts';

@@ -2,7 +2,6 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { systemEnvironment as environment } from '../../src/base/environment.ts';
 import { isHoldfastError } from '../../src/base/errors.ts';
 import { restore } from '../../src/engine/restore.ts';
 import { markName } from '../../src/engine/restore/restore-mark.ts';
@@ -10,7 +9,13 @@ import { loadIndex } from '../../src/repository/index-load.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.ts';
 import { MemoryBackend, type MemoryFiles } from '../../src/storage/memory/memory-backend.ts';
-import { backUp, checkAll, initRepository, withRepository } from '../tools/engine.ts';
+import {
+  backUp,
+  checkAll,
+  initRepository,
+  singleThreaded as environment,
+  withRepository,
+} from '../tools/engine.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { pseudoRandom, seedsOf, testScale } from '../tools/seeds.ts';
 
@@ -29,7 +34,7 @@ beforeAll(async () => {
   writeFileSync(join(source, 'sub/deep/empty'), '');
   const backend = new MemoryBackend(pristine);
   // One thread makes the same packs in every run.
-  const settings = { options: { workerCount: 1 } };
+  const settings = { environment, options: { workerCount: 1 } };
   await initRepository(backend);
   await backUp(backend, [source], settings);
   contents.push(contentOf(source));
@@ -67,7 +72,7 @@ async function outcomesOf(files: MemoryFiles): Promise<Outcomes> {
 
 async function checkOutcome(backend: MemoryBackend): Promise<Outcome> {
   try {
-    const result = await checkAll(backend);
+    const result = await checkAll(backend, { kind: 'all' }, environment);
     const { errors, affectedFiles, affectedSnapshots, hints } = result;
     if (errors.length === 0) return hints.length === 0 ? 'ok' : 'ok with hints';
     const kinds = new Set(errors.map((error) => error.replace(/ .*/, '')));
@@ -82,7 +87,7 @@ async function checkOutcome(backend: MemoryBackend): Promise<Outcome> {
 /** As the command does: what cannot be read of the index and the snapshots is told, the rest is used. */
 async function restoreOutcome(backend: MemoryBackend): Promise<Outcome> {
   try {
-    return await withRepository(backend, {}, async (repository) => {
+    return await withRepository(backend, { environment }, async (repository) => {
       let problemCount = 0;
       const monitor = { ...deaf, problem: () => problemCount++ };
       const snapshots = await loadSnapshots(repository, { monitor });

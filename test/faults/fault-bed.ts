@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { systemEnvironment as environment } from '../../src/base/environment.ts';
 import { describeError, isHoldfastError } from '../../src/base/errors.ts';
 import { restore } from '../../src/engine/restore.ts';
 import { markName } from '../../src/engine/restore/restore-mark.ts';
@@ -12,7 +11,13 @@ import { loadSnapshots } from '../../src/repository/snapshots.ts';
 import { type Backend, fileTypes } from '../../src/storage/backend.ts';
 import { MemoryBackend, type MemoryFiles } from '../../src/storage/memory/memory-backend.ts';
 import { openBackend } from '../../src/storage/open.ts';
-import { backUp, checkAll, initRepository, withRepository } from '../tools/engine.ts';
+import {
+  backUp,
+  checkAll,
+  initRepository,
+  singleThreaded as environment,
+  withRepository,
+} from '../tools/engine.ts';
 import { type Content, contentOf } from '../tools/manifest.ts';
 import { mustRestic } from '../tools/restic.ts';
 import type { Scratch } from '../tools/scratch.ts';
@@ -49,7 +54,7 @@ export class FaultBed {
   }
 
   backUp(backend: Backend): ReturnType<typeof backUp> {
-    return backUp(backend, [this.source], { options: { workerCount: 1 } });
+    return backUp(backend, [this.source], { environment, options: { workerCount: 1 } });
   }
 
   /**
@@ -61,7 +66,7 @@ export class FaultBed {
     readonly content: Content;
     readonly complaints: readonly string[];
   }> {
-    return withRepository(backend, {}, async (repository) => {
+    return withRepository(backend, { environment }, async (repository) => {
       const complaints: string[] = [];
       const monitor = {
         problem: ({ item, error }: { item: string; error: unknown }) =>
@@ -93,7 +98,7 @@ export class FaultBed {
 
   /** What check finds in files that nothing damages any more. */
   async damageIn(files: MemoryFiles): Promise<readonly string[]> {
-    return (await checkAll(new MemoryBackend(files))).errors;
+    return (await checkAll(new MemoryBackend(files), { kind: 'all' }, environment)).errors;
   }
 
   /** Asks restic: its check must find nothing, and what it restores is returned. */

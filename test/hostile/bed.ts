@@ -1,10 +1,9 @@
-import { systemEnvironment } from '../../src/base/environment.ts';
 import { describeError, isHoldfastError } from '../../src/base/errors.ts';
 import type { Problem } from '../../src/base/monitor.ts';
 import type { CheckMonitor } from '../../src/engine/check.ts';
 import type { EngineContext } from '../../src/engine/context.ts';
 import { MemoryBackend } from '../../src/storage/memory/memory-backend.ts';
-import { password } from '../tools/engine.ts';
+import { password, singleThreaded } from '../tools/engine.ts';
 import { type CommandRun, runCommand } from '../tools/in-process.ts';
 import type { Scratch } from '../tools/scratch.ts';
 
@@ -35,7 +34,7 @@ export function hearingContext(): EngineContext<CheckMonitor> & { readonly probl
     progress: (): void => {},
     phase: (): void => {},
   };
-  return { environment: systemEnvironment, monitor, problems };
+  return { environment: singleThreaded, monitor, problems };
 }
 
 /** The code of the error that an action ends with. */
@@ -56,6 +55,7 @@ export async function holdfast(
   scratch: Scratch,
 ): Promise<CommandRun> {
   const run = await runCommand(['--no-cache', ...args], {
+    environment: singleThreaded,
     variables: { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: password, HOME: scratch.path },
   });
   if (/internal check failed|^\s+at .*:\d+:\d+\)?$/m.test(run.errors)) {

@@ -1,7 +1,7 @@
 import type { Monitor, Problem } from '../../src/base/monitor.ts';
-import { describeError } from '../../src/base/errors.ts';
+import { describeError, HoldfastError, isHoldfastError } from '../../src/base/errors.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
-import { loadIndex } from '../../src/repository/index-load.ts';
+import { loadIndexFiles } from '../../src/repository/index-load.ts';
 import { acquireLock, type HeldLock } from '../../src/repository/locks.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import type { Backend } from '../../src/storage/backend.ts';
@@ -34,6 +34,7 @@ export class HearingMonitor implements Monitor {
   note(): void {}
   phase(): void {}
   progress(): void {}
+  counted(): void {}
 }
 
 export interface SessionPlan {
@@ -50,6 +51,27 @@ export function openStorage(world: World, process: SimulatedProcess, place: Plac
   return retry(limit(backend, { connectionCount: backend.connectionCount }), { environment });
 }
 
+/**
+ * Opens with the password that is taken for right, or else with another that somebody knows: who changed it may have died
+ * before he could tell. At every moment one of them opens the repository.
+ */
+export async function openWithKnown(
+  world: World,
+  open: (password: Uint8Array) => Promise<Repository>,
+): Promise<Repository> {
+  const words = [world.password, ...world.passwords.toReversed()];
+  for (const [i, word] of words.entries()) {
+    try {
+      const repository = await open(Buffer.from(word));
+      world.password = word;
+      return repository;
+    } catch (error) {
+      if (!isHoldfastError(error, 'PASSWORD_WRONG') || i === words.length - 1) throw error;
+    }
+  }
+  throw new HoldfastError('PASSWORD_WRONG');
+}
+
 /** Opens a repository, locks it, works, and lets go of it: in the order of the command line's session. */
 export async function withClientSession<T>(
   world: World,
@@ -59,12 +81,15 @@ export async function withClientSession<T>(
   const { process, place, plan } = to;
   const { environment } = process;
   const monitor = new HearingMonitor();
-  const repository = await openRepository(openStorage(world, process, place), {
-    environment,
-    password: Buffer.from(world.password),
-    packSizeBytes,
-    signal: process.signal,
-  });
+  const { signal: killed } = process;
+  const repository = await openWithKnown(world, (password) =>
+    openRepository(openStorage(world, process, place), {
+      environment,
+      password,
+      packSizeBytes,
+      signal: killed,
+    }),
+  );
   const lock = await lockFor(repository, process, plan);
   const signal = lock ? AbortSignal.any([process.signal, lock.signal]) : process.signal;
   try {
@@ -73,8 +98,10 @@ export async function withClientSession<T>(
       lock,
       monitor,
       signal,
-      loadIndex: async () =>
-        new IndexedRepository(repository, await loadIndex(repository, { signal })),
+      loadIndex: async () => {
+        const loaded = await loadIndexFiles(repository, { signal });
+        return new IndexedRepository(repository, loaded.index, loaded);
+      },
     });
   } finally {
     await lock?.release();
@@ -88,9 +115,10 @@ async function lockFor(
 ): Promise<HeldLock | undefined> {
   if (plan.lock === 'none') return undefined;
   return acquireLock(repository, {
-    exclusive: plan.lock === 'exclusive',
+    kind: plan.lock,
+    operation: 'simulated',
     owner: process.owner,
-    processExists: (pid) => process.processExists(pid),
+    probe: process.probe,
     settleLater: plan.lock === 'shared',
     signal: process.signal,
     ...(plan.retryMs === undefined ? {} : { retryMs: plan.retryMs }),

@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { backup, SourceWalk } from '../../src/engine/backup.ts';
 import { check } from '../../src/engine/check.ts';
+import { planForget, removeSnapshots } from '../../src/engine/forget.ts';
+import { executeIndexRepair, planIndexRepair } from '../../src/engine/repair-index.ts';
 import { restore } from '../../src/engine/restore.ts';
+import { isKept } from '../../src/engine/retention/decide.ts';
+import type { RetentionPolicy } from '../../src/engine/retention/policy.ts';
 import { tagSnapshots } from '../../src/engine/tag.ts';
 import { addKey, changePassword } from '../../src/repository/keys.ts';
 import { removeStaleLocks } from '../../src/repository/locks.ts';
@@ -161,6 +165,58 @@ export async function runTag(actor: Actor): Promise<string> {
   });
 }
 
+const noSpan = { years: 0, months: 0, days: 0, hours: 0 };
+
+function keepLast(last: number): RetentionPolicy {
+  return {
+    last,
+    counts: { hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 },
+    within: noSpan,
+    withinPeriods: {
+      hourly: noSpan,
+      daily: noSpan,
+      weekly: noSpan,
+      monthly: noSpan,
+      yearly: noSpan,
+    },
+    tags: [],
+  };
+}
+
+/** Removes old snapshots by a policy. */
+export async function runForget(actor: Actor): Promise<string> {
+  const { world, process, place } = actor;
+  return session(actor, 'exclusive', async ({ repository, lock, signal, monitor }) => {
+    const { environment } = process;
+    const context = { environment, monitor, signal };
+    const snapshots = await loadSnapshots(repository, { signal });
+    const request = {
+      policy: keepLast(1 + world.random.below(3)),
+      groupBy: { host: true, paths: true, tags: false },
+      allowRemoveAll: false,
+    };
+    const groups = planForget(snapshots, request, context);
+    const decisions = groups.flatMap((group) => group.decisions);
+    const ids = decisions.filter((each) => !isKept(each)).map(({ snapshot }) => snapshot.id);
+    for (const id of ids) place.oracle.mayVanish(id);
+    const { failed } = await removeSnapshots(repository, { ids, lock }, context);
+    return failed.length > 0 ? 'failed' : 'forgot';
+  });
+}
+
+export async function runRepairIndex(actor: Actor): Promise<string> {
+  const { world, process } = actor;
+  return session(actor, 'exclusive', async ({ repository, lock, signal, monitor }) => {
+    const { environment } = process;
+    const context = { environment, monitor, signal };
+    const readAllPacks = world.random.oneIn(3);
+    const plan = await planIndexRepair(repository, { readAllPacks }, context);
+    await lock?.settled;
+    const result = await executeIndexRepair(repository, plan, context);
+    return result.damagedPacks.length > 0 ? 'damaged' : 'repaired';
+  });
+}
+
 /** Gives the repository another password. The old one is good until the new one is known to be. */
 export async function runPasswd(actor: Actor): Promise<string> {
   const { world, process } = actor;
@@ -190,9 +246,8 @@ export async function runKeyAdd(actor: Actor): Promise<string> {
 export async function runUnlock(actor: Actor): Promise<string> {
   return session(actor, 'none', async ({ repository, signal }) => {
     const { process } = actor;
-    const how = { all: false, hostname: process.machine.name, signal };
-    const processExists = (pid: number): boolean => process.processExists(pid);
-    const count = await removeStaleLocks(repository, { ...how, processExists });
+    const how = { all: false, probe: process.probe, signal };
+    const count = await removeStaleLocks(repository, how);
     return count > 0 ? 'removed locks' : 'nothing to remove';
   });
 }

@@ -62,11 +62,12 @@ interface JudgedSnapshot {
   readonly needs: ReadonlySet<string>;
 }
 
-const versionStart = 'simulation ';
+/** A snapshot that lacks something says so behind it. */
+const versionPattern = /^simulation (\d+)/;
 
 /** What the program's version says in snapshots of an attempt: no operation changes it. */
 export function versionOf(attempt: Pick<Attempt, 'number'>): string {
-  return `${versionStart}${attempt.number}`;
+  return `simulation ${attempt.number}`;
 }
 
 /**
@@ -121,6 +122,12 @@ export class Oracle {
     if (!isThere && !attempt.mayVanish) {
       this.#fail(`I1: backup ${attempt.number} was reported, but ${told.snapshotId} is not there`);
     }
+  }
+
+  /** Somebody decided to remove a snapshot. */
+  mayVanish(snapshotId: string): void {
+    const judged = this.#snapshots.get(snapshotId);
+    if (judged) judged.attempt.mayVanish = true;
   }
 
   #hear(change: StoreChange): void {
@@ -178,8 +185,8 @@ export class Oracle {
 
   async #addSnapshot(name: string): Promise<void> {
     const document = await this.#load<SnapshotDocument>('snapshot', name);
-    const number = Number(document.program_version?.slice(versionStart.length));
-    const attempt = this.#attempts.get(number);
+    const [, number] = versionPattern.exec(document.program_version ?? '') ?? [];
+    const attempt = this.#attempts.get(Number(number));
     if (!attempt) throw new Error(`snapshot ${name} is of no backup that was tried`);
     const needs = new Set<string>();
     const found = new Map<string, string>();
@@ -289,7 +296,8 @@ function printOf(file: PlainFile): string {
   return `${toHex(sha256(file.bytes))} ${timeText(file.mtimeMs)}`;
 }
 
-function timeText(ms: number): string {
+/** As it stands in trees and snapshots. */
+export function timeText(ms: number): string {
   const { seconds, nanoseconds } = timeOf(ms);
   const start = new Date(seconds * 1000).toISOString().slice(0, 19);
   const fraction = String(nanoseconds).padStart(9, '0').replace(/0+$/, '');

@@ -4,6 +4,8 @@ import type { Climate } from './weather.ts';
 /** What a seed decides before anything happens. */
 export interface Profile {
   readonly clientCount: number;
+  /** One of the clients is another program, which knows the format and restic's locks. */
+  readonly hasForeign: boolean;
   /** Times at which clients do something, more or less together. */
   readonly rounds: number;
   /** Longest time between two rounds. */
@@ -27,6 +29,7 @@ export function profileOf(random: Seeded): Profile {
   const often = (of: number, rate: number): number => (random.oneIn(of) ? rate : 0);
   return {
     clientCount: 2 + random.below(4),
+    hasForeign: random.oneIn(3),
     rounds: 4 + random.below(5),
     pauseHoursMax: random.between(2, 100),
     climate: {

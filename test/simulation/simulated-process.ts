@@ -1,6 +1,6 @@
 import type { Environment } from '../../src/base/environment.ts';
 import { HoldfastError } from '../../src/base/errors.ts';
-import type { LockOwner } from '../../src/repository/locks.ts';
+import type { LockOwner, ProcessProbe } from '../../src/repository/locks.ts';
 import { ClientTime, type PauseKind } from './client-time.ts';
 import type { Seeded } from './seeded.ts';
 import type { Caller } from './simulated-backend.ts';
@@ -60,8 +60,16 @@ export class SimulatedProcess implements Caller {
     return { hostname: this.machine.name, username: 'user', pid: this.pid };
   }
 
-  processExists(pid: number): boolean {
-    return this.machine.living.has(pid);
+  /** What its machine tells of the processes behind locks. */
+  get probe(): ProcessProbe {
+    const { name, living } = this.machine;
+    const startOf = (pid: number): string => `${name}.${pid}`;
+    return {
+      hostname: name,
+      identity: { machine: name, boot: name, space: name, start: startOf(this.pid) },
+      processStart: (pid) => (living.has(pid) ? startOf(pid) : undefined),
+      machineUpSeconds: () => 1e9,
+    };
   }
 
   onCall(call: StorageCall): void {

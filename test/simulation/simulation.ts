@@ -10,6 +10,8 @@ import {
   cheapScrypt,
   type ClientOperation,
   runBackup,
+  runForget,
+  runRepairIndex,
   runCheck,
   runKeyAdd,
   runPasswd,
@@ -17,6 +19,12 @@ import {
   runTag,
   runUnlock,
 } from './operations.ts';
+import {
+  runForeignBackup,
+  runForeignForget,
+  runForeignPrune,
+  runForeignUnlock,
+} from './foreign-client.ts';
 import { Oracle } from './oracle.ts';
 import type { Plant } from './planted.ts';
 import { type Profile, profileOf } from './profile.ts';
@@ -89,6 +97,7 @@ interface Client {
   readonly machine: Machine;
   readonly folder: SimulatedFolder;
   readonly random: Seeded;
+  readonly operations: typeof operations;
 }
 
 /** What a client does, and how often. */
@@ -100,7 +109,26 @@ const operations: readonly (readonly [name: string, weight: number, run: ClientO
   ['passwd', 0.5, runPasswd],
   ['key add', 0.3, runKeyAdd],
   ['unlock', 1, runUnlock],
+  ['forget', 2, runForget],
+  ['repair index', 0.5, runRepairIndex],
 ];
+
+/** What the client does that is another program. */
+const foreignOperations: typeof operations = [
+  ['foreign backup', 5, runForeignBackup],
+  ['foreign forget', 1, runForeignForget],
+  ['foreign prune', 1, runForeignPrune],
+  ['foreign unlock', 1, runForeignUnlock],
+];
+
+function chooseOf({ operations: todo, random }: Client): (typeof operations)[number] {
+  const total = todo.reduce((sum, [, weight]) => sum + weight, 0);
+  let at = random.fraction() * total;
+  return defined(
+    todo.find(([, weight]) => (at -= weight) < 0) ?? todo[0],
+    'there is something to do',
+  );
+}
 
 function operationNamed(name: string): (typeof operations)[number] {
   return defined(
@@ -135,6 +163,7 @@ class Simulation {
   async run(): Promise<void> {
     const world = this.#world;
     const profile = this.#profile;
+    const { random } = world;
     const place = await this.#createPlace();
     const clients = Array.from({ length: profile.clientCount }, (_, i) => this.#newClient(i));
     await Promise.all([this.#live(clients, place), this.#troubles(place), this.#clocks(clients)]);
@@ -145,7 +174,10 @@ class Simulation {
     await world.sleep(hourMs);
     const unlock = operationNamed('unlock');
     for (const client of clients) await this.#do(client, place, { choice: unlock, isCalm: true });
-    for (const client of clients) await this.#assertAlive(client, place);
+    for (const client of clients) await this.#mustEnd(client, place, ['backup', 'complete']);
+    const client = random.pick(clients);
+    await this.#mustEnd(client, place, ['check', 'sound']);
+    await this.#mustEnd(client, place, ['restore', 'restored']);
     const locks = place.store.namesOf('lock');
     if (locks.length > 0) world.fail(`liveness: ${locks.length} locks are stuck`);
   }
@@ -193,7 +225,10 @@ class Simulation {
     const { skewMsMax } = this.#profile;
     const skewMs = skewMsMax === 0 ? 0 : Math.round((random.fraction() * 2 - 1) * skewMsMax);
     const machine: Machine = { name: `c${number}`, skewMs, living: new Set() };
-    return { machine, folder: new SimulatedFolder(random.fork()), random: random.fork() };
+    const folder = new SimulatedFolder(random.fork());
+    const isForeign = number === 0 && this.#profile.hasForeign;
+    const todo = isForeign ? foreignOperations : operations;
+    return { machine, folder, random: random.fork(), operations: todo };
   }
 
   /** What clients do: now and then all of them, within seconds or hours of each other, one thing each. */
@@ -210,7 +245,7 @@ class Simulation {
         busy.add(client);
         const turn = world.sleep(withinMs * random.fraction()).then(async () => {
           client.folder.change(world.queue.nowMs);
-          await this.#do(client, place, { choice: this.#choose(client.random) });
+          await this.#do(client, place, { choice: chooseOf(client) });
           busy.delete(client);
         });
         running.push(turn);
@@ -219,16 +254,6 @@ class Simulation {
     }
     await Promise.all(running);
     this.#isOver = true;
-  }
-
-  #choose(random: Seeded): (typeof operations)[number] {
-    const total = operations.reduce((sum, [, weight]) => sum + weight, 0);
-    let at = random.fraction() * total;
-    for (const operation of operations) {
-      at -= operation[1];
-      if (at < 0) return operation;
-    }
-    return operationNamed('backup');
   }
 
   async #do(
@@ -256,8 +281,6 @@ class Simulation {
   #outcomeOf(process: SimulatedProcess, error: unknown): string {
     const world = this.#world;
     if (isHoldfastError(error, ...expectedCodes)) return error.code;
-    // Somebody changed the password meanwhile.
-    if (isHoldfastError(error, 'PASSWORD_WRONG') && world.passwords.length > 1) return error.code;
     if (error instanceof HoldfastError && !world.mustBeSound) return error.code;
     if (!process.time.isAlive) return 'died';
     const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -307,20 +330,12 @@ class Simulation {
     }
   }
 
-  /** Everything works again: then everybody can back up, nothing is wrong, and no lock is left. */
-  async #assertAlive(client: Client, place: Place): Promise<void> {
-    const world = this.#world;
-    for (const [name, wanted] of [
-      ['backup', 'complete'],
-      ['check', 'sound'],
-      ['restore', 'restored'],
-    ] as const) {
-      const choice = operationNamed(name);
-      const outcome = await this.#do(client, place, { choice, isCalm: true });
-      const isPartial = name === 'backup' && outcome === 'partial';
-      if (outcome !== wanted && !isPartial) {
-        world.fail(`liveness: ${name} of ${client.machine.name} ended with ${outcome}`);
-      }
-    }
+  /** Everything works again: then everything must end well. */
+  async #mustEnd(client: Client, place: Place, [name, wanted]: [string, string]): Promise<void> {
+    const choice = operationNamed(name);
+    const outcome = await this.#do(client, place, { choice, isCalm: true });
+    const isPartial = name === 'backup' && outcome === 'partial';
+    if (outcome === wanted || isPartial) return;
+    this.#world.fail(`liveness: ${name} of ${client.machine.name} ended with ${outcome}`);
   }
 }

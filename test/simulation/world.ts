@@ -57,6 +57,8 @@ export class World {
 
   /** Something that must not happen has happened. */
   fail(what: string): void {
+    // What comes after the first is often its consequence.
+    if (this.failures.length > 0) return;
     this.failures.push(what);
     this.note(`FAILED ${what}`);
   }

@@ -1,6 +1,6 @@
 import type { Problem } from '../../src/base/monitor.ts';
 import { describeError, HoldfastError } from '../../src/base/errors.ts';
-import { systemEnvironment as environment } from '../../src/base/environment.ts';
+import { type Environment, systemEnvironment } from '../../src/base/environment.ts';
 import type { CompressionMode } from '../../src/kernels/zstd.ts';
 import {
   backup,
@@ -11,7 +11,7 @@ import {
 import { check, type CheckResult, type ReadData } from '../../src/engine/check.ts';
 import { restore, type RestoreOptions, type RestoreResult } from '../../src/engine/restore.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
-import { loadIndex } from '../../src/repository/index-load.ts';
+import { loadIndexFiles } from '../../src/repository/index-load.ts';
 import {
   createRepository,
   openRepository,
@@ -32,7 +32,12 @@ export const password = 'x';
 /** A key that costs little to derive: the tests open repositories many times. */
 const cheapScrypt = { N: 1024, r: 8, p: 1 } as const;
 
+/** Without threads: for tests of what is stored and found, which start many operations that take less than a thread. */
+export const singleThreaded: Environment = { ...systemEnvironment, isSingleThreaded: true };
+
 export interface EngineSettings {
+  /** Default: that of the system. */
+  readonly environment?: Environment;
   readonly compression?: CompressionMode;
   readonly packSizeBytes?: number;
 }
@@ -62,7 +67,7 @@ export async function initRepository(
   settings: EngineSettings & { readonly version?: 1 | 2 } = {},
 ): Promise<void> {
   const backend = await backendOf(location);
-  const { version = 2 } = settings;
+  const { version = 2, environment = systemEnvironment } = settings;
   const words = { password: Buffer.from(password), hostname: 'host', username: 'user' };
   const how = { environment, version, scrypt: cheapScrypt };
   const repository = await createRepository(backend, { ...words, ...how });
@@ -75,6 +80,7 @@ export async function backUp(
   targets: readonly (string | Uint8Array)[],
   settings: BackupSettings = {},
 ): Promise<TestBackup> {
+  const { environment = systemEnvironment } = settings;
   const source = await openFileSource(targets, { environment, ...settings.source });
   return backUpSource(location, new SourceWalk(source, environment.clock), settings);
 }
@@ -88,6 +94,7 @@ export async function backUpSource(
   return withIndex(location, settings, async (indexed) => {
     const heard = hearing();
     const options: BackupOptions = { ...backupDefaults, ...settings.options };
+    const { environment = systemEnvironment } = settings;
     const context = { environment, monitor: heard.monitor, signal: settings.signal };
     const result = await backup(indexed, source, { options }, context);
     const exitCode = result.problems.length > 0 ? 3 : 0;
@@ -116,7 +123,7 @@ export async function restoreLatest(
     const snapshot = (await loadSnapshots(indexed.repository)).at(-1);
     if (!snapshot) throw new HoldfastError('SNAPSHOT_NOT_FOUND');
     const heard = hearing();
-    const context = { environment, monitor: heard.monitor };
+    const context = { environment: systemEnvironment, monitor: heard.monitor };
     const request = {
       snapshot,
       target: Buffer.from(target),
@@ -131,8 +138,9 @@ export async function restoreLatest(
 export async function checkAll(
   location: string | Backend,
   readData: ReadData | undefined = { kind: 'all' },
+  environment: Environment = systemEnvironment,
 ): Promise<CheckResult> {
-  return withRepository(location, {}, (repository) => {
+  return withRepository(location, { environment }, (repository) => {
     const { monitor } = hearing();
     return check(repository, readData ? { readData } : {}, { environment, monitor });
   });
@@ -150,7 +158,8 @@ export async function withIndex<T>(
   action: (indexed: IndexedRepository) => Promise<T>,
 ): Promise<T> {
   return withRepository(location, settings, async (repository) => {
-    return action(new IndexedRepository(repository, await loadIndex(repository)));
+    const loaded = await loadIndexFiles(repository);
+    return action(new IndexedRepository(repository, loaded.index, loaded));
   });
 }
 
@@ -161,7 +170,7 @@ export async function withRepository<T>(
   action: (repository: Repository) => Promise<T>,
 ): Promise<T> {
   const backend = await backendOf(location);
-  const words = { environment, password: Buffer.from(password) };
+  const words = { environment: systemEnvironment, password: Buffer.from(password) };
   const repository = await openRepository(backend, { ...words, ...settings });
   try {
     return await action(repository);
@@ -172,7 +181,9 @@ export async function withRepository<T>(
 }
 
 function backendOf(location: string | Backend): Promise<Backend> | Backend {
-  return typeof location === 'string' ? openBackend(location, { environment }) : location;
+  return typeof location === 'string'
+    ? openBackend(location, { environment: systemEnvironment })
+    : location;
 }
 
 /** A monitor that remembers what it hears. */

@@ -6,7 +6,7 @@ import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.t
 import { reportProblem } from '../cli-monitor.ts';
 import type { Invocation } from '../command.ts';
 import type { CopyFlags } from '../commands/copy.ts';
-import { formatStoredTime } from '../format.ts';
+import { headOfSnapshot } from '../format.ts';
 import { fromRepository } from '../from-repository.ts';
 import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
@@ -90,12 +90,12 @@ class CopyOutput implements CopyMonitor {
   }
 
   snapshotStarted(snapshot: StoredSnapshot): void {
-    this.#output.info(headOf(snapshot));
+    this.#output.info(headOfSnapshot(snapshot));
     this.#output.info('  copy started, this may take a while...');
   }
 
   snapshotSkipped(snapshot: StoredSnapshot, copyOfIt: StoredSnapshot): void {
-    this.#output.verbose(headOf(snapshot));
+    this.#output.verbose(headOfSnapshot(snapshot));
     const [from, to] = [shortId(snapshot.id), shortId(copyOfIt.id)];
     this.#output.verbose(`skipping source snapshot ${from}, was already copied to snapshot ${to}`);
     if (!this.#output.isJson || this.#output.verbosity < 2) return;
@@ -137,11 +137,4 @@ class CopyOutput implements CopyMonitor {
   stop(): void {
     this.#view.stop();
   }
-}
-
-/** As restic heads what it says of a snapshot. */
-function headOf({ id, paths, time, username = '', hostname = '' }: StoredSnapshot): string {
-  const who = safeText(`${username}@${hostname}`);
-  const what = paths.map((path) => safeText(path)).join(' ');
-  return `\nsnapshot ${shortId(id)} of [${what}] at ${formatStoredTime(time)} by ${who}`;
 }

@@ -1,15 +1,13 @@
-import { processExists } from '../../platform/machine.ts';
 import { removeStaleLocks } from '../../repository/locks.ts';
 import type { Invocation } from '../command.ts';
 import type { UnlockFlags } from '../commands/unlock.ts';
-import { thisOwner, withSession } from '../session.ts';
+import { thisProbe, withSession } from '../session.ts';
 
 /** `holdfast unlock`. */
 export function unlock(invocation: Invocation<UnlockFlags>): Promise<number> {
   const { flags, output } = invocation;
   return withSession(invocation, { lock: 'none' }, async ({ repository, signal }) => {
-    const { hostname } = thisOwner();
-    const options = { all: flags.removeAll, hostname, processExists, signal };
+    const options = { all: flags.removeAll, probe: thisProbe(), signal };
     const count = await removeStaleLocks(repository, options);
     if (count > 0) output.info(`successfully removed ${count} locks`);
     const leftoverCount = (await repository.backend.removeLeftovers?.({ signal })) ?? 0;

@@ -1,64 +1,15 @@
 import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
+import { type SelectionFlags, selectionFlags } from '../selection-flags.ts';
 
-export const flags = {
+const flags = {
   target: {
     kind: 'text',
     name: 'target',
     short: 't',
     placeholder: 'directory',
     description: 'folder to restore to; "/" restores in place',
-  },
-  includes: {
-    kind: 'texts',
-    name: 'include',
-    short: 'i',
-    placeholder: 'pattern',
-    description: 'restore only what matches the pattern (can be given several times)',
-  },
-  includesIgnoringCase: {
-    kind: 'texts',
-    name: 'iinclude',
-    placeholder: 'pattern',
-    description: 'the same, but upper and lower case do not matter',
-  },
-  includeFiles: {
-    kind: 'texts',
-    name: 'include-file',
-    placeholder: 'file',
-    description: 'read include patterns from a file (can be given several times)',
-  },
-  includeFilesIgnoringCase: {
-    kind: 'texts',
-    name: 'iinclude-file',
-    placeholder: 'file',
-    description: 'the same, but upper and lower case do not matter',
-  },
-  excludes: {
-    kind: 'texts',
-    name: 'exclude',
-    short: 'e',
-    placeholder: 'pattern',
-    description: 'leave out what matches the pattern (can be given several times)',
-  },
-  excludesIgnoringCase: {
-    kind: 'texts',
-    name: 'iexclude',
-    placeholder: 'pattern',
-    description: 'the same, but upper and lower case do not matter',
-  },
-  excludeFiles: {
-    kind: 'texts',
-    name: 'exclude-file',
-    placeholder: 'file',
-    description: 'read exclude patterns from a file (can be given several times)',
-  },
-  excludeFilesIgnoringCase: {
-    kind: 'texts',
-    name: 'iexclude-file',
-    placeholder: 'file',
-    description: 'the same, but upper and lower case do not matter',
   },
   includeXattrs: {
     kind: 'texts',
@@ -103,7 +54,7 @@ export const flags = {
   },
 } as const;
 
-export type RestoreFlags = FilterFlags & typeof flags;
+export type RestoreFlags = FilterFlags & SelectionFlags & typeof flags;
 
 export const command: Command<RestoreFlags> = {
   name: 'restore',
@@ -115,7 +66,7 @@ a folder within a snapshot.
 A restore that was interrupted goes on where it stopped: files that are right already are not written again. What could
 not be restored or set is named, and the exit code is then 1.`,
   arguments: { usage: 'snapshotID', minimum: 0, maximum: Number.POSITIVE_INFINITY },
-  flags: { ...filterFlags, ...flags },
+  flags: { ...filterFlags, ...selectionFlags('restore'), ...flags },
   examples: [
     { text: 'everything', command: 'holdfast restore latest --target /tmp/restored' },
     {

@@ -17,6 +17,9 @@ export const command: Command<UnlockFlags> = {
 Removes locks that are stale: older than 30 minutes, or of a process on this host that does not exist any more. With
 --remove-all it removes every lock: make sure that nobody works on the repository then.
 
+It is seldom needed: every command removes the locks of its own machine that a crash left, and watches others that seem
+left for some minutes before it removes them. Use it when you know that they were left and do not want to wait.
+
 Also removes the temporary files that programs left behind when they were killed while they wrote, once these are a day
 old. Nothing refers to them.`,
   arguments: { usage: '', minimum: 0, maximum: 0 },

@@ -1,10 +1,10 @@
 import { compareBytes, utf8 } from '../../base/bytes.ts';
-import { systemEnvironment } from '../../base/environment.ts';
+import { type Environment, systemEnvironment } from '../../base/environment.ts';
 import { describeError, HoldfastError } from '../../base/errors.ts';
 import type { Problem } from '../../base/monitor.ts';
 import type { FileStatus } from '../../platform/status.ts';
 import { testRepository, type TestRepositoryOptions } from '../../repository/index-test-support.ts';
-import { loadIndex } from '../../repository/index-load.ts';
+import { loadIndex, loadIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { Source, SourceEntry, SourceListing, SourceProblem } from '../../sources/source.ts';
@@ -132,7 +132,8 @@ export async function backUpHeard(
   },
 ): Promise<HeardBackup> {
   const repository = testRepository(settings);
-  const indexed = new IndexedRepository(repository, await loadIndex(repository));
+  const loaded = await loadIndexFiles(repository);
+  const indexed = new IndexedRepository(repository, loaded.index, loaded);
   const complaints: string[] = [];
   const notes: string[] = [];
   const items: string[] = [];
@@ -148,7 +149,9 @@ export async function backUpHeard(
       items.push(`${action} ${Buffer.from(path).toString()}`);
     },
   };
-  const environment = { ...systemEnvironment, clock: repository.environment.clock };
+  const { clock } = repository.environment;
+  // A thread costs more to start than most of these backups take.
+  const environment: Environment = { ...systemEnvironment, clock, isSingleThreaded: true };
   const context = { environment, monitor, signal: settings.signal };
   const options = { ...testOptions, ...settings.options };
   const walk = new SourceWalk(source, environment.clock);

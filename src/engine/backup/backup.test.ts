@@ -118,7 +118,7 @@ describe('a backup', () => {
       {
         "get index": 1,
         "get pack": 1,
-        "list index": 1,
+        "list index": 2,
         "list pack": 1,
         "list snapshot": 1,
         "put snapshot": 1,

@@ -1,34 +1,60 @@
 import { toHex } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
+import { loadMarks } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
+import type { CallOptions } from '../../storage/backend.ts';
 import type { EngineContext } from '../context.ts';
 
 /**
- * An index without the packs that are not stored any more, so that a backup leans on nothing that is lost
- * and stores such data again.
+ * An index without the packs that are not stored any more, or are marked as to be deleted, so that a backup leans on
+ * nothing that is lost or soon will be, and stores such data again.
  *
  * A pack that the listing lacks is asked for by name before it counts as missing. Entries of this run
  * must not be in the index yet.
- * @returns `indexed` itself if nothing is missing
+ * @returns `indexed` itself if it is as it should be
  */
-export async function withoutMissingPacks(
+export async function reliablePacks(
   indexed: IndexedRepository,
   context: EngineContext,
 ): Promise<IndexedRepository> {
   const missing = await missingPacks(indexed, context);
-  if (missing.size === 0) return indexed;
+  if (missing.size > 0) tellMissing(missing.size, context);
+  const left = new Set([...missing, ...(await markedPacks(indexed, context))]);
+  return left.size === 0 ? indexed : without(indexed, left, context);
+}
+
+function tellMissing(count: number, { monitor }: EngineContext): void {
   const error = new HoldfastError('PACK_DAMAGED', {
     message:
       'packs that the index lists are missing: what they held is stored again where the source still has it, ' +
       'but older snapshots are damaged',
-    details: { count: missing.size },
+    details: { count },
   });
-  context.monitor.problem({ item: '', during: 'scan', error });
-  const { repository, index } = indexed;
+  monitor.problem({ item: '', during: 'scan', error });
+}
+
+/** Packs that are marked. A mark without blobs is of a pack that no index file listed, and void once one does. */
+async function markedPacks(
+  { repository, index, files }: IndexedRepository,
+  { signal }: EngineContext,
+): Promise<Set<number>> {
+  const packs = new Set<number>();
+  for (const { id, blobs } of (await loadMarks(repository, files.markNames, { signal })).values()) {
+    const pack = blobs.count > 0 ? index.findPack(Buffer.from(id, 'hex')) : -1;
+    if (pack >= 0) packs.add(pack);
+  }
+  return packs;
+}
+
+function without(
+  { repository, index, files }: IndexedRepository,
+  left: ReadonlySet<number>,
+  context: EngineContext,
+): IndexedRepository {
   const sound = BlobIndex.create({ random: context.environment.random });
   for (let entry = 0; entry < index.blobCount; entry++) {
-    if (missing.has(index.packOf(entry))) continue;
+    if (left.has(index.packOf(entry))) continue;
     sound.insert(index.typeOf(entry), index.idOf(entry), {
       pack: sound.addPack(index.packId(index.packOf(entry))),
       offset: index.offsetOf(entry),
@@ -36,12 +62,13 @@ export async function withoutMissingPacks(
       uncompressedLength: index.uncompressedLengthOf(entry),
     });
   }
-  return new IndexedRepository(repository, sound);
+  return new IndexedRepository(repository, sound, files);
 }
 
-async function missingPacks(
-  { repository, index }: IndexedRepository,
-  { signal }: EngineContext,
+/** Packs of the index that are not stored. One that the listing lacks is asked for by name. */
+export async function missingPacks(
+  { repository, index }: Pick<IndexedRepository, 'repository' | 'index'>,
+  { signal }: CallOptions,
 ): Promise<Set<number>> {
   const missing = new Set<number>();
   if (index.packCount === 0) return missing;

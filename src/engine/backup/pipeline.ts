@@ -6,6 +6,7 @@ import { formatPolynomial } from '../../kernels/polynomial.ts';
 import { chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
+import type { Id } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { IndexWriter } from '../../repository/index-writer.ts';
 import { packBufferSizeBytes } from '../../repository/pack.ts';
@@ -216,6 +217,11 @@ export class Pipeline {
   release(letGo: () => void): void {
     if (this.#context.signal?.aborted) this.#atClose.push(letGo);
     else letGo();
+  }
+
+  /** Index files that were stored. */
+  get savedIndexIds(): readonly Id[] {
+    return this.#packs.savedIndexIds;
   }
 
   /** Something failed: the run will end. */

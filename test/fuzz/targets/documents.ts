@@ -73,6 +73,7 @@ export const lockTarget: FuzzTarget = {
     textSeeds(
       '{"time":"2026-01-31T12:00:00.123456789+01:00","exclusive":true,"hostname":"host","username":"anna","pid":4711,"uid":1000,"gid":1000}',
       '{"time":"2026-01-31T12:00:00Z","exclusive":false,"hostname":"","username":"","pid":0}',
+      '{"time":"2026-01-31T12:00:00Z","exclusive":true,"hostname":"h","username":"u","pid":7,"holdfast":{"began":"2026-01-31T11:00:00Z","instance":"00ff","kind":"commit","operation":"prune","machine":"m","boot":"b","space":"pid:[1]","start":"17"}}',
     ),
   mutate: mutateJson,
   run: (input) => {

@@ -8,9 +8,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { systemEnvironment } from '../../../src/base/environment.ts';
+import { type Environment, systemEnvironment } from '../../../src/base/environment.ts';
 import { removeTree } from '../../../src/platform/files.ts';
-import { password } from '../../tools/engine.ts';
+import { password, singleThreaded } from '../../tools/engine.ts';
 import { printFolder } from '../../tools/folder-print.ts';
 import { type CommandRun, runCommand } from '../../tools/in-process.ts';
 import { must, mustEqual } from '../expect.ts';
@@ -80,7 +80,7 @@ function overRepository(
 /** Every command that reads, without threads: many runs a minute. */
 export const repositoryReadTarget: FuzzTarget = overRepository('repository-read', 2, readAll);
 
-/** The commands that start threads or write: check --read-data, restore, tag, backup. */
+/** The commands that have workers or write: check --read-data, restore, tag, backup. */
 export const repositoryUseTarget: FuzzTarget = overRepository('repository-use', 1, useAll);
 
 function editLine(random: FuzzRandom): string {
@@ -178,7 +178,7 @@ const exitCodes = [0, 1, 3, 10, 11, 12];
 
 async function command(
   args: readonly string[],
-  environment: typeof systemEnvironment = systemEnvironment,
+  environment: Environment = singleThreaded,
 ): Promise<CommandRun> {
   const variables = {
     RESTIC_REPOSITORY: path.join(place, 'repository'),

@@ -1,47 +1,45 @@
-import { equalBytes, toHex } from '../../base/bytes.ts';
+import { defined } from '../../base/assert.ts';
+import { equalBytes, fromHex } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import type { Id } from '../../repository/id.ts';
+import { rewriteIndex } from '../../repository/index-rewrite.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
-import { type PackedBlob, PackedBlobs } from '../../repository/pack.ts';
+import type { PackedBlob, PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import type { PackOrder } from '../check/pack-order.ts';
 import type { IndexListing } from './index-listing.ts';
 
-/** The index as it was read, and what of it may not stay. */
-export interface OutdatedIndex {
-  readonly listing: IndexListing;
-  readonly order: PackOrder;
-  /** Numbers of packs of which no listing of an old file may stay. New listings of them are with the writer. */
-  readonly replaced: ReadonlySet<number>;
+/** What of the index may not stay. */
+export interface ReplacedListings {
+  readonly damagedFiles: IndexListing['damagedFiles'];
+  /** Packs of which no listing of an old file may stay, and what is listed of them instead; undefined: nothing. */
+  readonly replaced: ReadonlyMap<Id, PackedBlobs | undefined>;
 }
 
 /**
- * Stores what is left to store of an index, confirmed, and only then removes the files that are out of date, and
- * those that are damaged. Until then every listing stands in some file; a run that is stopped is repeated.
+ * Stores what is left to store of the index, confirmed, and only then removes the files that are out of date, and those
+ * that are damaged. Until then every listing stands in some file; a run that is stopped is repeated.
  */
-export async function replaceIndexFiles(
+export async function replaceListings(
   { repository, writer }: { readonly repository: Repository; readonly writer: IndexWriter },
-  { listing, order, replaced }: OutdatedIndex,
+  { damagedFiles, replaced }: ReplacedListings,
   options: CallOptions,
 ): Promise<{ readonly newFiles: readonly Id[]; readonly removedFiles: readonly Id[] }> {
-  const outdated = listing.files.filter(({ packs }) => packs.some((pack) => replaced.has(pack)));
-  const kept = new Set<number>();
-  for (const { packs } of outdated) {
-    for (const pack of packs) if (!replaced.has(pack)) kept.add(pack);
-  }
-  for (const pack of kept) {
-    const id = toHex(listing.index.packId(pack));
-    await writer.add(id, PackedBlobs.from(listedBlobs(listing, order, pack)));
-  }
   await writer.flush();
-  const newFiles = [...writer.savedIds];
-  const isNew = new Set(newFiles);
-  const removedFiles = outdated.map(({ id }) => id).filter((id) => !isNew.has(id));
-  for (const id of [...removedFiles, ...listing.damagedFiles.map((file) => file.id)]) {
-    await repository.removeUnpacked('index', id, options).catch(ignoreGone);
+  const dropped = new Set(damagedFiles.map(({ id }) => id));
+  if (replaced.size === 0 && dropped.size === 0) {
+    return { newFiles: writer.savedIds, removedFiles: [] };
   }
-  return { newFiles, removedFiles };
+  const added = [...replaced].flatMap(([id, blobs]) =>
+    blobs ? [{ id: defined(fromHex(id), 'a pack id is hex'), blobs }] : [],
+  );
+  const change = { removed: new Set(replaced.keys()), added, dropped, keepsSmall: true };
+  const { stored, removed } = await rewriteIndex(repository, change, options);
+  return {
+    newFiles: [...writer.savedIds, ...stored],
+    removedFiles: removed.filter((id) => !dropped.has(id)),
+  };
 }
 
 /** The blobs of a pack as the index lists them, by offset. */

@@ -1,0 +1,125 @@
+import type { Problem } from '../../base/monitor.ts';
+import {
+  type RewriteChange,
+  type RewriteMonitor,
+  type RewriteRequest,
+  rewriteSnapshots,
+} from '../../engine/rewrite.ts';
+import { type Id, shortId } from '../../repository/id.ts';
+import type { StoredSnapshot } from '../../repository/snapshots.ts';
+import { reportProblem } from '../cli-monitor.ts';
+import type { Invocation } from '../command.ts';
+import type { RewriteFlags } from '../commands/rewrite.ts';
+import { formatStoredTime, headOfSnapshot } from '../format.ts';
+import type { Output } from '../output.ts';
+import { usage } from '../parse.ts';
+import { parsePersonTime } from '../parse-time.ts';
+import { pathSelection } from '../restore-selection.ts';
+import { safeText } from '../safe-text.ts';
+import { filterOf, selectSnapshots } from '../select-snapshots.ts';
+import { type SessionOptions, withSession } from '../session.ts';
+
+type RewriteInvocation = Invocation<RewriteFlags>;
+
+/** `holdfast rewrite`. */
+export async function rewrite(invocation: RewriteInvocation): Promise<number> {
+  const { flags, output, environment } = invocation;
+  const change = changeOf(invocation);
+  const { forget, dryRun } = flags;
+  const lock = forget ? 'exclusive' : dryRun ? 'none' : 'shared';
+  const settings: SessionOptions = { lock, tellsLock: forget, writes: !dryRun };
+  return withSession(invocation, settings, async (session) => {
+    const { signal } = session;
+    const choice = { ids: invocation.arguments, filter: filterOf(flags) };
+    const snapshots = await selectSnapshots(session, choice, output);
+    const indexed = await session.loadIndex();
+    const request: RewriteRequest = { snapshots, change, forget, dryRun, lock: session.lock };
+    const monitor = new RewriteOutput(output, request);
+    const result = await rewriteSnapshots(indexed, request, { environment, signal, monitor });
+    tellEnd(output, result.changedCount, dryRun);
+    const { length } = result.failed;
+    if (length === 0) return session.exitCode();
+    output.exitError(1, `Fatal: ${length} of ${snapshots.length} snapshots could not be rewritten`);
+    return 1;
+  });
+}
+
+/** @throws USAGE */
+function changeOf(invocation: RewriteInvocation): RewriteChange {
+  const { newHost, newTime, snapshotSummary } = invocation.flags;
+  const select = pathSelection(invocation);
+  const hostname = newHost || undefined;
+  const time = newTime ? parsePersonTime(newTime, '--new-time') : undefined;
+  if (!select && hostname === undefined && !time && !snapshotSummary) {
+    throw usage(
+      'nothing to do',
+      'Say what to change: --exclude or --include, --new-host, --new-time or --snapshot-summary.',
+    );
+  }
+  return {
+    ...(select ? { selection: { select, isInclude: hasIncludes(invocation) } } : {}),
+    hostname,
+    time,
+    withSummary: snapshotSummary,
+  };
+}
+
+function hasIncludes({ flags }: RewriteInvocation): boolean {
+  const { includes, includesIgnoringCase, includeFiles, includeFilesIgnoringCase } = flags;
+  const given = [includes, includesIgnoringCase, includeFiles, includeFilesIgnoringCase];
+  return given.some((texts) => texts.length > 0);
+}
+
+function tellEnd(output: Output, count: number, dryRun: boolean): void {
+  if (output.isJson) {
+    return output.json({ message_type: 'summary', changed_snapshots: count });
+  }
+  output.info('');
+  const would = dryRun ? 'would be ' : 'were ';
+  if (count === 0) output.info(`no snapshots ${would}modified`);
+  else output.info(`${dryRun ? 'would modify' : 'modified'} ${count} snapshots`);
+}
+
+/** What rewrite says while it works, as restic does. */
+class RewriteOutput implements RewriteMonitor {
+  readonly #output: Output;
+  readonly #request: RewriteRequest;
+
+  constructor(output: Output, request: RewriteRequest) {
+    this.#output = output;
+    this.#request = request;
+  }
+
+  snapshotStarted(snapshot: StoredSnapshot): void {
+    this.#output.info(headOfSnapshot(snapshot));
+  }
+
+  snapshotRewritten(snapshot: StoredSnapshot, newId: Id | undefined): void {
+    const { time, hostname } = this.#request.change;
+    if (newId === undefined) {
+      this.#output.info('would save new snapshot');
+      if (this.#request.forget) this.#output.info('would remove old snapshot');
+    }
+    const verb = newId === undefined ? 'would set' : 'setting';
+    const hostWord = newId === undefined ? 'hostname' : 'host';
+    if (time) this.#output.info(`${verb} time to ${formatStoredTime(time)}`);
+    if (hostname !== undefined) this.#output.info(`${verb} ${hostWord} to ${safeText(hostname)}`);
+    if (newId === undefined) return;
+    this.#output.info(`saved new snapshot ${shortId(newId)}`);
+    if (!this.#output.isJson) return;
+    const ids = { old_snapshot_id: snapshot.id, new_snapshot_id: newId };
+    this.#output.json({ message_type: 'changed', ...ids });
+  }
+
+  snapshotRemoved({ id }: StoredSnapshot): void {
+    if (!this.#request.dryRun) this.#output.info(`removed old snapshot ${shortId(id)}`);
+  }
+
+  problem(problem: Problem): void {
+    reportProblem(this.#output, problem);
+  }
+
+  note(text: string): void {
+    this.#output.info(text);
+  }
+}

@@ -1,0 +1,60 @@
+import { sha256 } from '../kernels/sha256.ts';
+import type { BlobType } from '../repository/blob.ts';
+import { IndexWriter } from '../repository/index-writer.ts';
+import type { IndexedRepository } from '../repository/indexed.ts';
+import type { Id } from '../repository/id.ts';
+import { PackStore } from './backup/pack-store.ts';
+import type { EngineContext } from './context.ts';
+import { type Movers, startMovers } from './transfer/movers.ts';
+
+/** Bytes that may be on their way to the storage. */
+const unsettledSizeBytesMax: number = 32 << 20;
+
+/** Stores single new blobs, mostly trees, in this thread: for what is small beside the repository. */
+export class BlobWriter {
+  readonly #indexed: IndexedRepository;
+  readonly #store: PackStore;
+  readonly #index: IndexWriter;
+  readonly #movers: Promise<Movers>;
+  #unsettledSizeBytes = 0;
+
+  constructor(indexed: IndexedRepository, context: EngineContext) {
+    this.#indexed = indexed;
+    this.#index = new IndexWriter(indexed.repository, { signal: context.signal });
+    this.#store = new PackStore(indexed.repository, indexed.index, this.#index);
+    const parts = { source: indexed, target: indexed, again: false, store: this.#store };
+    this.#movers = startMovers({ ...parts, sizeBytes: 0 }, context);
+  }
+
+  /** Index files saved so far. */
+  get savedIds(): readonly Id[] {
+    return this.#index.savedIds;
+  }
+
+  /**
+   * Stores a blob unless it is known. Nothing may refer to it before `finish`.
+   * @returns its id
+   * @throws VERIFY_FAILED, and what storing throws
+   */
+  async add(type: BlobType, bytes: Uint8Array): Promise<Uint8Array> {
+    const id = sha256(bytes);
+    if (this.#indexed.index.find(type, id) >= 0) return id;
+    const movers = await this.#movers;
+    await movers.run({ type: 'plain', blobType: type, id, bytes });
+    this.#unsettledSizeBytes += bytes.byteLength;
+    if (this.#unsettledSizeBytes >= unsettledSizeBytesMax) await this.#settle();
+    return id;
+  }
+
+  /** Resolves once everything added is stored, confirmed and listed in an index file. */
+  async finish(): Promise<void> {
+    await (await this.#movers).flush();
+    await this.#settle();
+    await this.#store.finish();
+  }
+
+  async #settle(): Promise<void> {
+    await this.#store.settled();
+    this.#unsettledSizeBytes = 0;
+  }
+}

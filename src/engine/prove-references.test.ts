@@ -1,0 +1,203 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemEnvironment as environment } from '../base/environment.ts';
+import { testRepository } from '../repository/index-test-support.ts';
+import { rewriteIndex } from '../repository/index-rewrite.ts';
+import { acquireLock, noIdentity } from '../repository/locks.ts';
+import { openFileSource } from '../sources/files/open-file-source.ts';
+import type { Backend, CallOptions, FileStat, FileType } from '../storage/backend.ts';
+import { ForwardingBackend } from '../storage/forward.ts';
+import { MemoryBackend, memoryKey } from '../storage/memory/memory-backend.ts';
+import { record } from '../storage/record.ts';
+import { backUpHeard, type HeardBackup } from './backup/backup-test-support.ts';
+import { noise } from './engine-test-support.ts';
+import { executePrune, planPrune } from './prune.ts';
+import { loadIndexFiles } from '../repository/index-load.ts';
+import {
+  assertWhole,
+  atOnce,
+  hourMs,
+  inPhases,
+  noLock,
+  prune,
+  quiet,
+  StatesBackend,
+} from './prune/prune-test-support.ts';
+
+let folder: string;
+let backend: MemoryBackend;
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'holdfast-prove-'));
+  mkdirSync(`${folder}/t/sub`, { recursive: true });
+  for (let i = 0; i < 5; i++) writeFileSync(`${folder}/t/sub/${i}`, noise(9000, i));
+  writeFileSync(`${folder}/t/other`, noise(100_000, 77));
+  backend = new MemoryBackend();
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+async function backUp(to: Backend): Promise<HeardBackup> {
+  return backUpHeard(await openFileSource(['t'], { environment, workingDirectory: folder }), {
+    backend: to,
+    options: { workerCount: 1 },
+  });
+}
+
+/** Removes the snapshot of a backup, as forget does. */
+function forget({ snapshotId }: HeardBackup): void {
+  backend.files.delete(memoryKey({ type: 'snapshot', name: snapshotId ?? '' }));
+}
+
+/** Runs something before index files are listed for the n-th time: the second is the proof. */
+class BeforeListing extends ForwardingBackend {
+  readonly #call: number;
+  readonly #action: () => Promise<unknown>;
+  #calls = 0;
+
+  constructor(inner: Backend, call: number, action: () => Promise<unknown>) {
+    super(inner);
+    this.#call = call;
+    this.#action = action;
+  }
+
+  override async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat> {
+    if (type === 'index' && ++this.#calls === this.#call) await this.#action();
+    yield* this.inner.list(type, options);
+  }
+}
+
+/** Deletes all that is marked. */
+async function deleteMarked(): Promise<number> {
+  const { deleted } = await prune(backend, { laterMs: 25 * hourMs });
+  return deleted.length;
+}
+
+describe('data that is marked', () => {
+  test('before a backup begins is stored again, with the first backup that needs it', async () => {
+    forget(await backUp(backend));
+    const { marked } = await prune(backend);
+    expect(marked.length).toBe(2);
+    const second = await backUp(backend);
+    expect(second.summary.dataAdded).toBeGreaterThan(140_000);
+    const third = await backUp(backend);
+    expect(third.summary.dataAdded).toBe(0);
+    expect(await deleteMarked()).toBe(2);
+    const kept = [{ id: second.snapshotId ?? '' }, { id: third.snapshotId ?? '' }];
+    expect(await assertWhole(backend.files, kept)).toEqual([]);
+  });
+
+  test('between the index and the snapshot is stored again before the snapshot is', async () => {
+    forget(await backUp(backend));
+    const states = new StatesBackend(backend);
+    const meanwhile = new BeforeListing(states, 2, () => prune(backend));
+    const result = await backUp(meanwhile);
+    expect(result.summary.dataAdded).toBe(0);
+    expect(result.notes.join()).toMatch(/^\d+ blobs that the snapshot needs .* stored anew$/);
+    for (const state of states.states) await assertWhole(state, []);
+    expect(await deleteMarked()).toBe(2);
+    expect(await assertWhole(backend.files, [{ id: result.snapshotId ?? '' }])).toEqual([]);
+  });
+
+  test('after the proof and before the snapshot is kept, for the snapshot needs it', async () => {
+    forget(await backUp(backend));
+    const late = new (class extends ForwardingBackend {
+      override async put(...call: Parameters<Backend['put']>): Promise<void> {
+        if (call[0].type === 'snapshot') await prune(backend);
+        await this.inner.put(...call);
+      }
+    })(backend);
+    const { snapshotId = '' } = await backUp(late);
+    expect(await assertWhole(backend.files, [{ id: snapshotId }])).toEqual([]);
+    expect(await deleteMarked()).toBe(0);
+    expect(await assertWhole(backend.files, [{ id: snapshotId }])).toEqual([]);
+    // Not marked any more, so it is leaned on again.
+    expect((await backUp(backend)).summary.dataAdded).toBe(0);
+  });
+
+  test('is stored again however often more is marked meanwhile', async () => {
+    forget(await backUp(backend));
+    let rounds = 0;
+    const again = new (class extends ForwardingBackend {
+      override async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat> {
+        if (type === 'index' && rounds++ > 0 && rounds < 4) await prune(backend);
+        yield* this.inner.list(type, options);
+      }
+    })(backend);
+    const { snapshotId = '' } = await backUp(again);
+    await deleteMarked();
+    expect(await assertWhole(backend.files, [{ id: snapshotId }])).toEqual([]);
+  });
+});
+
+describe('data that is gone', () => {
+  test('ends the backup without a snapshot', async () => {
+    forget(await backUp(backend));
+    const meanwhile = new BeforeListing(backend, 2, () => prune(backend, { options: atOnce }));
+    await expect(backUp(meanwhile)).rejects.toEqual(
+      expect.objectContaining({ code: 'REFERENCE_LOST' }),
+    );
+    expect([...backend.files.keys()].filter((key) => key.startsWith('snapshot/'))).toEqual([]);
+    const { snapshotId = '' } = await backUp(backend);
+    expect(await assertWhole(backend.files, [{ id: snapshotId }])).toEqual([]);
+  });
+
+  test('from the index only is stored again', async () => {
+    forget(await backUp(backend));
+    const unlist = async (): Promise<void> => {
+      for (const key of backend.files.keys())
+        if (key.startsWith('index/')) backend.files.delete(key);
+    };
+    const { snapshotId = '' } = await backUp(new BeforeListing(backend, 2, unlist));
+    await assertWhole(backend.files, [{ id: snapshotId }]);
+  });
+});
+
+test('index files that others add or join are no reason to store anything again', async () => {
+  await backUp(backend);
+  writeFileSync(`${folder}/t/new`, noise(5000, 1234));
+  const other = async (): Promise<void> => {
+    writeFileSync(`${folder}/t/newer`, noise(6000, 4321));
+    await backUp(backend);
+    await rewriteIndex(testRepository({ backend }), {});
+  };
+  const recorded = record(backend);
+  const result = await backUp(new BeforeListing(recorded, 2, other));
+  expect(recorded.count({ operation: 'put', type: 'pack' })).toBe(2);
+  expect(result.notes).toEqual([]);
+  await assertWhole(backend.files, [{ id: result.snapshotId ?? '' }]);
+});
+
+test('nothing that was marked while an operation ran is deleted before that has ended', async () => {
+  const first = await backUp(backend);
+  const repository = testRepository({ backend });
+  const probe = {
+    hostname: 'host',
+    identity: noIdentity,
+    processStart: () => undefined,
+    machineUpSeconds: () => 1,
+  };
+  const owner = { hostname: 'host', username: 'anna', pid: 1 };
+  const running = await acquireLock(repository, {
+    kind: 'shared',
+    operation: 'backup',
+    owner,
+    probe,
+  });
+  forget(first);
+  await prune(backend);
+  expect(await deleteMarked()).toBe(0);
+  await running.release();
+  const source = { repository, loadIndex: () => loadIndexFiles(repository) };
+  const context = { environment, monitor: quiet };
+  const options = { ...inPhases, keepDeleteMs: 0 };
+  const plan = await planPrune(source, options, context);
+  const commit = () =>
+    acquireLock(repository, { kind: 'commit', operation: 'prune', owner, probe });
+  const { deleted } = await executePrune(plan, { lock: noLock, commit }, context);
+  expect(deleted).toHaveLength(2);
+  expect([...backend.files.keys()].filter((key) => key.startsWith('lock/'))).toEqual([]);
+});

@@ -1,0 +1,126 @@
+import { isHoldfastError } from '../base/errors.ts';
+import type { HeldLock } from '../repository/locks.ts';
+import type { PackMark } from '../repository/pack-marks.ts';
+import type { EngineContext } from './context.ts';
+import { pruneAtOnce } from './prune/instant.ts';
+import { unneededOf } from './prune/needed.ts';
+import type { PruneMonitor, PrunePolicy } from './prune/options.ts';
+import { PackUsage } from './prune/pack-usage.ts';
+import { emptyStatistics, type PackPlan, planPacks } from './prune/plan.ts';
+import { type PruneSource, PruneState } from './prune/state.ts';
+import { deleteMarked, type MarkPlan, markUnneeded, planMarks } from './prune/two-phase.ts';
+
+export type { PruneMonitor, PrunePolicy, PruneStatistics, UnusedLimit } from './prune/options.ts';
+export type { PruneSource } from './prune/state.ts';
+
+export interface PruneOptions {
+  readonly policy: PrunePolicy;
+  /** Remove at once; else packs are marked, and those that were marked before are deleted. */
+  readonly instant: boolean;
+  /** For how long packs stay marked before they are deleted, in milliseconds. */
+  readonly keepDeleteMs: number;
+}
+
+/** What a prune would do. */
+export interface PrunePlan {
+  readonly options: PruneOptions;
+  readonly packs: PackPlan;
+  /** What becomes of packs that are marked already; all of them go their way without being marked in an instant prune. */
+  readonly marks: MarkPlan;
+  readonly state: PruneState;
+}
+
+export interface PruneLocks {
+  /** That of the whole prune: exclusive for an instant one; absent without locks. */
+  readonly lock: HeldLock | undefined;
+  /** Takes the lock under which marked packs are deleted; see docs/CONCURRENCY.md. */
+  readonly commit: () => Promise<HeldLock>;
+}
+
+export interface PruneResult {
+  /** Packs that were deleted because they were marked before. */
+  readonly deleted: readonly PackMark[];
+  /** Packs that were marked now. */
+  readonly marked: readonly PackMark[];
+  /** REPOSITORY_LOCKED, if marked packs could not be deleted because somebody else works with the repository. */
+  readonly blockedBy: unknown;
+}
+
+/**
+ * Finds out what a prune would do. Reads only.
+ * @throws BLOB_NOT_FOUND, BLOB_DAMAGED, TREE_DAMAGED, SNAPSHOT_DAMAGED, INDEX_DAMAGED, UNPACKED_DAMAGED, PACK_DAMAGED if
+ *   not everything is there and readable that decides about it; CANCELLED and what the backend throws
+ */
+export async function planPrune(
+  source: PruneSource,
+  options: PruneOptions,
+  context: EngineContext<PruneMonitor>,
+): Promise<PrunePlan> {
+  const state = await PruneState.load(source, context);
+  context.monitor.phase('collecting packs for deletion and repacking');
+  const marks = options.instant
+    ? { due: [], waiting: [], dropped: [] }
+    : planMarks(state, options.keepDeleteMs);
+  return { options, packs: packsOf(state, options), marks, state };
+}
+
+function packsOf(state: PruneState, { policy, instant }: PruneOptions): PackPlan {
+  const { index } = state.indexed;
+  const statistics = emptyStatistics();
+  const settled = instant ? new Set<number>() : unneededOf(state, state.settledPacks());
+  const isPassedOver = (pack: number): boolean => settled.has(pack);
+  const usage = PackUsage.of(index, { used: state.used, isPassedOver, statistics });
+  const { version } = state.repository.config;
+  const { stored } = state;
+  const unlisted = state.unlistedPacks().filter(({ id }) => instant || !state.marks.has(id));
+  const input = { index, usage, stored, unlisted, isPassedOver, version, statistics };
+  return planPacks(input, policy);
+}
+
+/**
+ * Does what was planned.
+ *
+ * Instant: as restic, under an exclusive lock. Else: what was marked long ago and is still not needed is deleted, under a
+ * short lock of its own; what is used of packs that are to be repacked is stored anew; and what then is of no use is marked.
+ * At every instant all that snapshots need is stored and listed. A run that was stopped is completed by the next one.
+ * @throws as `planPrune`, LOCK_LOST, STORAGE_FULL and what the backend throws
+ */
+export async function executePrune(
+  plan: PrunePlan,
+  locks: PruneLocks,
+  context: EngineContext<PruneMonitor>,
+): Promise<PruneResult> {
+  const { state, packs, options } = plan;
+  await locks.lock?.settled;
+  locks.lock?.assertHeld();
+  if (options.instant) {
+    await pruneAtOnce(state, packs, context);
+    return { deleted: [], marked: [], blockedBy: undefined };
+  }
+  const { deleted, blockedBy } = await deleteDue(plan, locks, context);
+  const marked = await markUnneeded(state, packs, context);
+  return { deleted, marked, blockedBy };
+}
+
+async function deleteDue(
+  { state, marks, options }: PrunePlan,
+  locks: PruneLocks,
+  context: EngineContext<PruneMonitor>,
+): Promise<Pick<PruneResult, 'deleted' | 'blockedBy'>> {
+  if (marks.due.length + marks.dropped.length === 0) return { deleted: [], blockedBy: undefined };
+  let lock: HeldLock;
+  try {
+    lock = await locks.commit();
+  } catch (error) {
+    if (!isHoldfastError(error, 'REPOSITORY_LOCKED')) throw error;
+    // Marks that say nothing more can stay for another day.
+    return { deleted: [], blockedBy: marks.due.length > 0 ? error : undefined };
+  }
+  try {
+    const own = [lock.instance, locks.lock?.instance ?? ''];
+    const request = { keepMs: options.keepDeleteMs, lock, own };
+    return { deleted: await deleteMarked(state, request, context), blockedBy: undefined };
+  } finally {
+    await lock.release();
+  }
+}

@@ -1,0 +1,55 @@
+import { HoldfastError } from '../../base/errors.ts';
+import { IndexWriter } from '../../repository/index-writer.ts';
+import type { EngineContext } from '../context.ts';
+import { transferBlobs } from '../transfer.ts';
+import { usedMark } from '../used-blobs.ts';
+import { blobsThatStay } from './needed.ts';
+import type { PruneMonitor } from './options.ts';
+import type { PruneState } from './state.ts';
+
+/**
+ * Stores what snapshots need of some packs in new packs, unless a pack that stays has it too. The new packs are stored and
+ * listed in index files when this returns; their blobs are in the index.
+ * @param going all packs that are to go, those to be repacked among them
+ * @throws BLOB_DAMAGED for a blob that cannot be read from any pack: then nothing may be removed
+ */
+export async function repackBlobs(
+  state: PruneState,
+  packs: { readonly repack: ReadonlySet<number>; readonly going: ReadonlySet<number> },
+  context: EngineContext<PruneMonitor>,
+): Promise<void> {
+  const { indexed, repository } = state;
+  const wanted = wantedEntries(state, packs);
+  if (wanted.length === 0) return;
+  const writer = new IndexWriter(repository, { signal: context.signal });
+  const target = { indexed, writer };
+  const request = { source: indexed, wanted, target, again: true };
+  const { failed } = await transferBlobs(request, context);
+  await writer.flush();
+  const [first] = failed;
+  if (!first) return;
+  throw new HoldfastError('BLOB_DAMAGED', {
+    message: `${failed.length} blobs that snapshots need cannot be read`,
+    details: { blobs: failed.length },
+    hint: 'Nothing was removed. Run "holdfast check --read-data", then "holdfast repair packs".',
+    cause: first.error,
+  });
+}
+
+/** One entry of each used blob of the packs to be repacked that has no copy in a pack that stays. */
+function wantedEntries(
+  state: PruneState,
+  packs: { readonly repack: ReadonlySet<number>; readonly going: ReadonlySet<number> },
+): Int32Array {
+  const { index } = state.indexed;
+  const isSafe = blobsThatStay(state, packs.going);
+  const wanted: number[] = [];
+  for (let entry = 0; entry < index.blobCount; entry++) {
+    if (!packs.repack.has(index.packOf(entry))) continue;
+    const first = index.firstOf(entry);
+    if (isSafe[first] === 1 || !state.used.has(first, usedMark)) continue;
+    isSafe[first] = 1;
+    wanted.push(entry);
+  }
+  return Int32Array.from(wanted);
+}

@@ -1,0 +1,248 @@
+import { defined } from '../../base/assert.ts';
+import { fromHex, toHex } from '../../base/bytes.ts';
+import { forEachConcurrent } from '../../base/concurrency.ts';
+import { isHoldfastError } from '../../base/errors.ts';
+import type { Id } from '../../repository/id.ts';
+import type { IndexedPack } from '../../repository/index-file.ts';
+import { type LoadedIndex, loadMarks, loadMoreIndexFiles } from '../../repository/index-load.ts';
+import { IndexedRepository } from '../../repository/indexed.ts';
+import { addMark, type PackMark } from '../../repository/pack-marks.ts';
+import type { Repository } from '../../repository/repository.ts';
+import { loadSnapshot, type StoredSnapshot } from '../../repository/snapshots.ts';
+import { BlobMarks } from '../blob-marks.ts';
+import type { EngineContext } from '../context.ts';
+import { collectUsedBlobs } from '../used-blobs.ts';
+import type { PruneMonitor, UnlistedPack } from './options.ts';
+
+/** Where a prune gets the repository from. */
+export interface PruneSource {
+  readonly repository: Repository;
+  /** Loads all index files; the first that cannot be used ends it. */
+  readonly loadIndex: () => Promise<LoadedIndex>;
+  /** Snapshots that were removed just now, and that a listing may still have. */
+  readonly removedSnapshots?: ReadonlySet<Id> | undefined;
+}
+
+/**
+ * What a prune knows of a repository: all index files, marks, snapshots and what these use, and the pack files. Grows when
+ * more appears; what was seen once counts as there, so that no single listing makes anything look unused.
+ */
+export class PruneState {
+  readonly repository: Repository;
+  readonly indexed: IndexedRepository;
+  /** Sizes of the stored packs. */
+  readonly stored: Map<Id, number> = new Map<Id, number>();
+  readonly #source: PruneSource;
+  readonly #context: EngineContext<PruneMonitor>;
+  readonly #indexNames: Set<Id>;
+  readonly #snapshots = new Set<Id>();
+  readonly #marks = new Map<Id, PackMark>();
+  /** Packs of the index that no index file lists: they are marked only. */
+  readonly #onlyMarked = new Set<number>();
+  /** Packs that this run deleted. */
+  readonly #deleted = new Set<Id>();
+  readonly used: BlobMarks;
+
+  private constructor(
+    source: PruneSource,
+    loaded: LoadedIndex,
+    context: EngineContext<PruneMonitor>,
+  ) {
+    this.#source = source;
+    this.#context = context;
+    this.repository = source.repository;
+    this.indexed = new IndexedRepository(source.repository, loaded.index);
+    this.#indexNames = new Set(loaded.names);
+    this.used = new BlobMarks(loaded.index);
+  }
+
+  /** @throws what cannot be read, whatever it is: a prune must know everything */
+  static async load(
+    source: PruneSource,
+    context: EngineContext<PruneMonitor>,
+  ): Promise<PruneState> {
+    const { monitor } = context;
+    monitor.phase('loading all snapshots...');
+    // Before the index, which then covers all they refer to.
+    const snapshots = await loadUnknownSnapshots(source, new Set(), context);
+    const loaded = await source.loadIndex();
+    const state = new PruneState(source, loaded, context);
+    await state.#takeMarks(loaded.markNames);
+    monitor.phase(`finding data that is still in use for ${snapshots.length} snapshots`);
+    await state.#use(snapshots);
+    monitor.phase('searching used packs...');
+    await state.#listPacks();
+    return state;
+  }
+
+  /**
+   * Looks again for snapshots and index files, and takes in what is new.
+   * @returns whether anything was
+   */
+  async refresh(): Promise<boolean> {
+    const { signal } = this.#context;
+    const snapshots = await loadUnknownSnapshots(this.#source, this.#snapshots, this.#context);
+    const names: Id[] = [];
+    for await (const { name } of this.repository.backend.list('index', { signal })) {
+      if (!this.#indexNames.has(name)) names.push(name);
+    }
+    if (names.length > 0) {
+      const { index } = this.indexed;
+      const { markNames } = await loadMoreIndexFiles(this.repository, index, { names, signal });
+      for (const name of names) this.#indexNames.add(name);
+      await this.#takeMarks(markNames);
+    }
+    await this.#use(snapshots);
+    await this.#listPacks();
+    return snapshots.length + names.length > 0;
+  }
+
+  /** The marks that count, by pack id: a pack without known blobs that is listed by now is no longer one to delete. */
+  get marks(): ReadonlyMap<Id, PackMark> {
+    return this.#marks;
+  }
+
+  /** True for marks that say nothing: of packs that were in no index file and now are, or that are gone. */
+  isVoid(mark: PackMark): boolean {
+    const isListed = this.isListed(mark.id);
+    return isListed ? mark.blobs.count === 0 : !this.stored.has(mark.id);
+  }
+
+  /** What index files must list in addition for packs that are only marked, unless they are among `going`. */
+  onlyMarkedExcept(going: ReadonlySet<number>): IndexedPack[] {
+    const packs: IndexedPack[] = [];
+    for (const pack of this.#onlyMarked) {
+      if (going.has(pack) || !this.isStored(pack)) continue;
+      const id = this.indexed.index.packId(pack);
+      const mark = this.#marks.get(toHex(id));
+      if (mark) packs.push({ id, blobs: mark.blobs });
+    }
+    return packs;
+  }
+
+  /** Packs of the index that are marked. */
+  markedPacks(): Set<number> {
+    const packs = new Set<number>();
+    for (const mark of this.#marks.values()) {
+      const pack = this.indexed.index.findPack(idBytes(mark.id));
+      if (pack >= 0 && !this.isVoid(mark)) packs.add(pack);
+    }
+    return packs;
+  }
+
+  /** Takes in that marks were dropped, and packs deleted. */
+  forget(marks: ReadonlySet<Id>, packs: ReadonlySet<Id>): void {
+    for (const id of marks) this.#marks.delete(id);
+    for (const id of packs) {
+      this.stored.delete(id);
+      this.#deleted.add(id);
+    }
+  }
+
+  /** Packs of the index that are no longer to be considered: marked before, or deleted. */
+  settledPacks(): Set<number> {
+    const packs = this.markedPacks();
+    for (const id of this.#deleted) packs.add(this.indexed.index.findPack(idBytes(id)));
+    return packs;
+  }
+
+  /** Whether a pack of the index is stored. */
+  isStored(pack: number): boolean {
+    return this.stored.has(toHex(this.indexed.index.packId(pack)));
+  }
+
+  /** Packs that are stored and that no index file lists or marks with its blobs. */
+  unlistedPacks(): UnlistedPack[] {
+    const { index } = this.indexed;
+    const packs: UnlistedPack[] = [];
+    for (const [id, sizeBytes] of this.stored) {
+      if (index.findPack(idBytes(id)) < 0) packs.push({ id, sizeBytes });
+    }
+    return packs;
+  }
+
+  /** Whether an index file lists the pack. */
+  isListed(id: Id): boolean {
+    const pack = this.indexed.index.findPack(idBytes(id));
+    return pack >= 0 && !this.#onlyMarked.has(pack);
+  }
+
+  async #use(snapshots: readonly StoredSnapshot[]): Promise<void> {
+    await collectUsedBlobs(this.indexed, snapshots, { ...this.#context, marks: this.used });
+    for (const { id } of snapshots) this.#snapshots.add(id);
+  }
+
+  /** Takes in marks; packs that are only marked get their blobs into the index, in case somebody needs them. */
+  async #takeMarks(names: readonly Id[]): Promise<void> {
+    const { index } = this.indexed;
+    const { signal } = this.#context;
+    for (const mark of (await loadMarks(this.repository, names, { signal })).values()) {
+      addMark(this.#marks, mark);
+      const id = idBytes(mark.id);
+      if (mark.blobs.count === 0 || index.findPack(id) >= 0) continue;
+      const { bytes } = mark.blobs;
+      const records = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+      index.addListedPack(id, records);
+      this.#onlyMarked.add(index.findPack(id));
+    }
+  }
+
+  async #listPacks(): Promise<void> {
+    const { signal } = this.#context;
+    const { backend } = this.repository;
+    for await (const { name, sizeBytes } of backend.list('pack', { signal })) {
+      // A storage may list for a while what was removed.
+      if (!this.#deleted.has(name)) this.stored.set(name, sizeBytes);
+    }
+    // Not listed is not yet missing.
+    const { index } = this.indexed;
+    const unseen: Id[] = [];
+    for (let pack = 0; pack < index.packCount; pack++) {
+      const name = toHex(index.packId(pack));
+      if (!this.stored.has(name) && !this.#deleted.has(name)) unseen.push(name);
+    }
+    await forEachConcurrent(unseen, backend.connectionCount, async (name) => {
+      try {
+        const { sizeBytes } = await backend.stat({ type: 'pack', name }, { signal });
+        this.stored.set(name, sizeBytes);
+      } catch (error) {
+        if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+      }
+    });
+  }
+}
+
+/** All snapshots that are not `known`. One that is listed and cannot be read ends it, unless it is gone from the next listing. */
+async function loadUnknownSnapshots(
+  { repository, removedSnapshots }: PruneSource,
+  known: ReadonlySet<Id>,
+  { signal }: EngineContext,
+): Promise<StoredSnapshot[]> {
+  const { backend } = repository;
+  const list = async (): Promise<Set<Id>> => {
+    const names = new Set<Id>();
+    for await (const { name } of backend.list('snapshot', { signal })) {
+      if (!known.has(name) && !removedSnapshots?.has(name)) names.add(name);
+    }
+    return names;
+  };
+  const snapshots: StoredSnapshot[] = [];
+  const vanished: { readonly name: Id; readonly error: unknown }[] = [];
+  await forEachConcurrent(await list(), backend.connectionCount, async (name) => {
+    try {
+      snapshots.push(await loadSnapshot(repository, name, { signal }));
+    } catch (error) {
+      if (!isHoldfastError(error, 'SNAPSHOT_NOT_FOUND')) throw error;
+      vanished.push({ name, error });
+    }
+  });
+  if (vanished.length === 0) return snapshots;
+  const stillListed = await list();
+  const missing = vanished.find(({ name }) => stillListed.has(name));
+  if (missing) throw missing.error;
+  return snapshots;
+}
+
+function idBytes(id: Id): Uint8Array<ArrayBuffer> {
+  return defined(fromHex(id), 'a pack id is hex');
+}

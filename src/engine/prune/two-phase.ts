@@ -1,0 +1,230 @@
+import { defined } from '../../base/assert.ts';
+import { fromHex, toHex } from '../../base/bytes.ts';
+import { forEachConcurrent } from '../../base/concurrency.ts';
+import { isHoldfastError } from '../../base/errors.ts';
+import { compareTimestamps, type Timestamp } from '../../base/timestamp.ts';
+import { PackedBlobs } from '../../repository/blob.ts';
+import { type Id, shortId } from '../../repository/id.ts';
+import { encodeIndex, type IndexedPack } from '../../repository/index-file.ts';
+import { indexBlobCountMax } from '../../repository/index-writer.ts';
+import { type HeldLock, loadLocks } from '../../repository/locks.ts';
+import { markAgeMs, markNow, type PackMark } from '../../repository/pack-marks.ts';
+import type { EngineContext } from '../context.ts';
+import { PackOrder } from '../check/pack-order.ts';
+import { unneededOf } from './needed.ts';
+import type { PruneMonitor } from './options.ts';
+import type { PackPlan } from './plan.ts';
+import { removePacks, rewriteIndexWithoutRoom } from './remove.ts';
+import { repackBlobs } from './repack.ts';
+import type { PruneState } from './state.ts';
+
+/** Marks of one index file. */
+const marksPerFileMax = 10_000;
+
+/** What is to become of the marks that there are. */
+export interface MarkPlan {
+  /** Marked for long enough and still of no use: to be deleted. */
+  readonly due: readonly PackMark[];
+  /** Marked, but not for long enough. */
+  readonly waiting: readonly PackMark[];
+  /** Of packs that are needed after all, or are gone: the mark is to be dropped. */
+  readonly dropped: readonly PackMark[];
+}
+
+/**
+ * Sorts the marks.
+ * @param keepMs for how long a pack stays marked before it is deleted
+ */
+export function planMarks(state: PruneState, keepMs: number): MarkPlan {
+  const { index } = state.indexed;
+  const unneeded = unneededOf(state, state.markedPacks());
+  const nowNs = state.repository.environment.clock.wallNs();
+  const due: PackMark[] = [];
+  const waiting: PackMark[] = [];
+  const dropped: PackMark[] = [];
+  for (const mark of state.marks.values()) {
+    const pack = index.findPack(idBytes(mark.id));
+    if (state.isVoid(mark) || (pack >= 0 && !unneeded.has(pack))) dropped.push(mark);
+    else if (mark.time && markAgeMs(mark, nowNs) >= keepMs) due.push(mark);
+    else waiting.push(mark);
+  }
+  return { due, waiting, dropped };
+}
+
+/**
+ * The second phase: deletes what was marked for long enough and is still not needed, and drops marks that no longer say
+ * anything. Snapshots and index files are listed anew under `lock`, which keeps every other program out, and own
+ * operations that begin now. Own operations that run have begun after the marks were made, and lean on nothing marked.
+ *
+ * Index files let go of a pack before it is deleted. What a stopped run leaves is in no index file, and is marked again.
+ * @returns the deleted packs
+ */
+export async function deleteMarked(
+  state: PruneState,
+  request: { readonly keepMs: number; readonly lock: HeldLock; readonly own: readonly string[] },
+  context: EngineContext<PruneMonitor>,
+): Promise<readonly PackMark[]> {
+  const { repository } = state;
+  const { lock, keepMs, own } = request;
+  await state.refresh();
+  const began = await operationsBegan(state, own, context);
+  const { due, dropped } = planMarks(state, keepMs);
+  const isBefore = ({ time }: PackMark): boolean =>
+    time !== undefined && began.every((begin) => compareTimestamps(time, begin) < 0);
+  const going = await confirmed(state, due.filter(isBefore), context);
+  if (going.length + dropped.length === 0) return going;
+  lock.assertHeld();
+  const listed = going.filter(({ id }) => state.isListed(id));
+  const ids = listed.map(({ id }) => id);
+  context.monitor.phase(`removing ${going.length} packs that were marked before`);
+  // These need no change of the index, and so no room.
+  const unlisted = going.filter(({ id }) => !state.isListed(id));
+  await removePacks(
+    repository,
+    unlisted.map(({ id }) => id),
+    context,
+  );
+  const gone = new Set([...going, ...dropped].map(({ id }) => id));
+  const change = {
+    removed: new Set(ids),
+    added: dropped.filter((mark) => isOnlyListing(state, mark)).map(listingOf),
+    keepsMark: ({ id }: PackMark) => !gone.has(id),
+    keepsSmall: true,
+  };
+  await rewriteIndexWithoutRoom(repository, { change, unneeded: ids }, context);
+  await removePacks(repository, ids, context);
+  state.forget(gone, new Set(going.map(({ id }) => id)));
+  return going;
+}
+
+/** True for a needed pack that no index file lists. */
+function isOnlyListing(state: PruneState, mark: PackMark): boolean {
+  return mark.blobs.count > 0 && !state.isListed(mark.id) && state.stored.has(mark.id);
+}
+
+function listingOf({ id, blobs }: PackMark): IndexedPack {
+  return { id: idBytes(id), blobs };
+}
+
+/** When the own operations began that run beside this one. Locks that cannot be read stand against everything. */
+async function operationsBegan(
+  { repository }: PruneState,
+  own: readonly string[],
+  { signal }: EngineContext,
+): Promise<readonly Timestamp[]> {
+  const { locks, unreadable } = await loadLocks(repository, { signal });
+  if (unreadable[0]) throw unreadable[0].error;
+  return locks
+    .filter((lock) => !lock.own || !own.includes(lock.own.instance))
+    .map((lock) => lock.own?.began ?? lock.time);
+}
+
+/** Those of the marked packs whose file is the one that was marked, or is gone already. */
+async function confirmed(
+  { repository }: PruneState,
+  marks: readonly PackMark[],
+  { monitor, signal }: EngineContext<PruneMonitor>,
+): Promise<PackMark[]> {
+  const { backend } = repository;
+  const sure: PackMark[] = [];
+  await forEachConcurrent(marks, backend.connectionCount, async (mark) => {
+    try {
+      const { sizeBytes } = await backend.stat({ type: 'pack', name: mark.id }, { signal });
+      if (mark.sizeBytes === undefined || mark.sizeBytes === sizeBytes) sure.push(mark);
+      else
+        monitor.note(`pack ${shortId(mark.id)} has another size than when it was marked: it stays`);
+    } catch (error) {
+      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+      sure.push(mark);
+    }
+  });
+  return sure.sort((a, b) => (b.sizeBytes ?? 0) - (a.sizeBytes ?? 0));
+}
+
+/**
+ * The first phase: stores anew what is used of packs that are to be repacked, and marks all packs that are then of no use.
+ * Only adds: packs, index files, and index files of marks. What it marks stays readable and listed, so that whoever leans
+ * on it meanwhile is not harmed.
+ * @returns the new marks
+ */
+export async function markUnneeded(
+  state: PruneState,
+  packs: PackPlan,
+  context: EngineContext<PruneMonitor>,
+): Promise<readonly PackMark[]> {
+  const { monitor } = context;
+  const going = new Set([...packs.remove, ...packs.repack, ...packs.missing]);
+  const marked = state.markedPacks();
+  if (packs.repack.length > 0) {
+    monitor.phase('repacking packs');
+    const all = new Set([...going, ...marked]);
+    await repackBlobs(state, { repack: new Set(packs.repack), going: all }, context);
+  }
+  if (going.size + packs.unlisted.length === 0) return [];
+  // A snapshot that was stored meanwhile keeps what it needs.
+  await state.refresh();
+  const unneeded = unneededOf(state, new Set([...going, ...state.markedPacks()]));
+  const marks = newMarks(
+    state,
+    [...going].filter((pack) => unneeded.has(pack)),
+  );
+  for (const { id, sizeBytes } of packs.unlisted) {
+    const isKnown = state.indexed.index.findPack(idBytes(id)) >= 0 || state.marks.has(id);
+    if (!isKnown) marks.push(markNow({ id, blobs: noBlobs, sizeBytes }, wallNs(state)));
+  }
+  if (marks.length === 0) return marks;
+  monitor.phase(`marking ${marks.length} packs`);
+  await saveMarks(state, marks, context);
+  return marks;
+}
+
+const noBlobs = new PackedBlobs(new Uint8Array(0));
+
+function newMarks(state: PruneState, packs: readonly number[]): PackMark[] {
+  const { index } = state.indexed;
+  const chosen = new Set(packs);
+  const entries: number[] = [];
+  for (let entry = 0; entry < index.blobCount; entry++) {
+    if (chosen.has(index.packOf(entry))) entries.push(entry);
+  }
+  const order = PackOrder.of(index, Int32Array.from(entries));
+  return packs.map((pack) => {
+    const blobs = Array.from(order.entriesOf(pack), (entry) => ({
+      type: index.typeOf(entry),
+      id: index.idOf(entry),
+      offset: index.offsetOf(entry),
+      length: index.lengthOf(entry),
+      uncompressedLength: index.uncompressedLengthOf(entry),
+    }));
+    const id = toHex(index.packId(pack));
+    const sizeBytes = state.stored.get(id);
+    return markNow({ id, blobs: PackedBlobs.from(blobs), sizeBytes }, wallNs(state));
+  });
+}
+
+async function saveMarks(
+  { repository }: PruneState,
+  marks: readonly PackMark[],
+  { signal }: EngineContext,
+): Promise<void> {
+  let next: PackMark[] = [];
+  let blobCount = 0;
+  for (const mark of marks) {
+    next.push(mark);
+    blobCount += mark.blobs.count;
+    if (next.length < marksPerFileMax && blobCount < indexBlobCountMax) continue;
+    await repository.saveUnpacked('index', encodeIndex([], next), { signal });
+    next = [];
+    blobCount = 0;
+  }
+  if (next.length === 0) return;
+  await repository.saveUnpacked('index', encodeIndex([], next), { signal });
+}
+
+function wallNs({ repository }: PruneState): bigint {
+  return repository.environment.clock.wallNs();
+}
+
+function idBytes(id: Id): Uint8Array<ArrayBuffer> {
+  return defined(fromHex(id), 'a pack id is hex');
+}

@@ -1,0 +1,186 @@
+import { throwIfAborted } from '../base/abort.ts';
+import { defined } from '../base/assert.ts';
+import { fromHex, toHex } from '../base/bytes.ts';
+import { isHoldfastError } from '../base/errors.ts';
+import type { Monitor } from '../base/monitor.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { Id } from '../repository/id.ts';
+import type { IndexedRepository } from '../repository/indexed.ts';
+import type { HeldLock } from '../repository/locks.ts';
+import {
+  saveSnapshot,
+  type Snapshot,
+  type SnapshotSummary,
+  type StoredSnapshot,
+} from '../repository/snapshots.ts';
+import { removeSurely } from '../repository/unpacked.ts';
+import { BlobWriter } from './blob-writer.ts';
+import type { EngineContext } from './context.ts';
+import { type Selection, TreeFilter } from './rewrite/tree-filter.ts';
+
+export type { Selection } from './rewrite/tree-filter.ts';
+
+/** The tag of rewritten snapshots whose originals stay. */
+const rewriteTag = 'rewrite';
+
+/** What is to be different. */
+export interface RewriteChange {
+  /** Which entries stay; absent: all. */
+  readonly selection?: Selection | undefined;
+  readonly hostname?: string | undefined;
+  readonly time?: Timestamp | undefined;
+  /** Count files and bytes where a snapshot says nothing of them. */
+  readonly withSummary: boolean;
+}
+
+/** What a rewrite tells. */
+export interface RewriteMonitor extends Monitor {
+  snapshotStarted?(snapshot: StoredSnapshot): void;
+  /** It is stored anew; without an id in a dry run. */
+  snapshotRewritten?(snapshot: StoredSnapshot, newId: Id | undefined): void;
+  /** The one before was removed, or would be. */
+  snapshotRemoved?(snapshot: StoredSnapshot): void;
+}
+
+export interface RewriteRequest {
+  readonly snapshots: readonly StoredSnapshot[];
+  readonly change: RewriteChange;
+  /** Remove the snapshots that were rewritten. */
+  readonly forget: boolean;
+  readonly dryRun: boolean;
+  readonly lock: HeldLock | undefined;
+}
+
+export interface RewriteResult {
+  readonly changedCount: number;
+  /** Snapshots that could not be read, which were told to the monitor. */
+  readonly failed: readonly Id[];
+}
+
+/**
+ * Stores snapshots anew, without some of their entries or with other metadata. The new trees come first, then their
+ * index, then the snapshot, and only then the old one is removed, if at all. A snapshot that stays as it is, is not
+ * stored again.
+ * @throws CANCELLED, LOCK_LOST and what the storage throws; snapshots told of before are rewritten
+ */
+export async function rewriteSnapshots(
+  indexed: IndexedRepository,
+  request: RewriteRequest,
+  context: EngineContext<RewriteMonitor>,
+): Promise<RewriteResult> {
+  const { monitor, signal } = context;
+  const writer = request.dryRun ? undefined : new BlobWriter(indexed, context);
+  const failed: Id[] = [];
+  let changedCount = 0;
+  for (const snapshot of request.snapshots) {
+    throwIfAborted(signal);
+    monitor.snapshotStarted?.(snapshot);
+    let rewritten: Snapshot | undefined;
+    try {
+      rewritten = await rewrite({ indexed, writer }, { snapshot, ...request }, context);
+    } catch (error) {
+      if (!isOfSnapshot(error)) throw error;
+      failed.push(snapshot.id);
+      monitor.problem({ item: `snapshot ${snapshot.id}`, during: 'scan', error });
+      continue;
+    }
+    if (!rewritten) continue;
+    changedCount++;
+    await replace({ indexed, writer }, { snapshot, rewritten, ...request }, context);
+  }
+  return { changedCount, failed };
+}
+
+interface Parts {
+  readonly indexed: IndexedRepository;
+  readonly writer: BlobWriter | undefined;
+}
+
+/** The snapshot as it will be; undefined if it stays as it is. */
+async function rewrite(
+  { indexed, writer }: Parts,
+  { snapshot, change, forget }: RewriteRequest & { readonly snapshot: StoredSnapshot },
+  context: EngineContext,
+): Promise<Snapshot | undefined> {
+  const { id, ...before } = snapshot;
+  const { selection, hostname, time } = change;
+  let { tree, summary } = before;
+  if (selection || (change.withSummary && !summary)) {
+    const filter = new TreeFilter(indexed, { selection, writer }, context);
+    const root = defined(fromHex(tree), 'the id of a tree is hex');
+    const filtered = await filter.filter(root);
+    // As restic: where nothing fits, the patterns are taken for wrong.
+    if (selection?.isInclude === true && filtered.isEmpty) return undefined;
+    summary = summaryOf(summary, filter.counts);
+    tree = toHex(filtered.tree);
+  }
+  const isSame = tree === before.tree && sameCounts(summary, before.summary);
+  if (isSame && hostname === undefined && time === undefined) return undefined;
+  return {
+    ...before,
+    tree,
+    ...(summary ? { summary } : {}),
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(time === undefined ? {} : { time }),
+    original: id,
+    ...(forget ? {} : { tags: withTag(before.tags ?? []) }),
+  };
+}
+
+function summaryOf(
+  summary: SnapshotSummary | undefined,
+  counts: TreeFilter['counts'],
+): SnapshotSummary {
+  return {
+    ...summary,
+    totalFilesProcessed: counts.fileCount,
+    totalBytesProcessed: counts.sizeBytes,
+  };
+}
+
+function sameCounts(a: SnapshotSummary | undefined, b: SnapshotSummary | undefined): boolean {
+  return (
+    (a === undefined) === (b === undefined) &&
+    a?.totalFilesProcessed === b?.totalFilesProcessed &&
+    a?.totalBytesProcessed === b?.totalBytesProcessed
+  );
+}
+
+function withTag(tags: readonly string[]): readonly string[] {
+  return tags.includes(rewriteTag) ? tags : [...tags, rewriteTag];
+}
+
+/** Stores the new snapshot and all that it needs, then removes the old one if that is wanted. */
+async function replace(
+  { indexed, writer }: Parts,
+  request: RewriteRequest & { readonly snapshot: StoredSnapshot; readonly rewritten: Snapshot },
+  { monitor, signal }: EngineContext<RewriteMonitor>,
+): Promise<void> {
+  const { snapshot, rewritten, lock, forget } = request;
+  if (!writer) {
+    monitor.snapshotRewritten?.(snapshot, undefined);
+    if (forget) monitor.snapshotRemoved?.(snapshot);
+    return;
+  }
+  await writer.finish();
+  lock?.assertHeld();
+  const { repository } = indexed;
+  const newId = await saveSnapshot(repository, rewritten, { signal });
+  monitor.snapshotRewritten?.(snapshot, newId);
+  if (!forget) return;
+  lock?.assertHeld();
+  await removeSurely(repository.backend, { type: 'snapshot', name: snapshot.id }, { signal });
+  monitor.snapshotRemoved?.(snapshot);
+}
+
+/** True for what is wrong with one snapshot, not with the work. */
+function isOfSnapshot(error: unknown): boolean {
+  return isHoldfastError(
+    error,
+    'BLOB_NOT_FOUND',
+    'BLOB_DAMAGED',
+    'TREE_DAMAGED',
+    'BACKEND_READ_FAILED',
+    'UNSUPPORTED',
+  );
+}

@@ -1,0 +1,86 @@
+import { HoldfastError } from '../base/errors.ts';
+import type { Id } from '../repository/id.ts';
+import type { HeldLock } from '../repository/locks.ts';
+import type { Repository } from '../repository/repository.ts';
+import { encodeSnapshot, type Snapshot } from '../repository/snapshots.ts';
+import { putConfirmed } from '../repository/unpacked.ts';
+import type { CallOptions } from '../storage/backend.ts';
+
+/** How often the work may be interrupted by sleep between the proof and the snapshot before it is given up. */
+const attemptCountMax = 5;
+
+export interface ProvenRequest extends CallOptions {
+  readonly repository: Repository;
+  /** Absent without locks. */
+  readonly lock: HeldLock | undefined;
+  /**
+   * Makes sure that all that the snapshot refers to is there and stays; may store what is not. May be called several
+   * times.
+   * @throws when something is lost for good
+   */
+  readonly prove: (signal: AbortSignal | undefined) => Promise<void>;
+}
+
+/**
+ * Stores a snapshot after the proof of what it refers to, and returns only when the two belong together: the lock was
+ * held from before the proof until after the snapshot was stored. If it was not, because the process was stopped or
+ * the machine slept in between, the proof is made again; if that fails, the snapshot is removed.
+ * @throws LOCK_LOST, REPOSITORY_LOCKED, CANCELLED; what `prove` and the storage throw. Then there is no snapshot
+ * @see docs/CONCURRENCY.md#who-slept
+ */
+export async function storeProven(snapshot: Snapshot, request: ProvenRequest): Promise<Id> {
+  const { repository, signal } = request;
+  // Sealed once: every attempt stores the same file.
+  const { id, sealed } = repository.sealUnpacked('snapshot', encodeSnapshot(snapshot));
+  const file = { type: 'snapshot', name: id, bytes: sealed } as const;
+  const state = { isStored: false };
+  const store = async (): Promise<void> => {
+    await putConfirmed(repository.backend, file, { signal });
+    state.isStored = true;
+  };
+  try {
+    for (let attempt = 1; attempt <= attemptCountMax; attempt++) {
+      if (await isUnbroken(request, store)) return id;
+    }
+    throw interrupted();
+  } catch (error) {
+    if (state.isStored) await removeUnproven(repository, id);
+    throw error;
+  }
+}
+
+/** Proves and stores. @returns false if the lock was not held all the time */
+async function isUnbroken(
+  { repository, lock, prove, signal }: ProvenRequest,
+  store: () => Promise<void>,
+): Promise<boolean> {
+  let isBroken = false;
+  const end = repository.absences.addCheck(() => {
+    isBroken = true;
+    return Promise.reject(interrupted());
+  });
+  try {
+    await prove(signal);
+    await lock?.confirm({ signal });
+    await store();
+    await lock?.confirm({ signal });
+    return !isBroken;
+  } catch (error) {
+    if (isBroken && !signal?.aborted) return false;
+    throw error;
+  } finally {
+    end();
+  }
+}
+
+function interrupted(): HoldfastError {
+  return new HoldfastError('LOCK_LOST', {
+    message: 'the computer slept while the snapshot was being stored',
+  });
+}
+
+/** A snapshot that nobody was told of must not stay: what it refers to may be gone. */
+async function removeUnproven(repository: Repository, id: Id): Promise<void> {
+  // The error that led here is the one to tell; check finds what is left if the storage fails here, too.
+  await repository.retract('snapshot', id).catch(() => undefined);
+}

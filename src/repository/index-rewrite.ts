@@ -1,0 +1,326 @@
+import { toHex } from '../base/bytes.ts';
+import { forEachConcurrent } from '../base/concurrency.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import type { CallOptions } from '../storage/backend.ts';
+import { PackedBlobs, recordWords } from './blob.ts';
+import type { Id } from './id.ts';
+import { DecodedIndex } from './index-decoded.ts';
+import { decodeIndex, encodeIndex, type IndexedPack } from './index-file.ts';
+import { indexBlobCountMax } from './index-writer.ts';
+import { addMark, type PackMark } from './pack-marks.ts';
+import type { Repository } from './repository.ts';
+import { removeSurely } from './unpacked.ts';
+
+/** How large index files are. */
+export interface IndexFileLimits {
+  /** Blobs from which on a file is full. */
+  readonly fullBlobCount: number;
+  /** Blobs from which on a file is cut up: more than one that became full by its last pack can have. */
+  readonly oversizedBlobCount: number;
+}
+
+const limitsDefault: IndexFileLimits = {
+  fullBlobCount: indexBlobCountMax,
+  oversizedBlobCount: indexBlobCountMax + 409_199,
+};
+/** Marks of one index file. */
+const marksPerFileMax = 100_000;
+
+/** What the index files of a repository shall list, compared with what they list now. */
+export interface IndexChange {
+  /** Packs that no file shall list any more, as hex ids. */
+  readonly removed?: ReadonlySet<Id>;
+  /** Packs to list in addition. */
+  readonly added?: readonly IndexedPack[];
+  /** Which marks to keep; default: all. */
+  readonly keepsMark?: (mark: PackMark) => boolean;
+  /** Marks to make. Of several marks of a pack the latest counts. */
+  readonly marks?: readonly PackMark[];
+  /** Files that are not read, and removed: what they list is lost unless it is in `added`. */
+  readonly dropped?: ReadonlySet<Id>;
+  /** Leave small files alone that nothing is to change in; default: they are joined to larger ones. */
+  readonly keepsSmall?: boolean;
+}
+
+export interface IndexRewriteOptions extends CallOptions {
+  /** Hears of index files read, and then of those removed. */
+  readonly onProgress?: (step: 'read' | 'removed', done: number, total: number) => void;
+  readonly limits?: IndexFileLimits;
+}
+
+/** What a rewrite did. */
+export interface IndexRewrite {
+  readonly stored: readonly Id[];
+  readonly removed: readonly Id[];
+}
+
+/**
+ * Changes what the index files list. Files without anything to change stay as they are; what others list is stored in new
+ * files, all of which are confirmed before the first old one is removed. So at every instant all that shall be listed
+ * is listed, and a run that was stopped is completed by the next one.
+ *
+ * Files that appear meanwhile are not touched. An old file is gone for certain when this returns.
+ * @throws INDEX_DAMAGED, UNPACKED_DAMAGED for a file that cannot be read, or if files list different blobs of one
+ *   pack; STORAGE_FULL and what the backend throws. Nothing was removed then, unless removing failed itself
+ */
+export async function rewriteIndex(
+  repository: Repository,
+  change: IndexChange,
+  options: IndexRewriteOptions = {},
+): Promise<IndexRewrite> {
+  const rewriter = new Rewriter(repository, change, options);
+  try {
+    await rewriter.run();
+  } catch (error) {
+    await rewriter.undo();
+    throw error;
+  }
+  await rewriter.removeOld();
+  return { stored: rewriter.stored, removed: rewriter.old };
+}
+
+/** What one index file lists. */
+interface IndexContent {
+  readonly name: Id;
+  readonly packs: readonly IndexedPack[];
+  readonly marks: readonly PackMark[];
+  readonly blobCount: number;
+}
+
+class Rewriter {
+  readonly #repository: Repository;
+  readonly #change: IndexChange;
+  readonly #options: IndexRewriteOptions;
+  readonly #limits: IndexFileLimits;
+  /** Packs that are listed by what was seen, with a digest of their blobs. */
+  readonly #listed = new Map<Id, number>();
+  /** Marks of all files but those that stay as they are. */
+  readonly #marks = new Map<Id, PackMark>();
+  /** Files that hold marks only. */
+  readonly #markFiles: Id[] = [];
+  #areMarksNew = false;
+  #pending: IndexedPack[] = [];
+  #pendingBlobCount = 0;
+  /** A small file without a change: it stays, unless there is something to join it with. */
+  #small: IndexContent | undefined;
+  readonly stored: Id[] = [];
+  readonly old: Id[] = [];
+
+  constructor(repository: Repository, change: IndexChange, options: IndexRewriteOptions) {
+    this.#repository = repository;
+    this.#change = change;
+    this.#options = options;
+    this.#limits = options.limits ?? limitsDefault;
+  }
+
+  /** Stores all new files. */
+  async run(): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    const { backend } = this.#repository;
+    const names: Id[] = [];
+    for await (const { name } of backend.list('index', { signal })) {
+      if (this.#change.dropped?.has(name)) this.old.push(name);
+      else names.push(name);
+    }
+    for (const mark of this.#change.marks ?? []) this.#addMark(mark);
+    this.#areMarksNew = this.#marks.size > 0;
+    for (const pack of this.#change.added ?? []) {
+      this.#listed.set(toHex(pack.id), digestOf(pack.blobs));
+      await this.#put(pack);
+    }
+    let done = 0;
+    for await (const content of inOrder(names.toSorted(), (name) => this.#load(name))) {
+      await this.#take(content);
+      onProgress?.('read', ++done, names.length);
+    }
+    if (this.#pending.length > 0) {
+      await this.#joinSmall();
+      await this.#storePacks();
+    }
+    await this.#storeMarks();
+  }
+
+  /** Removes the files that the new ones stand for. */
+  async removeOld(): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    const { backend } = this.#repository;
+    // What was stored may be, byte for byte, what there was.
+    const stored = new Set(this.stored);
+    const names = this.old.filter((name) => !stored.has(name));
+    let done = 0;
+    await forEachConcurrent(names, backend.connectionCount, async (name) => {
+      try {
+        await removeSurely(backend, { type: 'index', name }, { signal });
+      } catch (error) {
+        // Listed, but gone before: a listing may be old.
+        if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+      }
+      onProgress?.('removed', ++done, names.length);
+    });
+  }
+
+  /** Gives the room back that new files take, after a failure. What they list, the old files list as well. */
+  async undo(): Promise<void> {
+    const mayBeOnlyListing = (this.#change.added?.length ?? 0) > 0;
+    if (mayBeOnlyListing) return;
+    for (const name of this.stored) {
+      if (this.old.includes(name)) continue;
+      await this.#repository.removeUnpacked('index', name).catch(() => undefined);
+    }
+  }
+
+  async #load(name: Id): Promise<IndexContent> {
+    const { config } = this.#repository;
+    const json = await this.#repository.loadUnpacked('index', name, this.#options);
+    const decoded = new DecodedIndex();
+    const marks: PackMark[] = [];
+    const onMark = (mark: PackMark): void => void marks.push(mark);
+    try {
+      decodeIndex(json, decoded, { version: config.version, onMark });
+    } catch (error) {
+      if (!isHoldfastError(error, 'INDEX_DAMAGED')) throw error;
+      const details = { ...error.details, index: name };
+      throw new HoldfastError('INDEX_DAMAGED', { message: error.message, details, cause: error });
+    }
+    const packs: IndexedPack[] = [];
+    for (let pack = 0; pack < decoded.packCount; pack++) {
+      const records = decoded.recordsOf(pack);
+      const bytes = new Uint8Array(records.buffer, records.byteOffset, records.byteLength);
+      packs.push({ id: decoded.packId(pack), blobs: new PackedBlobs(bytes) });
+    }
+    return { name, packs, marks, blobCount: decoded.blobCount };
+  }
+
+  async #take(content: IndexContent): Promise<void> {
+    const { keepsMark, keepsSmall } = this.#change;
+    const packs = content.packs.filter((pack) => this.#isToBeListed(pack));
+    const marks = keepsMark ? content.marks.filter(keepsMark) : content.marks;
+    const isSame = packs.length === content.packs.length && marks.length === content.marks.length;
+    if (isSame && packs.length > 0) {
+      const { blobCount } = content;
+      const isOversized = blobCount >= this.#limits.oversizedBlobCount;
+      if (!isOversized && (blobCount >= this.#limits.fullBlobCount || keepsSmall)) return;
+      if (!isOversized && !this.#small && this.#pending.length === 0) {
+        this.#small = content;
+        return;
+      }
+    }
+    for (const mark of marks) this.#addMark(mark);
+    if (isSame && packs.length === 0 && marks.length > 0) {
+      this.#markFiles.push(content.name);
+      return;
+    }
+    // Marks of a file that goes are stored anew, and so are those left of one that loses some.
+    this.#areMarksNew ||= content.marks.length > 0;
+    this.old.push(content.name);
+    await this.#joinSmall();
+    for (const pack of packs) await this.#put(pack);
+  }
+
+  /** False for packs that are to go, and for those that a file before lists. @throws INDEX_DAMAGED */
+  #isToBeListed({ id, blobs }: IndexedPack): boolean {
+    const name = toHex(id);
+    if (this.#change.removed?.has(name)) return false;
+    const digest = digestOf(blobs);
+    const known = this.#listed.get(name);
+    if (known === undefined) {
+      this.#listed.set(name, digest);
+      return true;
+    }
+    if (known === digest) return false;
+    throw new HoldfastError('INDEX_DAMAGED', {
+      message: 'index files differ about what a pack holds',
+      details: { pack: name },
+      hint: 'Run "holdfast repair index", then try again.',
+    });
+  }
+
+  /** Takes in the small file that waits. */
+  async #joinSmall(): Promise<void> {
+    const small = this.#small;
+    if (!small) return;
+    this.#small = undefined;
+    this.old.push(small.name);
+    this.#areMarksNew ||= small.marks.length > 0;
+    for (const mark of small.marks) this.#addMark(mark);
+    for (const pack of small.packs) await this.#put(pack);
+  }
+
+  async #put(pack: IndexedPack): Promise<void> {
+    this.#pending.push(pack);
+    this.#pendingBlobCount += pack.blobs.count;
+    if (this.#pendingBlobCount >= this.#limits.fullBlobCount) await this.#storePacks();
+  }
+
+  async #storePacks(): Promise<void> {
+    if (this.#pending.length === 0) return;
+    await this.#store(encodeIndex(this.#pending));
+    this.#pending = [];
+    this.#pendingBlobCount = 0;
+  }
+
+  #addMark(mark: PackMark): void {
+    addMark(this.#marks, mark);
+  }
+
+  async #storeMarks(): Promise<void> {
+    const areSame = !this.#areMarksNew && this.#markFiles.length < 2;
+    if (areSame) return;
+    this.old.push(...this.#markFiles);
+    let marks: PackMark[] = [];
+    let blobCount = 0;
+    for (const mark of this.#marks.values()) {
+      marks.push(mark);
+      blobCount += mark.blobs.count;
+      if (marks.length < marksPerFileMax && blobCount < this.#limits.fullBlobCount) continue;
+      await this.#store(encodeIndex([], marks));
+      marks = [];
+      blobCount = 0;
+    }
+    if (marks.length > 0) await this.#store(encodeIndex([], marks));
+  }
+
+  async #store(json: Uint8Array): Promise<void> {
+    this.stored.push(await this.#repository.saveUnpacked('index', json, this.#options));
+  }
+}
+
+/** Files that are read ahead of the one that is worked on. */
+const aheadMax = 3;
+
+/** What `load` gives for each name, in their order. */
+async function* inOrder<T>(
+  names: readonly Id[],
+  load: (name: Id) => Promise<T>,
+): AsyncGenerator<T, void, void> {
+  const ahead: Promise<T>[] = [];
+  for (let next = 0; next < names.length || ahead.length > 0; ) {
+    const name = names[next];
+    if (name !== undefined && ahead.length <= aheadMax) {
+      const loading = load(name);
+      // Its failure is met when it is awaited, which that of another before it leaves out.
+      loading.catch(() => undefined);
+      ahead.push(loading);
+      next++;
+      continue;
+    }
+    const first = ahead.shift();
+    if (first) yield await first;
+  }
+}
+
+/** Tells lists of blobs apart, whatever their order. */
+function digestOf(blobs: PackedBlobs): number {
+  const { bytes } = blobs;
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  let digest = blobs.count;
+  for (let word = 0; word < words.length; word += recordWords) {
+    let mixed = words[word]! ^ words[word + 1]!;
+    for (let at = 8; at < recordWords; at++) {
+      mixed = Math.imul(mixed ^ words[word + at]!, 0x2c1b3c6d);
+      mixed ^= mixed >>> 15;
+    }
+    digest = (digest + mixed) | 0;
+  }
+  return digest;
+}

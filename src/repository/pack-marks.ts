@@ -1,0 +1,49 @@
+import { timestampFromNs, timestampToNs, type Timestamp } from '../base/timestamp.ts';
+import type { PackedBlobs } from './blob.ts';
+import type { Id } from './id.ts';
+
+/**
+ * A pack that some prune found to be of no use and means to delete later. It stands in the list `packs_to_delete` of an
+ * index file, which restic ignores and rustic has, too.
+ * @see docs/FORMAT.md#marks
+ */
+export interface PackMark {
+  readonly id: Id;
+  /** What it holds, as its index entry would; none if it is not known. */
+  readonly blobs: PackedBlobs;
+  /** When it was marked, by the clock of who did; undefined if it is not known. */
+  readonly time: Timestamp | undefined;
+  /** Bytes of the whole file; undefined if they are not known. */
+  readonly sizeBytes: number | undefined;
+}
+
+/** Marks by the hex id of their pack. */
+export type PackMarks = ReadonlyMap<Id, PackMark>;
+
+/** Adds a mark. Of two marks of one pack the later counts, and one without a time before all: a pack is kept longer, never shorter. */
+export function addMark(marks: Map<Id, PackMark>, mark: PackMark): void {
+  const known = marks.get(mark.id);
+  if (!known) {
+    marks.set(mark.id, mark);
+    return;
+  }
+  const blobs = known.blobs.count > 0 ? known.blobs : mark.blobs;
+  const sizeBytes = known.sizeBytes ?? mark.sizeBytes;
+  const [a, b] = [known.time, mark.time];
+  const time = a && b ? (timestampToNs(a) > timestampToNs(b) ? a : b) : undefined;
+  marks.set(mark.id, { id: mark.id, blobs, time, sizeBytes });
+}
+
+/**
+ * For how long a pack has been marked, by this machine's clock, in milliseconds. A time that is not known, or lies in
+ * the future, counts as now: clocks that differ make a mark wait longer, never shorter.
+ */
+export function markAgeMs(mark: Pick<PackMark, 'time'>, wallNs: bigint): number {
+  if (!mark.time) return 0;
+  return Math.max(0, Number((wallNs - timestampToNs(mark.time)) / 1_000_000n));
+}
+
+/** A mark of a pack that is made now. */
+export function markNow(pack: Omit<PackMark, 'time'>, wallNs: bigint): PackMark {
+  return { ...pack, time: timestampFromNs(wallNs) };
+}
