@@ -1,6 +1,7 @@
 // The rows of the table: what is set up, what is timed, and the bars.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Command } from './measure.ts';
 import type { Tool } from './tools.ts';
 import { benchmarkPassword, reset } from './tools.ts';
@@ -9,7 +10,7 @@ import { benchmarkPassword, reset } from './tools.ts';
 export interface Row {
   readonly name: string;
   readonly title: string;
-  readonly data: 'tree' | 'large' | 'many' | 'history';
+  readonly data: 'tree' | 'large' | 'many' | 'history' | 'none';
   readonly goal: number;
   /** Above this the work does not count as done. */
   readonly bar: number;
@@ -45,6 +46,12 @@ function forgetPrepared(tool: Tool): void {
 
 function restoreTarget(tool: Tool): string {
   return `${tool.repository}-target`;
+}
+
+function manySnapshots(tool: Tool): Command {
+  const script = fileURLToPath(new URL('make-snapshots.ts', import.meta.url));
+  const { environment } = tool.command();
+  return { program: process.execPath, args: [script, tool.repository, '1000'], environment };
 }
 
 function removalOfIndex(tool: Tool): Command {
@@ -110,6 +117,26 @@ export const rows: readonly Row[] = [
       return once(tool, data);
     },
     timed: (tool) => tool.command('check', '-q', '--read-data'),
+  },
+  {
+    name: 'forget',
+    title: 'forget over 1,000 snapshots, of which 960 go',
+    data: 'none',
+    goal: 0.5,
+    bar: 0.8,
+    prepare: (tool) => {
+      forgetPrepared(tool);
+      return [...fresh(tool), manySnapshots(tool)];
+    },
+    timed: (tool) =>
+      tool.command(
+        'forget',
+        '-q',
+        '--keep-hourly=24',
+        '--keep-daily=14',
+        '--keep-weekly=8',
+        '--keep-monthly=12',
+      ),
   },
   {
     name: 'repair-index',

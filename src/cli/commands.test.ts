@@ -58,15 +58,6 @@ test('README names every command', () => {
 /** Flags that restic has and this program means to lack. */
 const absent: Readonly<Record<string, readonly string[]>> = {
   generate: ['man', 'powershell-completion'],
-  // They come with prune.
-  forget: [
-    'prune',
-    'max-unused',
-    'max-repack-size',
-    'repack-cacheable-only',
-    'repack-uncompressed',
-    'repack-smaller-than',
-  ],
 };
 
 /** A flag as restic's help lists it. */

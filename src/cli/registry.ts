@@ -28,6 +28,7 @@ const loaders = {
   parity: () => import('./commands/parity.ts'),
   prune: () => import('./commands/prune.ts'),
   'rebuild-index': () => import('./commands/rebuild-index.ts'),
+  recover: () => import('./commands/recover.ts'),
   repair: () => import('./commands/repair.ts'),
   restore: () => import('./commands/restore.ts'),
   rewrite: () => import('./commands/rewrite.ts'),

@@ -15,10 +15,11 @@ export class RepairOutput implements IndexRepairMonitor {
   readonly #problems: Monitor;
   readonly #view: ProgressView<Progress>;
 
-  constructor(invocation: Invocation, problems: Monitor) {
+  /** @param unit what progress counts */
+  constructor(invocation: Invocation, problems: Monitor, unit: 'packs' | 'trees' = 'packs') {
     this.#output = invocation.output;
     this.#problems = problems;
-    this.#view = new ProgressView<Progress>(invocation, { unit: 'packs' });
+    this.#view = new ProgressView<Progress>(invocation, { unit });
   }
 
   phase(name: string): void {

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { describeError, isHoldfastError } from '../base/errors.ts';
+import { snapshotThreads } from '../engine/snapshot-threads/read-many.ts';
 import {
   loadSnapshots,
   matches,
@@ -48,7 +49,8 @@ export async function selectSnapshots(
   output: Output,
 ): Promise<StoredSnapshot[]> {
   const { ids, filter } = choice;
-  const snapshots = await loadSnapshots(repository, { signal, monitor });
+  const readMany = snapshotThreads(repository, { signal });
+  const snapshots = await loadSnapshots(repository, { signal, monitor, readMany });
   if (ids.length === 0) return snapshots.filter((snapshot) => matches(snapshot, filter));
   const chosen = new Set<StoredSnapshot>();
   for (const id of ids) {

@@ -140,7 +140,7 @@ async function publish(
   const { signal } = how.context;
   const prove = (): Promise<void> =>
     proveReferences(indexed, { known, own: how.own, tree: snapshot.tree }, how.context);
-  return storeProven(snapshot, { repository, lock, prove, signal });
+  return storeProven(snapshot, { repository, lock, prove, signal, isLast: true });
 }
 
 function snapshotOf(parts: {

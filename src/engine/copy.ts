@@ -7,11 +7,13 @@ import { shortId } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
-import { saveSnapshot, type StoredSnapshot } from '../repository/snapshots.ts';
+import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
 import { findLostContent } from './copy/lost-content.ts';
 import { NeededBlobs } from './copy/needed-blobs.ts';
+import { proveReferences } from './prove-references.ts';
+import { storeProven } from './store-proven.ts';
 import { transferBlobs, type TransferMonitor } from './transfer.ts';
 
 /** What is stored before it is entered into the index, and its snapshots are written. */
@@ -172,9 +174,11 @@ class CopyRun {
       const lost = await findLostContent({ source, snapshot }, where, this.#context);
       if (lost.length > 0) return this.#fail(snapshot, lost);
     }
-    lock?.assertHeld();
+    const proof = { known: target.files, own: this.#writer.savedIds, tree: snapshot.tree };
+    const prove = (): Promise<void> => proveReferences(target, proof, this.#context);
     const copy = copyOf(snapshot);
-    const id = await saveSnapshot(target.repository, copy, { signal });
+    const { repository } = target;
+    const id = await storeProven(copy, { repository, lock, prove, signal });
     this.#known.add({ ...copy, id });
     this.#copied.push({ source: snapshot.id, target: id });
     monitor.snapshotCopied?.(snapshot, id);

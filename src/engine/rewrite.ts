@@ -8,7 +8,6 @@ import type { Id } from '../repository/id.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import {
-  saveSnapshot,
   type Snapshot,
   type SnapshotSummary,
   type StoredSnapshot,
@@ -16,7 +15,9 @@ import {
 import { removeSurely } from '../repository/unpacked.ts';
 import { BlobWriter } from './blob-writer.ts';
 import type { EngineContext } from './context.ts';
+import { proveReferences } from './prove-references.ts';
 import { type Selection, TreeFilter } from './rewrite/tree-filter.ts';
+import { storeProven } from './store-proven.ts';
 
 export type { Selection } from './rewrite/tree-filter.ts';
 
@@ -154,8 +155,9 @@ function withTag(tags: readonly string[]): readonly string[] {
 async function replace(
   { indexed, writer }: Parts,
   request: RewriteRequest & { readonly snapshot: StoredSnapshot; readonly rewritten: Snapshot },
-  { monitor, signal }: EngineContext<RewriteMonitor>,
+  context: EngineContext<RewriteMonitor>,
 ): Promise<void> {
+  const { monitor, signal } = context;
   const { snapshot, rewritten, lock, forget } = request;
   if (!writer) {
     monitor.snapshotRewritten?.(snapshot, undefined);
@@ -163,9 +165,10 @@ async function replace(
     return;
   }
   await writer.finish();
-  lock?.assertHeld();
+  const proof = { known: indexed.files, own: writer.savedIds, tree: rewritten.tree };
+  const prove = (): Promise<void> => proveReferences(indexed, proof, context);
   const { repository } = indexed;
-  const newId = await saveSnapshot(repository, rewritten, { signal });
+  const newId = await storeProven(rewritten, { repository, lock, prove, signal });
   monitor.snapshotRewritten?.(snapshot, newId);
   if (!forget) return;
   lock?.assertHeld();

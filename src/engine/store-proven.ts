@@ -13,6 +13,8 @@ export interface ProvenRequest extends CallOptions {
   readonly repository: Repository;
   /** Absent without locks. */
   readonly lock: HeldLock | undefined;
+  /** The lock is released next. */
+  readonly isLast?: boolean;
   /**
    * Makes sure that all that the snapshot refers to is there and stays; may store what is not. May be called several
    * times.
@@ -23,7 +25,7 @@ export interface ProvenRequest extends CallOptions {
 
 /**
  * Stores a snapshot after the proof of what it refers to, and returns only when the two belong together: the lock was
- * held from before the proof until after the snapshot was stored. If it was not, because the process was stopped or
+ * held from before the proof until after the snapshot was stored, and no prune marked anything meanwhile. If it was not held, because the process was stopped or
  * the machine slept in between, the proof is made again; if that fails, the snapshot is removed.
  * @throws LOCK_LOST, REPOSITORY_LOCKED, CANCELLED; what `prove` and the storage throw. Then there is no snapshot
  * @see docs/CONCURRENCY.md#who-slept
@@ -38,11 +40,15 @@ export async function storeProven(snapshot: Snapshot, request: ProvenRequest): P
     await putConfirmed(repository.backend, file, { signal });
     state.isStored = true;
   };
-  try {
+  const work = async (): Promise<Id> => {
     for (let attempt = 1; attempt <= attemptCountMax; attempt++) {
       if (await isUnbroken(request, store)) return id;
     }
     throw interrupted();
+  };
+  const { lock, isLast } = request;
+  try {
+    return await (lock ? lock.publish(work, { signal, isLast }) : work());
   } catch (error) {
     if (state.isStored) await removeUnproven(repository, id);
     throw error;

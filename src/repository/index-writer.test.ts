@@ -19,8 +19,16 @@ class IndexTaker {
   readonly environment = { clock: this.clock, random: systemRandom };
   readonly index = BlobIndex.create();
   readonly packCounts: number[] = [];
+  readonly retracted: string[] = [];
   failure: Error | undefined;
+  /** Passed after each put. */
+  certain: () => Promise<void> = () => Promise.resolve();
   gate: Promise<void> = Promise.resolve();
+
+  async retract(type: string, id: string): Promise<void> {
+    expect(type).toBe('index');
+    this.retracted.push(id);
+  }
 
   async saveUnpacked(type: string, json: Uint8Array): Promise<string> {
     await this.gate;
@@ -152,6 +160,16 @@ describe('IndexWriter', () => {
     await expect(flushed).rejects.toThrow(gone);
     const later = new IndexWriter(taker);
     await expect(add(later, 1)).rejects.toThrow(gone);
+  });
+
+  it('takes an index file back that reached the storage only after its packs were removed', async () => {
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(taker);
+    await add(writer, 1);
+    taker.certain = () => taker.absences.check(signal);
+    await expect(writer.flush()).rejects.toThrow(gone);
+    expect(taker.retracted).toEqual([toHex(idOf(1))]);
+    expect(writer.savedIds).toEqual([]);
   });
 
   it('fails for good once an index file is not stored', async () => {

@@ -14,7 +14,10 @@ export const indexBlobCountMax = 50_000;
 export const indexAgeMsMax: number = 10 * 60 * 1000;
 
 /** What an index writer needs of a repository. */
-export type IndexTarget = Pick<Repository, 'absences' | 'backend' | 'environment' | 'saveUnpacked'>;
+export type IndexTarget = Pick<
+  Repository,
+  'absences' | 'backend' | 'certain' | 'environment' | 'retract' | 'saveUnpacked'
+>;
 
 export interface IndexWriterOptions extends CallOptions {
   /**
@@ -105,10 +108,22 @@ export class IndexWriter {
   async #store(packs: readonly IndexedPack[]): Promise<void> {
     try {
       const json = encodeIndex(packs);
-      this.#savedIds.push(await this.#repository.saveUnpacked('index', json, this.#options));
+      const indexId = await this.#repository.saveUnpacked('index', json, this.#options);
+      await this.#assertCertain(indexId);
+      this.#savedIds.push(indexId);
       for (const { id } of packs) this.#unlisted.delete(toHex(id));
     } catch (error) {
       this.#failure ??= { error };
+      throw error;
+    }
+  }
+
+  /** If the packs went while their index file was on its way, that must go again: it lists what is not there. */
+  async #assertCertain(id: Id): Promise<void> {
+    try {
+      await this.#repository.certain();
+    } catch (error) {
+      await this.#repository.retract('index', id).catch(() => undefined);
       throw error;
     }
   }

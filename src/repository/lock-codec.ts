@@ -7,11 +7,12 @@ import { formatTime, localZone } from './time-format.ts';
 import { documentSizeBytesMax } from './unpacked.ts';
 
 /**
- * How a lock stands to others. `shared`: many beside each other. `prune`: shared as well, but only one at a time.
- * `commit`: alone for a short time, except for shared locks of this program, whose work suffers it. `exclusive`: alone.
+ * How a lock stands to others. `shared`: many beside each other. `publish`: shared, of one who proves and stores a snapshot
+ * just now. `prune`: shared as well, but only one at a time. `commit`: alone for a short time, except for shared locks of
+ * this program, whose work suffers it. `exclusive`: alone.
  * @see docs/CONCURRENCY.md
  */
-export type LockKind = 'shared' | 'prune' | 'commit' | 'exclusive';
+export type LockKind = 'shared' | 'publish' | 'prune' | 'commit' | 'exclusive';
 
 /** True for the kinds that other programs must see as exclusive. */
 export function isExclusiveKind(kind: LockKind): boolean {
@@ -146,5 +147,5 @@ function readOwn(
 /** What other programs see decides: a kind that does not fit it, or of a later version, is the strictest that does. */
 function kindOf(text: string, exclusive: boolean): LockKind {
   if (exclusive) return text === 'commit' ? 'commit' : 'exclusive';
-  return text === 'prune' ? 'prune' : 'shared';
+  return text === 'prune' || text === 'publish' ? text : 'shared';
 }

@@ -1,4 +1,4 @@
-import { cancelled } from '../base/abort.ts';
+import { cancelled, throwIfAborted } from '../base/abort.ts';
 import { assert } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
 import { toHex } from '../base/bytes.ts';
@@ -56,10 +56,20 @@ export interface HeldLock {
    */
   confirm(options?: CallOptions): Promise<void>;
   /**
+   * Tells others by the lock that a snapshot is proven and stored now, waits for a commit that is going on, and does it: so no
+   * commit comes between the proof and the snapshot. Of all kinds but `shared`, which no commit suffers, only does it.
+   */
+  publish<T>(work: () => Promise<T>, options?: PublishOptions): Promise<T>;
+  /**
    * Removes the lock file, within a minute. Never rejects: a lock that could not be removed is told to the monitor
    * and stays until `unlock`. Idempotent.
    */
   release(): Promise<void>;
+}
+
+export interface PublishOptions extends CallOptions {
+  /** The lock is released next: others need not be told that this is over. */
+  readonly isLast?: boolean | undefined;
 }
 
 export interface LockParts {
@@ -99,6 +109,8 @@ export class RepositoryLock implements HeldLock {
   readonly #timer: Timer;
   #settled: Promise<void> = Promise.resolve();
   #state: LockState = 'settling';
+  /** As others see it: `publish` for a time. */
+  #kind: LockKind;
   /** The file that stands for the lock. */
   #current: Id = '';
   #renewedWallMs = 0;
@@ -110,6 +122,7 @@ export class RepositoryLock implements HeldLock {
   private constructor(parts: LockParts) {
     const { environment } = parts.repository;
     this.#parts = parts;
+    this.#kind = parts.kind;
     this.#own = {
       ...parts.probe.identity,
       instance: toHex(randomBytes(environment.random, 16)),
@@ -168,6 +181,23 @@ export class RepositoryLock implements HeldLock {
     }
   }
 
+  async publish<T>(
+    work: () => Promise<T>,
+    { signal, isLast = false }: PublishOptions = {},
+  ): Promise<T> {
+    await this.#settled;
+    if (this.#parts.kind !== 'shared') return work();
+    await this.#show('publish');
+    try {
+      await this.#waitForCommit(signal);
+      return await work();
+    } finally {
+      if (isLast) this.#kind = 'shared';
+      // What was stored is stored, and the next renewal tells it as well.
+      else await this.#show('shared').catch((error: unknown) => this.#note(error));
+    }
+  }
+
   release(): Promise<void> {
     this.#release ??= this.#end();
     return this.#release;
@@ -206,6 +236,32 @@ export class RepositoryLock implements HeldLock {
     } catch (error) {
       await this.#lose(error);
       throw error;
+    }
+  }
+
+  /** Has the lock say something else, at once. */
+  async #show(kind: LockKind): Promise<void> {
+    await this.#renewal?.catch(() => undefined);
+    this.#kind = kind;
+    await this.#guard();
+    try {
+      await this.#renew();
+    } catch (error) {
+      // Found removed: whoever takes it anew says it, too.
+      if (this.#state !== 'away') throw error;
+      await this.#guard();
+    }
+  }
+
+  /** A commit that began to look before our lock said `publish` has its own lock there by now. */
+  async #waitForCommit(signal: AbortSignal | undefined): Promise<void> {
+    const { repository, probe, monitor, beside } = this.#parts;
+    const either = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+    const how = { kind: 'publish', look: 'second', probe, monitor, signal: either } as const;
+    const wanted = { ...how, own: this.#files, beside: beside ? [beside.instance] : [] };
+    const wait = new LockWait(repository, { ...how, retryMs: lockReturnMsMax });
+    while (!(await wait.isClear(await lookForConflicts(repository, wanted, how)))) {
+      throwIfAborted(either);
     }
   }
 
@@ -392,9 +448,15 @@ export class RepositoryLock implements HeldLock {
   }
 
   async #put(signal: AbortSignal | undefined): Promise<Id> {
-    const { repository, kind, owner } = this.#parts;
+    const { repository, owner } = this.#parts;
+    const kind = this.#kind;
     const time = timestampFromNs(repository.environment.clock.wallNs());
-    const record = { ...owner, time, exclusive: isExclusiveKind(kind), own: this.#own };
+    const record = {
+      ...owner,
+      time,
+      exclusive: isExclusiveKind(kind),
+      own: { ...this.#own, kind },
+    };
     const { id, sealed } = repository.sealUnpacked('lock', encodeLock(record));
     // Before the put: it may fail and yet have stored the file.
     this.#files.add(id);

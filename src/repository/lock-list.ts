@@ -62,9 +62,9 @@ export function standsAgainst(lock: StoredLock, wanted: WantedLock): boolean {
   const other = kindOfLock(lock);
   if (kind === 'exclusive' || other === 'exclusive') return true;
   if (kind === 'commit') return !lock.own || other !== 'shared';
-  if (kind === 'prune') return other !== 'shared';
+  if (kind === 'prune') return other === 'prune' || other === 'commit';
   // A commit suffers what was there before it, so one that comes after the first look is none of our business.
-  if (other === 'commit') return wanted.look !== 'second';
+  if (other === 'commit') return kind === 'publish' || wanted.look !== 'second';
   // A prune that took us for gone may be about to delete what we know of.
   return other === 'prune' && wanted.look === 'return';
 }

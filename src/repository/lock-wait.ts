@@ -125,9 +125,14 @@ export class LockWait {
 
   #endMs(lock: StoredLock, isSuspect: boolean): number {
     const retryMs = this.#options.retryMs ?? 0;
-    const isCommit = kindOfLock(lock) === 'commit';
-    const endMs = this.#startMs + Math.max(retryMs, isCommit ? commitPatienceMs : 0);
+    const endMs = this.#startMs + Math.max(retryMs, this.#isBrief(lock) ? commitPatienceMs : 0);
     return isSuspect ? Math.max(endMs, this.#seenMs(lock.id) + lockWatchMs) : endMs;
+  }
+
+  /** A commit, and what a commit waits for, is over soon. */
+  #isBrief(lock: StoredLock): boolean {
+    const kind = kindOfLock(lock);
+    return kind === 'commit' || (kind === 'publish' && this.#options.kind === 'commit');
   }
 
   /** Shared work waits for a commit only so as not to load an index that is just replaced: it may run beside it. */
@@ -156,8 +161,8 @@ export class LockWait {
     if (!first || first.endMs <= nowMs)
       throw first?.error ?? new HoldfastError('REPOSITORY_LOCKED');
     for (const blocker of standing) this.#tell(blocker);
-    const isCommit = standing.some(({ lock }) => lock && kindOfLock(lock) === 'commit');
-    const isShort = isCommit && nowMs < this.#startMs + commitPatienceMs;
+    const isBrief = standing.some(({ lock }) => lock && this.#isBrief(lock));
+    const isShort = isBrief && nowMs < this.#startMs + commitPatienceMs;
     const pauseMs = isShort ? commitPauseMs : this.#pauseMs;
     if (!isShort) this.#pauseMs = Math.min(2 * this.#pauseMs, retryPauseMsMax);
     await clock.sleep(Math.min(pauseMs, first.endMs - nowMs), this.#options.signal);
@@ -169,7 +174,7 @@ export class LockWait {
     this.#told.add(id);
     const seconds = Math.ceil((endMs - this.#nowMs()) / 1000);
     const isAsked = (this.#options.retryMs ?? 0) > 0;
-    if (!isAsked && !isSuspect && lock && kindOfLock(lock) === 'commit') return;
+    if (!isAsked && !isSuspect && lock && this.#isBrief(lock)) return;
     const why = isSuspect
       ? '; it seems left: watching whether it is renewed, "holdfast unlock" removes it at once'
       : '';

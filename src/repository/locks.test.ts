@@ -117,6 +117,58 @@ describe('conflicts', () => {
     await prune.release();
   });
 
+  test('who publishes and a commit: whoever comes second waits for the first, unasked', async () => {
+    const shared = await bed.acquire(bed.open(), bed.wanted(1));
+    const log: string[] = [];
+    const work = Promise.withResolvers<void>();
+    const published = shared.publish(() => {
+      log.push('publish');
+      return work.promise;
+    });
+    await bed.clock.advance(0);
+    expect(bed.lockNames()).toHaveLength(1);
+    const commit = acquireLock(bed.open(), bed.wanted(2, { kind: 'commit' })).then((lock) => {
+      log.push('commit');
+      return lock;
+    });
+    await bed.clock.advance(10_000);
+    expect(log).toEqual(['publish']);
+    work.resolve();
+    await published;
+    await bed.clock.advance(2000);
+    expect(log).toEqual(['publish', 'commit']);
+    const second = shared.publish(async () => void log.push('publish again'));
+    await bed.clock.advance(minute);
+    expect(log).toHaveLength(2);
+    await (await commit).release();
+    await bed.clock.advance(minute);
+    await second;
+    expect(log.at(-1)).toBe('publish again');
+    await shared.release();
+    expect(bed.files.size).toBe(0);
+  });
+
+  test('who publishes and a commit, both at once: never both', async () => {
+    const shared = await bed.acquire(bed.open(), bed.wanted(1));
+    let isCommitted = false;
+    let isPublishing = false;
+    const commit = acquireLock(bed.open(), bed.wanted(2, { kind: 'commit' })).then((lock) => {
+      isCommitted = true;
+      expect(isPublishing).toBe(false);
+      return lock;
+    });
+    const published = shared.publish(async () => {
+      expect(isCommitted).toBe(false);
+      isPublishing = true;
+      await bed.clock.sleep(5000);
+      isPublishing = false;
+    });
+    await bed.clock.advance(minute);
+    await published;
+    await (await commit).release();
+    await shared.release();
+  });
+
   test('in any order of calls, an exclusive lock has none beside it', async () => {
     const client = fc.record({
       kind: fc.constantFrom<LockKind>('shared', 'exclusive'),

@@ -107,6 +107,7 @@ function lockWithoutFile(): HeldLock {
     settled: Promise.resolve(),
     assertHeld: () => undefined,
     confirm: () => Promise.resolve(),
+    publish: (work) => work(),
     release: () => Promise.resolve(),
   };
 }

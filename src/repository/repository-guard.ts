@@ -81,7 +81,7 @@ export class GuardedBackend implements Backend {
   }
 
   async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
-    if (handle.type !== 'lock') await this.#pass();
+    if (handle.type !== 'lock') await this.pass();
     return this.#inner.put(handle, parts, options);
   }
 
@@ -102,7 +102,7 @@ export class GuardedBackend implements Backend {
   }
 
   async remove(handle: FileHandle, options?: CallOptions): Promise<void> {
-    if (handle.type !== 'lock') await this.#pass();
+    if (handle.type !== 'lock') await this.pass();
     return this.#inner.remove(handle, options);
   }
 
@@ -115,7 +115,8 @@ export class GuardedBackend implements Backend {
     return this.#inner.close();
   }
 
-  async #pass(): Promise<void> {
+  /** Waits until every guard agrees that changes may be made. @throws the error of one that does not */
+  async pass(): Promise<void> {
     for (const guard of this.#guards) await guard();
   }
 }

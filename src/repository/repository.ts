@@ -168,12 +168,27 @@ export class Repository {
     return root === undefined ? undefined : `${root}/data/${id.slice(0, 2)}/${id}`;
   }
 
+  /** The folder of the snapshots, for threads that read them themselves; undefined as for `packPath`. */
+  get snapshotFolder(): string | undefined {
+    const root = this.backend.localPath;
+    return root === undefined ? undefined : `${root}/snapshots`;
+  }
+
   /**
    * Removes a file that was stored just now and that nobody was told of, even when the lock is lost: what it refers to
    * may be gone. Nothing else may be removed without a lock.
    */
   retract(type: UnpackedType, id: Id, options: CallOptions = {}): Promise<void> {
     return this.#guarded.removeUnguarded({ type, name: id }, options);
+  }
+
+  /**
+   * Waits until it is certain that the lock is held, and was while the changes made so far were on their way: a change that
+   * was allowed may reach the storage long after, when the machine slept in between. Makes no call unless it did.
+   * @throws LOCK_LOST; what a check of `absences` throws
+   */
+  certain(): Promise<void> {
+    return this.#guarded.pass();
   }
 
   /** Asks `guard` before every change from now on. Returns what ends that. */

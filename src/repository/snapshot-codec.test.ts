@@ -2,7 +2,13 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { utf8 } from '../base/bytes.ts';
-import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot-codec.ts';
+import {
+  decodeAnySnapshot,
+  decodeSnapshot,
+  encodeSnapshot,
+  type Snapshot,
+} from './snapshot-codec.ts';
+import { decodeUsualSnapshot } from './snapshot-usual.ts';
 
 const tree = 'bc0cd425468451e71a7bc5b9d9ea4367f08eee22d07d72975467b2be63887765';
 const damaged = expect.objectContaining({ code: 'SNAPSHOT_DAMAGED' });
@@ -100,6 +106,31 @@ test('refuses every truncation, and every mutation that it does not read', () =>
     }),
     { numRuns: 2000 },
   );
+});
+
+test('what is read as usual is read alike as any other', () => {
+  const usual = written.replace(String.raw`*.\u003cx\u003e`, '*.x');
+  expect(decodeUsualSnapshot(utf8(usual))).toEqual(decodeAnySnapshot(utf8(usual)));
+  expect(decodeUsualSnapshot(utf8(written))).toBeUndefined();
+  const pieces = ['"', ',', ':', '1', '1.0', '1e3', '-0', 'null', '[]', '{}', ' ', 'E', '"uid":7,'];
+  const unusual = ['"Time":', '"time":', '"__proto__":1,', '18446744073709551615', '\u00e9', '\\'];
+  let usualCount = 0;
+  fc.assert(
+    fc.property(
+      fc.nat(usual.length),
+      fc.nat(3),
+      fc.constantFrom(...pieces, ...unusual),
+      (at, length, piece) => {
+        const json = utf8(usual.slice(0, at) + piece + usual.slice(at + length));
+        const fast = decodeUsualSnapshot(json);
+        if (!fast) return;
+        usualCount++;
+        expect(decodeAnySnapshot(json)).toEqual(fast);
+      },
+    ),
+    { numRuns: 5000 },
+  );
+  expect(usualCount).toBeGreaterThan(10);
 });
 
 test('writes what it reads, for any snapshot', () => {

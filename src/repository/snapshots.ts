@@ -26,6 +26,11 @@ export { matches, type SnapshotFilter } from './snapshot-filter.ts';
 export interface LoadSnapshotsOptions extends CallOptions {
   /** Told of snapshots that cannot be read, which are then left out. Without it they are thrown. */
   readonly monitor?: Monitor | undefined;
+  /**
+   * Reads many snapshots faster than one by one: those that it could read and verify, by id. The others, and what
+   * is wrong with them, are left to the usual way.
+   */
+  readonly readMany?: ((ids: readonly Id[]) => Promise<ReadonlyMap<Id, Snapshot>>) | undefined;
 }
 
 export interface ResolveOptions extends LoadSnapshotsOptions, SnapshotFilter {}
@@ -79,8 +84,12 @@ export async function loadSnapshots(
 ): Promise<StoredSnapshot[]> {
   const snapshots: StoredSnapshot[] = [];
   const { backend } = repository;
-  const files = backend.list('snapshot', { signal: options.signal });
-  await forEachConcurrent(files, backend.connectionCount, async ({ name: id }) => {
+  const ids: Id[] = [];
+  for await (const { name } of backend.list('snapshot', { signal: options.signal })) ids.push(name);
+  const known = await options.readMany?.(ids);
+  for (const [id, snapshot] of known ?? []) snapshots.push({ ...snapshot, id });
+  const others = known ? ids.filter((id) => !known.has(id)) : ids;
+  await forEachConcurrent(others, backend.connectionCount, async (id) => {
     try {
       snapshots.push(await loadSnapshot(repository, id, { signal: options.signal }));
     } catch (error) {

@@ -50,6 +50,13 @@ const operations: Readonly<Record<string, Operation>> = {
     snapshots: [1, 2],
     snapshotsAtEnd: [1, 2],
   },
+  forget: {
+    repository: bed.full,
+    args: ['forget', '--keep-last', '1'],
+    samples: 1,
+    snapshots: [1, 2],
+    snapshotsAtEnd: [1],
+  },
   // What was copied before the kill is not copied again.
   copy: {
     repository: bed.empty,

@@ -1,8 +1,8 @@
 import type { Monitor, Problem } from '../../src/base/monitor.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../../src/base/errors.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
-import { loadIndexFiles } from '../../src/repository/index-load.ts';
-import { acquireLock, type HeldLock } from '../../src/repository/locks.ts';
+import { type LoadedIndex, loadIndexFiles } from '../../src/repository/index-load.ts';
+import { acquireLock, type HeldLock, type LockKind } from '../../src/repository/locks.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import type { Backend } from '../../src/storage/backend.ts';
 import { limit } from '../../src/storage/limit.ts';
@@ -21,6 +21,9 @@ export interface ClientSession {
   readonly monitor: HearingMonitor;
   readonly signal: AbortSignal;
   readonly loadIndex: () => Promise<IndexedRepository>;
+  readonly loadWholeIndex: () => Promise<LoadedIndex>;
+  /** Takes a second lock for a part of the work. */
+  readonly lockPart: (kind: LockKind) => Promise<HeldLock>;
 }
 
 /** Hears everything that operations of all kinds tell. */
@@ -38,7 +41,7 @@ export class HearingMonitor implements Monitor {
 }
 
 export interface SessionPlan {
-  readonly lock: 'none' | 'shared' | 'exclusive';
+  readonly lock: 'none' | LockKind;
   readonly retryMs?: number;
 }
 
@@ -59,17 +62,20 @@ export async function openWithKnown(
   world: World,
   open: (password: Uint8Array) => Promise<Repository>,
 ): Promise<Repository> {
-  const words = [world.password, ...world.passwords.toReversed()];
-  for (const [i, word] of words.entries()) {
-    try {
-      const repository = await open(Buffer.from(word));
-      world.password = word;
-      return repository;
-    } catch (error) {
-      if (!isHoldfastError(error, 'PASSWORD_WRONG') || i === words.length - 1) throw error;
+  for (;;) {
+    const knownCount = world.passwords.length;
+    for (const word of [world.password, ...world.passwords.toReversed()]) {
+      try {
+        const repository = await open(Buffer.from(word));
+        world.password = word;
+        return repository;
+      } catch (error) {
+        if (!isHoldfastError(error, 'PASSWORD_WRONG')) throw error;
+      }
     }
+    // Somebody may have changed it while this one slept between the list of keys and their reading.
+    if (world.passwords.length === knownCount) throw new HoldfastError('PASSWORD_WRONG');
   }
-  throw new HoldfastError('PASSWORD_WRONG');
 }
 
 /** Opens a repository, locks it, works, and lets go of it: in the order of the command line's session. */
@@ -90,37 +96,35 @@ export async function withClientSession<T>(
       signal: killed,
     }),
   );
-  const lock = await lockFor(repository, process, plan);
+  const { lock: kind, retryMs } = plan;
+  const take = (of: LockKind, beside?: HeldLock): Promise<HeldLock> =>
+    acquireLock(repository, {
+      kind: of,
+      operation: 'simulation',
+      owner: process.owner,
+      probe: process.probe,
+      beside,
+      settleLater: of === 'shared' || of === 'prune',
+      signal: process.signal,
+      retryMs,
+    });
+  const lock = kind === 'none' ? undefined : await take(kind);
   const signal = lock ? AbortSignal.any([process.signal, lock.signal]) : process.signal;
+  const loadWholeIndex = (): Promise<LoadedIndex> => loadIndexFiles(repository, { signal });
   try {
     return await work({
       repository,
       lock,
       monitor,
       signal,
+      loadWholeIndex,
       loadIndex: async () => {
-        const loaded = await loadIndexFiles(repository, { signal });
+        const loaded = await loadWholeIndex();
         return new IndexedRepository(repository, loaded.index, loaded);
       },
+      lockPart: (of) => take(of, lock),
     });
   } finally {
     await lock?.release();
   }
-}
-
-async function lockFor(
-  repository: Repository,
-  process: SimulatedProcess,
-  plan: SessionPlan,
-): Promise<HeldLock | undefined> {
-  if (plan.lock === 'none') return undefined;
-  return acquireLock(repository, {
-    kind: plan.lock,
-    operation: 'simulated',
-    owner: process.owner,
-    probe: process.probe,
-    settleLater: plan.lock === 'shared',
-    signal: process.signal,
-    ...(plan.retryMs === undefined ? {} : { retryMs: plan.retryMs }),
-  });
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { backup, SourceWalk } from '../../src/engine/backup.ts';
 import { check } from '../../src/engine/check.ts';
 import { planForget, removeSnapshots } from '../../src/engine/forget.ts';
+import { executePrune, planPrune } from '../../src/engine/prune.ts';
 import { executeIndexRepair, planIndexRepair } from '../../src/engine/repair-index.ts';
 import { restore } from '../../src/engine/restore.ts';
 import { isKept } from '../../src/engine/retention/decide.ts';
@@ -201,6 +202,39 @@ export async function runForget(actor: Actor): Promise<string> {
     for (const id of ids) place.oracle.mayVanish(id);
     const { failed } = await removeSnapshots(repository, { ids, lock }, context);
     return failed.length > 0 ? 'failed' : 'forgot';
+  });
+}
+
+/** Marks what nobody needs, and deletes what was marked a day ago. */
+export function runPrune(actor: Actor): Promise<string> {
+  return prune(actor, false);
+}
+
+/** Deletes what nobody needs, alone with the repository. */
+export function runInstantPrune(actor: Actor): Promise<string> {
+  return prune(actor, true);
+}
+
+async function prune(actor: Actor, instant: boolean): Promise<string> {
+  const { process, world } = actor;
+  return session(actor, instant ? 'exclusive' : 'prune', async (opened) => {
+    const { repository, lock, signal, monitor } = opened;
+    const context = { environment: process.environment, monitor, signal };
+    const source = { repository, loadIndex: opened.loadWholeIndex };
+    const policy = {
+      maxUnused: { kind: 'percent', percent: world.random.pick([0, 5, 50]) },
+    } as const;
+    const plan = await planPrune(
+      source,
+      { policy, instant, keepDeleteMs: world.keepDeleteMs },
+      context,
+    );
+    await lock?.settled;
+    const locks = { lock, commit: () => opened.lockPart('commit') };
+    const { deleted, marked, blockedBy } = await executePrune(plan, locks, context);
+    if (blockedBy !== undefined) return 'blocked';
+    world.note(`${process.name} deleted ${deleted.length} packs, marked ${marked.length}`);
+    return deleted.length > 0 ? 'deleted' : 'marked';
   });
 }
 

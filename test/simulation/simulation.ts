@@ -11,6 +11,8 @@ import {
   type ClientOperation,
   runBackup,
   runForget,
+  runInstantPrune,
+  runPrune,
   runRepairIndex,
   runCheck,
   runKeyAdd,
@@ -65,6 +67,7 @@ export async function simulate(
 ): Promise<SimulationResult> {
   const world = new World(seed);
   world.plant = options.plant ?? {};
+  world.keepDeleteMs = world.plant.keepDeleteMs ?? world.keepDeleteMs;
   const profile = { ...profileOf(world.random), ...options.profile };
   world.mustBeSound = profile.listingLagMsMax === 0 && profile.climate.garbles === 0;
   const startMs = world.queue.nowMs;
@@ -111,6 +114,8 @@ const operations: readonly (readonly [name: string, weight: number, run: ClientO
   ['unlock', 1, runUnlock],
   ['forget', 2, runForget],
   ['repair index', 0.5, runRepairIndex],
+  ['prune', 3, runPrune],
+  ['instant prune', 1, runInstantPrune],
 ];
 
 /** What the client does that is another program. */
@@ -120,6 +125,11 @@ const foreignOperations: typeof operations = [
   ['foreign prune', 1, runForeignPrune],
   ['foreign unlock', 1, runForeignUnlock],
 ];
+
+/** Clocks that are wrong by more may make a lock look left that is held. */
+const clockErrorMsMax = 5 * 60_000;
+
+const deletingAtOnce: ReadonlySet<string> = new Set(['instant prune', 'foreign prune']);
 
 function chooseOf({ operations: todo, random }: Client): (typeof operations)[number] {
   const total = todo.reduce((sum, [, weight]) => sum + weight, 0);
@@ -227,7 +237,12 @@ class Simulation {
     const machine: Machine = { name: `c${number}`, skewMs, living: new Set() };
     const folder = new SimulatedFolder(random.fork());
     const isForeign = number === 0 && this.#profile.hasForeign;
-    const todo = isForeign ? foreignOperations : operations;
+    const { listingLagMsMax } = this.#profile;
+    // What deletes at once trusts listings and clocks, as restic does.
+    const isTrusting = listingLagMsMax === 0 && skewMsMax < clockErrorMsMax;
+    const todo = (isForeign ? foreignOperations : operations).filter(
+      ([name]) => isTrusting || !deletingAtOnce.has(name),
+    );
     return { machine, folder, random: random.fork(), operations: todo };
   }
 

@@ -40,6 +40,8 @@ export class World {
   /** All that somebody knows. */
   readonly passwords: string[] = [this.password];
   plant: Plant = {};
+  /** For how long what is not needed stays marked. */
+  keepDeleteMs = 24 * 3_600_000;
   /** Reading gives what is stored: then nobody may find damage. */
   mustBeSound = true;
   /** Somebody broke locks by force or by a wrong clock: then nobody is sure to be alone. */

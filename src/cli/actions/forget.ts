@@ -21,6 +21,8 @@ import { parseGroupBy } from '../group-by.ts';
 import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { ProgressView } from '../progress/progress-view.ts';
+import { checkPruneFlags, pruneOptionsOf } from '../prune-flags.ts';
+import { runPrune } from '../prune-run.ts';
 import { policyOf } from '../retention-flags.ts';
 import { filterOf, selectSnapshots } from '../select-snapshots.ts';
 import { type Session, withSession } from '../session.ts';
@@ -37,9 +39,10 @@ export async function forget(invocation: ForgetInvocation): Promise<number> {
   if (globals.noLock && !flags.dryRun) {
     throw usage('--no-lock is only applicable in combination with --dry-run for forget command');
   }
+  checkPruneFlags(flags, globals.compression);
   const hasIds = invocation.arguments.length > 0;
   if (!hasIds) refuseUnfiltered(invocation, policy);
-  const options = { lock: 'exclusive', writes: !flags.dryRun } as const;
+  const options = { lock: 'exclusive', settleLater: true, writes: !flags.dryRun } as const;
   return withSession(invocation, options, async (session) => {
     if (hasIds && hasFilter(invocation)) {
       output.errorLine('Ignoring "filters": explicit snapshot ids are given');
@@ -53,7 +56,16 @@ export async function forget(invocation: ForgetInvocation): Promise<number> {
     const ids = (hasIds ? snapshots : removedOf(groups)).map(({ id }) => id);
     const result = await remove(invocation, session, ids);
     if (output.isJson && groups.length > 0) output.line(forgetJson(groups, groupBy));
-    return finish(output, result) ?? session.exitCode();
+    const exitCode = finish(output, result) ?? session.exitCode();
+    const removed = flags.dryRun ? ids : result.removed;
+    if (!flags.prune || removed.length === 0) return exitCode;
+    output.info(`${removed.length} snapshots have been removed, running prune`);
+    const pruned = await runPrune(invocation, session, {
+      options: pruneOptionsOf(flags, session.repository),
+      dryRun: flags.dryRun,
+      removedSnapshots: new Set(removed),
+    });
+    return exitCode === 0 ? pruned : exitCode;
   });
 }
 
@@ -84,6 +96,8 @@ async function remove(
   ids: readonly Id[],
 ): Promise<ForgetResult> {
   const { flags, output, environment } = invocation;
+  // Snapshots were listed and read beside the lock's second look; nothing is removed before that has ended well.
+  await lock?.settled;
   if (flags.dryRun) {
     printWouldRemove(output, ids);
     return { removed: [], failed: [] };

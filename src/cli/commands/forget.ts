@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
+import { type PrunePolicyFlags, prunePolicyFlags } from '../prune-flags.ts';
 import { type RetentionFlags, retentionFlags } from '../retention-flags.ts';
 
 export const flags = {
@@ -32,6 +33,11 @@ export const flags = {
     description: "apply the policy to each host, paths and/or tags apart ('' to all together)",
     defaultText: 'host,paths',
   },
+  prune: {
+    kind: 'boolean',
+    name: 'prune',
+    description: 'free space with "holdfast prune" afterwards, if a snapshot was removed',
+  },
   dryRun: {
     kind: 'boolean',
     name: 'dry-run',
@@ -40,7 +46,10 @@ export const flags = {
   },
 } as const;
 
-export type ForgetFlags = Omit<FilterFlags, 'hosts'> & RetentionFlags & typeof flags;
+export type ForgetFlags = Omit<FilterFlags, 'hosts'> &
+  RetentionFlags &
+  PrunePolicyFlags &
+  typeof flags;
 
 export const command: Command<ForgetFlags> = {
   name: 'forget',
@@ -54,9 +63,9 @@ Snapshots that are incomplete, from the future or dated by hand take no place fr
 sound ones alone as well, and what either keeps is kept. Periods in which nothing was backed up do not count, and
 durations are counted back from the newest snapshot, so a machine that was off keeps its history.
 
-Only the snapshots go; "holdfast prune" then frees the space of data that nothing refers to any more.`,
+Only the snapshots go; "holdfast prune", or --prune here, then frees the space of data that nothing refers to any more.`,
   arguments: { usage: '[snapshotID ...]', minimum: 0, maximum: Number.POSITIVE_INFINITY },
-  flags: { ...filterFlags, ...retentionFlags, ...flags },
+  flags: { ...filterFlags, ...retentionFlags, ...prunePolicyFlags, ...flags },
   examples: [
     {
       text: 'see what a policy would do',

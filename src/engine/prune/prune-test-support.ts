@@ -41,6 +41,7 @@ export const noLock: HeldLock = {
   settled: Promise.resolve(),
   assertHeld: () => undefined,
   confirm: () => Promise.resolve(),
+  publish: (work) => work(),
   release: () => Promise.resolve(),
 };
 

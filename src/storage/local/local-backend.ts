@@ -29,7 +29,7 @@ import {
   ignore,
   type Modes,
   privateModes,
-  syncFolder,
+  syncNames,
   writeFile,
 } from './write-file.ts';
 
@@ -189,7 +189,7 @@ export class LocalBackend implements Backend {
       await unlink(target);
       this.#openFiles.forget(target);
       if (this.#durable && durablyRemoved.includes(handle.type)) {
-        await syncFolder(path.dirname(target));
+        await this.#syncKept(path.dirname(target));
       }
     } catch (error) {
       throw translate(error, { action: 'write', path: target });
@@ -210,6 +210,12 @@ export class LocalBackend implements Backend {
 
   async close(): Promise<void> {
     this.#openFiles.close();
+  }
+
+  /** As `syncFolder`, with the folder left open for a moment: removing many files takes half the calls. */
+  async #syncKept(folder: string): Promise<void> {
+    if (process.platform === 'win32') return;
+    await this.#openFiles.use(folder, ({ file }) => syncNames(file));
   }
 
   #pathOf(handle: FileHandle): string {

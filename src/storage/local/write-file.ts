@@ -156,10 +156,15 @@ export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const file = await openFile(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    await syncFile(file).catch(ignore('ENOTSUP', 'EINVAL', 'ENOENT'));
+    await syncNames(file);
   } finally {
     await closeFile(file);
   }
+}
+
+/** As `syncFolder`, of a folder that is open. */
+export async function syncNames(folder: number): Promise<void> {
+  await syncFile(folder).catch(ignore('ENOTSUP', 'EINVAL', 'ENOENT'));
 }
 
 /** A rejection handler that lets errors with these codes pass as `undefined`. */

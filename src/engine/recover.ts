@@ -1,0 +1,137 @@
+import { toHex } from '../base/bytes.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import { sha256 } from '../kernels/sha256.ts';
+import type { Id } from '../repository/id.ts';
+import { IndexWriter } from '../repository/index-writer.ts';
+import type { IndexedRepository } from '../repository/indexed.ts';
+import type { HeldLock } from '../repository/locks.ts';
+import { PackBuilder } from '../repository/pack.ts';
+import type { Repository } from '../repository/repository.ts';
+import { saveSnapshot, type Snapshot, type StoredSnapshot } from '../repository/snapshots.ts';
+import { localTime, localZone } from '../repository/time-format.ts';
+import { goMode, TreeEncoder } from '../repository/tree.ts';
+import { putConfirmed } from '../repository/unpacked.ts';
+import type { EngineContext } from './context.ts';
+import { findLostTrees, type RecoverMonitor } from './recover/lost-trees.ts';
+import { WholeTrees } from './recover/whole-trees.ts';
+
+export type { RecoverMonitor } from './recover/lost-trees.ts';
+
+export interface RecoverRequest {
+  /** All that can be read, listed before the index was loaded. */
+  readonly snapshots: readonly StoredSnapshot[];
+  /** Take also trees below which something is missing. */
+  readonly takesIncomplete: boolean;
+  /** Who makes the snapshot. */
+  readonly owner: Pick<Snapshot, 'hostname' | 'username' | 'uid' | 'gid' | 'programVersion'>;
+  readonly lock: HeldLock | undefined;
+}
+
+export interface RecoverResult {
+  /** Trees that nothing refers to. */
+  readonly lostCount: number;
+  /** Those of them below which something is missing. */
+  readonly incomplete: readonly Id[];
+  /** Absent if there was nothing to recover. */
+  readonly snapshotId?: Id;
+}
+
+const recoveredPath = '/recover';
+const recoveredTag = 'recovered';
+const shortNameLength = 8;
+
+/**
+ * Makes a snapshot of all trees that nothing refers to any more: each is a directory in it, named by the beginning of its
+ * id. Have the index repaired before, so that packs count that no index file lists. Hold an exclusive lock.
+ *
+ * A tree below which something is missing is left out unless it is asked for: a snapshot of it could not be restored
+ * whole, and prune would stop at it.
+ * @throws what the storage throws, CANCELLED, LOCK_LOST
+ */
+export async function recover(
+  indexed: IndexedRepository,
+  request: RecoverRequest,
+  context: EngineContext<RecoverMonitor>,
+): Promise<RecoverResult> {
+  const { monitor, signal, environment } = context;
+  monitor.phase('load trees');
+  const lost = await findLostTrees(indexed, request.snapshots, context);
+  monitor.phase('look for what is missing below them');
+  const wholeTrees = new WholeTrees(indexed, { signal });
+  const taken: Uint8Array[] = [];
+  const incomplete: Id[] = [];
+  for (const tree of lost) {
+    const isWhole = await wholeTrees.isWhole(tree);
+    if (!isWhole) incomplete.push(toHex(tree));
+    if (isWhole || request.takesIncomplete) taken.push(tree);
+  }
+  const found = { lostCount: lost.length, incomplete };
+  if (taken.length === 0) return found;
+  const time = localTime(environment.clock.wallNs());
+  const root = encodeRoot(taken, time);
+  const tree = await storeTree(indexed.repository, root, context);
+  request.lock?.assertHeld();
+  const snapshot: Snapshot = {
+    ...request.owner,
+    time,
+    tree,
+    paths: [recoveredPath],
+    tags: [recoveredTag],
+  };
+  return { ...found, snapshotId: await saveSnapshot(indexed.repository, snapshot, { signal }) };
+}
+
+/** A tree with a directory for each of these. */
+function encodeRoot(trees: readonly Uint8Array[], time: Timestamp): Uint8Array {
+  const ids = trees.map(toHex);
+  const short = new Set(ids.map((id) => id.slice(0, shortNameLength)));
+  // Two ids that begin alike are told apart by their whole length.
+  const nameLength = short.size === ids.length ? shortNameLength : undefined;
+  const encoder = new TreeEncoder(localZone);
+  for (const [number, subtree] of trees.entries()) {
+    encoder.add({
+      name: Buffer.from(ids[number]?.slice(0, nameLength) ?? ''),
+      type: 'dir',
+      mode: goMode('dir', 0o755),
+      mtime: time,
+      atime: time,
+      ctime: time,
+      uid: 0,
+      gid: 0,
+      user: '',
+      group: '',
+      inode: 0,
+      deviceId: 0,
+      sizeBytes: 0,
+      links: 0,
+      extendedAttributes: [],
+      device: 0,
+      subtree,
+    });
+  }
+  return encoder.finish();
+}
+
+/** Stores a tree: its pack, confirmed, and then the index file that lists it. @returns its id */
+async function storeTree(
+  repository: Repository,
+  bytes: Uint8Array,
+  { signal }: EngineContext,
+): Promise<Id> {
+  const { config, sealer, compression, packSizeBytes, backend } = repository;
+  const builder = new PackBuilder({
+    version: config.version,
+    sealer,
+    compression,
+    targetSizeBytes: packSizeBytes,
+    maxBlobSizeBytes: bytes.byteLength,
+  });
+  const id = sha256(bytes);
+  builder.add('tree', id, bytes);
+  const pack = builder.finish();
+  await putConfirmed(backend, { type: 'pack', name: pack.id, bytes: pack.bytes }, { signal });
+  const writer = new IndexWriter(repository, { signal });
+  await writer.add(pack.id, pack.blobs);
+  await writer.flush();
+  return toHex(id);
+}
