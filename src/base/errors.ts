@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'TREE_DAMAGED'
   | 'SNAPSHOT_DAMAGED'
   | 'INDEX_DAMAGED'
+  | 'PARITY_DAMAGED'
   | 'LOCK_DAMAGED'
   | 'JSON_INVALID'
   | 'SEAL_BROKEN'
@@ -150,6 +151,10 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   TREE_DAMAGED: row('a tree is damaged', 'Run "holdfast check".'),
   SNAPSHOT_DAMAGED: row('a snapshot is damaged', 'Run "holdfast check".'),
   INDEX_DAMAGED: row('an index file is damaged', 'Run "holdfast check".'),
+  PARITY_DAMAGED: row(
+    'the parity of a pack is damaged',
+    'Run "holdfast parity": it makes parity anew where that is possible.',
+  ),
   LOCK_DAMAGED: row('a lock file is damaged'),
   JSON_INVALID: row('a document is not valid JSON'),
   SEAL_BROKEN: row('stored data does not authenticate'),

@@ -148,6 +148,16 @@ export const snapshotFlags = {
     description: 'read so many files at once',
     defaultText: 'as many as there are processors',
   },
+  parity: {
+    kind: 'integer',
+    name: 'parity',
+    placeholder: 'percent',
+    minimum: 0,
+    maximum: 100,
+    description:
+      'make parity for new packs, so that this share of each may rot and be healed; later backups go on with it',
+    defaultText: 'as the repository remembers',
+  },
   skipIfUnchanged: {
     kind: 'boolean',
     name: 'skip-if-unchanged',

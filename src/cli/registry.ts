@@ -25,6 +25,7 @@ const loaders = {
   ls: () => import('./commands/ls.ts'),
   migrate: () => import('./commands/migrate.ts'),
   options: () => import('./commands/options.ts'),
+  parity: () => import('./commands/parity.ts'),
   prune: () => import('./commands/prune.ts'),
   'rebuild-index': () => import('./commands/rebuild-index.ts'),
   recover: () => import('./commands/recover.ts'),

@@ -9,6 +9,7 @@ import { Findings } from './check/findings.ts';
 import { loadIndexForCheck } from './check/index-files.ts';
 import type { AffectedFile, CheckMonitor, CheckOptions, CheckResult } from './check/options.ts';
 import { PackOrder } from './check/pack-order.ts';
+import { checkParity } from './check/parity.ts';
 import { comparePacks } from './check/packs.ts';
 import { type DataRead, readPacks, type ReadParts } from './check/read-data.ts';
 import { StructureCheck } from './check/structure.ts';
@@ -51,6 +52,8 @@ export async function check(
   const packs = await comparePacks(repository, parts, context);
   const indexed = new IndexedRepository(repository, index);
   const read = await follow(indexed, { snapshots, parts: { ...parts, packs }, options }, context);
+  const readsAll = options.readData?.kind === 'all';
+  const healablePacks = await checkParity(repository, { findings, readsAll }, context);
   const { affectedFilesMax = affectedFilesMaxDefault } = options;
   const named = { damage, findings, affectedFilesMax };
   const affected = await nameAffected(indexed, { snapshots, ...named }, context);
@@ -59,6 +62,7 @@ export async function check(
     errorCount: findings.errorCount,
     hints: findings.hints,
     brokenPacks: [...findings.brokenPacks],
+    healablePacks,
     suggestRepairIndex: findings.suggestRepairIndex,
     suggestPrune: findings.suggestPrune,
     ...affected,

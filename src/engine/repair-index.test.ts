@@ -10,7 +10,7 @@ import {
   testRepository,
 } from '../repository/index-test-support.ts';
 import { loadIndex } from '../repository/index-load.ts';
-import type { IndexedPack } from '../repository/index-file.ts';
+import { encodeIndex, type IndexedPack } from '../repository/index-file.ts';
 import type { FinishedPack } from '../repository/pack.ts';
 import { PackedBlobs } from '../repository/pack.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -18,6 +18,7 @@ import { fault } from '../storage/fault.ts';
 import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
 import { executeIndexRepair, type IndexRepairResult, planIndexRepair } from './repair-index.ts';
+import { loadIndexListing } from './repair/index-listing.ts';
 import { copyFiles, hearRepair, stopEverywhere } from './repair/repair-test-support.ts';
 
 let files: MemoryFiles;
@@ -167,6 +168,36 @@ describe('repair of the index', () => {
     files.set(packKey(0), new Uint8Array(50));
     expect((await repair()).droppedPacks).toEqual([packOf(0).id]);
     expect(await indexNow()).toEqual(indexText(listed(1, 2, 3)));
+  });
+
+  test('leaves packs alone that a prune marked, unless it is told to read all', async () => {
+    const mark = {
+      time: undefined,
+      sizeBytes: undefined,
+      blobs: packOf(3).blobs,
+      id: packOf(3).id,
+    };
+    await repository.saveUnpacked('index', encodeIndex(listed(0, 1, 2), [mark]));
+    const before = [...files.keys()];
+    await repair();
+    expect([...files.keys()]).toEqual(before);
+    expect((await repair(repository, true)).addedPacks).toEqual([packOf(3).id]);
+    expect(await indexNow()).toEqual(indexText(listed(0, 1, 2, 3)));
+  });
+
+  test('keeps marks when it rewrites the file that they stand in', async () => {
+    const mark = {
+      time: undefined,
+      sizeBytes: undefined,
+      blobs: packOf(3).blobs,
+      id: packOf(3).id,
+    };
+    await repository.saveUnpacked('index', encodeIndex(listed(0, 1, 2), [mark]));
+    files.delete(packKey(0));
+    await repair();
+    expect(await indexNow()).toEqual(indexText(listed(1, 2)));
+    const listing = await loadIndexListing(repository, hearRepair().context);
+    expect([...listing.markedPacks]).toEqual([packOf(3).id]);
   });
 
   test('passes over what is no pack', async () => {

@@ -1,17 +1,17 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { equalBytes, toHex } from '../base/bytes.ts';
+import { toHex } from '../base/bytes.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { Monitor, Progress } from '../base/monitor.ts';
 import type { Id } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
-import { type PackedBlob, PackedBlobs, packSizeOf } from '../repository/pack.ts';
+import { PackedBlobs, packSizeOf } from '../repository/pack.ts';
 import type { Repository } from '../repository/repository.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { EngineContext } from './context.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
 import { readHeader, readRemains, statPack } from './repair/pack-contents.ts';
-import { listedBlobs, replaceIndexFiles } from './repair/replace-index-files.ts';
+import { isSameListing, listedBlobs, replaceListings } from './repair/replace-listings.ts';
 
 export interface IndexRepairMonitor extends Monitor {
   /** What is done now, such as `read headers of packs`. */
@@ -91,7 +91,12 @@ export async function planIndexRepair(
       packsToRead.push({ id, sizeBytes, pack, isDoubtful });
     }
   }
-  for (const [id, sizeBytes] of stored) packsToRead.push({ id, sizeBytes, isDoubtful: false });
+  // Packs that a prune marked wait to be deleted; where the index is not to be relied on, they are listed again.
+  const mayBeMarked = !options.readAllPacks && listing.damagedFiles.length === 0;
+  for (const [id, sizeBytes] of stored) {
+    if (mayBeMarked && listing.markedPacks.has(id)) continue;
+    packsToRead.push({ id, sizeBytes, isDoubtful: false });
+  }
   const isEmpty = packsToRead.length === 0 && missingPacks.length === listing.index.packCount;
   if (isEmpty && missingPacks.length > 0 && !options.readAllPacks)
     throw noPacks(missingPacks.length);
@@ -122,8 +127,8 @@ class IndexRepair {
   readonly #plan: IndexRepairPlan;
   readonly #context: EngineContext<IndexRepairMonitor>;
   readonly #writer: IndexWriter;
-  /** Numbers of packs of which no listing of an old file may stay. */
-  readonly #replaced: Set<number>;
+  /** Packs of which no listing of an old file may stay, and what the new ones list of them. */
+  readonly #replaced = new Map<Id, PackedBlobs | undefined>();
   readonly #addedPacks: Id[] = [];
   readonly #droppedPacks: Id[] = [];
   readonly #damagedPacks: Id[] = [];
@@ -138,10 +143,7 @@ class IndexRepair {
     this.#plan = plan;
     this.#context = context;
     this.#writer = new IndexWriter(repository, { signal: context.signal });
-    this.#replaced = new Set(plan.missingPacks);
-    for (const pack of plan.missingPacks) {
-      this.#droppedPacks.push(toHex(plan.listing.index.packId(pack)));
-    }
+    for (const pack of plan.missingPacks) this.#drop(toHex(plan.listing.index.packId(pack)));
   }
 
   /** Reads the packs of the plan; new listings go to new index files as they come. */
@@ -167,10 +169,9 @@ class IndexRepair {
     const { listing } = this.#plan;
     const { monitor, signal } = this.#context;
     monitor.phase('write the index');
-    const outdated = { listing, order: this.#plan.order, replaced: this.#replaced };
-    const { newFiles, removedFiles } = await replaceIndexFiles(
+    const { newFiles, removedFiles } = await replaceListings(
       { repository: this.#repository, writer: this.#writer },
-      outdated,
+      { damagedFiles: listing.damagedFiles, replaced: this.#replaced },
       { signal },
     );
     return {
@@ -196,14 +197,16 @@ class IndexRepair {
         ? this.#passOver(toRead, error)
         : this.#listRemains({ ...toRead, pack }, error);
     }
-    if (pack !== undefined) {
-      const { listing, order } = this.#plan;
-      const isSame = !toRead.isDoubtful && isSameListing(header, listedBlobs(listing, order, pack));
-      if (isSame) return;
-      this.#replaced.add(pack);
+    if (pack === undefined) {
+      this.#addedPacks.push(id);
+      await this.#writer.add(id, header);
+      return;
     }
+    const { listing, order } = this.#plan;
+    const isSame = !toRead.isDoubtful && isSameListing(header, listedBlobs(listing, order, pack));
+    if (isSame) return;
     this.#addedPacks.push(id);
-    await this.#writer.add(id, header);
+    this.#relist(id, header);
   }
 
   #passOver({ id }: PackToRead, error: HoldfastError): void {
@@ -215,8 +218,18 @@ class IndexRepair {
   async #dropIfGone({ id, pack }: PackToRead, error: HoldfastError): Promise<void> {
     if ((await statPack(this.#repository, id, this.#context)) !== undefined) throw error;
     if (pack === undefined) return;
-    this.#replaced.add(pack);
+    this.#drop(id);
+  }
+
+  /** No file shall list a pack any more. */
+  #drop(id: Id): void {
+    this.#replaced.set(id, undefined);
     this.#droppedPacks.push(id);
+  }
+
+  /** The files shall list a pack otherwise than they do. */
+  #relist(id: Id, blobs: PackedBlobs): void {
+    this.#replaced.set(id, blobs);
   }
 
   /** Lists what can still be read of a pack that lost its header. */
@@ -232,27 +245,9 @@ class IndexRepair {
     if (remains.kept.count > 0) this.#damagedPacks.push(id);
     const isListedRight = remains.lostCount === 0 && !listing.conflictingPacks.has(pack);
     if (isListedRight) return;
-    this.#replaced.add(pack);
-    if (remains.kept.count > 0) await this.#writer.add(id, remains.kept);
-    else this.#droppedPacks.push(id);
+    if (remains.kept.count > 0) this.#relist(id, remains.kept);
+    else this.#drop(id);
   }
-}
-
-/** Whether a header and a listing by offset hold the same. */
-function isSameListing(header: PackedBlobs, listed: readonly PackedBlob[]): boolean {
-  return (
-    header.count === listed.length &&
-    listed.every((blob, i) => {
-      const own = header.at(i);
-      return (
-        own.offset === blob.offset &&
-        own.length === blob.length &&
-        own.uncompressedLength === blob.uncompressedLength &&
-        own.type === blob.type &&
-        equalBytes(own.id, blob.id)
-      );
-    })
-  );
 }
 
 /** All packs gone is rather a folder that is not mounted than a loss. */

@@ -9,18 +9,25 @@ import { IndexWriter } from '../repository/index-writer.ts';
 import { loadIndex } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
-import type { PackedBlob } from '../repository/pack.ts';
+import type { PackedBlob, PackedBlobs } from '../repository/pack.ts';
+import { removeParity } from '../repository/parity.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots } from '../repository/snapshots.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { AffectedFile } from './check/options.ts';
 import type { EngineContext } from './context.ts';
 import type { IndexRepairMonitor } from './repair-index.ts';
+import { healByParity } from './repair/heal-by-parity.ts';
 import { nameLosses } from './repair/name-losses.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
 import { headerBlobs, readPack, statPack } from './repair/pack-contents.ts';
-import { ignoreGone, listedBlobs, replaceIndexFiles } from './repair/replace-index-files.ts';
+import {
+  ignoreGone,
+  isSameListing,
+  listedBlobs,
+  replaceListings,
+} from './repair/replace-listings.ts';
 import { findWanted, WantedBlobs } from './repair/wanted-blobs.ts';
 import { transferBlobs } from './transfer.ts';
 
@@ -36,6 +43,8 @@ export interface PackRepairRequest {
 }
 
 export interface PackRepairResult {
+  /** Packs that their parity healed: they are again what their names say. */
+  readonly healedPacks: readonly { readonly id: Id; readonly keptAt: string | undefined }[];
   /** Packs that were whole, and were left alone. */
   readonly wholePacks: readonly Id[];
   /** Packs that are no longer in the repository, and where their bytes are kept; those that were gone before have no place. */
@@ -65,6 +74,8 @@ interface DamagedPack {
   readonly blobs: readonly PackedBlob[];
   /** Why the storage does not give it whole. */
   readonly readError: unknown;
+  /** What it holds, if its parity healed it: then there is nothing to salvage. */
+  readonly healed: PackedBlobs | undefined;
 }
 
 /**
@@ -87,14 +98,16 @@ export async function repairPacks(
   const order = PackOrder.of(listing.index);
   const wholePacks: Id[] = [];
   const damaged: DamagedPack[] = [];
+  const healed: DamagedPack[] = [];
   monitor.phase('keep the damaged packs');
   for (const id of request.packs) {
     throwIfAborted(signal);
     const pack = await takePack(repository, { id, listing, order, request }, context);
-    if (pack) damaged.push(pack);
-    else wholePacks.push(id);
+    if (!pack) wholePacks.push(id);
+    else if (pack.healed) healed.push(pack);
+    else damaged.push(pack);
   }
-  const repair = new PackRepair(repository, { listing, order, damaged }, context);
+  const repair = new PackRepair(repository, { listing, order, damaged, healed }, context);
   const salvaged = await repair.salvage();
   const healedCount = await repair.heal(salvaged.lost, request.sources);
   request.lock?.assertHeld();
@@ -107,6 +120,7 @@ export async function repairPacks(
       : { affectedFiles: [], affectedSnapshots: [] };
   return {
     wholePacks,
+    healedPacks: healed.map(({ id, keptAt }) => ({ id, keptAt })),
     removedPacks: removed,
     unreadPacks: unread,
     newPacks: salvaged.newPacks,
@@ -117,10 +131,10 @@ export async function repairPacks(
   };
 }
 
-function assertIndexWhole({ damagedFiles }: IndexListing): void {
-  if (damagedFiles.length === 0) return;
+function assertIndexWhole({ damagedFiles, conflictingPacks }: IndexListing): void {
+  if (damagedFiles.length + conflictingPacks.size === 0) return;
   throw new HoldfastError('INDEX_DAMAGED', {
-    details: { files: damagedFiles.length, first: damagedFiles[0]?.id },
+    details: { files: damagedFiles.length, packs: conflictingPacks.size },
     hint: 'Run "holdfast repair index" first.',
   });
 }
@@ -134,12 +148,14 @@ async function takePack(
     readonly order: PackOrder;
     readonly request: PackRepairRequest;
   },
-  { signal, monitor }: EngineContext<IndexRepairMonitor>,
+  context: EngineContext<IndexRepairMonitor>,
 ): Promise<DamagedPack | undefined> {
+  const { signal, monitor } = context;
   const { id, listing, order, request } = from;
   const pack = listing.index.findPack(defined(fromHex(id), 'a pack id is hex'));
   const listed = pack < 0 ? [] : listedBlobs(listing, order, pack);
-  const base = { id, pack, keptAt: undefined, blobs: listed, readError: undefined };
+  const none = { keptAt: undefined, readError: undefined, healed: undefined };
+  const base = { id, pack, blobs: listed, ...none };
   let read: Awaited<ReturnType<typeof readPack>>;
   try {
     read = await readPack(repository, id, { signal });
@@ -153,12 +169,16 @@ async function takePack(
       const message = 'no such pack is stored, and no index file lists it';
       throw new HoldfastError('USAGE', { message, details: { packId: id } });
     }
-    return { ...base, isStored: false };
+    const healed = await healByParity(repository, { id, bytes: new Uint8Array() }, context);
+    return { ...base, isStored: false, healed };
   }
   if (read.isWhole) return undefined;
   const keptAt = await request.keep(id, read.bytes);
-  const own = headerBlobs(repository, read.bytes);
-  return { ...base, isStored: true, keptAt, blobs: [...own, ...listed] };
+  const { bytes } = read;
+  request.lock?.assertHeld();
+  const healed = await healByParity(repository, { id, bytes }, context);
+  const own = headerBlobs(repository, bytes);
+  return { ...base, isStored: true, keptAt, blobs: [...own, ...listed], healed };
 }
 
 interface Salvaged {
@@ -175,6 +195,7 @@ class PackRepair {
   readonly #listing: IndexListing;
   readonly #order: PackOrder;
   readonly #damaged: readonly DamagedPack[];
+  readonly #healed: readonly DamagedPack[];
   readonly #context: EngineContext<IndexRepairMonitor>;
   readonly #writer: IndexWriter;
   readonly #target: IndexedRepository;
@@ -185,6 +206,7 @@ class PackRepair {
       readonly listing: IndexListing;
       readonly order: PackOrder;
       readonly damaged: readonly DamagedPack[];
+      readonly healed: readonly DamagedPack[];
     },
     context: EngineContext<IndexRepairMonitor>,
   ) {
@@ -192,6 +214,7 @@ class PackRepair {
     this.#listing = parts.listing;
     this.#order = parts.order;
     this.#damaged = parts.damaged;
+    this.#healed = parts.healed;
     this.#context = context;
     this.#writer = new IndexWriter(repository, { signal: context.signal });
     this.#target = new IndexedRepository(repository, parts.listing.index);
@@ -235,10 +258,15 @@ class PackRepair {
     const { signal, monitor } = this.#context;
     monitor.phase('write the index');
     const leaving = this.#damaged.filter(({ id }) => !unread.has(id));
-    const replaced = new Set(leaving.map(({ pack }) => pack).filter((pack) => pack >= 0));
-    const outdated = { listing: this.#listing, order: this.#order, replaced };
+    const replaced = new Map<Id, PackedBlobs | undefined>();
+    for (const { id, pack } of leaving) if (pack >= 0) replaced.set(id, undefined);
+    for (const { id, pack, healed } of this.#healed) {
+      if (!healed || this.#isListed(pack, healed)) continue;
+      if (pack >= 0) replaced.set(id, healed);
+      else await this.#writer.add(id, healed);
+    }
     const how = { repository: this.#repository, writer: this.#writer };
-    await replaceIndexFiles(how, outdated, { signal });
+    await replaceListings(how, { damagedFiles: [], replaced }, { signal });
     const removed: { id: Id; keptAt: string | undefined }[] = [];
     for (const { id, isStored, keptAt } of leaving) {
       if (isStored) {
@@ -247,7 +275,15 @@ class PackRepair {
       } else if ((await statPack(this.#repository, id, { signal })) !== undefined) continue;
       removed.push({ id, keptAt });
     }
+    const gone = removed.map(({ id }) => id);
+    if (gone.length > 0) await removeParity(this.#repository, gone, { signal });
     return { removed, unread: [...unread] };
+  }
+
+  /** Whether the index says of a pack what it holds: a repair of the index may have dropped some of it. */
+  #isListed(pack: number, held: PackedBlobs): boolean {
+    if (pack < 0) return false;
+    return isSameListing(held, listedBlobs(this.#listing, this.#order, pack));
   }
 
   /** An index of what the damaged packs should hold, and their ids by number. */

@@ -10,7 +10,7 @@ import { saveSnapshot, type Snapshot, type StoredSnapshot } from '../repository/
 import type { EngineContext } from './context.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
 import { NewBlobs } from './repair/new-blobs.ts';
-import { ignoreGone } from './repair/replace-index-files.ts';
+import { ignoreGone } from './repair/replace-listings.ts';
 import { type TreeLoss, TreeRepair } from './repair/tree-repair.ts';
 import { findWanted } from './repair/wanted-blobs.ts';
 

@@ -17,6 +17,7 @@ import {
 } from './config.ts';
 import type { Id } from './id.ts';
 import { addKey, collectKeys, type OpenedKey, openWithPassword } from './keys.ts';
+import { ParitySetting } from './parity-setting.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
 import { Absences, GuardedBackend, type WriteGuard } from './repository-guard.ts';
 import {
@@ -86,6 +87,8 @@ export class Repository {
   readonly compression: CompressionMode;
   readonly packSizeBytes: number;
   readonly noLock: boolean;
+  /** How much parity new packs get. */
+  readonly parity: ParitySetting;
   /** When the lock of the work was not certain. */
   readonly absences: Absences = new Absences();
   readonly #guarded: GuardedBackend;
@@ -100,6 +103,7 @@ export class Repository {
     this.keyId = keyId;
     this.masterKey = masterKey;
     this.sealer = new Sealer(masterKey, options.environment.random);
+    this.parity = new ParitySetting(this.backend, this.sealer);
     this.compression = compression;
     this.packSizeBytes = options.packSizeBytes ?? packSizeBytesDefault;
     this.noLock = options.noLock ?? false;

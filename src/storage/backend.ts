@@ -1,5 +1,8 @@
-/** What a repository file is for; decides its folder. Every type but `config` is content-addressed. */
-export type FileType = 'config' | 'key' | 'lock' | 'snapshot' | 'index' | 'pack';
+/**
+ * What a repository file is for; decides its folder. Every type is content-addressed but `config` and `parity`, which is
+ * named after the pack that it belongs to, and which other programs do not know.
+ */
+export type FileType = 'config' | 'key' | 'lock' | 'snapshot' | 'index' | 'pack' | 'parity';
 
 /** All file types, in the order in which a new repository gets them. */
 export const fileTypes: readonly FileType[] = [
@@ -9,7 +12,11 @@ export const fileTypes: readonly FileType[] = [
   'snapshot',
   'index',
   'pack',
+  'parity',
 ];
+
+/** Types of files that may be replaced: a pack only by what its name says. */
+export const replaceableTypes: readonly FileType[] = ['config', 'pack', 'parity'];
 
 /** Names one file of a repository. */
 export interface FileHandle {
@@ -40,7 +47,7 @@ export interface GetOptions extends CallOptions {
 
 /** How a file is stored. */
 export interface PutOptions extends CallOptions {
-  /** Replace an existing file, atomically where the storage can. Only for `config`. */
+  /** Replace an existing file, atomically where the storage can. Only for `replaceableTypes`. */
   readonly replace?: boolean;
 }
 
@@ -55,6 +62,7 @@ export const wholeFileSizeBytesMax: Readonly<Record<FileType, number>> = {
   snapshot: 160 << 20,
   index: 640 << 20,
   pack: 2 ** 32 + (32 << 20),
+  parity: 2 ** 32 + 2 ** 28,
 };
 
 /** A file of a storage: its name, without folder, and its size in bytes. */

@@ -73,7 +73,9 @@ class CachingBackend extends ForwardingBackend implements CachedBackend {
     options?: PutOptions,
   ): Promise<void> {
     await this.inner.put(handle, parts, options);
-    if (this.#isKept(handle)) await this.#keep(handle, parts);
+    if (!this.#isKept(handle)) return;
+    if (options?.replace) await this.#drop(handle);
+    await this.#keep(handle, parts);
   }
 
   override async get(

@@ -16,7 +16,7 @@ export interface BackendUnderTest {
   readonly dispose: () => Promise<void>;
 }
 
-const contentTypes: readonly FileType[] = ['key', 'lock', 'snapshot', 'index', 'pack'];
+const contentTypes: readonly FileType[] = ['key', 'lock', 'snapshot', 'index', 'pack', 'parity'];
 const config: FileHandle = { type: 'config', name: '' };
 
 /** A content-addressed handle that differs for each `seed`. */
@@ -190,9 +190,20 @@ function testConfig(given: Given): void {
     expect(await listAll(backend, 'config')).toEqual([]);
   });
 
-  test('replaces nothing but the config', async () => {
+  test.each(['pack', 'parity'] as const)('replaces a %s only when told', async (type) => {
+    const { backend, other } = given();
+    const handle = handleFor(type, 'replaced');
+    await backend.put(handle, [utf8('damaged, longer')]);
+    expect(await backend.get(handle, { start: 0, end: 4 })).toEqual(utf8('dama'));
+    expect(await codeOf(backend.put(handle, [utf8('healed')]))).toBe('FILE_EXISTS');
+    await backend.put(handle, [utf8('healed')], { replace: true });
+    expect(await backend.get(handle, { start: 0, end: 4 })).toEqual(utf8('heal'));
+    expect(await other.get(handle)).toEqual(utf8('healed'));
+  });
+
+  test('replaces nothing that is named after its content and never damaged whole', async () => {
     const { backend } = given();
-    const put = backend.put(handleFor('pack', 'x'), [utf8('x')], { replace: true });
+    const put = backend.put(handleFor('index', 'x'), [utf8('x')], { replace: true });
     expect(await codeOf(put)).toBe('ASSERTION_FAILED');
   });
 

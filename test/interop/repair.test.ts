@@ -128,7 +128,7 @@ describeWith(['restic'], 'repair packs', () => {
 describeWith(['restic'], 'repair snapshots', () => {
   test('makes the trees that restic makes', async () => {
     const ours = copyOfPristine();
-    // Not whichever comes first: without the root of the snapshot there would be nothing to save.
+    // By size, not by name: names are random.
     rmSync(largest(ours));
     expect((await holdfast(ours, 'repair', 'index')).exitCode).toBe(0);
     const theirs = scratch.fresh('repository');
@@ -140,6 +140,36 @@ describeWith(['restic'], 'repair snapshots', () => {
     expect((await holdfast(ours, 'repair', 'snapshots', '--forget')).exitCode).toBe(0);
     expect(await resticTrees(ours)).toEqual(await resticTrees(theirs));
     await mustRestic(ours, ['check', '--read-data']);
+  });
+});
+
+describeWith(['restic'], 'parity', () => {
+  test('is remembered, heals a pack byte for byte, and restic does not see it', async () => {
+    const repository = scratch.fresh('repository');
+    await initRepository(repository);
+    const { exitCode } = await holdfast(repository, 'backup', '--parity', '10', source);
+    expect(exitCode).toBe(0);
+    await mustRestic(repository, ['backup', '-q', scratch.path, '--exclude', repository]);
+    await mustRestic(repository, ['check', '--read-data']);
+    expect((await holdfast(repository, 'parity', '10')).output).toMatch(
+      /(\d+) of \1 packs have it/,
+    );
+    const pack = largest(repository);
+    chmodSync(pack, 0o600);
+    const pristine = readFileSync(pack);
+    writeFileSync(pack, Buffer.from(pristine).fill(0, 4096, 8192));
+    const checked = await holdfast(repository, 'check', '--read-data');
+    expect(checked.exitCode).toBe(1);
+    expect(checked.errors).toContain(`holdfast repair packs ${basename(pack)}`);
+    await runIn(scratch.fresh('cwd'), async () => {
+      const healed = await holdfast(repository, 'repair', 'packs', basename(pack));
+      expect(healed.output).toContain('healed pack');
+    });
+    expect(readFileSync(pack)).toEqual(pristine);
+    await mustRestic(repository, ['check', '--read-data']);
+    await mustRestic(repository, ['forget', '--keep-last', '1', '--group-by', '', '--prune']);
+    await mustRestic(repository, ['check', '--read-data']);
+    expect((await holdfast(repository, 'check', '--read-data')).exitCode).toBe(0);
   });
 });
 

@@ -5,6 +5,7 @@ import {
   type BackupResult,
   SourceWalk,
 } from '../../engine/backup.ts';
+import type { Repository } from '../../repository/repository.ts';
 import type { StreamSource } from '../../sources/source.ts';
 import { openCommandSource } from '../../sources/stream/command-source.ts';
 import { InputSource } from '../../sources/stream/input-source.ts';
@@ -70,7 +71,8 @@ interface BackupParts {
 async function run(parts: BackupParts, session: Session): Promise<BackupResult> {
   const { invocation, options, view } = parts;
   const { environment, output } = invocation;
-  const { lock, signal } = session;
+  const { lock, signal, repository } = session;
+  await rememberParity(parts, repository, signal);
   output.verbose('load index files');
   const indexed = await session.loadIndex();
   const source = parts.walk ?? (await openStream(parts, signal));
@@ -80,6 +82,17 @@ async function run(parts: BackupParts, session: Session): Promise<BackupResult> 
   } finally {
     if (!(source instanceof SourceWalk)) await source.close();
   }
+}
+
+/** Sets how much parity new packs get, from now on. */
+async function rememberParity(
+  { invocation, options }: BackupParts,
+  { parity }: Repository,
+  signal: AbortSignal,
+): Promise<void> {
+  const wanted = invocation.flags.parity;
+  if (wanted === undefined || options.dryRun) return;
+  if ((await parity.load({ signal })) !== wanted) await parity.save(wanted, { signal });
 }
 
 /** Starts the producer late, when nothing is left that could fail before it is read. */

@@ -97,6 +97,7 @@ function summaryJson(result: CheckResult): Parameters<Output['json']>[0] {
     message_type: 'summary',
     num_errors: result.errorCount,
     broken_packs: result.brokenPacks.length > 0 ? result.brokenPacks : null,
+    healable_packs: result.healablePacks.length > 0 ? [...result.healablePacks] : undefined,
     suggest_repair_index: result.suggestRepairIndex,
     suggest_prune: result.suggestPrune,
     affected_snapshots: affectedSnapshots.length > 0 ? affectedSnapshots : undefined,
@@ -130,6 +131,11 @@ function printText(output: Output, result: CheckResult): void {
     output.errorLine('');
     output.errorLine('Missing or damaged pack files:');
     for (const id of brokenPacks) output.errorLine(`  ${id}`);
+  }
+  if (result.healablePacks.length > 0) {
+    output.errorLine('');
+    output.errorLine(`Their parity heals ${result.healablePacks.length} of them, whole, with:`);
+    output.errorLine(`  holdfast repair packs ${result.healablePacks.join(' ')}`);
   }
   output.errorLine('');
 }

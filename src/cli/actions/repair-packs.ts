@@ -52,6 +52,7 @@ function summaryJson(result: PackRepairResult): Parameters<Output['json']>[0] {
   return {
     message_type: 'summary',
     whole_packs: [...result.wholePacks],
+    healed_packs: result.healedPacks.map(({ id, keptAt }) => ({ id, kept_at: keptAt })),
     removed_packs: result.removedPacks.map(({ id, keptAt }) => ({ id, kept_at: keptAt })),
     unread_packs: [...result.unreadPacks],
     new_packs: [...result.newPacks],
@@ -66,6 +67,10 @@ function summaryJson(result: PackRepairResult): Parameters<Output['json']>[0] {
 function printText(output: Output, result: PackRepairResult): void {
   const { wholePacks, removedPacks, unreadPacks, affectedFiles } = result;
   for (const id of wholePacks) output.info(`pack ${id} is whole: nothing was changed`);
+  for (const { id, keptAt } of result.healedPacks) {
+    const kept = keptAt === undefined ? '' : `; its damaged bytes are kept in ${keptAt}`;
+    output.info(`healed pack ${id} with its parity${kept}`);
+  }
   for (const { id, keptAt } of removedPacks) {
     output.info(
       keptAt === undefined

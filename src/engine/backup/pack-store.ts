@@ -6,7 +6,7 @@ import type { Id } from '../../repository/id.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
 import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { putConfirmed } from '../../repository/unpacked.ts';
+import { storePack } from '../../repository/parity.ts';
 import type { EngineContext } from '../context.ts';
 import type { PackEvent } from './messages.ts';
 import type { PackSlots } from './pack-slots.ts';
@@ -106,9 +106,8 @@ export class PackStore {
 
   async #store(event: PackEvent, bytes: Uint8Array): Promise<void> {
     if (!this.#writer || this.#failure || this.#isStopped) return;
-    const { backend } = this.#repository;
     const options = { signal: this.#puts.signal };
-    await putConfirmed(backend, { type: 'pack', name: event.id, bytes }, options);
+    await storePack(this.#repository, { id: event.id, bytes }, options);
     const packId = fromHex(event.id);
     assert(packId, 'a pack id is hex');
     const blobs = new PackedBlobs(event.blobs);

@@ -42,6 +42,8 @@ export interface CheckResult {
   readonly hints: readonly string[];
   /** Packs that are missing or damaged. */
   readonly brokenPacks: readonly Id[];
+  /** Those of them that their parity heals. */
+  readonly healablePacks: readonly Id[];
   readonly suggestRepairIndex: boolean;
   readonly suggestPrune: boolean;
   /** Files and directories of snapshots that the damage reaches, by snapshot and path. */

@@ -4,6 +4,7 @@ import { describeError, isHoldfastError } from '../../base/errors.ts';
 import type { Id } from '../../repository/id.ts';
 import { type IndexChange, rewriteIndex } from '../../repository/index-rewrite.ts';
 import { shortId } from '../../repository/id.ts';
+import { removeParity } from '../../repository/parity.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
 import type { PruneMonitor } from './options.ts';
@@ -24,19 +25,20 @@ export async function removePacks(
   const { backend } = repository;
   const { monitor, signal } = context;
   let done = 0;
-  let removed = 0;
+  const gone: Id[] = [];
   await forEachConcurrent(packs, backend.connectionCount, async (name) => {
     try {
       await backend.remove({ type: 'pack', name }, { signal });
-      removed++;
+      gone.push(name);
     } catch (error) {
-      if (isHoldfastError(error, 'FILE_NOT_FOUND')) removed++;
+      if (isHoldfastError(error, 'FILE_NOT_FOUND')) gone.push(name);
       else if (!isHoldfastError(error) || isFatal(error)) throw error;
       else monitor.note(`pack ${shortId(name)} could not be removed: ${describeError(error)}`);
     }
     monitor.counted(++done, packs.length, 'files deleted');
   });
-  return removed;
+  if (gone.length > 0) await removeParity(repository, gone, { signal });
+  return gone.length;
 }
 
 function isFatal(error: unknown): boolean {

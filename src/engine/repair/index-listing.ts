@@ -4,6 +4,7 @@ import { BlobIndex } from '../../repository/blob-index.ts';
 import type { Id } from '../../repository/id.ts';
 import { DecodedIndex } from '../../repository/index-decoded.ts';
 import { decodeIndex } from '../../repository/index-file.ts';
+import type { PackMark } from '../../repository/pack-marks.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
 
@@ -22,6 +23,8 @@ export interface IndexListing {
   readonly damagedFiles: readonly { readonly id: Id; readonly error: HoldfastError }[];
   /** Numbers of packs that several files list with other blobs: `index` has them all. */
   readonly conflictingPacks: ReadonlySet<number>;
+  /** Packs that some prune means to delete later: no file needs to list them. */
+  readonly markedPacks: ReadonlySet<Id>;
 }
 
 /**
@@ -38,12 +41,14 @@ export async function loadIndexListing(
   const files: ListedIndexFile[] = [];
   const damagedFiles: { id: Id; error: HoldfastError }[] = [];
   const conflictingPacks = new Set<number>();
+  const markedPacks = new Set<Id>();
+  const onMark = (mark: PackMark): void => void markedPacks.add(mark.id);
   const names = backend.list('index', { signal });
   await forEachConcurrent(names, backend.connectionCount, async ({ name: id }) => {
     try {
       const json = await repository.loadUnpacked('index', id, { signal });
       decoded.clear();
-      decodeIndex(json, decoded, { version: config.version });
+      decodeIndex(json, decoded, { version: config.version, onMark });
       files.push({ id, packs: addPacks(index, decoded, conflictingPacks) });
     } catch (error) {
       // Removed since it was listed: what it said stands in another file by now.
@@ -52,7 +57,7 @@ export async function loadIndexListing(
       damagedFiles.push({ id, error });
     }
   });
-  return { index, files, damagedFiles, conflictingPacks };
+  return { index, files, damagedFiles, conflictingPacks, markedPacks };
 }
 
 function addPacks(index: BlobIndex, decoded: DecodedIndex, conflicting: Set<number>): Uint32Array {

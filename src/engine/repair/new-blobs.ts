@@ -2,9 +2,9 @@ import { chunkSizeBytesMax } from '../../kernels/chunk-limits.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import type { Id } from '../../repository/id.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
+import { storePack } from '../../repository/parity.ts';
 import { PackBuilder } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { putConfirmed } from '../../repository/unpacked.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 
 /** Stores single blobs in packs of their own: few, one after the other. */
@@ -51,8 +51,7 @@ export class NewBlobs {
 
   async #store(builder: PackBuilder): Promise<void> {
     const { id, bytes, blobs } = builder.finish();
-    const file = { type: 'pack', name: id, bytes } as const;
-    await putConfirmed(this.#repository.backend, file, this.#options);
+    await storePack(this.#repository, { id, bytes }, this.#options);
     this.packs.push(id);
     await this.#writer.add(id, blobs);
   }

@@ -9,7 +9,8 @@ import { ignore, syncFolder } from './write-file.ts';
 export async function createFolders(root: string, layout: Layout, mode: number): Promise<void> {
   await makeRoot(root, mode);
   for (const [type, folder] of Object.entries(layout.folders)) {
-    if (folder === '') continue;
+    const isLater = layout.madeLater?.some((later) => later === type) ?? false;
+    if (folder === '' || isLater) continue;
     const parent = path.join(root, folder);
     await makeFolder(parent, mode).catch(ignoreExistingFolder(parent));
     if (!layout.fannedOut.some((fanned) => fanned === type)) continue;
@@ -27,7 +28,7 @@ export async function createFolders(root: string, layout: Layout, mode: number):
 /**
  * Makes the folders on the way from `root` to a file that is about to be written, where they are missing.
  *
- * Never makes the root, and with `needsConfig` nothing below one without a config: a disk that was unplugged leaves an
+ * Never makes the root, and with `needsConfig` nothing below one without a config or keys: a disk that was unplugged leaves an
  * empty mount point, and what is written there would be lost.
  *
  * @throws REPOSITORY_NOT_FOUND
@@ -37,8 +38,9 @@ export async function makeMissingFolders(
   folders: readonly string[],
   options: { readonly mode: number; readonly needsConfig: boolean },
 ): Promise<void> {
-  const proof = options.needsConfig && folders.length > 0 ? path.join(root, 'config') : root;
-  if (!(await status(proof).catch(ignore('ENOENT')))) {
+  const isInside = options.needsConfig && folders.length > 0;
+  const proofs = isInside ? ['config', 'keys'].map((name) => path.join(root, name)) : [root];
+  if (!(await isAnyThere(proofs))) {
     throw new HoldfastError('REPOSITORY_NOT_FOUND', {
       message: 'the repository is no longer at its location',
       hint: 'Check that its disk is mounted.',
@@ -52,6 +54,13 @@ export async function makeMissingFolders(
     await syncFolder(parent);
     parent = child;
   }
+}
+
+async function isAnyThere(places: readonly string[]): Promise<boolean> {
+  for (const place of places) {
+    if (await status(place).catch(ignore('ENOENT'))) return true;
+  }
+  return false;
 }
 
 async function makeRoot(root: string, mode: number): Promise<void> {

@@ -7,6 +7,8 @@ export interface Layout {
   readonly folders: Readonly<Partial<Record<FileType, string>>>;
   /** Types whose folder has one folder for each first byte of the names: `data/ab/abcd…`. */
   readonly fannedOut: readonly FileType[];
+  /** Types whose folder is made with their first file, not with the repository. */
+  readonly madeLater?: readonly FileType[];
 }
 
 /** Layout of a repository. @see docs/FORMAT.md#layout */
@@ -18,8 +20,10 @@ export const repositoryLayout: Layout = {
     snapshot: 'snapshots',
     index: 'index',
     pack: 'data',
+    parity: 'parity',
   },
   fannedOut: ['pack'],
+  madeLater: ['parity'],
 };
 
 /** Layout of one repository's part of the local cache. @see docs/FORMAT.md#cache */

@@ -14,6 +14,7 @@ import {
   type FileType,
   type GetOptions,
   type PutOptions,
+  replaceableTypes,
   wholeFileSizeBytesMax,
 } from '../backend.ts';
 import { checkRange } from '../range.ts';
@@ -109,7 +110,7 @@ export class LocalBackend implements Backend {
 
   async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
     const replace = options?.replace ?? false;
-    assert(!replace || handle.type === 'config', 'only config is replaced');
+    assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
     throwIfAborted(options?.signal);
     const target = this.#pathOf(handle);
     const write = (): Promise<void> =>
@@ -121,6 +122,7 @@ export class LocalBackend implements Backend {
         durable: this.#durable,
         signal: options?.signal,
       });
+    if (replace) this.#openFiles.forget(target);
     try {
       await write().catch(async (error: unknown) => {
         if (systemCode(error) !== 'ENOENT') throw error;

@@ -13,6 +13,7 @@ import {
   type GetOptions,
   isFileName,
   type PutOptions,
+  replaceableTypes,
 } from '../backend.ts';
 import { checkRange } from '../range.ts';
 
@@ -34,7 +35,8 @@ export class MemoryBackend implements Backend {
   }
 
   async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
-    assert(!options?.replace || handle.type === 'config', 'only config is replaced');
+    const isFit = !options?.replace || replaceableTypes.includes(handle.type);
+    assert(isFit, 'only some files are replaced');
     throwIfAborted(options?.signal);
     const key = memoryKey(handle);
     if (this.files.has(key) && !options?.replace) throw failure('FILE_EXISTS', handle);

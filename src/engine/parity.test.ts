@@ -1,0 +1,135 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { systemEnvironment as environment } from '../base/environment.ts';
+import { flipBit, testRepository } from '../repository/index-test-support.ts';
+import { removeParity } from '../repository/parity.ts';
+import { paritySettingName } from '../repository/parity-setting.ts';
+import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
+import { check, type CheckResult } from './check.ts';
+import { madeFile, noise, SnapshotMaker } from './engine-test-support.ts';
+import { loadParityStatus, updateParity } from './parity.ts';
+import { executeIndexRepair, planIndexRepair } from './repair-index.ts';
+import { type PackRepairResult, repairPacks } from './repair-packs.ts';
+import { hearRepair, stopEverywhere } from './repair/repair-test-support.ts';
+
+let maker: SnapshotMaker;
+let files: MemoryFiles;
+let packs: string[];
+
+beforeEach(async () => {
+  maker = new SnapshotMaker();
+  files = maker.backend.files;
+  await maker.snapshotOf({ one: madeFile(noise(30_000, 1)), two: madeFile(noise(9_000, 2)) });
+  packs = maker.packs.map(({ id }) => id);
+  await updateParity(maker.repository, 10, hearRepair().context);
+});
+
+function checked(of: MemoryFiles = files): Promise<CheckResult> {
+  const repository = testRepository({ backend: new MemoryBackend(of) });
+  const { monitor } = hearRepair().context;
+  return check(repository, { readData: { kind: 'all' } }, { environment, monitor });
+}
+
+function keep(id: string): Promise<string> {
+  return Promise.resolve(`kept ${id}`);
+}
+
+function repair(repository = maker.repository): Promise<PackRepairResult> {
+  const request = { packs, sources: {}, lock: undefined, keep };
+  return repairPacks(repository, request, hearRepair().context);
+}
+
+function bytesOf(key: string): Uint8Array<ArrayBuffer> {
+  return files.get(key) ?? new Uint8Array();
+}
+
+describe('parity', () => {
+  test('is made for every pack, once, and remembered', async () => {
+    const status = await loadParityStatus(maker.repository, hearRepair().context);
+    expect(status).toMatchObject({ percent: 10, packCount: 2, coveredCount: 2 });
+    const again = await updateParity(maker.repository, 10, hearRepair().context);
+    expect(again).toEqual({ madeCount: 0, removedCount: 0, damagedPacks: [] });
+    expect((await updateParity(maker.repository, 20, hearRepair().context)).madeCount).toBe(2);
+    const other = testRepository({ backend: new MemoryBackend(files) });
+    expect(await other.parity.percent()).toBe(20);
+    const removed = await updateParity(maker.repository, 0, hearRepair().context);
+    expect(removed.removedCount).toBe(2);
+    expect([...files.keys()].filter((key) => key.startsWith('parity/'))).toEqual([]);
+  });
+
+  test('is not made of a damaged pack', async () => {
+    await updateParity(maker.repository, 0, hearRepair().context);
+    flipBit(bytesOf(`pack/${packs[0]}`), 999);
+    const { damagedPacks, madeCount } = await updateParity(
+      maker.repository,
+      10,
+      hearRepair().context,
+    );
+    expect([damagedPacks, madeCount]).toEqual([[packs[0]], 1]);
+  });
+
+  test('goes with the packs that are removed', async () => {
+    await removeParity(maker.repository, [packs[0] ?? ''], {});
+    const kept = [`parity/${packs[1]}`, `parity/${paritySettingName}`].toSorted();
+    expect([...files.keys()].filter((key) => key.startsWith('parity/')).toSorted()).toEqual(kept);
+  });
+
+  test('heals packs that rotted, byte for byte, and check says so before', async () => {
+    const pristine = new Map([...files].map(([key, bytes]) => [key, bytes.slice()]));
+    expect((await checked()).errors).toEqual([]);
+    const data = bytesOf(`pack/${packs[0]}`);
+    flipBit(data, 12_345);
+    data.fill(0, 8_192, 8_192 + 2_000);
+    const trees = bytesOf(`pack/${packs[1]}`);
+    files.set(`pack/${packs[1]}`, trees.slice(0, -20));
+    const found = await checked();
+    expect(found.brokenPacks.toSorted()).toEqual(packs.toSorted());
+    expect(found.healablePacks.toSorted()).toEqual(packs.toSorted());
+    const result = await repair();
+    expect(result.healedPacks.map(({ id }) => id)).toEqual(packs);
+    expect(result).toMatchObject({ removedPacks: [], newPacks: [], lostCount: 0 });
+    expect([...files.keys()].toSorted()).toEqual([...pristine.keys()].toSorted());
+    for (const [key, bytes] of pristine) expect(files.get(key), key).toEqual(bytes);
+  });
+
+  test('brings back what a repair of the index had to leave out', async () => {
+    files.set(`pack/${packs[0]}`, bytesOf(`pack/${packs[0]}`).slice(0, -3_000));
+    const { context } = hearRepair();
+    const plan = await planIndexRepair(maker.repository, { readAllPacks: false }, context);
+    await executeIndexRepair(maker.repository, plan, context);
+    expect((await checked()).errors).not.toEqual([]);
+    expect((await repair()).healedPacks).toHaveLength(1);
+    const result = await checked();
+    expect([result.errors, result.hints]).toEqual([[], []]);
+  });
+
+  test('is left out where more is lost: what can be read is saved', async () => {
+    bytesOf(`pack/${packs[0]}`).fill(0, 0, 20_000);
+    expect((await checked()).healablePacks).toEqual([]);
+    const result = await repair();
+    expect(result).toMatchObject({ healedPacks: [], salvagedCount: 1, lostCount: 1 });
+    expect(files.has(`parity/${packs[0]}`)).toBe(false);
+  });
+
+  test('that is damaged itself is told as a hint, and its setting too', async () => {
+    bytesOf(`parity/${packs[0]}`).fill(0, 2_000, 3_000);
+    flipBit(bytesOf(`parity/${paritySettingName}`), 200);
+    const { errors, hints } = await checked();
+    expect(errors).toEqual([]);
+    expect(hints).toHaveLength(2);
+    const other = testRepository({ backend: new MemoryBackend(files) });
+    expect(await other.parity.percent()).toBe(0);
+  });
+
+  test('loses nothing wherever healing is stopped, and goes on', async () => {
+    const pristine = bytesOf(`pack/${packs[0]}`).slice();
+    flipBit(bytesOf(`pack/${packs[0]}`), 5_000);
+    await stopEverywhere(
+      files,
+      (repository) => repair(repository),
+      async (left, stop) => {
+        await repair(testRepository({ backend: new MemoryBackend(left) }));
+        expect(left.get(`pack/${packs[0]}`), stop).toEqual(pristine);
+      },
+    );
+  });
+});
