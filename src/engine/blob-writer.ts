@@ -16,13 +16,24 @@ export class BlobWriter {
   readonly #store: PackStore;
   readonly #index: IndexWriter;
   readonly #movers: Promise<Movers>;
+  readonly #again: boolean;
   #unsettledSizeBytes = 0;
 
-  constructor(indexed: IndexedRepository, context: EngineContext) {
+  /**
+   * @param how `writer` hears of the packs; its own if absent. `again`: store also what the index lists, for blobs whose
+   *   listed copies are lost
+   */
+  constructor(
+    indexed: IndexedRepository,
+    context: EngineContext,
+    how: { readonly writer?: IndexWriter; readonly again?: boolean } = {},
+  ) {
+    const { again = false } = how;
     this.#indexed = indexed;
-    this.#index = new IndexWriter(indexed.repository, { signal: context.signal });
+    this.#again = again;
+    this.#index = how.writer ?? new IndexWriter(indexed.repository, { signal: context.signal });
     this.#store = new PackStore(indexed.repository, indexed.index, this.#index);
-    const parts = { source: indexed, target: indexed, again: false, store: this.#store };
+    const parts = { source: indexed, target: indexed, again, store: this.#store };
     this.#movers = startMovers({ ...parts, sizeBytes: 0 }, context);
   }
 
@@ -32,13 +43,13 @@ export class BlobWriter {
   }
 
   /**
-   * Stores a blob unless it is known. Nothing may refer to it before `finish`.
+   * Stores a blob unless it is known, or always with `again`. Nothing may refer to it before `finish`.
    * @returns its id
    * @throws VERIFY_FAILED, and what storing throws
    */
   async add(type: BlobType, bytes: Uint8Array): Promise<Uint8Array> {
     const id = sha256(bytes);
-    if (this.#indexed.index.find(type, id) >= 0) return id;
+    if (!this.#again && this.#indexed.index.find(type, id) >= 0) return id;
     const movers = await this.#movers;
     await movers.run({ type: 'plain', blobType: type, id, bytes });
     this.#unsettledSizeBytes += bytes.byteLength;

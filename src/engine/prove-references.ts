@@ -1,6 +1,6 @@
 import { toHex } from '../base/bytes.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
-import type { Id } from '../repository/id.ts';
+import { type Id, idBytes } from '../repository/id.ts';
 import {
   type IndexFileNames,
   loadIndexFiles,
@@ -91,7 +91,7 @@ async function lostSince(
   const { markNames } = await loadMoreIndexFiles(repository, index, { names, signal });
   for (const name of names) seen.add(name);
   for (const { id, blobs } of (await loadMarks(repository, markNames, { signal })).values()) {
-    const pack = index.findPack(Buffer.from(id, 'hex'));
+    const pack = index.findPack(idBytes(id));
     if (pack >= 0 && blobs.count > 0) lost.add(pack);
   }
   if (!isAnyGone) return lost;

@@ -1,19 +1,17 @@
 import { toHex } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import { sha256 } from '../kernels/sha256.ts';
 import type { Id } from '../repository/id.ts';
-import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
-import { PackBuilder } from '../repository/pack.ts';
-import type { Repository } from '../repository/repository.ts';
-import { saveSnapshot, type Snapshot, type StoredSnapshot } from '../repository/snapshots.ts';
+import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
 import { localTime, localZone } from '../repository/time-format.ts';
-import { goMode, TreeEncoder } from '../repository/tree.ts';
-import { putConfirmed } from '../repository/unpacked.ts';
+import { bareNode, goMode, TreeEncoder } from '../repository/tree.ts';
+import { BlobWriter } from './blob-writer.ts';
 import type { EngineContext } from './context.ts';
+import { proveReferences } from './prove-references.ts';
 import { findLostTrees, type RecoverMonitor } from './recover/lost-trees.ts';
 import { WholeTrees } from './recover/whole-trees.ts';
+import { storeProven } from './store-proven.ts';
 
 export type { RecoverMonitor } from './recover/lost-trees.ts';
 
@@ -46,7 +44,7 @@ const shortNameLength = 8;
  *
  * A tree below which something is missing is left out unless it is asked for: a snapshot of it could not be restored
  * whole, and prune would stop at it.
- * @throws what the storage throws, CANCELLED, LOCK_LOST
+ * @throws what the storage throws, CANCELLED, LOCK_LOST, REFERENCE_LOST
  */
 export async function recover(
   indexed: IndexedRepository,
@@ -68,9 +66,9 @@ export async function recover(
   const found = { lostCount: lost.length, incomplete };
   if (taken.length === 0) return found;
   const time = localTime(environment.clock.wallNs());
-  const root = encodeRoot(taken, time);
-  const tree = await storeTree(indexed.repository, root, context);
-  request.lock?.assertHeld();
+  const writer = new BlobWriter(indexed, context);
+  const tree = toHex(await writer.add('tree', encodeRoot(taken, time)));
+  await writer.finish();
   const snapshot: Snapshot = {
     ...request.owner,
     time,
@@ -78,7 +76,11 @@ export async function recover(
     paths: [recoveredPath],
     tags: [recoveredTag],
   };
-  return { ...found, snapshotId: await saveSnapshot(indexed.repository, snapshot, { signal }) };
+  const proof = { known: indexed.files, own: writer.savedIds, tree };
+  const prove = (): Promise<void> => proveReferences(indexed, proof, context);
+  const { repository } = indexed;
+  const { lock } = request;
+  return { ...found, snapshotId: await storeProven(snapshot, { repository, lock, prove, signal }) };
 }
 
 /** A tree with a directory for each of these. */
@@ -90,48 +92,15 @@ function encodeRoot(trees: readonly Uint8Array[], time: Timestamp): Uint8Array {
   const encoder = new TreeEncoder(localZone);
   for (const [number, subtree] of trees.entries()) {
     encoder.add({
+      ...bareNode,
       name: Buffer.from(ids[number]?.slice(0, nameLength) ?? ''),
       type: 'dir',
       mode: goMode('dir', 0o755),
       mtime: time,
       atime: time,
       ctime: time,
-      uid: 0,
-      gid: 0,
-      user: '',
-      group: '',
-      inode: 0,
-      deviceId: 0,
-      sizeBytes: 0,
-      links: 0,
-      extendedAttributes: [],
-      device: 0,
       subtree,
     });
   }
   return encoder.finish();
-}
-
-/** Stores a tree: its pack, confirmed, and then the index file that lists it. @returns its id */
-async function storeTree(
-  repository: Repository,
-  bytes: Uint8Array,
-  { signal }: EngineContext,
-): Promise<Id> {
-  const { config, sealer, compression, packSizeBytes, backend } = repository;
-  const builder = new PackBuilder({
-    version: config.version,
-    sealer,
-    compression,
-    targetSizeBytes: packSizeBytes,
-    maxBlobSizeBytes: bytes.byteLength,
-  });
-  const id = sha256(bytes);
-  builder.add('tree', id, bytes);
-  const pack = builder.finish();
-  await putConfirmed(backend, { type: 'pack', name: pack.id, bytes: pack.bytes }, { signal });
-  const writer = new IndexWriter(repository, { signal });
-  await writer.add(pack.id, pack.blobs);
-  await writer.flush();
-  return toHex(id);
 }

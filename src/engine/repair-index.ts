@@ -10,8 +10,9 @@ import type { Repository } from '../repository/repository.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { EngineContext } from './context.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
-import { readHeader, readRemains, statPack } from './repair/pack-contents.ts';
-import { isSameListing, listedBlobs, replaceListings } from './repair/replace-listings.ts';
+import { readHeader, readRemains } from './repair/pack-contents.ts';
+import { statPack } from './stat-pack.ts';
+import { isSameListing, replaceListings } from './repair/replace-listings.ts';
 
 export interface IndexRepairMonitor extends Monitor {
   /** What is done now, such as `read headers of packs`. */
@@ -81,7 +82,7 @@ export async function planIndexRepair(
   const packsToRead: PackToRead[] = [];
   for (let pack = 0; pack < listing.index.packCount; pack++) {
     const id = toHex(listing.index.packId(pack));
-    const expected = packSizeOf(listedBlobs(listing, order, pack));
+    const expected = packSizeOf(order.blobsOf(listing.index, pack));
     let sizeBytes = stored.get(id);
     stored.delete(id);
     if (sizeBytes !== expected) sizeBytes = await statPack(repository, id, { signal });
@@ -203,7 +204,7 @@ class IndexRepair {
       return;
     }
     const { listing, order } = this.#plan;
-    const isSame = !toRead.isDoubtful && isSameListing(header, listedBlobs(listing, order, pack));
+    const isSame = !toRead.isDoubtful && isSameListing(header, order.blobsOf(listing.index, pack));
     if (isSame) return;
     this.#addedPacks.push(id);
     this.#relist(id, header);
@@ -240,7 +241,7 @@ class IndexRepair {
     const { id, pack } = toRead;
     const { listing, order } = this.#plan;
     this.#context.monitor.problem({ item: `pack ${id}`, during: 'check', error });
-    const blobs = PackedBlobs.from(listedBlobs(listing, order, pack));
+    const blobs = PackedBlobs.from(order.blobsOf(listing.index, pack));
     const remains = await readRemains(this.#repository, { id, blobs }, this.#context);
     if (remains.kept.count > 0) this.#damagedPacks.push(id);
     const isListedRight = remains.lostCount === 0 && !listing.conflictingPacks.has(pack);

@@ -1,10 +1,9 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { defined } from '../base/assert.ts';
-import { fromHex, toHex } from '../base/bytes.ts';
+import { toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { BlobType } from '../repository/blob.ts';
 import { BlobIndex } from '../repository/blob-index.ts';
-import type { Id } from '../repository/id.ts';
+import { type Id, idBytes } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import { loadIndex } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
@@ -21,13 +20,9 @@ import { healByParity } from './repair/heal-by-parity.ts';
 import { nameLosses } from './repair/name-losses.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
-import { headerBlobs, readPack, statPack } from './repair/pack-contents.ts';
-import {
-  ignoreGone,
-  isSameListing,
-  listedBlobs,
-  replaceListings,
-} from './repair/replace-listings.ts';
+import { statPack } from './stat-pack.ts';
+import { headerBlobs, readPack } from './repair/pack-contents.ts';
+import { ignoreGone, isSameListing, replaceListings } from './repair/replace-listings.ts';
 import { findWanted, WantedBlobs } from './repair/wanted-blobs.ts';
 import { transferBlobs } from './transfer.ts';
 
@@ -152,8 +147,8 @@ async function takePack(
 ): Promise<DamagedPack | undefined> {
   const { signal, monitor } = context;
   const { id, listing, order, request } = from;
-  const pack = listing.index.findPack(defined(fromHex(id), 'a pack id is hex'));
-  const listed = pack < 0 ? [] : listedBlobs(listing, order, pack);
+  const pack = listing.index.findPack(idBytes(id));
+  const listed = pack < 0 ? [] : order.blobsOf(listing.index, pack);
   const none = { keptAt: undefined, readError: undefined, healed: undefined };
   const base = { id, pack, blobs: listed, ...none };
   let read: Awaited<ReturnType<typeof readPack>>;
@@ -283,7 +278,7 @@ class PackRepair {
   /** Whether the index says of a pack what it holds: a repair of the index may have dropped some of it. */
   #isListed(pack: number, held: PackedBlobs): boolean {
     if (pack < 0) return false;
-    return isSameListing(held, listedBlobs(this.#listing, this.#order, pack));
+    return isSameListing(held, this.#order.blobsOf(this.#listing.index, pack));
   }
 
   /** An index of what the damaged packs should hold, and their ids by number. */
@@ -291,7 +286,7 @@ class PackRepair {
     const index = BlobIndex.create({ random: this.#repository.environment.random });
     const of: Id[] = [];
     for (const { id, blobs } of this.#damaged) {
-      const pack = index.addPack(defined(fromHex(id), 'a pack id is hex'));
+      const pack = index.addPack(idBytes(id));
       of[pack] = id;
       const seen = new Set<string>();
       for (const blob of blobs) {

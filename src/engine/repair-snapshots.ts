@@ -2,17 +2,19 @@ import { throwIfAborted } from '../base/abort.ts';
 import { compareTimestamps } from '../base/timestamp.ts';
 import type { Id } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
-import { loadIndex } from '../repository/index-load.ts';
+import { loadIndex, loadIndexFiles } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
-import { saveSnapshot, type Snapshot, type StoredSnapshot } from '../repository/snapshots.ts';
+import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
+import { BlobWriter } from './blob-writer.ts';
 import type { EngineContext } from './context.ts';
+import { proveReferences } from './prove-references.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
-import { NewBlobs } from './repair/new-blobs.ts';
 import { ignoreGone } from './repair/replace-listings.ts';
 import { type TreeLoss, TreeRepair } from './repair/tree-repair.ts';
 import { findWanted } from './repair/wanted-blobs.ts';
+import { storeProven } from './store-proven.ts';
 
 export interface SnapshotRepairRequest {
   readonly snapshots: readonly StoredSnapshot[];
@@ -71,10 +73,10 @@ export async function repairSnapshots(
 ): Promise<SnapshotRepairResult> {
   const { signal } = context;
   const healedCount = await heal(repository, request, context);
-  const indexed = new IndexedRepository(repository, await loadIndex(repository, { signal }));
-  const writer = new IndexWriter(repository, { signal });
-  const blobs = request.dryRun ? undefined : new NewBlobs(repository, writer, { signal });
-  const trees = new TreeRepair(indexed, blobs, context);
+  const { index, ...files } = await loadIndexFiles(repository, { signal });
+  const indexed = new IndexedRepository(repository, index, files);
+  const writer = request.dryRun ? undefined : new BlobWriter(indexed, context);
+  const trees = new TreeRepair(indexed, writer, context);
   let modifiedCount = 0;
   for (const snapshot of request.snapshots) {
     throwIfAborted(signal);
@@ -82,9 +84,8 @@ export async function repairSnapshots(
     const tree = await trees.repair(snapshot.tree, (path, loss) =>
       request.listener.loss(path, loss),
     );
-    await blobs?.flush();
-    await writer.flush();
-    const outcome = await finish(repository, { snapshot, tree, request }, context);
+    await writer?.finish();
+    const outcome = await finish({ indexed, writer }, { snapshot, tree, request }, context);
     if (outcome.kind !== 'whole') modifiedCount++;
     request.listener.ended(snapshot, outcome);
   }
@@ -113,14 +114,19 @@ async function heal(
 }
 
 async function finish(
-  repository: Repository,
+  {
+    indexed,
+    writer,
+  }: { readonly indexed: IndexedRepository; readonly writer?: BlobWriter | undefined },
   done: {
     readonly snapshot: StoredSnapshot;
     readonly tree: Id | undefined;
     readonly request: SnapshotRepairRequest;
   },
-  { signal }: EngineContext,
+  context: EngineContext,
 ): Promise<SnapshotOutcome> {
+  const { signal } = context;
+  const { repository } = indexed;
   const { snapshot, tree, request } = done;
   const { forget, dryRun, lock } = request;
   if (tree === snapshot.tree) return { kind: 'whole' };
@@ -136,9 +142,10 @@ async function finish(
   }
   const known = request.existing.find((other) => isRepairOf(other, snapshot, tree));
   if (dryRun) return { kind: 'repaired', newId: known?.id, isNew: !known, isRemoved };
-  lock?.assertHeld();
-  const newId =
-    known?.id ?? (await saveSnapshot(repository, repairedOf(snapshot, tree, forget), { signal }));
+  const proof = { known: indexed.files, own: writer?.savedIds ?? [], tree };
+  const prove = (): Promise<void> => proveReferences(indexed, proof, context);
+  const repaired = repairedOf(snapshot, tree, forget);
+  const newId = known?.id ?? (await storeProven(repaired, { repository, lock, prove, signal }));
   await remove();
   return { kind: 'repaired', newId, isNew: !known, isRemoved };
 }

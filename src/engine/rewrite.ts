@@ -1,10 +1,9 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { defined } from '../base/assert.ts';
-import { fromHex, toHex } from '../base/bytes.ts';
+import { toHex } from '../base/bytes.ts';
 import { isHoldfastError } from '../base/errors.ts';
 import type { Monitor } from '../base/monitor.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import type { Id } from '../repository/id.ts';
+import { type Id, idBytes } from '../repository/id.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import {
@@ -108,7 +107,7 @@ async function rewrite(
   let { tree, summary } = before;
   if (selection || (change.withSummary && !summary)) {
     const filter = new TreeFilter(indexed, { selection, writer }, context);
-    const root = defined(fromHex(tree), 'the id of a tree is hex');
+    const root = idBytes(tree);
     const filtered = await filter.filter(root);
     // As restic: where nothing fits, the patterns are taken for wrong.
     if (selection?.isInclude === true && filtered.isEmpty) return undefined;

@@ -1,6 +1,6 @@
-import { equalBytes, fromHex } from '../base/bytes.ts';
-import { defined } from '../base/assert.ts';
+import { equalBytes } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { idBytes } from '../repository/id.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { ResolvedSnapshot } from '../repository/snapshots.ts';
 import type { TreeNode } from '../repository/tree.ts';
@@ -45,7 +45,7 @@ export async function findTree(
   { snapshot, subfolder }: TreeChoice,
   options: CallOptions = {},
 ): Promise<Uint8Array> {
-  let tree: Uint8Array = defined(fromHex(snapshot.tree), 'a tree id is hex');
+  let tree: Uint8Array = idBytes(snapshot.tree);
   if (subfolder === undefined) return tree;
   const parts = splitSnapshotPath(Buffer.from(subfolder, 'utf8'));
   for (const [i, part] of parts.entries()) {

@@ -7,7 +7,7 @@ import { IndexedRepository } from '../repository/indexed.ts';
 import { type BlobType, PackBuilder, PackWorkspace } from '../repository/pack.ts';
 import { createRepository } from '../repository/repository.ts';
 import { utcZone } from '../repository/time-format.ts';
-import { goMode, TreeEncoder, type TreeNode } from '../repository/tree.ts';
+import { bareNode, goMode, TreeEncoder, type TreeNode } from '../repository/tree.ts';
 import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import type { EngineContext } from './context.ts';
 
@@ -18,19 +18,10 @@ const packSizes = { compression: 'auto', maxBlobSizeBytes: 1 << 17 } as const;
 
 const time = { seconds: 1_000_000_000, nanoseconds: 5 };
 const defaults = {
+  ...bareNode,
   mtime: time,
   atime: time,
   ctime: time,
-  uid: 0,
-  gid: 0,
-  user: '',
-  group: '',
-  inode: 0,
-  deviceId: 0,
-  sizeBytes: 0,
-  links: 0,
-  extendedAttributes: [],
-  device: 0,
 } as const;
 
 /** For tests: a repository in memory into which trees are put as they are described. */

@@ -56,13 +56,11 @@ export class InlineWorker<Request, Response, Event> implements WorkerEnd<Request
     if (!start) return this.#fail(new Error(`${module.href} serves no worker`));
     try {
       // Whoever starts a module knows its messages, as with threads.
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
       const handler = start({ ...parts, mayBlock: false } as never);
       serveOn<never, unknown, unknown>(
         {
           post: (message, transfer) => this.#answer(message, transfer),
           listen: (listener) => {
-            // oxlint-disable-next-line typescript/no-unsafe-type-assertion
             this.#receive = listener as (message: MessageToWorker<Request>) => void;
           },
           end: () => this.#end(0),
@@ -76,7 +74,6 @@ export class InlineWorker<Request, Response, Event> implements WorkerEnd<Request
   }
 
   #answer(message: MessageFromWorker<unknown, unknown>, transfer: readonly Transferable[]): void {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     const clone = cloned(message, transfer) as MessageFromWorker<Response, Event>;
     queueMicrotask(() => {
       if (!this.#hasEnded) this.#listeners.onMessage(clone);

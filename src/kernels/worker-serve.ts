@@ -67,7 +67,6 @@ export function serveWorker<
     return;
   }
   // What starts a worker's module gives it this.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   const handler = start({ data: workerData as Data, random: systemRandom, mayBlock: true });
   serveOn(threadPort<Request, Response, Event>(), handler);
 }

@@ -1,3 +1,6 @@
+import { defined } from '../base/assert.ts';
+import { fromHex } from '../base/bytes.ts';
+
 /** A SHA-256 as 64 lower-case hex digits: name of a repository file or of a blob. */
 export type Id = string;
 
@@ -14,4 +17,9 @@ export function isId(text: string): boolean {
 /** The first 8 digits, for people. */
 export function shortId(id: Id): string {
   return id.slice(0, 8);
+}
+
+/** The 32 bytes of an id. */
+export function idBytes(id: Id): Uint8Array<ArrayBuffer> {
+  return defined(fromHex(id), 'an id is hex');
 }

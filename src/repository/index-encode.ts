@@ -1,6 +1,6 @@
-import { assert, defined } from '../base/assert.ts';
-import { fromHex } from '../base/bytes.ts';
+import { assert } from '../base/assert.ts';
 import { idSizeBytes, type PackedBlobs, recordSizeBytes, recordWords, treeFlag } from './blob.ts';
+import { idBytes } from './id.ts';
 import type { PackMark } from './pack-marks.ts';
 import { formatTime, utcZone } from './time-format.ts';
 
@@ -65,7 +65,7 @@ function putMarks(writer: IndexBytes, marks: readonly PackMark[]): void {
   for (const [index, mark] of marks.entries()) {
     if (index > 0) writer.putByte(comma);
     writer.put(text.packId);
-    writer.putHex(defined(fromHex(mark.id), 'a pack id is hex'), 0);
+    writer.putHex(idBytes(mark.id), 0);
     writer.put(text.packBlobs);
     putBlobs(writer, mark.blobs);
     writer.put(text.blobsEnd);
@@ -146,4 +146,28 @@ class IndexBytes {
 
 function latin1(value: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(value, (c) => c.charCodeAt(0));
+}
+
+/** Marks of one index file. */
+const marksPerFileMax = 10_000;
+
+/**
+ * Encodes index files that hold marks only.
+ * @param blobCountMax blobs of one file, give or take those of one pack
+ */
+export function* encodeMarks(
+  marks: Iterable<PackMark>,
+  blobCountMax: number,
+): Generator<Uint8Array, void, void> {
+  let next: PackMark[] = [];
+  let blobCount = 0;
+  for (const mark of marks) {
+    next.push(mark);
+    blobCount += mark.blobs.count;
+    if (next.length < marksPerFileMax && blobCount < blobCountMax) continue;
+    yield encodeIndex([], next);
+    next = [];
+    blobCount = 0;
+  }
+  if (next.length > 0) yield encodeIndex([], next);
 }

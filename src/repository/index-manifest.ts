@@ -1,8 +1,8 @@
-import { assert, defined } from '../base/assert.ts';
-import { equalBytes, fromHex, toHex, utf8 } from '../base/bytes.ts';
+import { assert } from '../base/assert.ts';
+import { equalBytes, toHex, utf8 } from '../base/bytes.ts';
 import { idSizeBytes } from './blob.ts';
 import type { IndexPart } from './blob-index.ts';
-import type { Id } from './id.ts';
+import { type Id, idBytes } from './id.ts';
 
 /** A file of the cache that holds some of the index. */
 export interface IndexCacheSegment {
@@ -45,7 +45,7 @@ export function encodeManifest(manifest: IndexCacheManifest): Uint8Array<ArrayBu
   const { seed, slotBits } = manifest.shape;
   assert(seed.length === idSizeBytes, 'the seed of an index has 32 bytes');
   bytes.set(magic);
-  bytes.set(defined(fromHex(manifest.repositoryId), 'a repository id is hex'), magic.length);
+  bytes.set(idBytes(manifest.repositoryId), magic.length);
   bytes.set(seed, magic.length + idSizeBytes);
   view.setUint32(countsStart, manifest.blobCount, true);
   view.setUint32(countsStart + 4, manifest.packCount, true);
@@ -55,7 +55,7 @@ export function encodeManifest(manifest: IndexCacheManifest): Uint8Array<ArrayBu
   view.setUint32(countsStart + 20, manifest.markNames.length, true);
   let at = headSizeBytes;
   for (const name of names) {
-    bytes.set(defined(fromHex(name), 'index files are named in hex'), at);
+    bytes.set(idBytes(name), at);
     at += idSizeBytes;
   }
   for (const segment of segments) {

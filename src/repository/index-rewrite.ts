@@ -5,7 +5,7 @@ import type { CallOptions } from '../storage/backend.ts';
 import { PackedBlobs, recordWords } from './blob.ts';
 import type { Id } from './id.ts';
 import { DecodedIndex } from './index-decoded.ts';
-import { decodeIndex, encodeIndex, type IndexedPack } from './index-file.ts';
+import { decodeIndex, encodeIndex, encodeMarks, type IndexedPack } from './index-file.ts';
 import { indexBlobCountMax } from './index-writer.ts';
 import { addMark, type PackMark } from './pack-marks.ts';
 import type { Repository } from './repository.ts';
@@ -23,8 +23,6 @@ const limitsDefault: IndexFileLimits = {
   fullBlobCount: indexBlobCountMax,
   oversizedBlobCount: indexBlobCountMax + 409_199,
 };
-/** Marks of one index file. */
-const marksPerFileMax = 100_000;
 
 /** What the index files of a repository shall list, compared with what they list now. */
 export interface IndexChange {
@@ -267,17 +265,8 @@ class Rewriter {
     const areSame = !this.#areMarksNew && this.#markFiles.length < 2;
     if (areSame) return;
     this.old.push(...this.#markFiles);
-    let marks: PackMark[] = [];
-    let blobCount = 0;
-    for (const mark of this.#marks.values()) {
-      marks.push(mark);
-      blobCount += mark.blobs.count;
-      if (marks.length < marksPerFileMax && blobCount < this.#limits.fullBlobCount) continue;
-      await this.#store(encodeIndex([], marks));
-      marks = [];
-      blobCount = 0;
-    }
-    if (marks.length > 0) await this.#store(encodeIndex([], marks));
+    const { fullBlobCount } = this.#limits;
+    for (const json of encodeMarks(this.#marks.values(), fullBlobCount)) await this.#store(json);
   }
 
   async #store(json: Uint8Array): Promise<void> {

@@ -1,10 +1,9 @@
-import { fromHex, toHex } from '../base/bytes.ts';
-import { defined } from '../base/assert.ts';
+import { toHex } from '../base/bytes.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import type { PackedBlobs } from './blob.ts';
-import type { Id } from './id.ts';
+import { type Id, idBytes } from './id.ts';
 import { encodeIndex, type IndexedPack } from './index-file.ts';
 import type { Repository } from './repository.ts';
 
@@ -72,7 +71,7 @@ export class IndexWriter {
     this.#throwFailure();
     const nowMs = this.#repository.environment.clock.monotonicMs();
     if (this.#packs.length === 0) this.#firstMs = nowMs;
-    this.#packs.push({ id: defined(fromHex(packId), 'a pack id is hex'), blobs });
+    this.#packs.push({ id: idBytes(packId), blobs });
     this.#unlisted.add(packId);
     this.#blobCount += blobs.count;
     // The absence may have been between the end of its put and this call.

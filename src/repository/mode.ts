@@ -37,6 +37,11 @@ const typeBits: Readonly<Record<NodeType, number>> = {
   irregular,
 };
 
+/** Types of entries that can be made again. Those of trees that other programs wrote may be any text. */
+export const restorableTypes: ReadonlySet<string> = new Set(
+  Object.keys(typeBits).filter((type) => type !== 'irregular'),
+);
+
 /**
  * Go FileMode of an entry.
  * @param permissions the low 12 bits of `st_mode`: permissions, setuid, setgid, sticky; others are ignored

@@ -64,3 +64,29 @@ export function isNameBefore(a: Uint8Array, b: Uint8Array): boolean {
   }
   return a.length < b.length;
 }
+
+/** What a node made by a program, not read from a file system, has besides its name, type, mode and times. */
+export const bareNode: Pick<
+  TreeNode,
+  | 'uid'
+  | 'gid'
+  | 'user'
+  | 'group'
+  | 'inode'
+  | 'deviceId'
+  | 'sizeBytes'
+  | 'links'
+  | 'extendedAttributes'
+  | 'device'
+> = {
+  uid: 0,
+  gid: 0,
+  user: '',
+  group: '',
+  inode: 0,
+  deviceId: 0,
+  sizeBytes: 0,
+  links: 0,
+  extendedAttributes: [],
+  device: 0,
+};

@@ -1,9 +1,9 @@
-import { assert, defined } from '../base/assert.ts';
-import { equalBytes, fromHex, toHex, utf8 } from '../base/bytes.ts';
+import { assert } from '../base/assert.ts';
+import { equalBytes, toHex, utf8 } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { type CodeShape, encodeParity, isCodeShape, recoverData } from '../kernels/reed-solomon.ts';
 import { sha256 } from '../kernels/sha256.ts';
-import type { Id } from './id.ts';
+import { type Id, idBytes } from './id.ts';
 
 /**
  * The parity of one pack: Reed-Solomon blocks that make up for lost blocks of the pack, and digests that tell which are
@@ -85,7 +85,7 @@ function encodeHead(packId: Id, packSizeBytes: number, shape: CodeShape): Uint8A
   const head = new Uint8Array(headSizeBytes);
   const view = new DataView(head.buffer);
   head.set(magic);
-  head.set(defined(fromHex(packId), 'a pack id is hex'), 16);
+  head.set(idBytes(packId), 16);
   view.setUint32(48, packSizeBytes, true);
   view.setUint32(52, shape.blockSizeBytes, true);
   view.setUint32(56, shape.dataCount, true);
@@ -99,7 +99,7 @@ function encodeHead(packId: Id, packSizeBytes: number, shape: CodeShape): Uint8A
  * @throws PARITY_DAMAGED
  */
 export function decodeParityFile(packId: Id, file: Uint8Array): ParityFile {
-  const own = defined(fromHex(packId), 'a pack id is hex');
+  const own = idBytes(packId);
   const starts = [0, file.byteLength - headSizeBytes].filter((start) => start >= 0);
   const head = starts.map((start) => decodeHead(file.subarray(start), own)).find(Boolean);
   if (!head) throw damaged(packId);

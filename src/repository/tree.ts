@@ -8,6 +8,6 @@ export {
 export { TreeCursor } from './tree-cursor.ts';
 export { areSorted, nodesOf, type TreeNodes } from './tree-nodes.ts';
 export { treeBegin, treeEnd, TreeEncoder } from './tree-encoder.ts';
-export type { ExtendedAttribute, NodeType, TreeNode } from './node.ts';
-export { goMode, typeOfMode, unixMode } from './mode.ts';
+export { bareNode, type ExtendedAttribute, type NodeType, type TreeNode } from './node.ts';
+export { goMode, restorableTypes, typeOfMode, unixMode } from './mode.ts';
 export { quoteName, unquoteName } from './name-quoting.ts';

@@ -1,5 +1,4 @@
-import { fromHex, toHex } from '../../base/bytes.ts';
-import { defined } from '../../base/assert.ts';
+import { toHex } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { EngineContext } from '../../engine/context.ts';
 import { type PathMatcher, PathFinder } from '../../engine/find.ts';
@@ -10,6 +9,7 @@ import {
   IdSet,
   type ObjectQuery,
 } from '../../engine/find-objects.ts';
+import { idBytes } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import { byteTextOf } from '../../sources/files/byte-text.ts';
@@ -151,8 +151,4 @@ function printPacks(
 
 function treeOf(snapshot: StoredSnapshot): Uint8Array {
   return idBytes(snapshot.tree);
-}
-
-function idBytes(id: string): Uint8Array {
-  return defined(fromHex(id), 'an id is hex');
 }

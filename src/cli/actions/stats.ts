@@ -1,6 +1,6 @@
-import { fromHex, formatBytes } from '../../base/bytes.ts';
-import { defined } from '../../base/assert.ts';
+import { formatBytes } from '../../base/bytes.ts';
 import { createStatsCounter, type RepositoryStats, type StatsMode } from '../../engine/stats.ts';
+import { idBytes } from '../../repository/id.ts';
 import type { Invocation } from '../command.ts';
 import type { StatsFlags } from '../commands/stats.ts';
 import type { Output } from '../output.ts';
@@ -19,7 +19,7 @@ export function stats(invocation: Invocation<StatsFlags>): Promise<number> {
     const { signal, monitor } = session;
     const counter = createStatsCounter(indexed, mode);
     for (const { tree } of snapshots) {
-      await counter.add(defined(fromHex(tree), 'an id is hex'), { environment, signal, monitor });
+      await counter.add(idBytes(tree), { environment, signal, monitor });
     }
     if (output.isJson) printJson(output, counter.result(), snapshots.length);
     else printText(output, counter.result(), { mode, count: snapshots.length });

@@ -1,11 +1,13 @@
 import { toHex } from '../../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
+import { idBytes } from '../../repository/id.ts';
 import { loadMarks } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import { headerEntrySizeBytes, packSizeOf } from '../../repository/pack-header.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import type { EngineContext } from '../context.ts';
+import { statPack } from '../stat-pack.ts';
 
 /**
  * An index without the packs that are not stored any more or are cut short, or are marked as to be deleted, so that a backup leans on
@@ -42,7 +44,7 @@ async function markedPacks(
 ): Promise<Set<number>> {
   const packs = new Set<number>();
   for (const { id, blobs } of (await loadMarks(repository, files.markNames, { signal })).values()) {
-    const pack = blobs.count > 0 ? index.findPack(Buffer.from(id, 'hex')) : -1;
+    const pack = blobs.count > 0 ? index.findPack(idBytes(id)) : -1;
     if (pack >= 0) packs.add(pack);
   }
   return packs;
@@ -85,13 +87,7 @@ export async function missingPacks(
     const name = toHex(index.packId(pack));
     // A listing may lag behind: what looks wrong in it is asked for by name.
     if (stored.get(name) === expected[pack]) continue;
-    try {
-      const { sizeBytes } = await repository.backend.stat({ type: 'pack', name }, { signal });
-      if (sizeBytes !== expected[pack]) missing.add(pack);
-    } catch (error) {
-      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
-      missing.add(pack);
-    }
+    if ((await statPack(repository, name, { signal })) !== expected[pack]) missing.add(pack);
   }
   return missing;
 }

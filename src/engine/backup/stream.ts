@@ -5,7 +5,7 @@ import { defined } from '../../base/assert.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { goMode } from '../../repository/mode.ts';
-import type { TreeNode } from '../../repository/tree.ts';
+import { bareNode, type TreeNode } from '../../repository/tree.ts';
 import type { StreamSource } from '../../sources/source.ts';
 import type { EngineContext } from '../context.ts';
 import type { ChunksResponse } from './messages.ts';
@@ -108,22 +108,8 @@ function baseNode(
   name: Uint8Array,
   { options, time }: StreamParts,
 ): Omit<TreeNode, 'type' | 'mode'> {
-  return {
-    name,
-    mtime: time,
-    atime: time,
-    ctime: time,
-    uid: options.uid,
-    gid: options.gid,
-    user: '',
-    group: '',
-    inode: 0,
-    deviceId: 0,
-    sizeBytes: 0,
-    links: 0,
-    extendedAttributes: [],
-    device: 0,
-  };
+  const { uid, gid } = options;
+  return { ...bareNode, name, mtime: time, atime: time, ctime: time, uid, gid };
 }
 
 function splitPath(path: Uint8Array): Uint8Array[] {

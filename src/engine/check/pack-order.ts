@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import type { PackedBlob } from '../../repository/blob.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 
 /** The entries of an index grouped by pack and ordered by offset, in memory that threads share. */
@@ -52,6 +53,17 @@ export class PackOrder {
 
   get packCount(): number {
     return this.#starts.length - 1;
+  }
+
+  /** The blobs of one pack by offset, as `index`, whose order this is, has them. */
+  blobsOf(index: BlobIndex, pack: number): PackedBlob[] {
+    return Array.from(this.entriesOf(pack), (entry) => ({
+      type: index.typeOf(entry),
+      id: index.idOf(entry),
+      offset: index.offsetOf(entry),
+      length: index.lengthOf(entry),
+      uncompressedLength: index.uncompressedLengthOf(entry),
+    }));
   }
 
   /** The entries of one pack by offset; a view. */

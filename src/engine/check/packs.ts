@@ -1,10 +1,10 @@
 import { toHex } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { shortId } from '../../repository/id.ts';
 import { packSizeOf } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
+import { statPack } from '../stat-pack.ts';
 import type { BlobDamage } from './blob-damage.ts';
 import type { Findings } from './findings.ts';
 import type { CheckMonitor } from './options.ts';
@@ -60,19 +60,6 @@ async function listPacks(
     sizes.set(name, sizeBytes);
   }
   return sizes;
-}
-
-async function statPack(
-  repository: Repository,
-  name: string,
-  { signal }: EngineContext<CheckMonitor>,
-): Promise<number | undefined> {
-  try {
-    return (await repository.backend.stat({ type: 'pack', name }, { signal })).sizeBytes;
-  } catch (error) {
-    if (isHoldfastError(error, 'FILE_NOT_FOUND')) return undefined;
-    throw error;
-  }
 }
 
 function comparePack(

@@ -4,7 +4,7 @@ import { describeError, isHoldfastError } from '../../base/errors.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
+import { restorableTypes, type TreeNode, type TreeNodes } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
 import { pathText } from '../backup/report.ts';
 import { BlobMarks } from '../blob-marks.ts';
@@ -14,15 +14,6 @@ import type { Findings } from './findings.ts';
 import type { CheckMonitor } from './options.ts';
 
 const idSizeBytes = 32;
-const validTypes: ReadonlySet<string> = new Set([
-  'file',
-  'dir',
-  'symlink',
-  'dev',
-  'chardev',
-  'fifo',
-  'socket',
-]);
 
 /** A blob that was seen in a snapshot. */
 export const seenMark = 1;
@@ -144,7 +135,7 @@ export class StructureCheck {
 
 function nodeFault(node: TreeNode): string | undefined {
   if (node.invalid !== undefined) return `is not valid: ${node.invalid}`;
-  if (!validTypes.has(node.type)) return `has the invalid type "${node.type}"`;
+  if (!restorableTypes.has(node.type)) return `has the invalid type "${node.type}"`;
   if (node.type === 'dir' && !node.subtree) return 'has no subtree';
   if (node.type === 'file' && !node.content) return 'has no content list';
   return undefined;

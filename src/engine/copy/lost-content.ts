@@ -1,9 +1,9 @@
-import { defined } from '../../base/assert.ts';
-import { fromHex, toHex } from '../../base/bytes.ts';
+import { toHex } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { Problem } from '../../base/monitor.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
+import { idBytes } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import { contentIds } from '../blob-marks.ts';
@@ -39,7 +39,7 @@ export async function findLostContent(
     },
   };
   const monitor = { problem: (problem: Problem) => problems.push(problem), note: () => {} };
-  const root = defined(fromHex(snapshot.tree), 'the id of a tree is hex');
+  const root = idBytes(snapshot.tree);
   await walkTree(source, root, visitor, { ...context, monitor });
   return problems;
 }

@@ -1,8 +1,7 @@
-import { defined } from '../../base/assert.ts';
-import { fromHex, toHex } from '../../base/bytes.ts';
+import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { isHoldfastError } from '../../base/errors.ts';
-import type { Id } from '../../repository/id.ts';
+import { type Id, idBytes } from '../../repository/id.ts';
 import type { IndexedPack } from '../../repository/index-file.ts';
 import { type LoadedIndex, loadMarks, loadMoreIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
@@ -11,6 +10,7 @@ import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshot, type StoredSnapshot } from '../../repository/snapshots.ts';
 import { BlobMarks } from '../blob-marks.ts';
 import type { EngineContext } from '../context.ts';
+import { statPack } from '../stat-pack.ts';
 import { collectUsedBlobs } from '../used-blobs.ts';
 import type { PruneMonitor, UnlistedPack } from './options.ts';
 
@@ -202,12 +202,8 @@ export class PruneState {
       if (!this.stored.has(name) && !this.#deleted.has(name)) unseen.push(name);
     }
     await forEachConcurrent(unseen, backend.connectionCount, async (name) => {
-      try {
-        const { sizeBytes } = await backend.stat({ type: 'pack', name }, { signal });
-        this.stored.set(name, sizeBytes);
-      } catch (error) {
-        if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
-      }
+      const sizeBytes = await statPack(this.repository, name, { signal });
+      if (sizeBytes !== undefined) this.stored.set(name, sizeBytes);
     });
   }
 }
@@ -241,8 +237,4 @@ async function loadUnknownSnapshots(
   const missing = vanished.find(({ name }) => stillListed.has(name));
   if (missing) throw missing.error;
   return snapshots;
-}
-
-function idBytes(id: Id): Uint8Array<ArrayBuffer> {
-  return defined(fromHex(id), 'a pack id is hex');
 }

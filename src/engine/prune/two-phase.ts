@@ -1,15 +1,14 @@
-import { defined } from '../../base/assert.ts';
-import { fromHex, toHex } from '../../base/bytes.ts';
+import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
-import { isHoldfastError } from '../../base/errors.ts';
 import { compareTimestamps, type Timestamp } from '../../base/timestamp.ts';
 import { PackedBlobs } from '../../repository/blob.ts';
-import { type Id, shortId } from '../../repository/id.ts';
-import { encodeIndex, type IndexedPack } from '../../repository/index-file.ts';
+import { idBytes, shortId } from '../../repository/id.ts';
+import { encodeMarks, type IndexedPack } from '../../repository/index-file.ts';
 import { indexBlobCountMax } from '../../repository/index-writer.ts';
 import { type HeldLock, loadLocks } from '../../repository/locks.ts';
 import { markAgeMs, markNow, type PackMark } from '../../repository/pack-marks.ts';
 import type { EngineContext } from '../context.ts';
+import { statPack } from '../stat-pack.ts';
 import { PackOrder } from '../check/pack-order.ts';
 import { unneededOf } from './needed.ts';
 import type { PruneMonitor } from './options.ts';
@@ -17,9 +16,6 @@ import type { PackPlan } from './plan.ts';
 import { removePacks, rewriteIndexWithoutRoom } from './remove.ts';
 import { repackBlobs } from './repack.ts';
 import type { PruneState } from './state.ts';
-
-/** Marks of one index file. */
-const marksPerFileMax = 10_000;
 
 /** What is to become of the marks that there are. */
 export interface MarkPlan {
@@ -125,18 +121,13 @@ async function confirmed(
   marks: readonly PackMark[],
   { monitor, signal }: EngineContext<PruneMonitor>,
 ): Promise<PackMark[]> {
-  const { backend } = repository;
   const sure: PackMark[] = [];
-  await forEachConcurrent(marks, backend.connectionCount, async (mark) => {
-    try {
-      const { sizeBytes } = await backend.stat({ type: 'pack', name: mark.id }, { signal });
-      if (mark.sizeBytes === undefined || mark.sizeBytes === sizeBytes) sure.push(mark);
-      else
-        monitor.note(`pack ${shortId(mark.id)} has another size than when it was marked: it stays`);
-    } catch (error) {
-      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
-      sure.push(mark);
-    }
+  await forEachConcurrent(marks, repository.backend.connectionCount, async (mark) => {
+    const sizeBytes = await statPack(repository, mark.id, { signal });
+    const isGone = sizeBytes === undefined;
+    if (isGone || mark.sizeBytes === undefined || mark.sizeBytes === sizeBytes) sure.push(mark);
+    else
+      monitor.note(`pack ${shortId(mark.id)} has another size than when it was marked: it stays`);
   });
   return sure.sort((a, b) => (b.sizeBytes ?? 0) - (a.sizeBytes ?? 0));
 }
@@ -189,13 +180,7 @@ function newMarks(state: PruneState, packs: readonly number[]): PackMark[] {
   }
   const order = PackOrder.of(index, Int32Array.from(entries));
   return packs.map((pack) => {
-    const blobs = Array.from(order.entriesOf(pack), (entry) => ({
-      type: index.typeOf(entry),
-      id: index.idOf(entry),
-      offset: index.offsetOf(entry),
-      length: index.lengthOf(entry),
-      uncompressedLength: index.uncompressedLengthOf(entry),
-    }));
+    const blobs = order.blobsOf(index, pack);
     const id = toHex(index.packId(pack));
     const sizeBytes = state.stored.get(id);
     return markNow({ id, blobs: PackedBlobs.from(blobs), sizeBytes }, wallNs(state));
@@ -207,24 +192,11 @@ async function saveMarks(
   marks: readonly PackMark[],
   { signal }: EngineContext,
 ): Promise<void> {
-  let next: PackMark[] = [];
-  let blobCount = 0;
-  for (const mark of marks) {
-    next.push(mark);
-    blobCount += mark.blobs.count;
-    if (next.length < marksPerFileMax && blobCount < indexBlobCountMax) continue;
-    await repository.saveUnpacked('index', encodeIndex([], next), { signal });
-    next = [];
-    blobCount = 0;
+  for (const json of encodeMarks(marks, indexBlobCountMax)) {
+    await repository.saveUnpacked('index', json, { signal });
   }
-  if (next.length === 0) return;
-  await repository.saveUnpacked('index', encodeIndex([], next), { signal });
 }
 
 function wallNs({ repository }: PruneState): bigint {
   return repository.environment.clock.wallNs();
-}
-
-function idBytes(id: Id): Uint8Array<ArrayBuffer> {
-  return defined(fromHex(id), 'a pack id is hex');
 }

@@ -7,9 +7,9 @@ import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
 import { openListed, type Source, type SourceEntry } from '../../sources/source.ts';
 import { SourceWalk } from '../backup/source-walk.ts';
+import { BlobWriter } from '../blob-writer.ts';
 import type { EngineContext } from '../context.ts';
 import { transferBlobs } from '../transfer.ts';
-import { NewBlobs } from './new-blobs.ts';
 import type { WantedBlobs } from './wanted-blobs.ts';
 
 /** Where good copies of lost blobs may be. */
@@ -69,13 +69,13 @@ async function healFromRepository(
 /** Reads files whose size is that of a file that lacks content, and keeps the chunks that are wanted. */
 class FolderHealer {
   readonly #wanted: WantedBlobs;
-  readonly #blobs: NewBlobs;
+  readonly #blobs: BlobWriter;
   readonly #scanner: ChunkScanner;
   readonly #context: EngineContext;
 
   constructor(wanted: WantedBlobs, { indexed, writer }: HealTarget, context: EngineContext) {
     this.#wanted = wanted;
-    this.#blobs = new NewBlobs(indexed.repository, writer, { signal: context.signal });
+    this.#blobs = new BlobWriter(indexed, context, { writer, again: true });
     this.#scanner = new ChunkScanner(indexed.repository.config.polynomial, bufferSizeBytes);
     this.#context = context;
   }
@@ -91,7 +91,7 @@ class FolderHealer {
         else await this.#tryFile(entry);
       }
     }
-    await this.#blobs.flush();
+    await this.#blobs.finish();
   }
 
   async #tryFile(entry: SourceEntry): Promise<void> {
@@ -151,7 +151,7 @@ class FolderHealer {
   async #take(chunk: Uint8Array): Promise<void> {
     const id = sha256(chunk);
     if (!this.#wanted.has('data', id)) return;
-    await this.#blobs.add('data', id, chunk);
+    await this.#blobs.add('data', chunk);
     this.#wanted.delete('data', id);
   }
 }

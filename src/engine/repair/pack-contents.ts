@@ -1,29 +1,15 @@
-import { defined } from '../../base/assert.ts';
-import { fromHex, toHex } from '../../base/bytes.ts';
+import { toHex } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import type { PackedBlob } from '../../repository/blob.ts';
-import type { Id } from '../../repository/id.ts';
+import { type Id, idBytes } from '../../repository/id.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import { loadPackHeader, PackedBlobs, readPackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { treeInPiecesSizeBytesMin } from '../../repository/tree-bytes.ts';
 import type { ByteRange, CallOptions } from '../../storage/backend.ts';
-
-/** Size of a stored pack, or undefined if the storage says by name that there is none. */
-export async function statPack(
-  repository: Repository,
-  id: Id,
-  options: CallOptions,
-): Promise<number | undefined> {
-  try {
-    return (await repository.backend.stat({ type: 'pack', name: id }, options)).sizeBytes;
-  } catch (error) {
-    if (isHoldfastError(error, 'FILE_NOT_FOUND')) return undefined;
-    throw error;
-  }
-}
+import { statPack } from '../stat-pack.ts';
 
 /**
  * The blobs of a pack by its own header, read twice if need be.
@@ -68,7 +54,7 @@ export async function readRemains(
   options: CallOptions,
 ): Promise<PackRemains> {
   const index = BlobIndex.create({ random: repository.environment.random });
-  const number = index.addPack(defined(fromHex(pack.id), 'a pack id is hex'));
+  const number = index.addPack(idBytes(pack.id));
   const entries: number[] = [];
   for (const blob of pack.blobs.iterate()) {
     entries.push(index.insert(blob.type, blob.id, { ...blob, pack: number }));

@@ -1,13 +1,11 @@
-import { defined } from '../../base/assert.ts';
-import { equalBytes, fromHex } from '../../base/bytes.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
-import type { Id } from '../../repository/id.ts';
+import { type Id, idBytes } from '../../repository/id.ts';
 import { rewriteIndex } from '../../repository/index-rewrite.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
 import type { PackedBlob, PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { CallOptions } from '../../storage/backend.ts';
-import type { PackOrder } from '../check/pack-order.ts';
 import type { IndexListing } from './index-listing.ts';
 
 /** What of the index may not stay. */
@@ -31,30 +29,13 @@ export async function replaceListings(
   if (replaced.size === 0 && dropped.size === 0) {
     return { newFiles: writer.savedIds, removedFiles: [] };
   }
-  const added = [...replaced].flatMap(([id, blobs]) =>
-    blobs ? [{ id: defined(fromHex(id), 'a pack id is hex'), blobs }] : [],
-  );
+  const added = [...replaced].flatMap(([id, blobs]) => (blobs ? [{ id: idBytes(id), blobs }] : []));
   const change = { removed: new Set(replaced.keys()), added, dropped, keepsSmall: true };
   const { stored, removed } = await rewriteIndex(repository, change, options);
   return {
     newFiles: [...writer.savedIds, ...stored],
     removedFiles: removed.filter((id) => !dropped.has(id)),
   };
-}
-
-/** The blobs of a pack as the index lists them, by offset. */
-export function listedBlobs(
-  { index }: Pick<IndexListing, 'index'>,
-  order: PackOrder,
-  pack: number,
-): PackedBlob[] {
-  return Array.from(order.entriesOf(pack), (entry) => ({
-    type: index.typeOf(entry),
-    id: index.idOf(entry),
-    offset: index.offsetOf(entry),
-    length: index.lengthOf(entry),
-    uncompressedLength: index.uncompressedLengthOf(entry),
-  }));
 }
 
 /** Whether a header and a listing by offset hold the same. */

@@ -1,16 +1,15 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { compareBytes, concatBytes, fromHex, toHex } from '../../base/bytes.ts';
-import { defined } from '../../base/assert.ts';
 import { sha256 } from '../../kernels/sha256.ts';
-import type { Id } from '../../repository/id.ts';
+import { type Id, idBytes } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
-import { TreeEncoder, type TreeNode } from '../../repository/tree.ts';
+import { restorableTypes, TreeEncoder, type TreeNode } from '../../repository/tree.ts';
 import { pathText } from '../backup/report.ts';
 import { contentIds, plainSizeBytes } from '../blob-marks.ts';
+import type { BlobWriter } from '../blob-writer.ts';
 import type { EngineContext } from '../context.ts';
 import { TreeReader } from '../tree-reader.ts';
-import type { NewBlobs } from './new-blobs.ts';
 import { loadOrLost } from './wanted-blobs.ts';
 
 /** What became of one entry of a snapshot. */
@@ -19,15 +18,6 @@ export type TreeLoss = 'content' | 'folder' | 'node';
 /** Told of what is taken out, once for each tree, with the path where it was met first. */
 export type LossListener = (path: string, loss: TreeLoss) => void;
 
-const restorableTypes: ReadonlySet<string> = new Set([
-  'file',
-  'dir',
-  'symlink',
-  'dev',
-  'chardev',
-  'fifo',
-  'socket',
-]);
 /** Longer paths are cut in messages: a hostile repository nests without end. */
 const pathSizeBytesMax = 4096;
 const slash: Uint8Array = Uint8Array.of(0x2f);
@@ -47,16 +37,15 @@ interface Frame {
  */
 export class TreeRepair {
   readonly #indexed: IndexedRepository;
-  readonly #blobs: NewBlobs | undefined;
+  readonly #blobs: BlobWriter | undefined;
   readonly #context: EngineContext;
   readonly #reader: TreeReader;
   readonly #encoder = new TreeEncoder(localZone);
   /** By hex id: what a tree becomes, its own id if nothing is wrong with it; undefined if it is lost. */
   readonly #results = new Map<Id, Id | undefined>();
-  readonly #stored = new Set<Id>();
 
   /** @param blobs stores what is new; absent in a dry run */
-  constructor(indexed: IndexedRepository, blobs: NewBlobs | undefined, context: EngineContext) {
+  constructor(indexed: IndexedRepository, blobs: BlobWriter | undefined, context: EngineContext) {
     this.#indexed = indexed;
     this.#blobs = blobs;
     this.#context = context;
@@ -66,7 +55,7 @@ export class TreeRepair {
   /** The repaired form of a tree; undefined if the tree itself is lost. */
   async repair(tree: Id, onLoss: LossListener): Promise<Id | undefined> {
     const frames: Frame[] = [];
-    await this.#begin(defined(fromHex(tree), 'a tree id is hex'), slash, frames);
+    await this.#begin(idBytes(tree), slash, frames);
     for (let frame = frames.at(-1); frame; frame = frames.at(-1)) {
       throwIfAborted(this.#context.signal);
       const node = frame.nodes[frame.next++];
@@ -145,13 +134,7 @@ export class TreeRepair {
       previous = node;
     }
     const json = this.#encoder.finish();
-    const id = sha256(json);
-    const key = toHex(id);
-    const isNew = this.#indexed.index.find('tree', id) < 0 && !this.#stored.has(key);
-    if (isNew) {
-      await this.#blobs?.add('tree', id, json);
-      this.#stored.add(key);
-    }
+    const key = toHex((await this.#blobs?.add('tree', json)) ?? sha256(json));
     // What is new needs no further look.
     this.#results.set(key, key);
     return key;

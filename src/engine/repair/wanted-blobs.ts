@@ -1,8 +1,8 @@
 import { throwIfAborted } from '../../base/abort.ts';
-import { defined } from '../../base/assert.ts';
-import { fromHex, toHex } from '../../base/bytes.ts';
+import { toHex } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import type { BlobType } from '../../repository/blob.ts';
+import { idBytes } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNodes } from '../../repository/tree.ts';
@@ -68,9 +68,7 @@ export async function findWanted(
   const wanted = new WantedBlobs();
   const reader = new TreeReader(indexed, { signal });
   const marks = new BlobMarks(index);
-  const pending: Uint8Array[] = snapshots.map(({ tree }) =>
-    defined(fromHex(tree), 'a tree id is hex'),
-  );
+  const pending: Uint8Array[] = snapshots.map(({ tree }) => idBytes(tree));
   for (let tree = pending.pop(); tree; tree = pending.pop()) {
     throwIfAborted(signal);
     if (marks.add('tree', tree, usedMark) === true || wanted.has('tree', tree)) continue;
