@@ -39,7 +39,7 @@ export function openSourceFile(
   request: OpenRequest,
   options: { readonly acceptReplaced?: boolean } = {},
 ): OpenedFile {
-  const fd = openUnlessLink(request.path);
+  const fd = openUnlessReplaced(request.path, () => openFile(request.path));
   try {
     const status = readStatusOf(fd);
     const isSame = status.inode === request.inode && status.device === request.device;
@@ -62,13 +62,18 @@ export function replacedError(path: Uint8Array, cause?: unknown): HoldfastError 
   });
 }
 
-function openUnlessLink(path: Uint8Array): number {
+/** Codes of opening what is something else by now: a link, a FIFO or device without its other end, no directory. */
+const replacedCodes: ReadonlySet<string> = new Set(['ELOOP', 'ENXIO', 'ENOTDIR']);
+
+/**
+ * Opens what was listed at `path`, or on the way to it.
+ * @throws SOURCE_FAILED with details.reason 'replaced' if something else has its place; what `open` throws
+ */
+export function openUnlessReplaced(path: Uint8Array, open: () => number): number {
   try {
-    return openFile(path);
+    return open();
   } catch (error) {
-    const code = posixCode(error);
-    // A link refuses with ELOOP, a FIFO or device without its other end with ENXIO.
-    if (code === 'ELOOP' || code === 'ENXIO') throw replacedError(path, error);
+    if (replacedCodes.has(posixCode(error) ?? '')) throw replacedError(path, error);
     throw error;
   }
 }

@@ -25,6 +25,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
+const replaced = 'a source was replaced by something else';
+
 function listed(): Parameters<typeof openListed>[0] {
   const path = Buffer.from(join(folder, 'd/f'));
   const { device, inode } = readStatus(path);
@@ -52,7 +54,10 @@ test('refuses a file of another directory that took the place of the listed one'
   const request = listed();
   renameSync(join(folder, 'd'), join(folder, 'moved'));
   symlinkSync('elsewhere', join(folder, 'd'));
-  expect(() => openListed(request)).toThrow();
+  expect(() => openListed(request)).toThrow(replaced);
+  rmSync(join(folder, 'd'));
+  writeFileSync(join(folder, 'd'), 'a file');
+  expect(() => openListed(request)).toThrow(replaced);
   rmSync(join(folder, 'd'));
   renameSync(join(folder, 'elsewhere'), join(folder, 'd'));
   expect(() => openListed(request)).toThrow('its directory was replaced');
@@ -62,5 +67,5 @@ test('refuses a link in place of the replaced file', () => {
   const request = listed();
   rmSync(join(folder, 'd/f'));
   symlinkSync('../elsewhere/f', join(folder, 'd/f'));
-  expect(() => openListed(request)).toThrow();
+  expect(() => openListed(request)).toThrow(replaced);
 });

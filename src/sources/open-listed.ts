@@ -2,7 +2,12 @@ import { HoldfastError } from '../base/errors.ts';
 import { openDirectory } from '../platform/directory.ts';
 import { closeFile, openFile } from '../platform/files.ts';
 import { readStatusOf } from '../platform/status.ts';
-import { type OpenedFile, type OpenRequest, openSourceFile } from './open-file.ts';
+import {
+  type OpenedFile,
+  type OpenRequest,
+  openSourceFile,
+  openUnlessReplaced,
+} from './open-file.ts';
 
 const slash = 0x2f;
 
@@ -35,10 +40,12 @@ export function openListed(file: ListedRequest): OpenedFile {
 
 function openBelow(path: Uint8Array, listed: Identity): OpenedFile {
   const cut = path.lastIndexOf(slash);
-  const directory = openDirectory(cut <= 0 ? path.subarray(0, 1) : path.subarray(0, cut));
+  const parent = cut <= 0 ? path.subarray(0, 1) : path.subarray(0, cut);
+  const directory = openUnlessReplaced(path, () => openDirectory(parent));
   try {
     if (!isSame(readStatusOf(directory), listed)) throw replaced('its directory was replaced');
-    const fd = openFile({ directory, name: path.subarray(cut + 1) });
+    const name = path.subarray(cut + 1);
+    const fd = openUnlessReplaced(path, () => openFile({ directory, name }));
     const status = readStatusOf(fd);
     if (status.kind === 'file') return { fd, status };
     closeFile(fd);
