@@ -20,7 +20,7 @@ declare const WebAssembly: {
 export interface Kernel {
   readonly buffer: ArrayBuffer;
   /** The exported function. Sizes and addresses are bytes; a WebAssembly u32 arrives as a signed number. */
-  call(...values: number[]): number;
+  readonly call: (...values: number[]) => number;
 }
 
 const modules: Map<string, object> = new Map();
