@@ -61,6 +61,10 @@ function settingsOf({ source, target, again }: MoverOptions): MoveSettings {
 /** Memory that a pack begins with here: most of what is moved so is far less than a pack. */
 const firstPackBytes = 64 << 10;
 
+function takeBuffer(): Uint8Array {
+  return new Uint8Array(firstPackBytes);
+}
+
 class MoverHere implements Movers {
   readonly width = 1;
   readonly #mover: BlobMover;
@@ -69,7 +73,6 @@ class MoverHere implements Movers {
     const { source, target, store } = options;
     const noSlots = PackSlots.create(0, 0);
     const settings = settingsOf(options);
-    const takeBuffer = (): Uint8Array => new Uint8Array(firstPackBytes);
     const indexes = { source: source.index, target: target.index };
     const parts = { ...indexes, settings, random, takeBuffer };
     this.#mover = new BlobMover(parts, (pack, entries) => {
