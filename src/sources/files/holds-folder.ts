@@ -8,7 +8,8 @@ import type { ExcludeRules } from './exclude-rules.ts';
 import { isSameFolder } from './folder-guard.ts';
 
 /**
- * Refuses targets that are one of `folders` or, with `inside`, hold one that no pattern excludes (hazard C21).
+ * Refuses targets that are one of `folders` or, with `inside`, hold one that neither a pattern nor a limit to one file
+ * system leaves out (hazard C21).
  *
  * Folders are compared by device and inode, so links and other mounts of a target do not hide it; what is mounted below
  * a target another time is found while walking (`FolderGuard`).
@@ -29,12 +30,14 @@ export function assertHoldsNone(
     for (const target of targets) {
       const status = tryReadStatus(bytesOf(target));
       if (status?.kind !== 'directory') continue;
-      const holder = chain.find((link) => isSameFolder(link.status, status));
+      const at = chain.findIndex((link) => isSameFolder(link.status, status));
+      const holder = chain[at];
       if (holder === undefined) continue;
-      const isEqual = holder.below.length === 0;
-      if (isEqual || (inside && !isExcluded(rules, target, holder.below))) {
-        throw holdsError(target, byteTextOf(folder));
-      }
+      // The folder itself, and what leads to it from the target: a file system mounted there is not entered.
+      const isElsewhere = chain.slice(0, at).some((link) => link.status.device !== status.device);
+      const isLeftOut =
+        (rules.isOneFileSystem && isElsewhere) || isExcluded(rules, target, holder.below);
+      if (at === 0 || (inside && !isLeftOut)) throw holdsError(target, byteTextOf(folder));
     }
   }
 }
