@@ -230,7 +230,7 @@ async function prune(actor: Actor, instant: boolean): Promise<string> {
       context,
     );
     await lock?.settled;
-    const locks = { lock, commit: () => opened.lockPart('commit') };
+    const locks = { lock, commit: () => opened.lockPart('commit'), probe: process.probe };
     const { deleted, marked, blockedBy } = await executePrune(plan, locks, context);
     if (blockedBy !== undefined) return 'blocked';
     world.note(`${process.name} deleted ${deleted.length} packs, marked ${marked.length}`);
