@@ -72,6 +72,22 @@ class BeforeListing extends ForwardingBackend {
   }
 }
 
+test('a backup that ends while another reads the index is no parent of that', async () => {
+  let hasBegun = false;
+  const late = new (class extends ForwardingBackend {
+    override async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat> {
+      yield* this.inner.list(type, options);
+      if (type !== 'index' || hasBegun) return;
+      hasBegun = true;
+      await backUp(backend);
+    }
+  })(backend);
+  const result = await backUp(late);
+  expect(result.complaints).toEqual([]);
+  expect(result.parentId).toBeUndefined();
+  await assertWhole(backend.files, [{ id: result.snapshotId ?? '' }]);
+});
+
 /** Deletes all that is marked. */
 async function deleteMarked(): Promise<number> {
   const { deleted } = await prune(backend, { laterMs: 25 * hourMs });
