@@ -59,8 +59,9 @@ export function newAttempt({ world, process }: Actor, tree: PlainTree): Attempt 
 
 export async function runBackup(actor: Actor): Promise<string> {
   const { world, process, place } = actor;
-  return session(actor, 'shared', async ({ lock, signal, monitor, loadIndex }) => {
+  return session(actor, 'shared', async ({ repository, lock, signal, monitor, loadIndex }) => {
     const { environment } = process;
+    const earlier = await loadSnapshots(repository, { signal, monitor });
     const indexed = await loadIndex();
     const attempt = newAttempt(actor, actor.folder.state());
     const source = new PlainSource(attempt.folder, attempt.tree);
@@ -77,7 +78,7 @@ export async function runBackup(actor: Actor): Promise<string> {
     try {
       const walk = new SourceWalk(source, environment.clock);
       const context = { environment, monitor, signal };
-      const result = await backup(indexed, walk, { options, lock }, context);
+      const result = await backup(indexed, walk, { options, earlier, lock }, context);
       if (!process.time.isAlive || result.snapshotId === undefined) return 'ended';
       const isClean = result.problems.length === 0;
       place.oracle.reported(attempt, { snapshotId: result.snapshotId, isClean });
@@ -233,7 +234,7 @@ async function prune(actor: Actor, instant: boolean): Promise<string> {
       context,
     );
     await lock?.settled;
-    const locks = { lock, commit: () => opened.lockPart('commit') };
+    const locks = { lock, commit: () => opened.lockPart('commit'), probe: process.probe };
     const { deleted, marked, blockedBy } = await executePrune(plan, locks, context);
     if (blockedBy !== undefined) return 'blocked';
     world.note(`${process.name} deleted ${deleted.length} packs, marked ${marked.length}`);
