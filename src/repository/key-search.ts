@@ -140,7 +140,7 @@ export async function openKeyFile(
   password: Uint8Array,
   environment: Environment,
 ): Promise<SealKey | undefined> {
-  const userKey = await deriveKey(password, file.salt, file.parameters);
+  const userKey = await deriveKey(password, { salt: file.salt, ...file.parameters }, environment);
   let json: Uint8Array | undefined;
   try {
     json = new Sealer(userKey, environment.random).open(file.data);
