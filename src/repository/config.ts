@@ -12,6 +12,7 @@ import type { Sealer } from '../kernels/seal.ts';
 import type { Id } from './id.ts';
 import { JsonWriter } from './json.ts';
 import { parseDocument } from './repository-document.ts';
+import { noConfigError } from './repository-vacancy.ts';
 
 /** What the file `config` holds. */
 export interface RepositoryConfig {
@@ -69,13 +70,18 @@ function unsupportedVersion(version: number): HoldfastError {
   });
 }
 
+/** The last one that was found usable: a process opens the same config again and again. */
+let usablePolynomial = 0n;
+
 function decodePolynomial(text: string): Polynomial {
   const polynomial = /^[0-9a-f]{14}$/.test(text) ? parsePolynomial(text) : 0n;
+  if (polynomial !== 0n && polynomial === usablePolynomial) return polynomial;
   if (polynomial >> polynomialDegree !== 1n || !isIrreducible(polynomial)) {
     throw new HoldfastError('CONFIG_DAMAGED', {
       message: 'the repository config holds no usable chunker polynomial',
     });
   }
+  usablePolynomial = polynomial;
   return polynomial;
 }
 
@@ -98,7 +104,7 @@ export async function loadSealedConfig(
     throw new HoldfastError('CONFIG_DAMAGED', {
       message: 'the repository config is empty',
       details: { location: backend.location },
-      hint: 'Restore the file "config" from a copy of the repository, or from the recovery kit.',
+      hint: 'Put the file "config" back, from a copy of the repository or from the recovery kit.',
     });
   }
   return sealed;
@@ -109,8 +115,7 @@ async function getConfig(backend: Backend, options: GetOptions): Promise<Uint8Ar
     return await backend.get({ type: 'config', name: '' }, undefined, options);
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
-    // The cause would only say in other words what the location says.
-    throw new HoldfastError('REPOSITORY_NOT_FOUND', { details: { location: backend.location } });
+    throw await noConfigError(backend, options);
   }
 }
 
