@@ -1,13 +1,12 @@
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
-import { isHoldfastError } from '../../base/errors.ts';
 import { type Id, idBytes } from '../../repository/id.ts';
 import type { IndexedPack } from '../../repository/index-file.ts';
 import { type LoadedIndex, loadMarks, loadMoreIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import { addMark, type PackMark } from '../../repository/pack-marks.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { loadSnapshot, type StoredSnapshot } from '../../repository/snapshots.ts';
+import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
 import { BlobMarks } from '../blob-marks.ts';
 import type { EngineContext } from '../context.ts';
 import { statPack } from '../stat-pack.ts';
@@ -208,33 +207,12 @@ export class PruneState {
   }
 }
 
-/** All snapshots that are not `known`. One that is listed and cannot be read ends it, unless it is gone from the next listing. */
-async function loadUnknownSnapshots(
+/** All snapshots that are not `known`. One that is listed and cannot be read ends it. */
+function loadUnknownSnapshots(
   { repository, removedSnapshots }: PruneSource,
-  known: ReadonlySet<Id>,
+  seen: ReadonlySet<Id>,
   { signal }: EngineContext,
 ): Promise<StoredSnapshot[]> {
-  const { backend } = repository;
-  const list = async (): Promise<Set<Id>> => {
-    const names = new Set<Id>();
-    for await (const { name } of backend.list('snapshot', { signal })) {
-      if (!known.has(name) && !removedSnapshots?.has(name)) names.add(name);
-    }
-    return names;
-  };
-  const snapshots: StoredSnapshot[] = [];
-  const vanished: { readonly name: Id; readonly error: unknown }[] = [];
-  await forEachConcurrent(await list(), backend.connectionCount, async (name) => {
-    try {
-      snapshots.push(await loadSnapshot(repository, name, { signal }));
-    } catch (error) {
-      if (!isHoldfastError(error, 'SNAPSHOT_NOT_FOUND')) throw error;
-      vanished.push({ name, error });
-    }
-  });
-  if (vanished.length === 0) return snapshots;
-  const stillListed = await list();
-  const missing = vanished.find(({ name }) => stillListed.has(name));
-  if (missing) throw missing.error;
-  return snapshots;
+  const known = { has: (id: Id) => seen.has(id) || removedSnapshots?.has(id) === true };
+  return loadSnapshots(repository, { known, signal });
 }
