@@ -131,11 +131,13 @@ async function stillListed(
   options: LoadSnapshotsOptions,
 ): Promise<[Id, unknown][]> {
   const all = [...failures].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const isGone = ([, error]: [Id, unknown]): boolean =>
-    isHoldfastError(error, 'SNAPSHOT_NOT_FOUND');
   if (!all.some(isGone)) return all;
   const listed = await listSnapshots(repository, options);
   return all.filter((failure) => !isGone(failure) || listed.has(failure[0]));
+}
+
+function isGone([, error]: [Id, unknown]): boolean {
+  return isHoldfastError(error, 'SNAPSHOT_NOT_FOUND');
 }
 
 /**

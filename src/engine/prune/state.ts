@@ -1,5 +1,5 @@
+import { storedPackSizes } from '../packs/stored-packs.ts';
 import { toHex } from '../../base/bytes.ts';
-import { forEachConcurrent } from '../../base/concurrency.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { type Id, idBytes } from '../../repository/id.ts';
 import type { IndexedPack } from '../../repository/index-file.ts';
@@ -10,7 +10,6 @@ import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
 import { BlobMarks } from '../blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { statPack } from '../stat-pack.ts';
 import { collectUsedBlobs } from '../used-blobs.ts';
 import type { PruneMonitor, UnlistedPack } from './options.ts';
 
@@ -207,22 +206,13 @@ export class PruneState {
 
   async #listPacks(): Promise<void> {
     const { signal } = this.#context;
-    const { backend } = this.repository;
-    for await (const { name, sizeBytes } of backend.list('pack', { signal })) {
-      // A storage may list for a while what was removed.
-      if (!this.#deleted.has(name)) this.stored.set(name, sizeBytes);
-    }
-    // Not listed is not yet missing.
     const { index } = this.indexed;
-    const unseen: Id[] = [];
-    for (let pack = 0; pack < index.packCount; pack++) {
-      const name = toHex(index.packId(pack));
-      if (!this.stored.has(name) && !this.#deleted.has(name)) unseen.push(name);
+    const options = { signal, removed: this.#deleted };
+    const { sizes, others } = await storedPackSizes(this.repository, index, options);
+    for (const [name, sizeBytes] of others) this.stored.set(name, sizeBytes);
+    for (const [pack, sizeBytes] of sizes.entries()) {
+      if (sizeBytes !== undefined) this.stored.set(toHex(index.packId(pack)), sizeBytes);
     }
-    await forEachConcurrent(unseen, backend.connectionCount, async (name) => {
-      const sizeBytes = await statPack(this.repository, name, { signal });
-      if (sizeBytes !== undefined) this.stored.set(name, sizeBytes);
-    });
   }
 }
 
