@@ -69,13 +69,18 @@ function unsupportedVersion(version: number): HoldfastError {
   });
 }
 
+/** The last one that was found usable: a process opens the same config again and again. */
+let usablePolynomial = 0n;
+
 function decodePolynomial(text: string): Polynomial {
   const polynomial = /^[0-9a-f]{14}$/.test(text) ? parsePolynomial(text) : 0n;
+  if (polynomial !== 0n && polynomial === usablePolynomial) return polynomial;
   if (polynomial >> polynomialDegree !== 1n || !isIrreducible(polynomial)) {
     throw new HoldfastError('CONFIG_DAMAGED', {
       message: 'the repository config holds no usable chunker polynomial',
     });
   }
+  usablePolynomial = polynomial;
   return polynomial;
 }
 

@@ -40,7 +40,7 @@ export class PartWriter {
     this.#tools = {
       sealer,
       decompressor: new Decompressor(),
-      target: new Uint8Array(plainBytes),
+      target: new BlobScratch(plainBytes),
       scratch: new BlobScratch(plainBytes),
     };
   }

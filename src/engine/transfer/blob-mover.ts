@@ -48,7 +48,7 @@ export class BlobMover {
     this.#tools = {
       sealer: new Sealer(parts.settings.sourceKey, parts.random),
       decompressor: new Decompressor(),
-      target: new Uint8Array(chunkSizeBytesMax),
+      target: new BlobScratch(chunkSizeBytesMax),
       scratch: new BlobScratch(2 * chunkSizeBytesMax),
     };
     this.#sink = sinkFor(parts, take);
