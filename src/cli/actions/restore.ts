@@ -21,7 +21,7 @@ import { usage } from '../parse.ts';
 import { tellLosses } from '../platform-losses.ts';
 import { ProgressView } from '../progress/progress-view.ts';
 import { type Pace, shareDone } from '../progress/status-lines.ts';
-import { rawArguments } from '../raw-arguments.ts';
+import { rawPath } from '../raw-arguments.ts';
 import { attributeSelection, pathSelection } from '../restore-selection.ts';
 import { safeText } from '../safe-text.ts';
 import { filterOf, selectSnapshot } from '../select-snapshots.ts';
@@ -43,7 +43,7 @@ export function restore(invocation: RestoreInvocation): Promise<number> {
   if (flags.delete && flags.target === '/' && !options.select) {
     throw usage("'--target / --delete' must be combined with an include or exclude filter");
   }
-  const [target = ''] = rawArguments([flags.target]);
+  const target = rawPath(flags.target);
   return withSession(invocation, { lock: 'shared' }, async (session) => {
     const { signal } = session;
     const chosen = await selectSnapshot(session, snapshotId, filterOf(flags));
@@ -53,7 +53,7 @@ export function restore(invocation: RestoreInvocation): Promise<number> {
     const lossWarning = tellLosses(output, 'restore');
     const view = new RestoreOutput(invocation);
     try {
-      const request = { snapshot, target: Buffer.from(target), options: { ...options, subfolder } };
+      const request = { snapshot, target, options: { ...options, subfolder } };
       const result = await restoreSnapshot(indexed, request, {
         environment,
         signal,

@@ -1,3 +1,4 @@
+import { untilAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import { fromHex } from '../../base/bytes.ts';
 import { describeError } from '../../base/errors.ts';
@@ -56,15 +57,18 @@ export class PackStore {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** Resolves once everything taken is stored and known to the index writer. @throws as `assertStored` */
-  async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+  /**
+   * Resolves once everything taken is stored and known to the index writer.
+   * @throws as `assertStored`; CANCELLED as soon as `signal` aborts
+   */
+  async settled(signal: AbortSignal | undefined): Promise<void> {
+    while (this.#running.size > 0) await untilAborted(Promise.all(this.#running), signal);
     this.assertStored();
   }
 
-  /** Resolves once everything taken is stored and in index files. */
-  async finish(): Promise<void> {
-    await this.settled();
+  /** Resolves once everything taken is stored and in index files. @throws as `settled` */
+  async finish(signal: AbortSignal | undefined): Promise<void> {
+    await this.settled(signal);
     await this.#writer?.flush();
   }
 

@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs';
 import { HoldfastError } from '../../base/errors.ts';
+import { resolvePath } from '../../platform/files.ts';
 import { printablePath } from '../../platform/place.ts';
 import { type FileStatus, tryReadStatus } from '../../platform/status.ts';
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
@@ -62,12 +62,9 @@ function chainTo(folder: ByteText): ChainLink[] {
 }
 
 function realPath(path: ByteText): ByteText | undefined {
-  try {
-    return byteTextOf(realpathSync.native(Buffer.from(path, 'latin1'), { encoding: 'buffer' }));
-  } catch {
-    // It does not exist, or not for us: then nothing of it can be read either.
-    return undefined;
-  }
+  // It does not exist, or not for us: then nothing of it can be read either.
+  const real = resolvePath(bytesOf(path));
+  return real && byteTextOf(real);
 }
 
 function isExcluded(rules: ExcludeRules, target: ByteText, below: readonly ByteText[]): boolean {
