@@ -44,8 +44,9 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
     monitor: view,
     beside: async (storage, opening) => {
       if (choice.kind !== 'files') return;
-      const source = await choice.open(storage);
+      const source = await choice.open(storage, (text) => view.note(text));
       walk = new SourceWalk(source, invocation.environment.clock);
+      // Without remarks: those of the backup itself are enough.
       if (view.wantsScan && !flags.noScan) view.scan(await choice.open(storage));
       await walk.aheadOf(opening);
     },
