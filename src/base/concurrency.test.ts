@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 import { forEachConcurrent } from './concurrency.ts';
 
+async function* failing(): AsyncGenerator<number> {
+  yield 1;
+  yield 2;
+  throw new Error('no more items');
+}
+
 test('forEachConcurrent ends when all that runs has ended, also if the items fail', async () => {
-  async function* failing(): AsyncGenerator<number> {
-    yield 1;
-    yield 2;
-    throw new Error('no more items');
-  }
   let ended = 0;
   const work = async (): Promise<void> => {
     for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
