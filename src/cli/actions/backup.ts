@@ -15,6 +15,7 @@ import { chooseSource, readsInput, type SourceChoice } from '../backup-source.ts
 import type { Invocation } from '../command.ts';
 import { parseGroupBy } from '../group-by.ts';
 import { usage } from '../parse.ts';
+import { tellLosses } from '../platform-losses.ts';
 import { parsePersonTime } from '../parse-time.ts';
 import { repositoryPassword } from '../password.ts';
 import { allSnapshots, allTags } from '../select-snapshots.ts';
@@ -34,6 +35,7 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
   const choice = chooseSource(invocation);
   refuseSharedInput(invocation);
   const view = new BackupOutput(invocation);
+  const lossWarning = tellLosses(output, 'backup');
   let walk: SourceWalk | undefined;
   const sessionOptions: SessionOptions = {
     lock: flags.dryRun ? 'none' : 'shared',
@@ -53,12 +55,18 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
       run({ invocation, options, choice, walk, view }, session),
     );
     view.finish(result);
-    if (view.problemCount === 0) return 0;
-    output.exitError(partialExitCode, result.problems.length > 0 ? unreadWarning : damageWarning);
+    const warning = warningOf(view, result) ?? lossWarning;
+    if (warning === undefined) return 0;
+    output.exitError(partialExitCode, warning);
     return partialExitCode;
   } finally {
     view.stop();
   }
+}
+
+function warningOf({ problemCount }: BackupOutput, result: BackupResult): string | undefined {
+  if (result.problems.length > 0) return unreadWarning;
+  return problemCount > 0 ? damageWarning : undefined;
 }
 
 interface BackupParts {
