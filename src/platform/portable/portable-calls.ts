@@ -44,6 +44,7 @@ export function portableCalls(): SystemCalls {
     kind: 'portable',
     losses: isLinux ? lossesEverywhere : [...lossesEverywhere, ...lossesWithoutMagicPaths],
     status: statusPortable,
+    isMountRoot: () => undefined,
     list: listPortable,
     listPacked: listPackedPortable,
     scanSmall: scanSmallPortable,
