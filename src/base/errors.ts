@@ -76,6 +76,7 @@ export type ErrorCode =
   | 'SNAPSHOT_NOT_FOUND'
   | 'ID_AMBIGUOUS'
   | 'RETENTION_REFUSED'
+  | 'PRUNE_REFUSED'
   | 'PATH_NOT_FOUND'
   | 'SOURCE_MISSING'
   | 'SOURCE_EMPTY'
@@ -182,6 +183,11 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   }),
   ID_AMBIGUOUS: row('an ID prefix fits more than one', 'Give more digits.', { httpStatus: 400 }),
   RETENTION_REFUSED: row('the policy would remove too much', undefined, { httpStatus: 409 }),
+  PRUNE_REFUSED: row(
+    'no snapshot was found, so all data would be removed',
+    'Nothing was changed. If snapshots are missing, bring the folder "snapshots" back from a copy. If all data shall go, add --unsafe-allow-remove-all.',
+    { scope: 'work', httpStatus: 409 },
+  ),
   PATH_NOT_FOUND: row('no such path in the snapshot', undefined, { httpStatus: 404 }),
 
   SOURCE_MISSING: row('a source does not exist'),
