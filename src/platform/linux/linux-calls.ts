@@ -38,7 +38,7 @@ export function linuxCalls(options: { assumeOld?: boolean } = {}): SystemCalls |
 function callsOf(linux: Linux): SystemCalls {
   return {
     kind: 'linux',
-    losses: [],
+    losses: { backup: [], restore: [] },
     status: (place, follow) => statusLinux(linux, place, follow),
     list: (directory) => listLinux(linux, directory),
     listPacked: (directory) => listPackedLinux(linux, directory),
