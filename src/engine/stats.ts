@@ -1,3 +1,4 @@
+import { OnceWalk } from './trees/walk-once.ts';
 import { toHex } from '../base/bytes.ts';
 import { unreachable } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
@@ -193,15 +194,31 @@ class RawDataCounter implements StatsCounter {
   }
 
   async add(root: Uint8Array, context: EngineContext): Promise<void> {
-    const visitor: TreeVisitor = {
-      enter: (_, tree) => this.#marks.add('tree', tree, 1) !== true,
-      node: ({ node }) => {
-        for (const id of contentIds(node)) {
-          if (this.#marks.add('data', id, 1) === undefined) throw missingBlob('data', id);
-        }
+    const tell = (tree: Uint8Array, error: unknown): void =>
+      context.monitor.problem({ item: `tree ${toHex(tree)}`, during: 'scan', error });
+    const walk: OnceWalk = new OnceWalk(
+      this.#indexed,
+      {
+        isNew: (tree) => this.#marks.add('tree', tree, 1) !== true,
+        nodes: (tree, nodes) => {
+          for (const node of nodes) {
+            if (node.invalid === undefined) this.#count(node, walk);
+            else tell(tree, new HoldfastError('TREE_DAMAGED', { message: node.invalid }));
+          }
+        },
+        unreadable: tell,
       },
-    };
-    await walkTree(this.#indexed, root, visitor, context);
+      context,
+    );
+    walk.enter(root);
+    await walk.run();
+  }
+
+  #count(node: TreeNode, walk: OnceWalk): void {
+    for (const id of contentIds(node)) {
+      if (this.#marks.add('data', id, 1) === undefined) throw missingBlob('data', id);
+    }
+    if (node.type === 'dir' && node.subtree) walk.enter(node.subtree);
   }
 
   result(): RepositoryStats {

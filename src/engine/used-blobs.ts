@@ -1,20 +1,16 @@
-import { throwIfAborted } from '../base/abort.ts';
+import { OnceWalk } from './trees/walk-once.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { Monitor } from '../base/monitor.ts';
 import type { BlobType } from '../repository/blob.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
-import type { TreeNode, TreeNodes } from '../repository/tree.ts';
+import type { TreeNodes } from '../repository/tree.ts';
 import { BlobMarks, contentIds } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
-import { TreeReader } from './tree-reader.ts';
 
 /** A blob that a snapshot needs. */
 export const usedMark = 1;
-
-/** How long this thread works before others have their turn. */
-const turnMs = 15;
 
 export interface UsedBlobsMonitor extends Monitor {
   /** Trees that were read; how many there are shows at the end. */
@@ -51,14 +47,11 @@ export async function collectUsedBlobs(
   return marks;
 }
 
+/** Marks what trees refer to; by whom is told of what is missing. */
 class Collector {
   readonly #indexed: IndexedRepository;
-  readonly #context: EngineContext<UsedBlobsMonitor>;
-  readonly #reader: TreeReader;
-  /** Trees to read, by the number of their pack: first entries. */
-  readonly #pending = new Map<number, number[]>();
   readonly #marks: BlobMarks;
-  #treeCount = 0;
+  readonly #walk: OnceWalk;
 
   constructor(
     indexed: IndexedRepository,
@@ -66,66 +59,43 @@ class Collector {
     context: EngineContext<UsedBlobsMonitor>,
   ) {
     this.#indexed = indexed;
-    this.#context = context;
-    this.#reader = new TreeReader(indexed, { signal: context.signal });
     this.#marks = marks;
+    const visitor = {
+      isNew: (tree: Uint8Array) => marks.add('tree', tree, usedMark) === false,
+      nodes: (tree: Uint8Array, nodes: TreeNodes) => this.#useNodes(tree, nodes),
+      unreadable,
+      treesRead: (count: number) => context.monitor.treesRead?.(count),
+    };
+    this.#walk = new OnceWalk(indexed, visitor, context);
+  }
+
+  run(): Promise<void> {
+    return this.#walk.run();
   }
 
   /** Marks a blob, and has it read if it is a tree that was not seen before. @throws BLOB_NOT_FOUND */
   use(type: BlobType, id: Uint8Array, by: string): void {
-    const { index } = this.#indexed;
-    const entry = index.find(type, id);
+    const entry = this.#indexed.index.find(type, id);
     if (entry < 0) throw missing(type, id, by);
-    if (this.#marks.addTo(entry, usedMark) || type === 'data') return;
-    const pack = index.packOf(entry);
-    const trees = this.#pending.get(pack);
-    if (trees) trees.push(entry);
-    else this.#pending.set(pack, [entry]);
+    if (type === 'tree') this.#walk.enter(id);
+    else this.#marks.addTo(entry, usedMark);
   }
 
-  async run(): Promise<void> {
-    const { clock } = this.#context.environment;
-    let turnStart = clock.monotonicMs();
-    for (const [pack, trees] of this.#pending) {
-      // Those found meanwhile in the same pack are read now, too; the pack comes again for any that follow.
-      for (let tree = trees.pop(); tree !== undefined; tree = trees.pop()) {
-        throwIfAborted(this.#context.signal);
-        await this.#read(tree);
-        if (clock.monotonicMs() - turnStart < turnMs) continue;
-        this.#context.monitor.treesRead?.(this.#treeCount);
-        await clock.nextTurn();
-        turnStart = clock.monotonicMs();
-      }
-      this.#pending.delete(pack);
-    }
-    this.#context.monitor.treesRead?.(this.#treeCount);
-  }
-
-  async #read(entry: number): Promise<void> {
-    const id = this.#indexed.index.idOf(entry);
-    const nodes = await this.#load(id);
-    this.#treeCount++;
-    const by = `tree ${toHex(id)}`;
-    for (const node of nodes) this.#useNode(node, by);
-  }
-
-  async #load(id: Uint8Array): Promise<TreeNodes> {
-    try {
-      return await this.#reader.load(id);
-    } catch (error) {
-      if (!isHoldfastError(error, 'TREE_DAMAGED')) throw error;
-      const details = { ...error.details, tree: toHex(id) };
-      throw new HoldfastError('TREE_DAMAGED', { message: error.message, details, cause: error });
+  /** Whatever a node is said to be: what it refers to is needed. */
+  #useNodes(tree: Uint8Array, nodes: TreeNodes): void {
+    const by = `tree ${toHex(tree)}`;
+    for (const node of nodes) {
+      if (node.subtree) this.use('tree', node.subtree, by);
+      else if (node.type === 'dir') throw damaged(`a folder of ${by} has no tree`, {});
+      for (const id of contentIds(node)) this.use('data', id, by);
     }
   }
+}
 
-  /** Whatever the node is said to be: what it refers to is needed. */
-  #useNode(node: TreeNode, by: string): void {
-    if (node.subtree) this.use('tree', node.subtree, by);
-    else if (node.type === 'dir') throw damaged(`a folder of ${by} has no tree`, {});
-    if (!node.content) return;
-    for (const id of contentIds(node)) this.use('data', id, by);
-  }
+function unreadable(tree: Uint8Array, error: unknown): never {
+  if (!isHoldfastError(error, 'TREE_DAMAGED')) throw error;
+  const details = { ...error.details, tree: toHex(tree) };
+  throw new HoldfastError('TREE_DAMAGED', { message: error.message, details, cause: error });
 }
 
 function damaged(message: string, details: Record<string, string>): HoldfastError {

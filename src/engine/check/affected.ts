@@ -1,6 +1,12 @@
+import {
+  type FolderBelow,
+  foldTrees,
+  type OpenTree,
+  type TreeFolder,
+} from '../trees/fold-trees.ts';
+import { readTree } from '../trees/read-tree.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import { concatBytes, fromHex, toHex, utf8 } from '../../base/bytes.ts';
-import { endsWork } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
@@ -13,12 +19,11 @@ import type { AffectedFile } from './options.ts';
 
 const idSizeBytes = 32;
 const slash = utf8('/');
-/** A tree on the way down, while those below it are looked at. */
-interface Frame {
+
+/** A tree while those below it are looked at. */
+interface JudgedTree extends OpenTree<FolderBelow> {
   readonly id: Uint8Array;
-  readonly subtrees: readonly Uint8Array[];
-  next: number;
-  isAffected: boolean;
+  readonly isAffected: boolean;
 }
 
 interface Step {
@@ -32,7 +37,7 @@ interface Step {
  * First each tree is judged once, however many snapshots and directories share it; then only trees with
  * damage in or below them are entered, path by path. So the work is bounded by what is stored and what is named.
  */
-export class AffectedFiles {
+export class AffectedFiles implements TreeFolder<FolderBelow, JudgedTree> {
   readonly #damage: BlobDamage;
   readonly #context: EngineContext;
   readonly #reader: TreeReader;
@@ -49,21 +54,7 @@ export class AffectedFiles {
   async reaches(snapshot: StoredSnapshot): Promise<boolean> {
     const root = fromHex(snapshot.tree);
     if (!root) return false;
-    const frames: Frame[] = [];
-    await this.#begin(root, frames);
-    for (let frame = frames.at(-1); frame; frame = frames.at(-1)) {
-      const subtree = frame.subtrees[frame.next++];
-      if (subtree) {
-        const verdict = this.#verdicts.get(toHex(subtree));
-        if (verdict === undefined) await this.#begin(subtree, frames);
-        else frame.isAffected ||= verdict;
-        continue;
-      }
-      frames.pop();
-      this.#verdicts.set(toHex(frame.id), frame.isAffected);
-      const above = frames.at(-1);
-      if (above) above.isAffected ||= frame.isAffected;
-    }
+    await foldTrees(root, this, this.#context.signal);
     return this.#verdicts.get(snapshot.tree) === true;
   }
 
@@ -97,31 +88,33 @@ export class AffectedFiles {
     return found;
   }
 
-  /** Begins to judge a tree, unless it is known. */
-  async #begin(id: Uint8Array, frames: Frame[]): Promise<void> {
-    throwIfAborted(this.#context.signal);
-    const key = toHex(id);
-    if (this.#verdicts.has(key)) return;
-    this.#verdicts.set(key, false);
+  isKnown(tree: Uint8Array): boolean {
+    return this.#verdicts.has(toHex(tree));
+  }
+
+  async open(id: Uint8Array): Promise<JudgedTree> {
+    this.#verdicts.set(toHex(id), false);
     const nodes = await this.#nodes(id);
     let isAffected = !nodes || this.#damage.isFaultyTree(id);
-    const subtrees: Uint8Array[] = [];
+    const below: FolderBelow[] = [];
     for (const node of nodes ?? []) {
       isAffected ||= this.#losesContent(node);
-      if (node.subtree) subtrees.push(node.subtree);
+      if (node.subtree) below.push({ subtree: node.subtree });
     }
-    frames.push({ id, subtrees, next: 0, isAffected });
+    return { id, below, isAffected };
+  }
+
+  close({ id, below, isAffected }: JudgedTree): void {
+    const isAffectedBelow = below.some(
+      ({ subtree }) => subtree && this.#verdicts.get(toHex(subtree)) === true,
+    );
+    this.#verdicts.set(toHex(id), isAffected || isAffectedBelow);
   }
 
   /** The nodes of a tree; undefined if it cannot be read. */
   async #nodes(id: Uint8Array): Promise<TreeNodes | undefined> {
     if (this.#damage.isLost('tree', id)) return undefined;
-    try {
-      return await this.#reader.load(id);
-    } catch (error) {
-      if (endsWork(error)) throw error;
-      return undefined;
-    }
+    return (await readTree(this.#reader, id)).nodes;
   }
 
   #losesContent({ content }: TreeNode): boolean {
