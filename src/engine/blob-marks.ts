@@ -1,15 +1,8 @@
+import { idSizeBytes } from '../repository/id.ts';
 import { assert } from '../base/assert.ts';
 import type { BlobType } from '../repository/blob.ts';
 import type { TreeNode } from '../repository/tree.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
-
-const sealOverheadBytes = 32;
-const idSizeBytes = 32;
-
-/** Bytes of a blob before compression and sealing. */
-export function plainSizeBytes(index: BlobIndex, entry: number): number {
-  return index.uncompressedLengthOf(entry) || index.lengthOf(entry) - sealOverheadBytes;
-}
 
 /** The ids of the data blobs of a file; none for anything else. */
 export function* contentIds({

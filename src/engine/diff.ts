@@ -3,7 +3,7 @@ import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import { areSorted, type TreeNode, type TreeNodes } from '../repository/tree.ts';
-import { BlobMarks, contentIds, plainSizeBytes } from './blob-marks.ts';
+import { BlobMarks, contentIds } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { equalNodes } from './equal-nodes.ts';
 import { joinSnapshotPath } from './snapshot-path.ts';
@@ -102,7 +102,7 @@ class Comparison {
       const counts = marks === markAfter ? this.#added : this.#removed;
       if (index.typeOf(entry) === 'data') counts.dataBlobs++;
       else counts.treeBlobs++;
-      counts.bytes += plainSizeBytes(index, entry);
+      counts.bytes += index.plainSizeOf(entry);
     }
     return { changedFiles: this.#changedFiles, added: this.#added, removed: this.#removed };
   }

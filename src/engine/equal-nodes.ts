@@ -19,7 +19,10 @@ const plainFields = [
 
 const timeFields = ['mtime', 'atime', 'ctime'] as const;
 
-/** True if two entries agree in everything but perhaps their content; times are compared as instants. */
+/**
+ * True if two entries agree in everything but perhaps their content. Times are compared as instants, extended attributes
+ * whatever their order.
+ */
 export function equalNodes(
   a: TreeNode,
   b: TreeNode,

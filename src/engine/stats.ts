@@ -1,3 +1,5 @@
+import { sealOverheadBytes } from '../kernels/seal.ts';
+import { idSizeBytes } from '../repository/id.ts';
 import { OnceWalk } from './trees/walk-once.ts';
 import { toHex } from '../base/bytes.ts';
 import { unreachable } from '../base/assert.ts';
@@ -5,7 +7,7 @@ import { HoldfastError } from '../base/errors.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode } from '../repository/tree.ts';
-import { BlobMarks, contentIds, plainSizeBytes } from './blob-marks.ts';
+import { BlobMarks, contentIds } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { type TreeVisitor, walkTree } from './list.ts';
 
@@ -33,9 +35,6 @@ export interface StatsCounter {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-const idSizeBytes = 32;
-const sealOverheadBytes = 32;
 
 /** The counter of a mode. */
 export function createStatsCounter(indexed: IndexedRepository, mode: StatsMode): StatsCounter {
@@ -173,7 +172,7 @@ class ContentCounter implements StatsCounter {
       seen.add(latin1(id));
       const entry = index.find('data', id);
       if (entry < 0) throw missingBlob('data', id);
-      this.#stats.totalSize += plainSizeBytes(index, entry);
+      this.#stats.totalSize += index.plainSizeOf(entry);
       this.#stats.totalBlobCount++;
     }
   }
@@ -228,7 +227,7 @@ class RawDataCounter implements StatsCounter {
     let compressedPlainSize = 0;
     for (const { entry } of this.#marks.marked()) {
       const storedSize = index.lengthOf(entry);
-      const plainSize = plainSizeBytes(index, entry) + sealOverheadBytes;
+      const plainSize = index.plainSizeOf(entry) + sealOverheadBytes;
       stats.totalBlobCount++;
       stats.totalSize += storedSize;
       stats.totalUncompressedSize += plainSize;

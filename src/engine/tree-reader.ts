@@ -12,7 +12,7 @@ const packsKeptMax = 4;
 /** A larger sealed tree is read alone, and not kept. */
 const blobInPackSizeBytesMax = 16 << 20;
 /** Larger packs are read tree by tree: the largest usual ones have 128 MiB and a blob more. */
-const packSizeBytesMax = 160 << 20;
+const wholeReadSizeBytesMax = 160 << 20;
 
 /**
  * Reads trees for walks through whole snapshots.
@@ -75,7 +75,7 @@ export class TreeReader {
     const kept = this.#packs.get(pack);
     if (kept || this.#unreadable.has(pack)) return kept;
     const end = endOfTrees(index, entry);
-    if (end > packSizeBytesMax) return undefined;
+    if (end > wholeReadSizeBytesMax) return undefined;
     const handle = { type: 'pack', name: toHex(index.packId(pack)), holdsTrees: true } as const;
     let bytes: Uint8Array;
     try {

@@ -1,3 +1,5 @@
+import { joinSnapshotPath } from '../snapshot-path.ts';
+import { idSizeBytes } from '../../repository/id.ts';
 import {
   type FolderBelow,
   foldTrees,
@@ -6,7 +8,7 @@ import {
 } from '../trees/fold-trees.ts';
 import { readTree } from '../trees/read-tree.ts';
 import { throwIfAborted } from '../../base/abort.ts';
-import { concatBytes, fromHex, toHex, utf8 } from '../../base/bytes.ts';
+import { fromHex, toHex } from '../../base/bytes.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
@@ -17,9 +19,6 @@ import { TreeReader } from '../tree-reader.ts';
 import type { BlobDamage } from './blob-damage.ts';
 import type { AffectedFile } from './options.ts';
 
-const idSizeBytes = 32;
-const slash = utf8('/');
-
 /** A tree while those below it are looked at. */
 interface JudgedTree extends OpenTree<FolderBelow> {
   readonly id: Uint8Array;
@@ -28,6 +27,7 @@ interface JudgedTree extends OpenTree<FolderBelow> {
 
 interface Step {
   readonly id: Uint8Array;
+  /** Empty for the root. */
   readonly path: Uint8Array;
 }
 
@@ -65,14 +65,14 @@ export class AffectedFiles implements TreeFolder<FolderBelow, JudgedTree> {
   async of(snapshot: StoredSnapshot, countMax: number): Promise<AffectedFile[]> {
     const root = fromHex(snapshot.tree);
     const found: AffectedFile[] = [];
-    const pending: Step[] = root ? [{ id: root, path: slash }] : [];
+    const pending: Step[] = root ? [{ id: root, path: new Uint8Array(0) }] : [];
     for (let step = pending.pop(); step && found.length < countMax; step = pending.pop()) {
       throwIfAborted(this.#context.signal);
       const { id, path } = step;
       const nodes = await this.#nodes(id);
       if (!nodes || this.#damage.isFaultyTree(id)) found.push(affected(snapshot, path));
       for (const node of nodes ?? []) {
-        const below = pathOf(path, node.name);
+        const below = joinSnapshotPath(path, node.name);
         const isBelow = node.subtree && this.#verdicts.get(toHex(node.subtree)) === true;
         // A hostile repository can nest a million folders, whose paths are all together as long as the square of that.
         if (isBelow && below.byteLength > treePathSizeBytesMax)
@@ -127,9 +127,5 @@ export class AffectedFiles implements TreeFolder<FolderBelow, JudgedTree> {
 }
 
 function affected(snapshot: StoredSnapshot, path: Uint8Array): AffectedFile {
-  return { snapshot: snapshot.id, path: pathText(path) };
-}
-
-function pathOf(parent: Uint8Array, name: Uint8Array): Uint8Array {
-  return concatBytes(parent.byteLength === 1 ? [slash, name] : [parent, slash, name]);
+  return { snapshot: snapshot.id, path: pathText(path) || '/' };
 }

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { packSizeBytesMax } from '../repair/pack-contents.ts';
 import { assert } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
@@ -23,9 +24,6 @@ export interface DataRead {
   readonly packsRead: number;
   readonly bytesRead: number;
 }
-
-/** Larger files are no packs: those of any program have some hundred MiB at most. */
-const packSizeBytesMax = 1 << 30;
 
 /** What reading works with. */
 export interface ReadParts extends PackParts {

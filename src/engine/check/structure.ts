@@ -1,3 +1,4 @@
+import { idSizeBytes } from '../../repository/id.ts';
 import { OnceWalk } from '../trees/walk-once.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
 import { describeError } from '../../base/errors.ts';
@@ -11,8 +12,6 @@ import { BlobMarks } from '../blob-marks.ts';
 import type { BlobDamage } from './blob-damage.ts';
 import type { Findings } from './findings.ts';
 import type { CheckMonitor } from './options.ts';
-
-const idSizeBytes = 32;
 
 /** A blob that was seen in a snapshot. */
 export const seenMark = 1;

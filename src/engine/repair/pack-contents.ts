@@ -114,7 +114,7 @@ export interface ReadPack {
 }
 
 /** Larger files are no packs: those of any program have some hundred MiB at most. */
-const packSizeBytesMax = 1 << 30;
+export const packSizeBytesMax: number = 1 << 30;
 
 /**
  * Reads a pack whole, twice if its content does not fit its name: bytes are also lost on the way.

@@ -1,3 +1,4 @@
+import { joinSnapshotPath } from '../snapshot-path.ts';
 import { foldTrees, type OpenTree, type TreeFolder } from '../trees/fold-trees.ts';
 import { isDamage, readTree } from '../trees/read-tree.ts';
 import { compareBytes, concatBytes, fromHex, toHex } from '../../base/bytes.ts';
@@ -7,7 +8,7 @@ import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
 import { restorableTypes, TreeEncoder, type TreeNode } from '../../repository/tree.ts';
 import { pathText } from '../backup/report.ts';
-import { contentIds, plainSizeBytes } from '../blob-marks.ts';
+import { contentIds } from '../blob-marks.ts';
 import type { BlobWriter } from '../blob-writer.ts';
 import type { EngineContext } from '../context.ts';
 import { TreeReader } from '../tree-reader.ts';
@@ -20,7 +21,6 @@ export type LossListener = (path: string, loss: TreeLoss) => void;
 
 /** Longer paths are cut in messages: a hostile repository nests without end. */
 const pathSizeBytesMax = 4096;
-const slash: Uint8Array = Uint8Array.of(0x2f);
 
 /** A tree that waits for the repair of those below it. */
 interface BrokenTree extends OpenTree<TreeNode> {
@@ -73,7 +73,7 @@ export class TreeRepair implements TreeFolder<TreeNode, BrokenTree> {
       if (!isDamage(tree.error)) throw tree.error;
       return undefined;
     }
-    const path = place ? pathOf(place.above.path, place.folder.name) : slash;
+    const path = place ? pathOf(place.above.path, place.folder.name) : new Uint8Array(0);
     const nodes = [...tree.nodes];
     return { id, path, nodes, below: nodes.filter(({ type }) => type === 'dir') };
   }
@@ -118,7 +118,7 @@ export class TreeRepair implements TreeFolder<TreeNode, BrokenTree> {
       isWhole &&= entry >= 0;
       if (entry < 0) continue;
       kept.push(id);
-      sizeBytes += plainSizeBytes(index, entry);
+      sizeBytes += index.plainSizeOf(entry);
     }
     if (isWhole) return node;
     tell('content');
@@ -142,6 +142,5 @@ export class TreeRepair implements TreeFolder<TreeNode, BrokenTree> {
 }
 
 function pathOf(parent: Uint8Array, name: Uint8Array): Uint8Array {
-  const parts = parent.byteLength === 1 ? [slash, name] : [parent, slash, name];
-  return concatBytes(parts).subarray(0, pathSizeBytesMax);
+  return joinSnapshotPath(parent, name).subarray(0, pathSizeBytesMax);
 }

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { idSizeBytes } from '../../repository/id.ts';
 import { endsWork } from '../../base/errors.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import { Batch } from './batch.ts';
@@ -17,7 +18,6 @@ import type { PlannedFile } from './plan.ts';
 const batchFilesMax = 8_000;
 const batchDirectoriesMax = 400;
 const batchBlobsMax = 200_000;
-const idSizeBytes = 32;
 
 const workerModule = new URL(
   import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
