@@ -11,13 +11,7 @@ export const command: Command = {
     'one is always on.',
   arguments: { usage: '', minimum: 0, maximum: 0 },
   flags: {},
-  examples: [
-    { text: 'list them', command: 'holdfast features' },
-    {
-      text: 'use one',
-      command: 'RESTIC_FEATURES=device-id-for-hardlinks holdfast backup ~',
-    },
-  ],
+  examples: [{ text: 'list them, to be set as NAME=true', command: 'holdfast features' }],
   exitCodes: [0, 1],
   async run({ output }) {
     const { features } = await import('../features.ts');
