@@ -50,6 +50,18 @@ test('a whole one replaces a file, links followed, and keeps its permissions', a
   expect(readFileSync(at('fresh'), 'utf8')).toBe('new');
 });
 
+test('one that fails before the first byte touches nothing, also where it is written straight', async () => {
+  symlinkSync('nothing', at('dangling'));
+  const target = Buffer.from(at('dangling'));
+  const typo = (): Promise<void> => Promise.reject(new Error('not in the snapshot'));
+  await expect(toFile(target, typo)).rejects.toThrow('not in the snapshot');
+  expect(existsSync(at('nothing'))).toBe(false);
+  await toFile(target, () => Promise.resolve());
+  expect(readFileSync(at('nothing'), 'utf8')).toBe('');
+  await toFile(target, whole);
+  expect(readFileSync(at('nothing'), 'utf8')).toBe('new');
+});
+
 test('a target that cannot be is told in plain words', async () => {
   const to = (name: string): Promise<void> => toFile(Buffer.from(at(name)), whole);
   await expect(to('.')).rejects.toThrow('the target is a folder');
