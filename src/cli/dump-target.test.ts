@@ -33,6 +33,8 @@ const whole = async (write: ByteWriter): Promise<void> => {
   await write(Buffer.from('w'));
 };
 
+const typo = (): Promise<void> => Promise.reject(new Error('not in the snapshot'));
+
 test('a dump that fails leaves what was at its target, and nothing beside it', async () => {
   await expect(toFile(Buffer.from(at('old')), failing)).rejects.toThrow('the storage fails');
   await expect(toFile(Buffer.from(at('fresh')), failing)).rejects.toThrow('the storage fails');
@@ -53,7 +55,6 @@ test('a whole one replaces a file, links followed, and keeps its permissions', a
 test('one that fails before the first byte touches nothing, also where it is written straight', async () => {
   symlinkSync('nothing', at('dangling'));
   const target = Buffer.from(at('dangling'));
-  const typo = (): Promise<void> => Promise.reject(new Error('not in the snapshot'));
   await expect(toFile(target, typo)).rejects.toThrow('not in the snapshot');
   expect(existsSync(at('nothing'))).toBe(false);
   await toFile(target, () => Promise.resolve());
