@@ -9,6 +9,7 @@ const node: TreeNode = {
   ...bareNode,
   name: Buffer.from('f'),
   type: 'file',
+  mode: 0o644,
   mtime: time,
   atime: time,
   ctime: time,
