@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { usefulThreadCount } from '../base/worker-module.ts';
 import { publishSnapshot } from './publish-snapshot.ts';
 import { cancelled } from '../base/abort.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
@@ -118,7 +118,7 @@ function startPipeline(
   options: BackupOptions,
   context: EngineContext,
 ): Pipeline {
-  const workerCount = options.workerCount ?? Math.max(2, availableParallelism());
+  const workerCount = options.workerCount ?? usefulThreadCount();
   return Pipeline.start(indexed, { workerCount, dryRun: options.dryRun === true }, context);
 }
 

@@ -66,6 +66,7 @@ describe('layers', () => {
     ['a re-export', 'src/low/a.ts', "export * from '../high/b.ts';"],
     ['an import at run time', 'src/low/a.ts', "await import('../high/b.ts');"],
     ['a worker by its URL', 'src/low/a.ts', "new URL('../high/b.ts', import.meta.url);"],
+    ['a worker by its name', 'src/low/a.ts', "workerModule('../high/b.ts', import.meta.url);"],
     ['the inside of a room of which one file is open', 'src/high/a.ts', "import '../store/x.ts';"],
     ['a Node builtin', 'src/low/a.ts', "import { connect } from 'node:net';"],
     ['a Node builtin without its prefix', 'src/low/a.ts', "import { connect } from 'net';"],
@@ -127,7 +128,7 @@ describe('graph', () => {
 
   test('a dead file', () => {
     const files = tree({
-      'src/top/main.ts': "new Worker(new URL(c ? './worker.ts' : './worker.js', import.meta.url));",
+      'src/top/main.ts': "new Worker(workerModule('./worker.ts', import.meta.url));",
       'src/top/worker.ts': "await import('./late.ts');",
       'src/top/late.ts': '',
       'src/top/tested.ts': '',

@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os';
 import type { Transferable } from 'node:worker_threads';
+import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
 import { assert } from '../../base/assert.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import { formatPolynomial } from '../../kernels/polynomial.ts';
@@ -32,10 +32,7 @@ const packsAheadMax = 2;
 /** Memory reserved for packs, of which the system commits what is used. */
 const slotBytesMax = 1 << 30;
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./worker.ts', import.meta.url);
 
 /** The response that belongs to a request. */
 export type ResponseTo<R extends BackupRequest> = R extends { type: 'files' }
@@ -58,7 +55,7 @@ function slotCountFor(workerCount: number): number {
 /** As many threads as can be of use, and as the memory for their packs allows. */
 function workerCountMax(slotSizeBytes: number): number {
   const byMemory = Math.floor((slotBytesMax / slotSizeBytes - packsAheadMax) / 2);
-  return Math.max(1, Math.min(2 * Math.max(2, availableParallelism()), byMemory));
+  return Math.max(1, Math.min(2 * usefulThreadCount(), byMemory));
 }
 
 /** The worker threads of a backup and what they produce: packs go to storage, results to the caller. */
@@ -122,7 +119,7 @@ export class Pipeline {
       slots: slots.share,
     });
     const startPool = (): Promise<BackupPool> =>
-      WorkerPool.start<BackupRequest, BackupResponse>(workerModule, {
+      WorkerPool.start<BackupRequest, BackupResponse>(moduleAddress, {
         size: workerCount,
         workerData: workerData(),
         environment: context.environment,

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
 import { packSizeBytesMax } from '../repair/pack-contents.ts';
 import { assert } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
@@ -14,10 +14,7 @@ import type { CheckWorkerData, PackCheck, PackFindings, PackUnread } from './mes
 import type { CheckMonitor, ReadData } from './options.ts';
 import type { PackList, PackParts } from './packs.ts';
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./worker.ts', import.meta.url);
 
 /** What reading the data gives. */
 export interface DataRead {
@@ -44,7 +41,7 @@ export async function readPacks(
   const chosen = choosePacks(parts, choice, context.environment.random);
   const sizeOf = (pack: number): number => parts.packs.sizes[pack] ?? 0;
   const bytesTotal = chosen.reduce((sum, pack) => sum + sizeOf(pack), 0);
-  const workerCount = Math.min(Math.max(2, availableParallelism()), Math.max(1, chosen.length));
+  const workerCount = Math.min(usefulThreadCount(), Math.max(1, chosen.length));
   const pool = await startPool(parts, workerCount, context);
   let packsRead = 0;
   let bytesRead = 0;
@@ -80,7 +77,7 @@ function startPool(
     entriesByPack: order.entriesBuffer,
     packStarts: order.startsBuffer,
   };
-  return WorkerPool.start(workerModule, { size, workerData, environment });
+  return WorkerPool.start(moduleAddress, { size, workerData, environment });
 }
 
 async function checkPack(

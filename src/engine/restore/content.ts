@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
 import { idSizeBytes } from '../../repository/id.ts';
 import { endsWork } from '../../base/errors.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
@@ -19,10 +19,7 @@ const batchFilesMax = 8_000;
 const batchDirectoriesMax = 400;
 const batchBlobsMax = 200_000;
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./worker.ts', import.meta.url);
 
 /** Writes the content of files, in batches, each pack read once a batch. In a dry run it only compares. */
 export class ContentWriter {
@@ -47,9 +44,9 @@ export class ContentWriter {
       index: indexed.index.share(),
       masterKey: indexed.repository.masterKey,
     };
-    const size = options.workerCount ?? Math.max(2, availableParallelism());
+    const size = options.workerCount ?? usefulThreadCount();
     const { environment } = context;
-    this.#starting = WorkerPool.start<RestoreRequest, RestoreResponse>(workerModule, {
+    this.#starting = WorkerPool.start<RestoreRequest, RestoreResponse>(moduleAddress, {
       size,
       workerData,
       environment,

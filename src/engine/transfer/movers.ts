@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
 import { assert } from '../../base/assert.ts';
 import type { Random } from '../../base/random.ts';
 import { chunkSizeBytesMax } from '../../kernels/chunker.ts';
@@ -91,10 +91,7 @@ class MoverHere implements Movers {
   async close(): Promise<void> {}
 }
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./worker.ts', import.meta.url);
 
 class MoverThreads implements Movers {
   readonly width: number;
@@ -127,15 +124,12 @@ class MoverThreads implements Movers {
       maxBlobSizeBytes: chunkSizeBytesMax,
     });
     const byMemory = Math.floor((slotBytesMax / slotSizeBytes - packsAheadMax) / 2);
-    const size = Math.max(
-      1,
-      Math.min(Math.max(2, availableParallelism()), workerCountMax, byMemory),
-    );
+    const size = Math.max(1, Math.min(usefulThreadCount(), workerCountMax, byMemory));
     // Each thread fills a pack of each type.
     const slots = PackSlots.create(2 * size + packsAheadMax, slotSizeBytes);
     const indexes = { source: source.index.share(), target: target.index.share() };
     const workerData: TransferWorkerData = { ...indexes, slots: slots.share, settings };
-    const pool = await WorkerPool.start<MoveRequest, MoveResponse>(workerModule, {
+    const pool = await WorkerPool.start<MoveRequest, MoveResponse>(moduleAddress, {
       size,
       workerData,
       environment,
