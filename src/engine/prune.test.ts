@@ -305,6 +305,26 @@ describe('one listing that lacks', () => {
   });
 });
 
+test.each([
+  ['at once', now],
+  ['in the second phase', later],
+] as const)(
+  '%s no index file lists what was deleted because one listing lacked it',
+  async (_, how) => {
+    for (let call = 1; ; call++) {
+      const { backend, kept } = await prunable();
+      if (how === later) await prune(backend);
+      const faulty = fault(backend, [
+        { operation: 'list', type: 'index', call, fault: { kind: 'hidden', name: () => true } },
+      ]);
+      await prune(faulty, how).catch(() => undefined);
+      if (faulty.faultCount === 0) break;
+      await assertWhole(backend.files, kept);
+      expect(call).toBeLessThan(9);
+    }
+  },
+);
+
 describe.each([
   ['at once', now, false],
   ['in the first phase', {}, false],
