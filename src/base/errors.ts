@@ -92,7 +92,7 @@ export type ErrorCode =
 export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   ASSERTION_FAILED: row(
     'an internal check failed',
-    'This is a defect in Holdfast: please report it. Nothing was deleted.',
+    'This is a defect in Holdfast: please report it.',
     { scope: 'work' },
   ),
   CANCELLED: row('cancelled', undefined, { scope: 'work', exitCode: 130, httpStatus: 499 }),
@@ -167,7 +167,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   INDEX_DAMAGED: row('an index file is damaged', 'Run "holdfast check".'),
   PARITY_DAMAGED: row(
     'the parity of a pack is damaged',
-    'Run "holdfast parity": it makes parity anew where that is possible.',
+    'Run "holdfast parity PERCENT": it makes damaged parity anew.',
   ),
   LOCK_DAMAGED: row('a lock file is damaged'),
   JSON_INVALID: row('a document is not valid JSON'),

@@ -99,11 +99,12 @@ export class BlobWriter {
   async finish(): Promise<void> {
     await (await this.#movers).flush();
     await this.#settle();
-    await this.#store.finish();
+    // Not given up on the way: nobody would wait for the end of what is being stored.
+    await this.#store.finish(undefined);
   }
 
   async #settle(): Promise<void> {
-    await this.#store.settled();
+    await this.#store.settled(undefined);
     this.#unsettledSizeBytes = 0;
   }
 }

@@ -37,6 +37,8 @@ export async function checkParity(
     const { parityCount } = parity.shape;
     if (count > 0)
       findings.hint(`parity of pack ${id}: ${count} of ${parityCount} blocks are damaged`);
+    else if (!parity.copiesAgree)
+      findings.hint(`parity of pack ${id}: one of two copies of its head is damaged`);
     if (isBroken && (await heals(repository, parity, signal))) healable.push(id);
   }
   return healable;
