@@ -216,31 +216,31 @@ async function damage({ maker }: Source, type: BlobType, id: Uint8Array): Promis
   bytes[at] = (bytes[at] ?? 0) ^ 4;
 }
 
+/** A target without the snapshots that were copied to it, and its packs. */
+async function copiedOnce(source: Source): Promise<MemoryBackend> {
+  const backend = new MemoryBackend();
+  await copyTo(backend, source);
+  for (const key of backend.files.keys()) {
+    if (key.startsWith('snapshot/')) backend.files.delete(key);
+  }
+  return backend;
+}
+
+const keysOf = (backend: MemoryBackend, type: string): string[] =>
+  [...backend.files.keys()].filter((key) => key.startsWith(`${type}/`));
+
+async function expectReadable(backend: MemoryBackend, from: Source): Promise<void> {
+  const packs = keysOf(backend, 'pack').map((key) => key.slice('pack/'.length));
+  const { index, repository } = await indexed(targetOf(backend));
+  const target = new IndexedRepository(repository, index);
+  for (const { id, plain } of [a, b, c].map((bytes) => ({ id: hashOf(bytes), plain: bytes }))) {
+    expect(Buffer.compare(await target.loadBlob('data', id), plain)).toBe(0);
+  }
+  for (const { tree } of from.snapshots) await target.loadTree(Buffer.from(tree, 'hex'));
+  expect(packs.length).toBeGreaterThan(1);
+}
+
 describe('what the target has lost', () => {
-  /** A target without the snapshots that were copied to it, and its packs. */
-  async function copiedOnce(source: Source): Promise<MemoryBackend> {
-    const backend = new MemoryBackend();
-    await copyTo(backend, source);
-    for (const key of backend.files.keys()) {
-      if (key.startsWith('snapshot/')) backend.files.delete(key);
-    }
-    return backend;
-  }
-
-  const keysOf = (backend: MemoryBackend, type: string): string[] =>
-    [...backend.files.keys()].filter((key) => key.startsWith(`${type}/`));
-
-  async function expectReadable(backend: MemoryBackend, from: Source): Promise<void> {
-    const packs = keysOf(backend, 'pack').map((key) => key.slice('pack/'.length));
-    const { index, repository } = await indexed(targetOf(backend));
-    const target = new IndexedRepository(repository, index);
-    for (const { id, plain } of [a, b, c].map((bytes) => ({ id: hashOf(bytes), plain: bytes }))) {
-      expect(Buffer.compare(await target.loadBlob('data', id), plain)).toBe(0);
-    }
-    for (const { tree } of from.snapshots) await target.loadTree(Buffer.from(tree, 'hex'));
-    expect(packs.length).toBeGreaterThan(1);
-  }
-
   test.each([
     ['gone', (backend: MemoryBackend, key: string) => void backend.files.delete(key)],
     [

@@ -232,19 +232,19 @@ test('a snapshot that cannot be read is named and stays; the others are rewritte
   expect(result.complaints[0]).toContain(`snapshot ${broken.id}: a tree blob`);
 });
 
+/** Rewrites, and forgets that. @returns the new tree */
+async function rewrittenOnce(maker: SnapshotMaker): Promise<string> {
+  await maker.snapshotOf(content);
+  const { snapshots } = await rewrite(maker, { selection: without('.log') });
+  const done = snapshots.find(({ original }) => original !== undefined);
+  maker.backend.files.delete(memoryKey({ type: 'snapshot', name: done?.id ?? '' }));
+  return done?.tree ?? '';
+}
+
+const hasPack = ({ backend }: SnapshotMaker, name: string): boolean =>
+  backend.files.has(memoryKey({ type: 'pack', name }));
+
 describe('a tree that the repository should have', () => {
-  /** Rewrites, and forgets that. @returns the new tree */
-  async function rewrittenOnce(maker: SnapshotMaker): Promise<string> {
-    await maker.snapshotOf(content);
-    const { snapshots } = await rewrite(maker, { selection: without('.log') });
-    const done = snapshots.find(({ original }) => original !== undefined);
-    maker.backend.files.delete(memoryKey({ type: 'snapshot', name: done?.id ?? '' }));
-    return done?.tree ?? '';
-  }
-
-  const hasPack = ({ backend }: SnapshotMaker, name: string): boolean =>
-    backend.files.has(memoryKey({ type: 'pack', name }));
-
   test('is stored again if its pack is gone', async () => {
     const maker = new SnapshotMaker();
     const tree = await rewrittenOnce(maker);

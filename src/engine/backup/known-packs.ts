@@ -27,7 +27,7 @@ export async function reliablePacks(
   const missing = await missingPacks(indexed, context);
   if (missing.size > 0) tellMissing(missing.size, context);
   const left = new Set([...missing, ...(await markedPacks(indexed, context))]);
-  return left.size === 0 ? indexed : without(indexed, left, context);
+  return withoutPacks(indexed, left, context);
 }
 
 function tellMissing(count: number, { monitor }: EngineContext): void {
@@ -81,11 +81,14 @@ async function markedPacks(
   }
 }
 
-function without(
-  { repository, index, files }: IndexedRepository,
+/** The index without some of its packs; `indexed` itself if there are none. */
+export function withoutPacks(
+  indexed: IndexedRepository,
   left: ReadonlySet<number>,
   context: EngineContext,
 ): IndexedRepository {
+  if (left.size === 0) return indexed;
+  const { repository, index, files } = indexed;
   const sound = BlobIndex.create({ random: context.environment.random });
   for (let entry = 0; entry < index.blobCount; entry++) {
     if (left.has(index.packOf(entry))) continue;
