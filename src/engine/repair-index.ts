@@ -13,7 +13,8 @@ import type { EngineContext } from './context.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
 import { readHeader, readRemains } from './repair/pack-contents.ts';
 import { statPack } from './stat-pack.ts';
-import { isSameListing, replaceListings } from './repair/replace-listings.ts';
+import { replaceListings } from './repair/replace-listings.ts';
+import { isSameListing } from './packs/same-listing.ts';
 
 export interface IndexRepairMonitor extends Monitor {
   /** What is done now, such as `read headers of packs`. */

@@ -23,7 +23,8 @@ import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
 import { statPack } from './stat-pack.ts';
 import { headerBlobs, readPack } from './repair/pack-contents.ts';
-import { ignoreGone, isSameListing, replaceListings } from './repair/replace-listings.ts';
+import { ignoreGone, replaceListings } from './repair/replace-listings.ts';
+import { isSameListing } from './packs/same-listing.ts';
 import { findWanted, WantedBlobs } from './repair/wanted-blobs.ts';
 import { transferBlobs } from './transfer.ts';
 

@@ -1,5 +1,15 @@
 import { assert } from '../../base/assert.ts';
 
+/** Finished packs that may wait to be stored. */
+const packsAheadMax = 2;
+/** Memory reserved for packs, of which the system commits what is used. */
+const slotsSizeBytesMax: number = 1 << 30;
+
+/** Threads whose packs fit the memory that is kept for packs, one at least: each fills one of each type. */
+export function threadsWithSlots(slotSizeBytes: number): number {
+  return Math.max(1, Math.floor((slotsSizeBytesMax / slotSizeBytes - packsAheadMax) / 2));
+}
+
 /** Memory for packs that all threads of a backup see; can be posted to workers. */
 export interface PackSlotsShare {
   /** One Int32 a slot: 1 while it is taken; and one more that counts how often a slot became free. */
@@ -29,6 +39,11 @@ export class PackSlots {
   static create(count: number, sizeBytes: number): PackSlots {
     const slots = Array.from({ length: count }, () => new SharedArrayBuffer(sizeBytes));
     return new PackSlots({ states: new SharedArrayBuffer(4 * (count + 1)), slots });
+  }
+
+  /** For so many threads. */
+  static forThreads(threadCount: number, slotSizeBytes: number): PackSlots {
+    return PackSlots.create(2 * threadCount + packsAheadMax, slotSizeBytes);
   }
 
   get share(): PackSlotsShare {

@@ -57,13 +57,7 @@ export class PackOrder {
 
   /** The blobs of one pack by offset, as `index`, whose order this is, has them. */
   blobsOf(index: BlobIndex, pack: number): PackedBlob[] {
-    return Array.from(this.entriesOf(pack), (entry) => ({
-      type: index.typeOf(entry),
-      id: index.idOf(entry),
-      offset: index.offsetOf(entry),
-      length: index.lengthOf(entry),
-      uncompressedLength: index.uncompressedLengthOf(entry),
-    }));
+    return Array.from(this.entriesOf(pack), (entry) => index.blobOf(entry));
   }
 
   /** The entries of one pack by offset; a view. */

@@ -1,3 +1,4 @@
+import { differingBlob } from '../packs/same-listing.ts';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import type { Sealer } from '../../kernels/seal.ts';
@@ -94,21 +95,12 @@ export class PackReader {
       if (!isHoldfastError(error, 'PACK_DAMAGED')) throw error;
       return [error.message];
     }
-    const entries = this.#order.entriesOf(pack);
-    if (header.count !== entries.length) {
-      return [`its header has ${header.count} blobs, the index ${entries.length}`];
+    const listed = this.#order.blobsOf(this.#index, pack);
+    if (header.count !== listed.length) {
+      return [`its header has ${header.count} blobs, the index ${listed.length}`];
     }
-    for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i] ?? -1;
-      const blob = header.at(i);
-      const same =
-        blob.offset === this.#index.offsetOf(entry) &&
-        blob.length === this.#index.lengthOf(entry) &&
-        blob.uncompressedLength === this.#index.uncompressedLengthOf(entry) &&
-        blob.type === this.#index.typeOf(entry) &&
-        equalBytes(blob.id, this.#index.idOf(entry));
-      if (!same) return [`its header and the index differ at blob ${toHex(blob.id)}`];
-    }
+    const other = differingBlob(header, listed);
+    if (other) return [`its header and the index differ at blob ${toHex(other.id)}`];
     return [];
   }
 }

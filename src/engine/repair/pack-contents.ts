@@ -70,7 +70,7 @@ export async function readRemains(
       failures.push(error);
     }
   }
-  const blobs = entries.filter((entry) => kept.has(entry)).map((entry) => blobOf(index, entry));
+  const blobs = entries.filter((entry) => kept.has(entry)).map((entry) => index.blobOf(entry));
   return {
     kept: PackedBlobs.from(blobs),
     lostCount: entries.length - blobs.length,
@@ -94,16 +94,6 @@ async function troubleOf(
   } catch (cause) {
     return cause;
   }
-}
-
-function blobOf(index: BlobIndex, entry: number): PackedBlob {
-  return {
-    type: index.typeOf(entry),
-    id: index.idOf(entry),
-    offset: index.offsetOf(entry),
-    length: index.lengthOf(entry),
-    uncompressedLength: index.uncompressedLengthOf(entry),
-  };
 }
 
 /** A pack as the storage gives it. */

@@ -7,7 +7,7 @@ import type { IndexedRepository } from '../../repository/indexed.ts';
 import { packBufferSizeBytes } from '../../repository/pack.ts';
 import type { PackEvent } from '../backup/messages.ts';
 import { packEvent } from '../backup/pack-event.ts';
-import { PackSlots } from '../backup/pack-slots.ts';
+import { PackSlots, threadsWithSlots } from '../backup/pack-slots.ts';
 import type { PackStore } from '../backup/pack-store.ts';
 import type { EngineContext } from '../context.ts';
 import { BlobMover } from './blob-mover.ts';
@@ -15,10 +15,6 @@ import type { MoveRequest, MoveResponse, MoveSettings, TransferWorkerData } from
 
 /** Sealed bytes from which on threads pay: two of them take some 0.15 s to come up. */
 const threadsSizeBytesMin: number = 8 << 20;
-/** Finished packs that may wait to be stored. */
-const packsAheadMax = 2;
-/** Memory reserved for packs, of which the system commits what is used. */
-const slotBytesMax: number = 1 << 30;
 /** More threads than this would wait for the storage. */
 const workerCountMax = 8;
 
@@ -123,10 +119,8 @@ class MoverThreads implements Movers {
       targetSizeBytes: settings.packSizeBytes,
       maxBlobSizeBytes: chunkSizeBytesMax,
     });
-    const byMemory = Math.floor((slotBytesMax / slotSizeBytes - packsAheadMax) / 2);
-    const size = Math.max(1, Math.min(usefulThreadCount(), workerCountMax, byMemory));
-    // Each thread fills a pack of each type.
-    const slots = PackSlots.create(2 * size + packsAheadMax, slotSizeBytes);
+    const size = Math.min(usefulThreadCount(), workerCountMax, threadsWithSlots(slotSizeBytes));
+    const slots = PackSlots.forThreads(size, slotSizeBytes);
     const indexes = { source: source.index.share(), target: target.index.share() };
     const workerData: TransferWorkerData = { ...indexes, slots: slots.share, settings };
     const pool = await WorkerPool.start<MoveRequest, MoveResponse>(moduleAddress, {
