@@ -291,6 +291,17 @@ describe('a check', () => {
     ]);
     expect(result.affectedFiles).toEqual([]);
   });
+
+  test.each(['key', 'snapshot', 'index', 'pack'] as const)(
+    'takes a lock that is lost for no damage: while it reads a %s',
+    async (type) => {
+      const { maker } = await made();
+      await maker.backend.put({ type: 'key', name: 'cd'.repeat(32) }, [Buffer.from('{}')]);
+      const failure = { kind: 'error', code: 'LOCK_LOST' } as const;
+      const faulty = fault(maker.backend, [{ operation: 'get', type, fault: failure }]);
+      await expect(checked(faulty, readAll)).rejects.toMatchObject({ code: 'LOCK_LOST' });
+    },
+  );
 });
 
 describe('the index', () => {

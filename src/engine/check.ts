@@ -1,7 +1,7 @@
 import { IndexedRepository } from '../repository/indexed.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshot, type StoredSnapshot } from '../repository/snapshots.ts';
-import { describeError, isHoldfastError } from '../base/errors.ts';
+import { describeError, endsWork } from '../base/errors.ts';
 import { listKeys } from '../repository/keys.ts';
 import { AffectedFiles } from './check/affected.ts';
 import { BlobDamage } from './check/blob-damage.ts';
@@ -130,9 +130,7 @@ async function readSnapshots(
     try {
       snapshots.push(await loadSnapshot(repository, name, { signal }));
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-        throw error;
-      }
+      if (endsWork(error)) throw error;
       findings.error(`snapshot ${name}`, describeError(error), 'SNAPSHOT_DAMAGED');
       findings.affectedSnapshots.add(name);
     }
@@ -150,9 +148,7 @@ async function checkKeys(
     const { damaged } = await listKeys(repository, { signal });
     for (const { id, error } of damaged) findings.error(`key ${id}`, error.message, 'KEY_DAMAGED');
   } catch (error) {
-    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-      throw error;
-    }
+    if (endsWork(error)) throw error;
     findings.error('keys', describeError(error), 'KEY_DAMAGED');
   }
 }

@@ -16,6 +16,7 @@ import { chooseSource, readsInput, type SourceChoice } from '../backup-source.ts
 import type { Invocation } from '../command.ts';
 import { parseGroupBy } from '../group-by.ts';
 import { usage } from '../parse.ts';
+import { tellLosses } from '../platform-losses.ts';
 import { parsePersonTime } from '../parse-time.ts';
 import { repositoryPassword } from '../password.ts';
 import { allTags } from '../select-snapshots.ts';
@@ -35,6 +36,7 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
   const choice = chooseSource(invocation);
   refuseSharedInput(invocation);
   const view = new BackupOutput(invocation);
+  const lossWarning = tellLosses(output, 'backup');
   let walk: SourceWalk | undefined;
   const sessionOptions: SessionOptions = {
     lock: flags.dryRun ? 'none' : 'shared',
@@ -42,8 +44,9 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
     monitor: view,
     beside: async (storage, opening) => {
       if (choice.kind !== 'files') return;
-      const source = await choice.open(storage);
+      const source = await choice.open(storage, (text) => view.note(text));
       walk = new SourceWalk(source, invocation.environment.clock);
+      // Without remarks: those of the backup itself are enough.
       if (view.wantsScan && !flags.noScan) view.scan(await choice.open(storage));
       await walk.aheadOf(opening);
     },
@@ -53,12 +56,18 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
       run({ invocation, options, choice, walk, view }, session),
     );
     view.finish(result);
-    if (view.problemCount === 0) return 0;
-    output.exitError(partialExitCode, result.problems.length > 0 ? unreadWarning : damageWarning);
+    const warning = warningOf(view, result) ?? lossWarning;
+    if (warning === undefined) return 0;
+    output.exitError(partialExitCode, warning);
     return partialExitCode;
   } finally {
     view.stop();
   }
+}
+
+function warningOf({ problemCount }: BackupOutput, result: BackupResult): string | undefined {
+  if (result.problems.length > 0) return unreadWarning;
+  return problemCount > 0 ? damageWarning : undefined;
 }
 
 interface BackupParts {

@@ -1,6 +1,6 @@
 import { defined } from '../../base/assert.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import { shortId } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
@@ -125,7 +125,7 @@ export class EmptiedSources {
       }
     } catch (error) {
       // What it holds is not known: "check" tells of the damage.
-      if (!isHoldfastError(error) || error.code === 'CANCELLED') throw error;
+      if (endsWork(error)) throw error;
       return undefined;
     }
     return node?.type === 'dir' ? node : undefined;

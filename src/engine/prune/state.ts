@@ -1,6 +1,6 @@
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
-import { isHoldfastError } from '../../base/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { type Id, idBytes } from '../../repository/id.ts';
 import type { IndexedPack } from '../../repository/index-file.ts';
 import { type LoadedIndex, loadMarks, loadMoreIndexFiles } from '../../repository/index-load.ts';
@@ -21,6 +21,8 @@ export interface PruneSource {
   readonly loadIndex: () => Promise<LoadedIndex>;
   /** Snapshots that were removed just now, and that a listing may still have. */
   readonly removedSnapshots?: ReadonlySet<Id> | undefined;
+  /** Prune although there is no snapshot and this run removed none: then all data goes. */
+  readonly allowRemoveAll?: boolean | undefined;
 }
 
 /**
@@ -56,7 +58,7 @@ export class PruneState {
     this.used = new BlobMarks(loaded.index);
   }
 
-  /** @throws what cannot be read, whatever it is: a prune must know everything */
+  /** @throws what cannot be read, whatever it is: a prune must know everything; PRUNE_REFUSED */
   static async load(
     source: PruneSource,
     context: EngineContext<PruneMonitor>,
@@ -72,6 +74,7 @@ export class PruneState {
     await state.#use(snapshots);
     monitor.phase('searching used packs...');
     await state.#listPacks();
+    if (snapshots.length === 0) state.#refuseWithoutSnapshots();
     return state;
   }
 
@@ -165,6 +168,21 @@ export class PruneState {
   isListed(id: Id): boolean {
     const pack = this.indexed.index.findPack(idBytes(id));
     return pack >= 0 && !this.#onlyMarked.has(pack);
+  }
+
+  /**
+   * A repository without snapshots is one that lost them more often than one that is to be emptied: a folder that a copy left
+   * out looks like one in which nothing is. What is marked already was decided by a run that saw snapshots, or was told.
+   */
+  #refuseWithoutSnapshots(): void {
+    const { removedSnapshots, allowRemoveAll } = this.#source;
+    if (allowRemoveAll || (removedSnapshots && removedSnapshots.size > 0)) return;
+    const isDecided = (id: Id): boolean => {
+      const mark = this.#marks.get(id);
+      return mark !== undefined && !this.isVoid(mark);
+    };
+    const packCount = [...this.stored.keys()].filter((id) => !isDecided(id)).length;
+    if (packCount > 0) throw new HoldfastError('PRUNE_REFUSED', { details: { packCount } });
   }
 
   async #use(snapshots: readonly StoredSnapshot[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
 import { listDirectory } from '../../platform/directory.ts';
 import { unlinkAt } from '../../platform/files.ts';
 import { isMounted } from '../../platform/mounts.ts';
@@ -138,7 +138,7 @@ export class Remover {
     try {
       action();
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'ASSERTION_FAILED')) throw error;
+      if (endsWork(error)) throw error;
       this.#parts.tally.problem(path, error);
     }
   }

@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../../base/abort.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
 import { listNames } from '../../platform/directory.ts';
 import { unlinkAt } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/status.ts';
@@ -84,9 +84,7 @@ export class RestoreWalk {
       nodes = await this.#trees.load(tree);
       this.#budget.enter(tree, nodes.length);
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-        throw error;
-      }
+      if (endsWork(error)) throw error;
       tally.problem(directory.pathOf(), error);
       return [];
     }
@@ -204,9 +202,7 @@ export class RestoreWalk {
     try {
       action();
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'ASSERTION_FAILED')) {
-        throw error;
-      }
+      if (endsWork(error)) throw error;
       this.#parts.tally.problem(directory.pathOf(name), error);
     }
   }

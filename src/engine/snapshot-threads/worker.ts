@@ -1,5 +1,5 @@
+import { endsWork } from '../../base/errors.ts';
 import { toHex } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
@@ -47,7 +47,7 @@ function read(id: Id, { folder, buffer, tools }: ReadParts): Snapshot | undefine
     return decodeSnapshot(openDocument(tools, 'snapshot', sealed));
   } catch (error) {
     // The usual way meets it again, and has the words for it.
-    if (isHoldfastError(error) && error.code !== 'ASSERTION_FAILED') return undefined;
-    throw error;
+    if (endsWork(error)) throw error;
+    return undefined;
   }
 }

@@ -39,7 +39,7 @@ export function linuxCalls(options: { assumeOld?: boolean } = {}): SystemCalls |
 function callsOf(linux: Linux): SystemCalls {
   return {
     kind: 'linux',
-    losses: [],
+    losses: { backup: [], restore: [] },
     status: (place, follow) => statusLinux(linux, place, follow),
     isMountRoot: (directory) => isMountRootLinux(linux, directory),
     list: (directory) => listLinux(linux, directory),
