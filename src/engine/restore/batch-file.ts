@@ -58,7 +58,7 @@ export class BatchFile {
       mode: 'parts',
       zeros: options.sparse ? 'skipped' : 'written',
       replaces: existing !== 'none',
-      isLinked: node.links > 1,
+      linkCount: planned.canStay ? planned.linkCount : 1,
       metadata: metadataOf(node, options, existing !== 'none' || directory.existed),
     };
   }

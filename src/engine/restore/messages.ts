@@ -54,8 +54,8 @@ export interface FileTask {
   readonly zeros: Zeros;
   /** Something has its name and may be replaced; else the name must be free. */
   readonly replaces: boolean;
-  /** It has several names in the snapshot. */
-  readonly isLinked: boolean;
+  /** How many names an existing file that stays may have: those that were found in the target. */
+  readonly linkCount: number;
   readonly metadata: Metadata;
 }
 

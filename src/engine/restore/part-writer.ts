@@ -146,7 +146,7 @@ function setMetadata(task: FileTask): readonly unknown[] {
   }
   try {
     const { kind, links } = readStatusOf(fd);
-    if (kind === 'file' && (links === 1 || task.isLinked)) {
+    if (kind === 'file' && links === task.linkCount) {
       return applyMetadata(fd, task.metadata, 'file');
     }
   } finally {

@@ -71,6 +71,7 @@ export class RestoreWalk {
         await clock.nextTurn();
         turnStart = clock.monotonicMs();
       }
+      await this.#items.finishFiles();
       await this.#writer.drain();
       this.#items.finishLinks();
       await this.#directories.finish();
