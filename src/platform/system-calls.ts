@@ -108,6 +108,8 @@ export interface SystemCalls {
 
   /** undefined: there is no such entry (ENOENT, ENOTDIR). */
   status(place: Place, follow: boolean): FileStatus | undefined;
+  /** Whether an opened directory is where something is mounted; undefined where the system does not tell. */
+  isMountRoot(directory: number): boolean | undefined;
   list(directory: number): Uint8Array<ArrayBuffer>[];
   listPacked(directory: number): PackedNames;
   /** Every entry with its status, sorted, each name once; or only the names if there are more than some thousands. */

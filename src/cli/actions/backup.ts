@@ -6,7 +6,6 @@ import {
   SourceWalk,
 } from '../../engine/backup.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { loadSnapshots } from '../../repository/snapshots.ts';
 import type { StreamSource } from '../../sources/source.ts';
 import { openCommandSource } from '../../sources/stream/command-source.ts';
 import { InputSource } from '../../sources/stream/input-source.ts';
@@ -19,7 +18,7 @@ import { usage } from '../parse.ts';
 import { tellLosses } from '../platform-losses.ts';
 import { parsePersonTime } from '../parse-time.ts';
 import { repositoryPassword } from '../password.ts';
-import { allTags } from '../select-snapshots.ts';
+import { allSnapshots, allTags } from '../select-snapshots.ts';
 import { type Session, type SessionOptions, thisOwner, withSession } from '../session.ts';
 import { programVersion } from '../version.ts';
 
@@ -84,9 +83,7 @@ async function run(parts: BackupParts, session: Session): Promise<BackupResult> 
   const { lock, signal, repository } = session;
   await rememberParity(parts, repository, signal);
   // Before the index, so that this has all that they refer to.
-  const earlier = parts.walk
-    ? await loadSnapshots(repository, { signal, monitor: session.monitor })
-    : [];
+  const earlier = parts.walk ? await allSnapshots(session) : [];
   output.verbose('load index files');
   const indexed = await session.loadIndex();
   const source = parts.walk ?? (await openStream(parts, signal));

@@ -48,6 +48,7 @@ export function portableCalls(): SystemCalls {
     kind: 'portable',
     losses: lossesOf(process.platform),
     status: statusPortable,
+    isMountRoot: () => undefined,
     list: listPortable,
     listPacked: listPackedPortable,
     scanSmall: scanSmallPortable,
