@@ -58,6 +58,14 @@ test('a file that is no TypeScript', () => {
 const check = (path: string, text: string): string[] =>
   layersRule(layers)(tree({ [path]: text })).map((found) => found.replace(/^[^:]*:/, ''));
 
+function links(text: string): string[] {
+  return brokenLinks(new Map([['README.md', text], ['docs/A.md', '# One two\n[up](../README.md)\n']]));
+}
+
+function fragment(text: string): string[] {
+  return oddFragments(new Map([['changelog/unreleased/a.md', text]]));
+}
+
 describe('layers', () => {
   test.each([
     ['an import of a room above', 'src/low/a.ts', "import { b } from '../high/b.ts';"],
@@ -327,18 +335,9 @@ describe('documents', () => {
   });
 
   test('links and fragments', () => {
-    const links = (text: string): string[] =>
-      brokenLinks(
-        new Map([
-          ['README.md', text],
-          ['docs/A.md', '# One two\n[up](../README.md)\n'],
-        ]),
-      );
     expect(links('[a](docs/A.md) [b](docs/A.md#one-two) [c](https://example.com)')).toEqual([]);
     expect(links('[a](docs/B.md)')[0]).toContain('there is no docs/B.md');
     expect(links('x\n[a](docs/A.md#three)')[0]).toContain('has no heading #three');
-    const fragment = (text: string): string[] =>
-      oddFragments(new Map([['changelog/unreleased/a.md', text]]));
     expect(fragment('Bugfix: Do it\n\nWhy.\n')).toEqual([]);
     expect(fragment('Faster: Do it\n\nWhy.\n')).toHaveLength(1);
     expect(fragment('Bugfix: Do it\nWhy.\n')).toHaveLength(1);
