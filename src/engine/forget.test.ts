@@ -90,7 +90,7 @@ async function bed(): Promise<Bed> {
     ids,
     remove: (through = backend) => {
       const wrapped = testRepository({ backend: through });
-      return removeSnapshots(wrapped, { ids, lock: undefined }, { environment, monitor });
+      return removeSnapshots(wrapped, ids, { environment, monitor });
     },
     left: async () => (await loadSnapshots(repository)).map(({ id }) => id),
   };

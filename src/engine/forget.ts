@@ -1,9 +1,9 @@
+import { removeSnapshot } from '../repository/snapshots.ts';
 import { throwIfAborted } from '../base/abort.ts';
-import { endsWork, HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { endsWork, HoldfastError } from '../base/errors.ts';
 import type { Monitor, Progress } from '../base/monitor.ts';
 import { timestampFromNs } from '../base/timestamp.ts';
 import type { Id } from '../repository/id.ts';
-import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
@@ -104,7 +104,7 @@ export interface ForgetResult {
  */
 export async function removeSnapshots(
   repository: Repository,
-  { ids, lock }: { readonly ids: readonly Id[]; readonly lock: HeldLock | undefined },
+  ids: readonly Id[],
   context: EngineContext<ForgetMonitor>,
 ): Promise<ForgetResult> {
   const { signal, monitor } = context;
@@ -112,14 +112,12 @@ export async function removeSnapshots(
   const failed: FailedRemoval[] = [];
   for (const id of ids) {
     throwIfAborted(signal);
-    lock?.assertHeld();
     try {
-      await repository.removeUnpacked('snapshot', id, { signal });
+      await removeSnapshot(repository, id, { signal });
       removed.push(id);
     } catch (error) {
-      if (isHoldfastError(error, 'FILE_NOT_FOUND')) removed.push(id);
-      else if (endsWork(error)) throw error;
-      else failed.push({ id, error });
+      if (endsWork(error)) throw error;
+      failed.push({ id, error });
     }
     monitor.progress({
       filesDone: removed.length + failed.length,

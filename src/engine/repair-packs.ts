@@ -7,7 +7,6 @@ import { type Id, idBytes } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import { loadIndex } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
-import type { HeldLock } from '../repository/locks.ts';
 import type { PackedBlob, PackedBlobs } from '../repository/pack.ts';
 import { removeParity } from '../repository/parity.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -29,7 +28,6 @@ import { transferBlobs } from './transfer.ts';
 export interface PackRepairRequest {
   readonly packs: readonly Id[];
   readonly sources: BlobSources;
-  readonly lock: HeldLock | undefined;
   /**
    * Keeps the bytes of a damaged pack for people, before anything is changed. What it threw ends the repair.
    * @returns where they are
@@ -110,7 +108,6 @@ export async function repairPacks(
   const repair = new PackRepair(repository, parts, context);
   const salvaged = await repair.salvage();
   const healedCount = await repair.heal(salvaged.lost, request.sources);
-  request.lock?.assertHeld();
   const { removed, unread } = await repair.replace(salvaged.unread);
   const lostCount = salvaged.lost.size;
   const indexed = new IndexedRepository(repository, await loadIndex(repository, { signal }));
@@ -175,7 +172,6 @@ async function takePack(
   if (read.isWhole) return undefined;
   const keptAt = await request.keep(id, read.bytes);
   const { bytes } = read;
-  request.lock?.assertHeld();
   const healed = await healByParity(repository, { id, bytes }, context);
   const own = headerBlobs(repository, bytes);
   return { ...base, isStored: true, keptAt, blobs: [...own, ...listed], healed };
