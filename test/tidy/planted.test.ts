@@ -59,7 +59,12 @@ const check = (path: string, text: string): string[] =>
   layersRule(layers)(tree({ [path]: text })).map((found) => found.replace(/^[^:]*:/, ''));
 
 function links(text: string): string[] {
-  return brokenLinks(new Map([['README.md', text], ['docs/A.md', '# One two\n[up](../README.md)\n']]));
+  return brokenLinks(
+    new Map([
+      ['README.md', text],
+      ['docs/A.md', '# One two\n[up](../README.md)\n'],
+    ]),
+  );
 }
 
 function fragment(text: string): string[] {
