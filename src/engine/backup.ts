@@ -22,12 +22,12 @@ import { Pipeline } from './backup/pipeline.ts';
 import { emptyTreeId } from './backup/empty-tree.ts';
 import { BackupReport } from './backup/report.ts';
 import { BackupRun } from './backup/run.ts';
-import { SourceWalk } from './backup/source-walk.ts';
+import { SourceWalk } from './source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
 
 export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
-export { SourceWalk } from './backup/source-walk.ts';
+export { SourceWalk } from './source-walk.ts';
 
 export interface BackupRequest {
   readonly options: BackupOptions;

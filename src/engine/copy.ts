@@ -14,7 +14,7 @@ import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
 import { findLostContent } from './copy/lost-content.ts';
 import { NeededBlobs } from './copy/needed-blobs.ts';
-import { transferBlobs, type TransferMonitor } from './transfer.ts';
+import { transferBlobs, type TransferMonitor } from './packs/transfer.ts';
 
 /** What is stored before it is entered into the index, and its snapshots are written. */
 const batchSizeBytesMin: number = 1 << 30;

@@ -3,12 +3,12 @@ import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import { areSorted, type TreeNode, type TreeNodes } from '../repository/tree.ts';
-import { BlobMarks, contentIds } from './blob-marks.ts';
+import { BlobMarks, contentIds } from './trees/blob-marks.ts';
 import type { EngineContext } from './context.ts';
-import { equalNodes } from './equal-nodes.ts';
-import { joinSnapshotPath } from './snapshot-path.ts';
-import { assertWalkable, TreeBudget, type TreeLimits } from './tree-budget.ts';
-import { TreeReader } from './tree-reader.ts';
+import { equalNodes } from './trees/equal-nodes.ts';
+import { joinSnapshotPath } from './trees/snapshot-path.ts';
+import { assertWalkable, TreeBudget, type TreeLimits } from './trees/tree-budget.ts';
+import { TreeReader } from './trees/tree-reader.ts';
 
 /** One difference. */
 export interface DiffChange {

@@ -5,7 +5,7 @@ import { listParity, loadParity, storeParity } from '../repository/parity.ts';
 import { damagedParityCount, parityFileSizeBytes } from '../repository/parity-file.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { EngineContext } from './context.ts';
-import { readPack } from './repair/pack-contents.ts';
+import { readPack } from './packs/read-pack.ts';
 import type { IndexRepairMonitor } from './repair-index.ts';
 
 /** How much parity a repository has. */

@@ -11,8 +11,8 @@ import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import { missingPacks } from './packs/stored-packs.ts';
 import type { EngineContext } from './context.ts';
-import { transferBlobs } from './transfer.ts';
-import { collectUsedBlobs, usedMark } from './used-blobs.ts';
+import { transferBlobs } from './packs/transfer.ts';
+import { collectUsedBlobs, usedMark } from './trees/used-blobs.ts';
 
 /** Times that data is stored anew because more was marked or removed meanwhile. */
 const roundsMax = 5;

@@ -7,7 +7,7 @@ import type { HeldLock } from '../repository/locks.ts';
 import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
 import { localTime, localZone } from '../repository/time-format.ts';
 import { bareNode, goMode, TreeEncoder } from '../repository/tree.ts';
-import { BlobWriter } from './blob-writer.ts';
+import { BlobWriter } from './packs/blob-writer.ts';
 import type { EngineContext } from './context.ts';
 import { findLostTrees, type RecoverMonitor } from './recover/lost-trees.ts';
 import { WholeTrees } from './recover/whole-trees.ts';

@@ -8,11 +8,11 @@ import type { Id } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import { PackedBlobs } from '../repository/pack.ts';
 import type { Repository } from '../repository/repository.ts';
-import { PackOrder } from './check/pack-order.ts';
+import { PackOrder } from './packs/pack-order.ts';
 import type { EngineContext } from './context.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
-import { readHeader, readRemains } from './repair/pack-contents.ts';
-import { statPack } from './stat-pack.ts';
+import { readHeader, readRemains } from './packs/read-pack.ts';
+import { statPack } from './packs/stat-pack.ts';
 import { replaceListings } from './repair/replace-listings.ts';
 import { isSameListing } from './packs/same-listing.ts';
 

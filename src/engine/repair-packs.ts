@@ -12,7 +12,7 @@ import { removeParity } from '../repository/parity.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot, tellUnreadable } from '../repository/snapshots.ts';
 import { withoutPacks } from './backup/known-packs.ts';
-import { PackOrder } from './check/pack-order.ts';
+import { PackOrder } from './packs/pack-order.ts';
 import type { AffectedFile } from './check/options.ts';
 import type { EngineContext } from './context.ts';
 import { missingPacks } from './packs/stored-packs.ts';
@@ -21,12 +21,12 @@ import { healByParity } from './repair/heal-by-parity.ts';
 import { nameLosses } from './repair/name-losses.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
-import { statPack } from './stat-pack.ts';
-import { headerBlobs, readPack } from './repair/pack-contents.ts';
+import { statPack } from './packs/stat-pack.ts';
+import { headerBlobs, readPack } from './packs/read-pack.ts';
 import { ignoreGone, replaceListings } from './repair/replace-listings.ts';
 import { isSameListing } from './packs/same-listing.ts';
 import { findWanted, WantedBlobs } from './repair/wanted-blobs.ts';
-import { transferBlobs } from './transfer.ts';
+import { transferBlobs } from './packs/transfer.ts';
 
 export interface PackRepairRequest {
   readonly packs: readonly Id[];

@@ -7,9 +7,9 @@ import { HoldfastError } from '../base/errors.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode } from '../repository/tree.ts';
-import { BlobMarks, contentIds } from './blob-marks.ts';
+import { BlobMarks, contentIds } from './trees/blob-marks.ts';
 import type { EngineContext } from './context.ts';
-import { type TreeVisitor, walkTree } from './list.ts';
+import { type TreeVisitor, walkTree } from './trees/walk-paths.ts';
 
 /** What is counted; see `holdfast help stats`. */
 export type StatsMode = 'restore-size' | 'files-by-contents' | 'blobs-per-file' | 'raw-data';

@@ -2,7 +2,7 @@ import type { SealKey } from '../../kernels/seal.ts';
 import type { CompressionMode } from '../../kernels/zstd.ts';
 import type { SerializedError } from '../../base/serialized-errors.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
-import type { PackSlotsShare } from './pack-slots.ts';
+import type { PackSlotsShare } from '../packs/pack-slots.ts';
 import type { BlobType } from '../../repository/pack.ts';
 import type { NewStatus } from './new-status.ts';
 

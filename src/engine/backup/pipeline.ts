@@ -22,8 +22,8 @@ import type {
   ScanResponse,
   TreesResponse,
 } from './messages.ts';
-import { PackSlots, threadsWithSlots } from './pack-slots.ts';
-import { PackStore } from './pack-store.ts';
+import { PackSlots, threadsWithSlots } from '../packs/pack-slots.ts';
+import { PackStore } from '../packs/pack-store.ts';
 
 /** Requests that wait per worker while one runs: enough that no worker idles while this thread walks. */
 const requestsPerWorkerMax = 4;

@@ -1,4 +1,4 @@
-import { equalNodes } from '../equal-nodes.ts';
+import { equalNodes } from '../trees/equal-nodes.ts';
 import { idSizeBytes } from '../../repository/id.ts';
 import { defined } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
@@ -29,7 +29,7 @@ import { ParentTrees } from './parent-trees.ts';
 import type { NodeFinder } from './previous-nodes.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { BackupReport } from './report.ts';
-import type { SourceWalk } from './source-walk.ts';
+import type { SourceWalk } from '../source-walk.ts';
 import { areStorable } from './storable-attributes.ts';
 import { TreeBuilder } from './tree-builder.ts';
 import { type FramePart, type MatchedTree, NodeCursor, TreeFrame } from './tree-frame.ts';

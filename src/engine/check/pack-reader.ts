@@ -8,9 +8,9 @@ import type { BlobIndex } from '../../repository/blob-index.ts';
 import { BlobScratch } from '../../repository/blob-scratch.ts';
 import { type BlobTools, openBlob, openTree } from '../../repository/blob-open.ts';
 import { type PackedBlobs, readPackedBlobsAt } from '../../repository/pack.ts';
-import { type PackBytes, type PackContent, PackContents } from '../pack-content.ts';
+import { type PackBytes, type PackContent, PackContents } from '../packs/pack-content.ts';
 import type { PackFindings } from './messages.ts';
-import type { PackOrder } from './pack-order.ts';
+import type { PackOrder } from '../packs/pack-order.ts';
 
 /** Room for the largest chunk; larger blobs of other programs take an allocation each. */
 const plainBytes = 8 << 20;

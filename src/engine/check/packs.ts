@@ -4,10 +4,10 @@ import type { BlobIndex } from '../../repository/blob-index.ts';
 import { shortId } from '../../repository/id.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
-import type { BlobDamage } from './blob-damage.ts';
+import type { BlobDamage } from '../trees/blob-damage.ts';
 import type { Findings } from './findings.ts';
 import type { CheckMonitor } from './options.ts';
-import type { PackOrder } from './pack-order.ts';
+import type { PackOrder } from '../packs/pack-order.ts';
 
 /** What comparing packs and index gives. */
 export interface PackList {

@@ -1,5 +1,5 @@
 import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
-import { packSizeBytesMax } from '../repair/pack-contents.ts';
+import { packSizeBytesMax } from '../packs/read-pack.ts';
 import { assert } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
@@ -8,8 +8,8 @@ import { randomBelow, type Random } from '../../base/random.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
-import type { BlobMarks } from '../blob-marks.ts';
-import type { PackContent } from '../pack-content.ts';
+import type { BlobMarks } from '../trees/blob-marks.ts';
+import type { PackContent } from '../packs/pack-content.ts';
 import type { CheckWorkerData, PackCheck, PackFindings, PackUnread } from './messages.ts';
 import type { CheckMonitor, ReadData } from './options.ts';
 import type { PackList, PackParts } from './packs.ts';

@@ -8,8 +8,8 @@ import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import { restorableTypes, type TreeNode, type TreeNodes } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
 import { pathText } from '../backup/report.ts';
-import { BlobMarks } from '../blob-marks.ts';
-import type { BlobDamage } from './blob-damage.ts';
+import { BlobMarks } from '../trees/blob-marks.ts';
+import type { BlobDamage } from '../trees/blob-damage.ts';
 import type { Findings } from './findings.ts';
 import type { CheckMonitor } from './options.ts';
 

@@ -6,7 +6,7 @@ import type { BlobType } from '../../repository/blob.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
-import { BlobMarks, contentIds } from '../blob-marks.ts';
+import { BlobMarks, contentIds } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
 
 const seenMark = 1;

@@ -6,9 +6,9 @@ import type { Monitor, Progress } from '../../base/monitor.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import { BlobMarks } from '../blob-marks.ts';
+import { BlobMarks } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { TreeReader } from '../tree-reader.ts';
+import { TreeReader } from '../trees/tree-reader.ts';
 
 export interface RecoverMonitor extends Monitor {
   /** What is done now, such as `load trees`. */

@@ -1,7 +1,7 @@
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { CallOptions } from '../../storage/backend.ts';
-import { contentIds } from '../blob-marks.ts';
-import { TreeReader } from '../tree-reader.ts';
+import { contentIds } from '../trees/blob-marks.ts';
+import { TreeReader } from '../trees/tree-reader.ts';
 import {
   type FolderBelow,
   foldTrees,

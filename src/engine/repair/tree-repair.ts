@@ -1,4 +1,4 @@
-import { joinSnapshotPath } from '../snapshot-path.ts';
+import { joinSnapshotPath } from '../trees/snapshot-path.ts';
 import { foldTrees, type OpenTree, type TreeFolder } from '../trees/fold-trees.ts';
 import { isDamage, readTree } from '../trees/read-tree.ts';
 import { compareBytes, concatBytes, fromHex, toHex } from '../../base/bytes.ts';
@@ -8,10 +8,10 @@ import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
 import { restorableTypes, TreeEncoder, type TreeNode } from '../../repository/tree.ts';
 import { pathText } from '../backup/report.ts';
-import { contentIds } from '../blob-marks.ts';
-import type { BlobWriter } from '../blob-writer.ts';
+import { contentIds } from '../trees/blob-marks.ts';
+import type { BlobWriter } from '../packs/blob-writer.ts';
 import type { EngineContext } from '../context.ts';
-import { TreeReader } from '../tree-reader.ts';
+import { TreeReader } from '../trees/tree-reader.ts';
 
 /** What became of one entry of a snapshot. */
 export type TreeLoss = 'content' | 'folder' | 'node';

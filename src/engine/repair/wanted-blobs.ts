@@ -5,7 +5,7 @@ import type { BlobType } from '../../repository/blob.ts';
 import { idBytes } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import { BlobMarks, contentIds } from '../blob-marks.ts';
+import { BlobMarks, contentIds } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
 
 /** A blob by what identifies it. */

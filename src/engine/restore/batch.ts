@@ -14,7 +14,7 @@ import { privilegeBits } from './metadata.ts';
 import type { RestoreParts } from './parts.ts';
 import type { TargetDirectory } from './directories.ts';
 import { createTemporary, discardFile } from './file-writer.ts';
-import type { PackContent } from '../pack-content.ts';
+import type { PackContent } from '../packs/pack-content.ts';
 import type { FileTask, RestoreRequest, RestoreResponse, WriteResponse } from './messages.ts';
 import { clearAttributes } from './metadata.ts';
 import { attributeName, type PlannedFile } from './plan.ts';

@@ -1,4 +1,4 @@
-import { splitSnapshotPath } from '../snapshot-path.ts';
+import { splitSnapshotPath } from '../trees/snapshot-path.ts';
 import { pathText } from '../backup/report.ts';
 
 /** Snapshots of more paths than this are long lists of absolute ones: ends of them are not looked for. */

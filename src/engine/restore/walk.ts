@@ -5,7 +5,7 @@ import { unlinkAt } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/status.ts';
 import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
 import { pathText } from '../backup/report.ts';
-import { TreeReader } from '../tree-reader.ts';
+import { TreeReader } from '../trees/tree-reader.ts';
 import type { ContentWriter } from './content.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
@@ -16,7 +16,7 @@ import { KeptNames, NameSet } from './name-set.ts';
 import { Remover } from './remove.ts';
 import { markName } from './restore-mark.ts';
 import { isHalfName, isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
-import { TreeBudget } from '../tree-budget.ts';
+import { TreeBudget } from '../trees/tree-budget.ts';
 
 /** Work of this thread before it looks for messages of the others. */
 const turnMsMax = 5;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { toHex } from '../../base/bytes.ts';
 import { TreeFixture } from '../tree-test-support.ts';
-import { TreeReader } from '../tree-reader.ts';
+import { TreeReader } from './tree-reader.ts';
 import { type FolderBelow, foldTrees, type OpenTree, type TreeFolder } from './fold-trees.ts';
 import { readTree } from './read-tree.ts';
 

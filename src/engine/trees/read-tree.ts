@@ -1,6 +1,6 @@
 import { endsWork, isHoldfastError } from '../../base/errors.ts';
 import type { TreeNodes } from '../../repository/tree.ts';
-import type { TreeReader } from '../tree-reader.ts';
+import type { TreeReader } from './tree-reader.ts';
 
 /** The nodes of a tree, or why they cannot be had. */
 export type ReadTree =

@@ -2,7 +2,7 @@ import { throwIfAborted } from '../../base/abort.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { TreeNodes } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
-import { TreeReader } from '../tree-reader.ts';
+import { TreeReader } from './tree-reader.ts';
 import { readTree } from './read-tree.ts';
 
 /** How long this thread works before others have their turn. */

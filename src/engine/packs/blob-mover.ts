@@ -9,9 +9,9 @@ import { type BlobTools, openStoredBlob, openTree } from '../../repository/blob-
 import { BlobScratch } from '../../repository/blob-scratch.ts';
 import { PackBuilder, PackWorkspace } from '../../repository/pack.ts';
 import { treeInPiecesSizeBytesMin } from '../../repository/tree.ts';
-import { ChunkSink, type PackTaker } from '../backup/chunk-sink.ts';
-import { type PackBytes, PackContents } from '../pack-content.ts';
-import type { MoveRequest, MoveResponse, MoveSettings, SealedBlobs } from './messages.ts';
+import { ChunkSink, type PackTaker } from './chunk-sink.ts';
+import { type PackBytes, PackContents } from './pack-content.ts';
+import type { MoveRequest, MoveResponse, MoveSettings, SealedBlobs } from './mover-messages.ts';
 
 /** What a mover works with. */
 export interface MoveParts {

@@ -1,9 +1,9 @@
-import { assert } from '../base/assert.ts';
-import { endsWork } from '../base/errors.ts';
-import { releaseBuffer } from '../base/release.ts';
-import { closeFile, openFile, readAt } from '../platform/files.ts';
-import { readStatusOf } from '../platform/status.ts';
-import type { ByteRange } from '../storage/backend.ts';
+import { assert } from '../../base/assert.ts';
+import { endsWork } from '../../base/errors.ts';
+import { releaseBuffer } from '../../base/release.ts';
+import { closeFile, openFile, readAt } from '../../platform/files.ts';
+import { readStatusOf } from '../../platform/status.ts';
+import type { ByteRange } from '../../storage/backend.ts';
 
 /** How a thread gets the bytes of a pack, or of a range of it. */
 export type PackContent =

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
-import { toHex } from '../base/bytes.ts';
-import { systemEnvironment } from '../base/environment.ts';
-import { silentMonitor } from '../base/monitor.ts';
-import { record } from '../storage/record.ts';
-import { fault } from '../storage/fault.ts';
-import { IndexedRepository } from '../repository/indexed.ts';
-import { loadIndex } from '../repository/index-load.ts';
-import { hashOf, testRepository } from '../repository/index-test-support.ts';
-import { memoryKey } from '../storage/memory/memory-backend.ts';
-import { SnapshotMaker } from './engine-test-support.ts';
+import { toHex } from '../../base/bytes.ts';
+import { systemEnvironment } from '../../base/environment.ts';
+import { silentMonitor } from '../../base/monitor.ts';
+import { record } from '../../storage/record.ts';
+import { fault } from '../../storage/fault.ts';
+import { IndexedRepository } from '../../repository/indexed.ts';
+import { loadIndex } from '../../repository/index-load.ts';
+import { hashOf, testRepository } from '../../repository/index-test-support.ts';
+import { memoryKey } from '../../storage/memory/memory-backend.ts';
+import { SnapshotMaker } from '../engine-test-support.ts';
 import { collectUsedBlobs, usedMark } from './used-blobs.ts';
 
 const context = { environment: systemEnvironment, monitor: silentMonitor };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bareNode, type TreeNode } from '../repository/tree.ts';
+import { bareNode, type TreeNode } from '../../repository/tree.ts';
 import { equalNodes } from './equal-nodes.ts';
 
 const time = { seconds: 1, nanoseconds: 2 };

@@ -1,19 +1,19 @@
-import { toHex } from '../base/bytes.ts';
-import { forEachConcurrent } from '../base/concurrency.ts';
-import { endsWork, isHoldfastError } from '../base/errors.ts';
-import type { BlobIndex } from '../repository/blob-index.ts';
-import { idSizeBytes, type Id } from '../repository/id.ts';
-import type { IndexWriter } from '../repository/index-writer.ts';
-import { type IndexedRepository, type PackRead, planPackReads } from '../repository/indexed.ts';
-import type { CallOptions } from '../storage/backend.ts';
-import { PackStore } from './backup/pack-store.ts';
-import { PackOrder } from './check/pack-order.ts';
-import type { EngineContext } from './context.ts';
+import { toHex } from '../../base/bytes.ts';
+import { forEachConcurrent } from '../../base/concurrency.ts';
+import { endsWork, isHoldfastError } from '../../base/errors.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
+import { idSizeBytes, type Id } from '../../repository/id.ts';
+import type { IndexWriter } from '../../repository/index-writer.ts';
+import { type IndexedRepository, type PackRead, planPackReads } from '../../repository/indexed.ts';
+import type { CallOptions } from '../../storage/backend.ts';
+import { PackStore } from './pack-store.ts';
+import { PackOrder } from './pack-order.ts';
+import type { EngineContext } from '../context.ts';
 import type { PackContent } from './pack-content.ts';
-import { type FailedBlob, TransferCounter, type TransferMonitor } from './transfer/counter.ts';
-import { type Movers, startMovers } from './transfer/movers.ts';
+import { type FailedBlob, TransferCounter, type TransferMonitor } from './transfer-counter.ts';
+import { type Movers, startMovers } from './movers.ts';
 
-export type { FailedBlob, TransferMonitor, TransferProgress } from './transfer/counter.ts';
+export type { FailedBlob, TransferMonitor, TransferProgress } from './transfer-counter.ts';
 
 export interface TransferRequest {
   /** Where the blobs are read. */

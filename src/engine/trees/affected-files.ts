@@ -1,12 +1,7 @@
-import { joinSnapshotPath } from '../snapshot-path.ts';
+import { joinSnapshotPath } from './snapshot-path.ts';
 import { idSizeBytes } from '../../repository/id.ts';
-import {
-  type FolderBelow,
-  foldTrees,
-  type OpenTree,
-  type TreeFolder,
-} from '../trees/fold-trees.ts';
-import { readTree } from '../trees/read-tree.ts';
+import { type FolderBelow, foldTrees, type OpenTree, type TreeFolder } from './fold-trees.ts';
+import { readTree } from './read-tree.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
@@ -14,10 +9,10 @@ import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
 import { pathText } from '../backup/report.ts';
 import type { EngineContext } from '../context.ts';
-import { treePathSizeBytesMax } from '../tree-budget.ts';
-import { TreeReader } from '../tree-reader.ts';
+import { treePathSizeBytesMax } from './tree-budget.ts';
+import { TreeReader } from './tree-reader.ts';
 import type { BlobDamage } from './blob-damage.ts';
-import type { AffectedFile } from './options.ts';
+import type { AffectedFile } from '../check/options.ts';
 
 /** A tree while those below it are looked at. */
 interface JudgedTree extends OpenTree<FolderBelow> {

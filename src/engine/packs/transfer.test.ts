@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
-import { systemEnvironment } from '../base/environment.ts';
-import { describeError } from '../base/errors.ts';
-import { silentMonitor } from '../base/monitor.ts';
-import type { SealKey } from '../kernels/seal.ts';
-import type { BlobType } from '../repository/blob.ts';
-import { BlobIndex } from '../repository/blob-index.ts';
+import { systemEnvironment } from '../../base/environment.ts';
+import { describeError } from '../../base/errors.ts';
+import { silentMonitor } from '../../base/monitor.ts';
+import type { SealKey } from '../../kernels/seal.ts';
+import type { BlobType } from '../../repository/blob.ts';
+import { BlobIndex } from '../../repository/blob-index.ts';
 import {
   contentOf,
   hashOf,
@@ -13,14 +13,14 @@ import {
   storePack,
   testRepository,
   type TestRepositoryOptions,
-} from '../repository/index-test-support.ts';
-import { loadIndex } from '../repository/index-load.ts';
-import { IndexWriter } from '../repository/index-writer.ts';
-import { IndexedRepository } from '../repository/indexed.ts';
-import { fault } from '../storage/fault.ts';
-import { memoryKey, MemoryBackend } from '../storage/memory/memory-backend.ts';
-import { check } from './check.ts';
-import { noise } from './engine-test-support.ts';
+} from '../../repository/index-test-support.ts';
+import { loadIndex } from '../../repository/index-load.ts';
+import { IndexWriter } from '../../repository/index-writer.ts';
+import { IndexedRepository } from '../../repository/indexed.ts';
+import { fault } from '../../storage/fault.ts';
+import { memoryKey, MemoryBackend } from '../../storage/memory/memory-backend.ts';
+import { check } from '../check.ts';
+import { noise } from '../engine-test-support.ts';
 import { transferBlobs, type TransferProgress, type TransferResult } from './transfer.ts';
 
 const otherKey: SealKey = {

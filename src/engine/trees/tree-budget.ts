@@ -1,5 +1,5 @@
-import { HoldfastError } from '../base/errors.ts';
-import type { BlobIndex } from '../repository/blob-index.ts';
+import { HoldfastError } from '../../base/errors.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
 
 /**
  * Folders nested deeper than this are refused: no file system has them, but a hostile repository may.

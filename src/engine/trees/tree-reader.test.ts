@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
-import { toHex } from '../base/bytes.ts';
-import { BlobIndex } from '../repository/blob-index.ts';
-import { idOf, testRepository } from '../repository/index-test-support.ts';
-import { IndexedRepository } from '../repository/indexed.ts';
-import { memoryKey } from '../storage/memory/memory-backend.ts';
-import { record } from '../storage/record.ts';
-import { madeSpecial, SnapshotMaker } from './engine-test-support.ts';
+import { toHex } from '../../base/bytes.ts';
+import { BlobIndex } from '../../repository/blob-index.ts';
+import { idOf, testRepository } from '../../repository/index-test-support.ts';
+import { IndexedRepository } from '../../repository/indexed.ts';
+import { memoryKey } from '../../storage/memory/memory-backend.ts';
+import { record } from '../../storage/record.ts';
+import { madeSpecial, SnapshotMaker } from '../engine-test-support.ts';
 import { TreeReader } from './tree-reader.ts';
 
 /** Some trees in one pack. */

@@ -1,7 +1,7 @@
-import { isHoldfastError } from '../base/errors.ts';
-import type { Id } from '../repository/id.ts';
-import type { Repository } from '../repository/repository.ts';
-import type { CallOptions } from '../storage/backend.ts';
+import { isHoldfastError } from '../../base/errors.ts';
+import type { Id } from '../../repository/id.ts';
+import type { Repository } from '../../repository/repository.ts';
+import type { CallOptions } from '../../storage/backend.ts';
 
 /**
  * Size of a stored pack in bytes, or undefined if the storage says by name that there is none: what a listing lacks, or

@@ -1,10 +1,10 @@
-import { equalBytes } from '../base/bytes.ts';
-import { HoldfastError } from '../base/errors.ts';
-import { idBytes } from '../repository/id.ts';
-import type { IndexedRepository } from '../repository/indexed.ts';
-import type { ResolvedSnapshot } from '../repository/snapshots.ts';
-import type { TreeNode } from '../repository/tree.ts';
-import type { CallOptions } from '../storage/backend.ts';
+import { equalBytes } from '../../base/bytes.ts';
+import { HoldfastError } from '../../base/errors.ts';
+import { idBytes } from '../../repository/id.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import type { ResolvedSnapshot } from '../../repository/snapshots.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+import type { CallOptions } from '../../storage/backend.ts';
 
 const slash = 0x2f;
 

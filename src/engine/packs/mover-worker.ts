@@ -1,9 +1,9 @@
 import { serveWorker, type WorkerReply } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
-import { packEvent } from '../backup/pack-event.ts';
-import { PackSlots } from '../backup/pack-slots.ts';
+import { packEvent } from './pack-event.ts';
+import { PackSlots } from './pack-slots.ts';
 import { BlobMover } from './blob-mover.ts';
-import type { MoveRequest, MoveResponse, TransferWorkerData } from './messages.ts';
+import type { MoveRequest, MoveResponse, TransferWorkerData } from './mover-messages.ts';
 
 serveWorker<TransferWorkerData, MoveRequest, MoveResponse>(import.meta.url, ({ data, random }) => {
   const slots = new PackSlots(data.slots);

@@ -1,6 +1,6 @@
 import type { Transferable } from 'node:worker_threads';
 import type { FinishedPack } from '../../repository/pack.ts';
-import type { PackEvent } from './messages.ts';
+import type { PackEvent } from '../backup/messages.ts';
 import type { PackSlots } from './pack-slots.ts';
 
 /** What a worker says of a pack that it finished, and what goes with the message without a copy. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../../base/clock.ts';
-import type { SourceEntry, SourceListing } from '../../sources/source.ts';
-import { type TestFolder, TestSource } from './backup-test-support.ts';
+import { systemClock } from '../base/clock.ts';
+import type { SourceEntry, SourceListing } from '../sources/source.ts';
+import { type TestFolder, TestSource } from './backup/backup-test-support.ts';
 import { SourceWalk } from './source-walk.ts';
 
 const folder: fc.Arbitrary<TestFolder> = fc.letrec<{ folder: TestFolder }>((tie) => ({

@@ -1,11 +1,11 @@
-import { IndexedRepository } from '../repository/indexed.ts';
-import { systemEnvironment } from '../base/environment.ts';
-import { Repository } from '../repository/repository.ts';
-import { fault } from '../storage/fault.ts';
+import { IndexedRepository } from '../../repository/indexed.ts';
+import { systemEnvironment } from '../../base/environment.ts';
+import { Repository } from '../../repository/repository.ts';
+import { fault } from '../../storage/fault.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { walkTree } from './list.ts';
-import { TreeFixture, type TreeSpec } from './tree-test-support.ts';
+import { walkTree } from './walk-paths.ts';
+import { TreeFixture, type TreeSpec } from '../tree-test-support.ts';
 
 function text(path: Uint8Array): string {
   return Buffer.from(path).toString();

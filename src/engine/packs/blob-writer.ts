@@ -1,12 +1,12 @@
-import { sha256 } from '../kernels/sha256.ts';
-import type { BlobType } from '../repository/blob.ts';
-import { IndexWriter } from '../repository/index-writer.ts';
-import type { IndexedRepository } from '../repository/indexed.ts';
-import type { Id } from '../repository/id.ts';
-import { unreliablePacks } from './backup/known-packs.ts';
-import { PackStore } from './backup/pack-store.ts';
-import type { EngineContext } from './context.ts';
-import { type Movers, startMovers } from './transfer/movers.ts';
+import { sha256 } from '../../kernels/sha256.ts';
+import type { BlobType } from '../../repository/blob.ts';
+import { IndexWriter } from '../../repository/index-writer.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import type { Id } from '../../repository/id.ts';
+import { unreliablePacks } from '../backup/known-packs.ts';
+import { PackStore } from './pack-store.ts';
+import type { EngineContext } from '../context.ts';
+import { type Movers, startMovers } from './movers.ts';
 
 /** Bytes that may be on their way to the storage. */
 const unsettledSizeBytesMax: number = 32 << 20;

@@ -2,10 +2,10 @@ import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
-import { scratchFolder } from '../../test/tools/scratch.ts';
-import { pseudoRandom } from '../../test/tools/seeds.ts';
-import { concatBytes } from '../base/bytes.ts';
-import { sha256 } from '../kernels/sha256.ts';
+import { scratchFolder } from '../../../test/tools/scratch.ts';
+import { pseudoRandom } from '../../../test/tools/seeds.ts';
+import { concatBytes } from '../../base/bytes.ts';
+import { sha256 } from '../../kernels/sha256.ts';
 import { type PackContent, PackContents } from './pack-content.ts';
 
 const scratch = scratchFolder('pack-content');

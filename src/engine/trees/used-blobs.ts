@@ -1,13 +1,13 @@
-import { OnceWalk } from './trees/walk-once.ts';
-import { fromHex, toHex } from '../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
-import type { Monitor } from '../base/monitor.ts';
-import type { BlobType } from '../repository/blob.ts';
-import type { IndexedRepository } from '../repository/indexed.ts';
-import type { StoredSnapshot } from '../repository/snapshots.ts';
-import type { TreeNodes } from '../repository/tree.ts';
+import { OnceWalk } from './walk-once.ts';
+import { fromHex, toHex } from '../../base/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import type { Monitor } from '../../base/monitor.ts';
+import type { BlobType } from '../../repository/blob.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import type { StoredSnapshot } from '../../repository/snapshots.ts';
+import type { TreeNodes } from '../../repository/tree.ts';
 import { BlobMarks, contentIds } from './blob-marks.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from '../context.ts';
 
 /** A blob that a snapshot needs. */
 export const usedMark = 1;

@@ -1,6 +1,6 @@
-import { defined } from '../../base/assert.ts';
-import type { Clock } from '../../base/clock.ts';
-import type { Source, SourceEntry, SourceListing } from '../../sources/source.ts';
+import { defined } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Source, SourceEntry, SourceListing } from '../sources/source.ts';
 
 /** Entries that may wait to be consumed; about 650 bytes each. */
 const entriesAheadMax = 250_000;

@@ -1,6 +1,6 @@
-import { equalBytes } from '../base/bytes.ts';
-import { compareTimestamps } from '../base/timestamp.ts';
-import type { TreeNode } from '../repository/tree.ts';
+import { equalBytes } from '../../base/bytes.ts';
+import { compareTimestamps } from '../../base/timestamp.ts';
+import type { TreeNode } from '../../repository/tree.ts';
 
 const plainFields = [
   'type',

@@ -1,11 +1,11 @@
-import { endsWork } from '../base/errors.ts';
-import { toHex } from '../base/bytes.ts';
-import { Decompressor } from '../kernels/zstd.ts';
-import type { BlobIndex } from '../repository/blob-index.ts';
-import { openTree } from '../repository/blob-open.ts';
-import type { IndexedRepository } from '../repository/indexed.ts';
-import { nodesOf, type TreeBytes, type TreeNodes } from '../repository/tree.ts';
-import type { CallOptions } from '../storage/backend.ts';
+import { endsWork } from '../../base/errors.ts';
+import { toHex } from '../../base/bytes.ts';
+import { Decompressor } from '../../kernels/zstd.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
+import { openTree } from '../../repository/blob-open.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import { nodesOf, type TreeBytes, type TreeNodes } from '../../repository/tree.ts';
+import type { CallOptions } from '../../storage/backend.ts';
 
 /** Sealed packs kept at once: a walk in tree order leaves one pack for the next and rarely comes back. */
 const packsKeptMax = 4;

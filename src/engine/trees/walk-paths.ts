@@ -1,8 +1,8 @@
-import { throwIfAborted } from '../base/abort.ts';
-import { endsWork, HoldfastError } from '../base/errors.ts';
-import type { IndexedRepository } from '../repository/indexed.ts';
-import type { TreeNode, TreeNodes } from '../repository/tree.ts';
-import type { EngineContext } from './context.ts';
+import { throwIfAborted } from '../../base/abort.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
+import type { IndexedRepository } from '../../repository/indexed.ts';
+import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
+import type { EngineContext } from '../context.ts';
 import { joinSnapshotPath } from './snapshot-path.ts';
 import { assertWalkable, TreeBudget, type TreeLimits } from './tree-budget.ts';
 import { TreeReader } from './tree-reader.ts';

@@ -3,8 +3,8 @@ import type { CompressionMode } from '../../kernels/zstd.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
 import type { AddedData } from '../backup/messages.ts';
-import type { PackSlotsShare } from '../backup/pack-slots.ts';
-import type { PackContent } from '../pack-content.ts';
+import type { PackSlotsShare } from './pack-slots.ts';
+import type { PackContent } from './pack-content.ts';
 
 /** How blobs are stored anew: what one thread needs to know. */
 export interface MoveSettings {

@@ -1,8 +1,8 @@
-import { idSizeBytes } from '../repository/id.ts';
-import { assert } from '../base/assert.ts';
-import type { BlobType } from '../repository/blob.ts';
-import type { TreeNode } from '../repository/tree.ts';
-import type { BlobIndex } from '../repository/blob-index.ts';
+import { idSizeBytes } from '../../repository/id.ts';
+import { assert } from '../../base/assert.ts';
+import type { BlobType } from '../../repository/blob.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
 
 /** The ids of the data blobs of a file; none for anything else. */
 export function* contentIds({

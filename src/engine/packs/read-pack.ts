@@ -9,7 +9,7 @@ import { loadPackHeader, PackedBlobs, readPackedBlobs } from '../../repository/p
 import type { Repository } from '../../repository/repository.ts';
 import { treeInPiecesSizeBytesMin } from '../../repository/tree-bytes.ts';
 import type { ByteRange, CallOptions } from '../../storage/backend.ts';
-import { statPack } from '../stat-pack.ts';
+import { statPack } from './stat-pack.ts';
 
 /**
  * The blobs of a pack by its own header, read twice if need be.

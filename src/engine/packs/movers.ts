@@ -6,12 +6,17 @@ import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { packBufferSizeBytes } from '../../repository/pack.ts';
 import type { PackEvent } from '../backup/messages.ts';
-import { packEvent } from '../backup/pack-event.ts';
-import { PackSlots, threadsWithSlots } from '../backup/pack-slots.ts';
-import type { PackStore } from '../backup/pack-store.ts';
+import { packEvent } from './pack-event.ts';
+import { PackSlots, threadsWithSlots } from './pack-slots.ts';
+import type { PackStore } from './pack-store.ts';
 import type { EngineContext } from '../context.ts';
 import { BlobMover } from './blob-mover.ts';
-import type { MoveRequest, MoveResponse, MoveSettings, TransferWorkerData } from './messages.ts';
+import type {
+  MoveRequest,
+  MoveResponse,
+  MoveSettings,
+  TransferWorkerData,
+} from './mover-messages.ts';
 
 /** Sealed bytes from which on threads pay: two of them take some 0.15 s to come up. */
 const threadsSizeBytesMin: number = 8 << 20;
@@ -87,7 +92,7 @@ class MoverHere implements Movers {
   async close(): Promise<void> {}
 }
 
-const moduleAddress = workerModule('./worker.ts', import.meta.url);
+const moduleAddress = workerModule('./mover-worker.ts', import.meta.url);
 
 class MoverThreads implements Movers {
   readonly width: number;
