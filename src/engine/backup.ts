@@ -13,7 +13,7 @@ import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/sn
 import { encodeSnapshot } from '../repository/snapshots.ts';
 import { localTime } from '../repository/time-format.ts';
 import type { StreamSource } from '../sources/source.ts';
-import { reliablePacks } from './backup/known-packs.ts';
+import { reliablePacks } from './packs/known-packs.ts';
 import type { ParentTime } from './backup/change-detection.ts';
 import type { Counters } from './backup/counters.ts';
 import type { BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';

@@ -3,11 +3,11 @@ import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
 import { describeError, endsWork } from '../base/errors.ts';
 import { listKeys } from '../repository/keys.ts';
-import { AffectedFiles } from './trees/affected-files.ts';
+import { type AffectedFile, AffectedFiles } from './trees/affected-files.ts';
 import { BlobDamage } from './trees/blob-damage.ts';
 import { Findings } from './check/findings.ts';
 import { loadIndexForCheck } from './check/index-files.ts';
-import type { AffectedFile, CheckMonitor, CheckOptions, CheckResult } from './check/options.ts';
+import type { CheckMonitor, CheckOptions, CheckResult } from './check/options.ts';
 import { PackOrder } from './packs/pack-order.ts';
 import { checkParity } from './check/parity.ts';
 import { comparePacks } from './check/packs.ts';
@@ -15,8 +15,8 @@ import { type DataRead, readPacks, type ReadParts } from './check/read-data.ts';
 import { StructureCheck } from './check/structure.ts';
 import type { EngineContext } from './context.ts';
 
+export type { AffectedFile } from './trees/affected-files.ts';
 export type {
-  AffectedFile,
   CheckMonitor,
   CheckOptions,
   CheckResult,

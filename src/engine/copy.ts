@@ -9,7 +9,7 @@ import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
-import { reliablePacks } from './backup/known-packs.ts';
+import { reliablePacks } from './packs/known-packs.ts';
 import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
 import { findLostContent } from './copy/lost-content.ts';

@@ -11,9 +11,8 @@ import type { PackedBlob, PackedBlobs } from '../repository/pack.ts';
 import { removeParity } from '../repository/parity.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot, tellUnreadable } from '../repository/snapshots.ts';
-import { withoutPacks } from './backup/known-packs.ts';
+import { withoutPacks } from './packs/known-packs.ts';
 import { PackOrder } from './packs/pack-order.ts';
-import type { AffectedFile } from './check/options.ts';
 import type { EngineContext } from './context.ts';
 import { missingPacks } from './packs/stored-packs.ts';
 import type { IndexRepairMonitor } from './repair-index.ts';
@@ -27,6 +26,7 @@ import { ignoreGone, replaceListings } from './repair/replace-listings.ts';
 import { isSameListing } from './packs/same-listing.ts';
 import { findWanted, WantedBlobs } from './repair/wanted-blobs.ts';
 import { transferBlobs } from './packs/transfer.ts';
+import type { AffectedFile } from './trees/affected-files.ts';
 
 export interface PackRepairRequest {
   readonly packs: readonly Id[];

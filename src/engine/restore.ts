@@ -27,7 +27,6 @@ export type {
   RestoreOptions,
   RestoreProgress,
   RestoreResult,
-  RestoreSelect,
 } from './restore/options.ts';
 
 /**

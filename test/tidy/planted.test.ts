@@ -1,4 +1,5 @@
 /** Plants a violation of each rule and expects it to be found. */
+import { operationsApart } from './operations.ts';
 import { describe, expect, test } from 'vitest';
 
 import { errorLines } from '../../scripts/error-lines.ts';
@@ -137,6 +138,25 @@ describe('graph', () => {
       ]
     `);
     expect(importCycles(circle.slice(1))).toEqual([]);
+  });
+
+  test('an operation that reaches into another', () => {
+    const files = tree({
+      'src/high/check.ts': "import './check/part.ts'; import './shared/tool.ts';",
+      'src/high/check/part.ts': "import '../shared/tool.ts'; import '../mend-index.ts';",
+      'src/high/mend-index.ts': "import './mend/step.ts'; import './check.ts';",
+      'src/high/mend/step.ts': "import { X } from '../check/part.ts';",
+      'src/high/mend/step.test.ts': "import '../check/part.ts';",
+      'src/high/shared/tool.ts': "import type { Y } from '../mend/step.ts';",
+      'src/high/lone.ts': "import './check/part.ts';",
+    });
+    expect(operationsApart('src/high')(files)).toEqual([
+      'src/high/check/part.ts:1: reaches into another operation: src/high/mend-index.ts',
+      'src/high/mend/step.ts:1: reaches into another operation: src/high/check/part.ts',
+      'src/high/shared/tool.ts:1: reaches into another operation: src/high/mend/step.ts',
+      'src/high/lone.ts:1: reaches into another operation: src/high/check/part.ts',
+    ]);
+    expect(operationsApart('src/high')(files.slice(0, 1))).toEqual([]);
   });
 
   test('a dead file', () => {

@@ -18,12 +18,12 @@ import type {
   BackupWorkerData,
   ChunksResponse,
   FilesResponse,
-  PackEvent,
   ScanResponse,
   TreesResponse,
 } from './messages.ts';
 import { PackSlots, threadsWithSlots } from '../packs/pack-slots.ts';
 import { PackStore } from '../packs/pack-store.ts';
+import type { PackEvent } from '../packs/pack-event.ts';
 
 /** Requests that wait per worker while one runs: enough that no worker idles while this thread walks. */
 const requestsPerWorkerMax = 4;

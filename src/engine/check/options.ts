@@ -1,6 +1,7 @@
 import type { Monitor, Progress } from '../../base/monitor.ts';
 import type { Id } from '../../repository/id.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
+import type { AffectedFile } from '../trees/affected-files.ts';
 
 /** Which packs are read whole. */
 export type ReadData =
@@ -26,12 +27,6 @@ export interface CheckMonitor extends Monitor {
   progress(progress: Progress): void;
   /** What is checked now, such as `snapshots, trees and blobs`. */
   phase(name: string): void;
-}
-
-/** A path that cannot be restored as it was. */
-export interface AffectedFile {
-  readonly snapshot: Id;
-  readonly path: string;
 }
 
 export interface CheckResult {

@@ -1,3 +1,4 @@
+import { pathText } from '../trees/snapshot-path.ts';
 import { idSizeBytes } from '../../repository/id.ts';
 import { OnceWalk } from '../trees/walk-once.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
@@ -7,7 +8,6 @@ import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import { restorableTypes, type TreeNode, type TreeNodes } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
-import { pathText } from '../backup/report.ts';
 import { BlobMarks } from '../trees/blob-marks.ts';
 import type { BlobDamage } from '../trees/blob-damage.ts';
 import type { Findings } from './findings.ts';

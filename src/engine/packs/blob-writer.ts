@@ -3,7 +3,7 @@ import type { BlobType } from '../../repository/blob.ts';
 import { IndexWriter } from '../../repository/index-writer.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { Id } from '../../repository/id.ts';
-import { unreliablePacks } from '../backup/known-packs.ts';
+import { unreliablePacks } from './known-packs.ts';
 import { PackStore } from './pack-store.ts';
 import type { EngineContext } from '../context.ts';
 import { type Movers, startMovers } from './movers.ts';

@@ -4,7 +4,13 @@ import { sha256Into } from '../../kernels/sha256.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { BlobType, FinishedPack, PackBuilder } from '../../repository/pack.ts';
 import type { BlobPieces } from '../../repository/pack-pieces.ts';
-import type { AddedData } from '../backup/messages.ts';
+
+/** What a request added to the repository. */
+export interface AddedData {
+  readonly blobCount: number;
+  readonly plainBytes: number;
+  readonly storedBytes: number;
+}
 
 /** Takes a finished pack with the index entries of its blobs, in order. */
 export type PackTaker = (pack: FinishedPack, entries: Int32Array<ArrayBuffer>) => void;

@@ -2,9 +2,9 @@ import type { SealKey } from '../../kernels/seal.ts';
 import type { CompressionMode } from '../../kernels/zstd.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
-import type { AddedData } from '../backup/messages.ts';
 import type { PackSlotsShare } from './pack-slots.ts';
 import type { PackContent } from './pack-content.ts';
+import type { AddedData } from './chunk-sink.ts';
 
 /** How blobs are stored anew: what one thread needs to know. */
 export interface MoveSettings {

@@ -1,7 +1,20 @@
 import type { Transferable } from 'node:worker_threads';
 import type { FinishedPack } from '../../repository/pack.ts';
-import type { PackEvent } from '../backup/messages.ts';
 import type { PackSlots } from './pack-slots.ts';
+import type { BlobType } from '../../repository/blob.ts';
+
+/** A worker hands over a finished pack. */
+export interface PackEvent {
+  readonly type: 'pack';
+  readonly id: string;
+  /** Where the pack is: number of its slot, or its own bytes if it is larger than a slot. */
+  readonly place: number | Uint8Array;
+  readonly sizeBytes: number;
+  readonly blobType: BlobType;
+  readonly blobs: Uint8Array<ArrayBuffer>;
+  /** Index entries of the blobs, in the order of `blobs`. */
+  readonly entries: Int32Array<ArrayBuffer>;
+}
 
 /** What a worker says of a pack that it finished, and what goes with the message without a copy. */
 export function packEvent(

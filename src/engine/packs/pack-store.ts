@@ -10,8 +10,8 @@ import type { Repository } from '../../repository/repository.ts';
 import { storePack } from '../../repository/parity.ts';
 import type { Environment } from '../../base/environment.ts';
 import type { EngineContext } from '../context.ts';
-import type { PackEvent } from '../backup/messages.ts';
 import type { PackSlots } from './pack-slots.ts';
+import type { PackEvent } from './pack-event.ts';
 
 /** How long packs on their way may take when the run ends early. */
 const abandonMsMax = 3_000;

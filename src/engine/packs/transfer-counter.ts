@@ -1,7 +1,7 @@
 import type { Monitor } from '../../base/monitor.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
-import type { AddedData } from '../backup/messages.ts';
 import type { PackOrder } from './pack-order.ts';
+import type { AddedData } from './chunk-sink.ts';
 
 /** How far a transfer is. Sizes are those that the blobs have where they are read. */
 export interface TransferProgress {

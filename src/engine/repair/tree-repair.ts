@@ -1,4 +1,4 @@
-import { joinSnapshotPath } from '../trees/snapshot-path.ts';
+import { joinSnapshotPath, pathText } from '../trees/snapshot-path.ts';
 import { foldTrees, type OpenTree, type TreeFolder } from '../trees/fold-trees.ts';
 import { isDamage, readTree } from '../trees/read-tree.ts';
 import { compareBytes, concatBytes, fromHex, toHex } from '../../base/bytes.ts';
@@ -7,7 +7,6 @@ import { type Id, idBytes } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
 import { restorableTypes, TreeEncoder, type TreeNode } from '../../repository/tree.ts';
-import { pathText } from '../backup/report.ts';
 import { contentIds } from '../trees/blob-marks.ts';
 import type { BlobWriter } from '../packs/blob-writer.ts';
 import type { EngineContext } from '../context.ts';

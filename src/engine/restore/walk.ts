@@ -1,10 +1,10 @@
+import { pathText } from '../trees/snapshot-path.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import { endsWork, HoldfastError } from '../../base/errors.ts';
 import { listNames } from '../../platform/directory.ts';
 import { unlinkAt } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/status.ts';
 import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
-import { pathText } from '../backup/report.ts';
 import { TreeReader } from '../trees/tree-reader.ts';
 import type { ContentWriter } from './content.ts';
 import type { RestoreParts } from './parts.ts';

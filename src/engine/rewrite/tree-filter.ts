@@ -5,14 +5,14 @@ import type { IndexedRepository } from '../../repository/indexed.ts';
 import { TreeBytes, treeBegin, TreeCursor, treeEnd, type TreeNode } from '../../repository/tree.ts';
 import type { BlobWriter } from '../packs/blob-writer.ts';
 import type { EngineContext } from '../context.ts';
-import type { RestoreSelect } from '../restore.ts';
+import type { EntrySelect } from '../trees/entry-select.ts';
 import { joinSnapshotPath } from '../trees/snapshot-path.ts';
 import { assertWalkable, TreeBudget } from '../trees/tree-budget.ts';
 import { TreeReader } from '../trees/tree-reader.ts';
 
 /** Which entries of a snapshot stay. */
 export interface Selection {
-  readonly select: RestoreSelect;
+  readonly select: EntrySelect;
   /** What is selected was named: folders that hold nothing of it go, too. Else they stay, empty. */
   readonly isInclude: boolean;
 }

@@ -1,5 +1,5 @@
-import { joinSnapshotPath } from './snapshot-path.ts';
-import { idSizeBytes } from '../../repository/id.ts';
+import { joinSnapshotPath, pathText } from './snapshot-path.ts';
+import { type Id, idSizeBytes } from '../../repository/id.ts';
 import { type FolderBelow, foldTrees, type OpenTree, type TreeFolder } from './fold-trees.ts';
 import { readTree } from './read-tree.ts';
 import { throwIfAborted } from '../../base/abort.ts';
@@ -7,12 +7,16 @@ import { fromHex, toHex } from '../../base/bytes.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
-import { pathText } from '../backup/report.ts';
 import type { EngineContext } from '../context.ts';
 import { treePathSizeBytesMax } from './tree-budget.ts';
 import { TreeReader } from './tree-reader.ts';
 import type { BlobDamage } from './blob-damage.ts';
-import type { AffectedFile } from '../check/options.ts';
+
+/** A path that cannot be restored as it was. */
+export interface AffectedFile {
+  readonly snapshot: Id;
+  readonly path: string;
+}
 
 /** A tree while those below it are looked at. */
 interface JudgedTree extends OpenTree<FolderBelow> {

@@ -30,6 +30,11 @@ export function joinSnapshotPath(parent: Uint8Array, name: Uint8Array): Uint8Arr
   return path;
 }
 
+/** Text of a path for messages; bytes that are not UTF-8 become U+FFFD. */
+export function pathText(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('utf8');
+}
+
 /** A snapshot, and the folder in it that is meant. */
 export type TreeChoice = Pick<ResolvedSnapshot, 'snapshot'> & {
   readonly subfolder?: string | undefined;

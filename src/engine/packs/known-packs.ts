@@ -5,7 +5,7 @@ import { loadIndexFiles, loadMarks } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import type { EngineContext } from '../context.ts';
-import { missingPacks } from '../packs/stored-packs.ts';
+import { missingPacks } from './stored-packs.ts';
 
 /** Times that files with marks may be replaced while they are read. */
 const markTriesMax = 5;
