@@ -5,6 +5,7 @@ import { readPatternFiles } from '../sources/files/pattern-files.ts';
 import type { Source } from '../sources/source.ts';
 import type { BackupFlags } from './backup-flags.ts';
 import { cacheBase } from './cache.ts';
+import { printNote } from './cli-monitor.ts';
 import type { Invocation } from './command.ts';
 import { usage } from './parse.ts';
 import { rawArguments } from './raw-arguments.ts';
@@ -49,7 +50,7 @@ export function readsInput({ flags }: BackupInvocation): boolean {
 
 function fileChoice(invocation: BackupInvocation): SourceChoice {
   const { flags } = invocation;
-  const onNote = (text: string): void => note(invocation, text);
+  const onNote = (text: string): void => printNote(invocation.output, text);
   const listed = readFilesFrom({
     patterns: flags.filesFrom,
     verbatim: flags.filesFromVerbatim,
@@ -105,8 +106,4 @@ function cacheFolders(invocation: BackupInvocation): string[] {
     // Without a folder for caches there is nothing to leave out.
     return [];
   }
-}
-
-function note({ output }: BackupInvocation, text: string): void {
-  if (!output.isJson && output.verbosity >= 1) output.errorLine(text);
 }

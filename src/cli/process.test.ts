@@ -1,4 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -267,6 +269,22 @@ test('keys are added, listed, used, changed and removed', async () => {
   );
 });
 
+const isScriptThere = spawnSync('script', ['--version']).status === 0;
+
+/** Names of locks; files that are being written are left out. */
+function locksHeld(): string[] {
+  const names = readdirSync(path.join(place.repository, 'locks'));
+  return names.filter((name) => /^[0-9a-f]{64}$/.test(name));
+}
+
+/** Starts a backup that would take hours, and waits until it holds its lock. */
+async function startSlow(): Promise<ChildProcess> {
+  writeFileSync(place.at('slow'), randomBytes(3_000_000));
+  const child = place.start(['--limit-upload', '1', 'backup', place.at('slow')]);
+  while (locksHeld().length === 0) await systemClock.sleep(20);
+  return child;
+}
+
 describe('interruption', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)(
     '%s stops in order and releases the lock',
@@ -278,13 +296,60 @@ describe('interruption', () => {
       const startedMs = systemClock.monotonicMs();
       child.kill(signal);
       const { exitCode, errors } = await ended;
-      expect(errors).toBe('Fatal: interrupted\n');
+      expect(errors).toMatch(/^interrupted: stopping.*\nFatal: interrupted\n$/);
       expect(exitCode).toBe(130);
       expect(systemClock.monotonicMs() - startedMs).toBeLessThan(5000);
       expect(readdirSync(locks)).toEqual([]);
       expect(readdirSync(path.join(place.repository, 'snapshots'))).toEqual([]);
     },
   );
+
+  test('of a slow upload is answered at once, and a second time removes the lock', async () => {
+    const child = await startSlow();
+    const ended = finished(child);
+    child.kill('SIGINT');
+    const [said] = (await once(child.stderr!, 'data')) as [Buffer];
+    expect(said.toString()).toMatch(/^interrupted: stopping/);
+    child.kill('SIGINT');
+    const { exitCode, errors } = await ended;
+    expect({ exitCode, lines: errors.trimEnd().split('\n').length }).toEqual({
+      exitCode: 130,
+      lines: 2,
+    });
+    expect(readdirSync(path.join(place.repository, 'locks'))).toEqual([]);
+    expect(readdirSync(path.join(place.repository, 'snapshots'))).toEqual([]);
+  });
+
+  test('SIGUSR1 tells how far a backup is', async () => {
+    const child = await startSlow();
+    const ended = finished(child);
+    let said = '';
+    child.stdout?.on('data', (part: Buffer) => (said += part.toString()));
+    while (!said.includes('1 files')) {
+      child.kill('SIGUSR1');
+      await systemClock.sleep(50);
+    }
+    child.kill('SIGTERM');
+    expect((await ended).output).toMatch(/^\[\d+:\d\d\] .*1 files {2}2\.861 MiB/m);
+  });
+
+  test.skipIf(!isScriptThere)('a terminal that is closed ends it in order', async () => {
+    writeFileSync(place.at('slow'), randomBytes(3_000_000));
+    const args = ['-q', '--limit-upload', '1', 'backup', place.at('slow')];
+    const line = [process.execPath, program, ...args].map((word) => `'${word}'`).join(' ');
+    const terminal = spawn('script', ['-qec', line, '/dev/null'], {
+      env: {
+        ...process.env,
+        RESTIC_REPOSITORY: place.repository,
+        RESTIC_CACHE_DIR: place.at('cache'),
+        RESTIC_PASSWORD: password,
+      },
+    });
+    while (locksHeld().length === 0) await systemClock.sleep(20);
+    terminal.kill('SIGKILL');
+    while (locksHeld().length > 0) await systemClock.sleep(20);
+    expect(readdirSync(path.join(place.repository, 'snapshots'))).toEqual([]);
+  });
 
   test('SIGHUP, with which restic probes, does not end it', async () => {
     const child = place.start(['backup', '--stdin', '--stdin-filename', 'probed']);
@@ -325,8 +390,6 @@ describe('interruption', () => {
     expect(readdirSync(path.join(place.repository, 'locks'))).toEqual([]);
   });
 });
-
-const isScriptThere = spawnSync('script', ['--version']).status === 0;
 
 /** Runs the program on a terminal of its own, and types an answer whenever it asks for a password. */
 async function onTerminal(

@@ -5,6 +5,7 @@ import {
   type FlagTable,
   type FlagValues,
   type Input,
+  type Invocation,
   isGroup,
 } from './command.ts';
 import { globalFlags } from './global-flags.ts';
@@ -31,6 +32,8 @@ export interface ProgramOptions {
   readonly output: Output;
   readonly input: Input;
   readonly signal: AbortSignal;
+  /** See `Invocation`. */
+  readonly beforeEnd?: Invocation['beforeEnd'];
 }
 
 /** Runs one command line. Reports every error itself. @returns the exit code */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
-import { cancelled } from '../base/abort.ts';
+import { unlessAborted } from '../base/abort.ts';
 import { concatBytes } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Input } from './command.ts';
@@ -104,19 +104,5 @@ function edit(typed: number[], byte: number): 'go-on' | 'line' | 'end' {
     default:
       typed.push(byte);
       return 'go-on';
-  }
-}
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) throw cancelled(signal);
-  const ended = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    const options = { once: true, signal: ended.signal };
-    signal.addEventListener('abort', () => reject(cancelled(signal)), options);
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    ended.abort();
   }
 }

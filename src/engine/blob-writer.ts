@@ -17,6 +17,7 @@ export class BlobWriter {
   readonly #index: IndexWriter;
   readonly #movers: Promise<Movers>;
   readonly #again: boolean;
+  readonly #signal: AbortSignal | undefined;
   #unsettledSizeBytes = 0;
 
   /**
@@ -31,6 +32,7 @@ export class BlobWriter {
     const { again = false } = how;
     this.#indexed = indexed;
     this.#again = again;
+    this.#signal = context.signal;
     this.#index = how.writer ?? new IndexWriter(indexed.repository, { signal: context.signal });
     this.#store = new PackStore(indexed.repository, indexed.index, this.#index);
     const parts = { source: indexed, target: indexed, again, store: this.#store };
@@ -61,11 +63,11 @@ export class BlobWriter {
   async finish(): Promise<void> {
     await (await this.#movers).flush();
     await this.#settle();
-    await this.#store.finish();
+    await this.#store.finish({ signal: this.#signal });
   }
 
   async #settle(): Promise<void> {
-    await this.#store.settled();
+    await this.#store.settled({ signal: this.#signal });
     this.#unsettledSizeBytes = 0;
   }
 }

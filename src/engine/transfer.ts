@@ -82,7 +82,7 @@ async function transferInto(
   } finally {
     await movers.close();
   }
-  await store.settled();
+  await store.settled({ signal: context.signal });
   return { ...counter.added, packs: store.storedIds, failed: counter.failed };
 }
 

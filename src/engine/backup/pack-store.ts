@@ -1,3 +1,4 @@
+import { unlessAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import { fromHex } from '../../base/bytes.ts';
 import { describeError } from '../../base/errors.ts';
@@ -7,6 +8,7 @@ import type { IndexWriter } from '../../repository/index-writer.ts';
 import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { storePack } from '../../repository/parity.ts';
+import type { CallOptions } from '../../storage/backend.ts';
 import type { EngineContext } from '../context.ts';
 import type { PackEvent } from './messages.ts';
 import type { PackSlots } from './pack-slots.ts';
@@ -38,7 +40,8 @@ export class PackStore {
     const bytes = typeof place === 'number' ? slots.bytesOf(place, sizeBytes) : place;
     const task: Promise<void> = this.#store(event, bytes)
       .catch((error: unknown) => {
-        this.#failure ??= { error };
+        // Given up by us: what was stored before is none the worse for that.
+        if (!this.#puts.signal.aborted) this.#failure ??= { error };
       })
       .finally(() => {
         this.#running.delete(task);
@@ -52,16 +55,16 @@ export class PackStore {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** Resolves once everything taken is stored and known to the index writer. @throws as `assertStored` */
-  async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+  /** Resolves once everything taken is stored and known to the index writer. @throws as `assertStored`, CANCELLED */
+  async settled({ signal }: CallOptions = {}): Promise<void> {
+    while (this.#running.size > 0) await unlessAborted(Promise.all(this.#running), signal);
     this.assertStored();
   }
 
-  /** Resolves once everything taken is stored and in index files. */
-  async finish(): Promise<void> {
-    await this.settled();
-    await this.#writer?.flush();
+  /** Resolves once everything taken is stored and in index files. @throws as `settled` */
+  async finish(options: CallOptions = {}): Promise<void> {
+    await this.settled(options);
+    if (this.#writer) await unlessAborted(this.#writer.flush(), options.signal);
   }
 
   /** Index files that were stored. */

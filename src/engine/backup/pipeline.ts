@@ -207,7 +207,7 @@ export class Pipeline {
     for (let worker = 0; this.#hasWork && worker < this.workerCount; worker++) {
       await this.send({ type: 'flush' }, { worker });
     }
-    await this.#packs.finish();
+    await this.#packs.finish({ signal: this.#context.signal });
   }
 
   /**
