@@ -6,13 +6,15 @@ import { toHex } from '../base/bytes.ts';
 import type { Invocation } from './command.ts';
 import { formatDuration } from './format.ts';
 import { printPlan, printResult, PruneOutput } from './prune-output.ts';
-import type { Session } from './session.ts';
+import { type Session, thisProbe } from './session.ts';
 
 export interface PruneRun {
   readonly options: PruneOptions;
   readonly dryRun: boolean;
   /** Snapshots that were removed just now, or, in a dry run, would be. */
   readonly removedSnapshots?: ReadonlySet<Id>;
+  /** Go on without any snapshot. */
+  readonly allowRemoveAll?: boolean;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface PruneRun {
 export async function runPrune(
   invocation: Invocation,
   session: Session,
-  { options, dryRun, removedSnapshots }: PruneRun,
+  { options, dryRun, removedSnapshots, allowRemoveAll }: PruneRun,
 ): Promise<number> {
   const { environment, output } = invocation;
   const { repository, lock, signal } = session;
@@ -30,7 +32,7 @@ export async function runPrune(
   const context = { environment, signal, monitor };
   try {
     const loadIndex = (): Promise<LoadedIndex> => session.loadWholeIndex();
-    const source = { repository, loadIndex, removedSnapshots };
+    const source = { repository, loadIndex, removedSnapshots, allowRemoveAll };
     const plan = await planPrune(source, options, context);
     // What was read while somebody else may have changed the repository proves nothing.
     await lock?.settled;
@@ -42,7 +44,7 @@ export async function runPrune(
       return 0;
     }
     printPlan(output, plan);
-    const locks = { lock, commit: () => session.lockPart('commit') };
+    const locks = { lock, commit: () => session.lockPart('commit'), probe: thisProbe() };
     const result = await executePrune(plan, locks, context);
     monitor.stop();
     printResult(output, result, formatDuration(options.keepDeleteMs));

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
-import { unlessAborted } from '../base/abort.ts';
+import { untilAborted } from '../base/abort.ts';
 import { concatBytes } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Input } from './command.ts';
@@ -77,7 +77,7 @@ export class StandardInput implements Input {
 
   async #nextChunk(signal: AbortSignal): Promise<Uint8Array | undefined> {
     this.#chunks ??= this.#stdin[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-    const result = await unlessAborted(this.#chunks.next(), signal);
+    const result = await untilAborted(this.#chunks.next(), signal);
     return result.done ? undefined : result.value;
   }
 }

@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { endsWork, HoldfastError } from '../base/errors.ts';
 import type { Problem } from '../base/monitor.ts';
 import type { Id } from '../repository/id.ts';
 import { shortId } from '../repository/id.ts';
@@ -129,7 +129,7 @@ class CopyRun {
       await this.#needed.add(snapshot);
       return true;
     } catch (error) {
-      if (!isOfSnapshot(error)) throw error;
+      if (endsWork(error)) throw error;
       this.#fail(snapshot, await this.#whyUnreadable(snapshot, error));
       return false;
     }
@@ -197,16 +197,4 @@ class CopyRun {
     });
     monitor.problem({ item: `snapshot ${snapshot.id}`, during: 'archival', error });
   }
-}
-
-/** True for what is wrong with one snapshot, not with the work. */
-function isOfSnapshot(error: unknown): boolean {
-  return isHoldfastError(
-    error,
-    'BLOB_NOT_FOUND',
-    'BLOB_DAMAGED',
-    'TREE_DAMAGED',
-    'SNAPSHOT_DAMAGED',
-    'BACKEND_READ_FAILED',
-  );
 }

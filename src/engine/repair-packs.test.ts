@@ -159,6 +159,20 @@ describe('repair of packs', () => {
     expect(await whatIsThere()).toBe('.2 trees');
   });
 
+  test('tells once of a snapshot that cannot be read', async () => {
+    files.set(`snapshot/${'ab'.repeat(32)}`, Buffer.from('no snapshot'));
+    damage(data, 100);
+    const place = folder.fresh();
+    mkdirSync(place, { recursive: true });
+    const source = await openFileSource([place], { environment });
+    const { complaints, context } = hearRepair();
+    const request = { packs: [data.id], sources: { files: source }, lock: undefined, keep };
+    const result = await repairPacks(maker.repository, request, context);
+    source.close();
+    expect(result.lostCount).toBe(1);
+    expect(complaints.filter((text) => text.startsWith('snapshot '))).toHaveLength(1);
+  });
+
   test('keeps a pack that cannot be read just now', async () => {
     const broken = { kind: 'error', code: 'BACKEND_READ_FAILED' } as const;
     const rule = { operation: 'get', type: 'pack', count: Infinity, fault: broken } as const;

@@ -11,7 +11,7 @@ import type { HeldLock } from '../repository/locks.ts';
 import type { PackedBlob, PackedBlobs } from '../repository/pack.ts';
 import { removeParity } from '../repository/parity.ts';
 import type { Repository } from '../repository/repository.ts';
-import { loadSnapshots } from '../repository/snapshots.ts';
+import { loadSnapshots, type StoredSnapshot, tellUnreadable } from '../repository/snapshots.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { AffectedFile } from './check/options.ts';
 import type { EngineContext } from './context.ts';
@@ -102,7 +102,12 @@ export async function repairPacks(
     else if (pack.healed) healed.push(pack);
     else damaged.push(pack);
   }
-  const repair = new PackRepair(repository, { listing, order, damaged, healed }, context);
+  // Once, however often they are asked for: what cannot be read is told once.
+  let loading: Promise<StoredSnapshot[]> | undefined;
+  const snapshots = (): Promise<StoredSnapshot[]> =>
+    (loading ??= loadSnapshots(repository, { signal, onUnreadable: tellUnreadable(monitor) }));
+  const parts = { listing, order, damaged, healed, snapshots };
+  const repair = new PackRepair(repository, parts, context);
   const salvaged = await repair.salvage();
   const healedCount = await repair.heal(salvaged.lost, request.sources);
   request.lock?.assertHeld();
@@ -111,7 +116,7 @@ export async function repairPacks(
   const indexed = new IndexedRepository(repository, await loadIndex(repository, { signal }));
   const losses =
     lostCount > 0
-      ? await nameLosses(indexed, await loadSnapshots(repository, { signal, monitor }), context)
+      ? await nameLosses(indexed, await snapshots(), context)
       : { affectedFiles: [], affectedSnapshots: [] };
   return {
     wholePacks,
@@ -191,6 +196,7 @@ class PackRepair {
   readonly #order: PackOrder;
   readonly #damaged: readonly DamagedPack[];
   readonly #healed: readonly DamagedPack[];
+  readonly #snapshots: () => Promise<readonly StoredSnapshot[]>;
   readonly #context: EngineContext<IndexRepairMonitor>;
   readonly #writer: IndexWriter;
   readonly #target: IndexedRepository;
@@ -202,6 +208,7 @@ class PackRepair {
       readonly order: PackOrder;
       readonly damaged: readonly DamagedPack[];
       readonly healed: readonly DamagedPack[];
+      readonly snapshots: () => Promise<readonly StoredSnapshot[]>;
     },
     context: EngineContext<IndexRepairMonitor>,
   ) {
@@ -210,6 +217,7 @@ class PackRepair {
     this.#order = parts.order;
     this.#damaged = parts.damaged;
     this.#healed = parts.healed;
+    this.#snapshots = parts.snapshots;
     this.#context = context;
     this.#writer = new IndexWriter(repository, { signal: context.signal });
     this.#target = new IndexedRepository(repository, parts.listing.index);
@@ -309,9 +317,8 @@ class PackRepair {
   }
 
   async #sizesOfFilesWith(lost: WantedBlobs): Promise<Iterable<number>> {
-    const { signal, monitor } = this.#context;
-    const snapshots = await loadSnapshots(this.#repository, { signal, monitor });
     const isLost = (type: BlobType, id: Uint8Array): boolean => lost.has(type, id);
-    return (await findWanted(this.#target, snapshots, { ...this.#context, isLost })).fileSizes;
+    return (await findWanted(this.#target, await this.#snapshots(), { ...this.#context, isLost }))
+      .fileSizes;
   }
 }

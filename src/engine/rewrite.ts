@@ -1,6 +1,6 @@
+import { endsWork } from '../base/errors.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
-import { isHoldfastError } from '../base/errors.ts';
 import type { Monitor } from '../base/monitor.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { type Id, idBytes } from '../repository/id.ts';
@@ -79,7 +79,8 @@ export async function rewriteSnapshots(
     try {
       rewritten = await rewrite({ indexed, writer }, { snapshot, ...request }, context);
     } catch (error) {
-      if (!isOfSnapshot(error)) throw error;
+      // What could not be stored is not the snapshot's fault, and would fail the next one as well.
+      if (endsWork(error) || writer?.hasFailed) throw error;
       failed.push(snapshot.id);
       monitor.problem({ item: `snapshot ${snapshot.id}`, during: 'scan', error });
       continue;
@@ -173,16 +174,4 @@ async function replace(
   lock?.assertHeld();
   await removeSurely(repository.backend, { type: 'snapshot', name: snapshot.id }, { signal });
   monitor.snapshotRemoved?.(snapshot);
-}
-
-/** True for what is wrong with one snapshot, not with the work. */
-function isOfSnapshot(error: unknown): boolean {
-  return isHoldfastError(
-    error,
-    'BLOB_NOT_FOUND',
-    'BLOB_DAMAGED',
-    'TREE_DAMAGED',
-    'BACKEND_READ_FAILED',
-    'UNSUPPORTED',
-  );
 }

@@ -21,8 +21,8 @@ export const treeSizeBytesMaxDefault: number = 1 << 30;
 export interface BlobTools {
   readonly sealer: Sealer;
   readonly decompressor: Decompressor;
-  /** Takes the plain bytes if it is large enough; else a new array does. */
-  readonly target?: Uint8Array<ArrayBuffer>;
+  /** Takes the plain bytes; without it a new array does. */
+  readonly target?: BlobScratch;
   /** Holds what is unsealed but still compressed. Saves an allocation per blob. */
   readonly scratch?: BlobScratch;
   readonly treeSizeBytesMax?: number;
@@ -58,8 +58,7 @@ export function openStoredBlob(
   if (plainSize > (blob.type === 'data' ? dataSizeBytesMax : treeLimit)) {
     throw damaged(blob, 'it is larger than allowed');
   }
-  const target = tools.target;
-  const whole = target && target.byteLength >= plainSize ? target : new Uint8Array(plainSize);
+  const whole = tools.target?.take(plainSize) ?? new Uint8Array(plainSize);
   const plain = whole.byteLength === plainSize ? whole : whole.subarray(0, plainSize);
   let stored: Uint8Array<ArrayBuffer>;
   try {

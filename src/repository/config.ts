@@ -70,13 +70,18 @@ function unsupportedVersion(version: number): HoldfastError {
   });
 }
 
+/** The last one that was found usable: a process opens the same config again and again. */
+let usablePolynomial = 0n;
+
 function decodePolynomial(text: string): Polynomial {
   const polynomial = /^[0-9a-f]{14}$/.test(text) ? parsePolynomial(text) : 0n;
+  if (polynomial !== 0n && polynomial === usablePolynomial) return polynomial;
   if (polynomial >> polynomialDegree !== 1n || !isIrreducible(polynomial)) {
     throw new HoldfastError('CONFIG_DAMAGED', {
       message: 'the repository config holds no usable chunker polynomial',
     });
   }
+  usablePolynomial = polynomial;
   return polynomial;
 }
 
@@ -99,7 +104,6 @@ export async function loadSealedConfig(
     throw new HoldfastError('CONFIG_DAMAGED', {
       message: 'the repository config is empty',
       details: { location: backend.location },
-      hint: 'Put the file "config" back, from a copy of the repository or from the recovery kit.',
     });
   }
   return sealed;

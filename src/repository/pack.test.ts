@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { systemRandom } from '../base/random.ts';
 import { Sealer, sealOverheadBytes } from '../kernels/seal.ts';
 import { type CompressionMode, compressBound, Decompressor } from '../kernels/zstd.ts';
+import { BlobScratch } from './blob-scratch.ts';
 import { contentOf, flipBit, hashOf, idOf, testKey } from './index-test-support.ts';
 import {
   openBlob,
@@ -232,13 +233,13 @@ describe('openBlob', () => {
   const damaged = expect.objectContaining({ code: 'BLOB_DAMAGED' });
 
   it('opens into a target that is large enough', () => {
-    const target = new Uint8Array(3000);
+    const target = new BlobScratch(3000);
     const opened = openBlob(sealed, blob, { ...tools, target });
-    expect(opened.buffer).toBe(target.buffer);
+    expect(opened.buffer).toBe(target.take(3000).buffer);
     expect(opened).toEqual(bytes);
-    const small = new Uint8Array(1999);
+    const small = new BlobScratch(1999);
     expect(openBlob(sealed, blob, { ...tools, target: small })).toEqual(bytes);
-    expect(small).toEqual(new Uint8Array(1999));
+    expect(small.take(1999)).toEqual(new Uint8Array(1999));
   });
 
   it('notices every flipped bit, every cut and every wrong claim', () => {

@@ -35,6 +35,15 @@ const cheapScrypt = { N: 1024, r: 8, p: 1 } as const;
 /** Without threads: for tests of what is stored and found, which start many operations that take less than a thread. */
 export const singleThreaded: Environment = { ...systemEnvironment, isSingleThreaded: true };
 
+/** As well, and waits for a moment only where the program waits to see whether somebody else is there: nobody is. */
+export const hurried: Environment = {
+  ...singleThreaded,
+  clock: {
+    ...systemEnvironment.clock,
+    sleep: (ms, signal) => systemEnvironment.clock.sleep(ms < 1000 ? Math.min(ms, 2) : ms, signal),
+  },
+};
+
 export interface EngineSettings {
   /** Default: that of the system. */
   readonly environment?: Environment;
@@ -91,12 +100,15 @@ export async function backUpSource(
   source: SourceWalk | StreamSource,
   settings: BackupSettings = {},
 ): Promise<TestBackup> {
-  return withIndex(location, settings, async (indexed) => {
+  return withRepository(location, settings, async (repository) => {
     const heard = hearing();
     const options: BackupOptions = { ...backupDefaults, ...settings.options };
     const { environment = systemEnvironment } = settings;
     const context = { environment, monitor: heard.monitor, signal: settings.signal };
-    const result = await backup(indexed, source, { options }, context);
+    const earlier = await loadSnapshots(repository, context);
+    const loaded = await loadIndexFiles(repository);
+    const indexed = new IndexedRepository(repository, loaded.index, loaded);
+    const result = await backup(indexed, source, { options, earlier }, context);
     const exitCode = result.problems.length > 0 ? 3 : 0;
     return { ...result, complaints: heard.complaints(), notes: heard.notes, exitCode };
   });

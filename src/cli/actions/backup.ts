@@ -15,9 +15,10 @@ import { chooseSource, readsInput, type SourceChoice } from '../backup-source.ts
 import type { Invocation } from '../command.ts';
 import { parseGroupBy } from '../group-by.ts';
 import { usage } from '../parse.ts';
+import { tellLosses } from '../platform-losses.ts';
 import { parsePersonTime } from '../parse-time.ts';
 import { repositoryPassword } from '../password.ts';
-import { allTags } from '../select-snapshots.ts';
+import { allSnapshots, allTags } from '../select-snapshots.ts';
 import { type Session, type SessionOptions, thisOwner, withSession } from '../session.ts';
 import { programVersion } from '../version.ts';
 
@@ -34,6 +35,7 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
   const choice = chooseSource(invocation);
   refuseSharedInput(invocation);
   const view = new BackupOutput(invocation);
+  const lossWarning = tellLosses(output, 'backup');
   let walk: SourceWalk | undefined;
   const sessionOptions: SessionOptions = {
     lock: flags.dryRun ? 'none' : 'shared',
@@ -41,8 +43,9 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
     monitor: view,
     beside: async (storage, opening) => {
       if (choice.kind !== 'files') return;
-      const source = await choice.open(storage);
+      const source = await choice.open(storage, (text) => view.note(text));
       walk = new SourceWalk(source, invocation.environment.clock);
+      // Without remarks: those of the backup itself are enough.
       if (view.wantsScan && !flags.noScan) view.scan(await choice.open(storage));
       await walk.aheadOf(opening);
     },
@@ -52,12 +55,18 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
       run({ invocation, options, choice, walk, view }, session),
     );
     view.finish(result);
-    if (view.problemCount === 0) return 0;
-    output.exitError(partialExitCode, result.problems.length > 0 ? unreadWarning : damageWarning);
+    const warning = warningOf(view, result) ?? lossWarning;
+    if (warning === undefined) return 0;
+    output.exitError(partialExitCode, warning);
     return partialExitCode;
   } finally {
     view.stop();
   }
+}
+
+function warningOf({ problemCount }: BackupOutput, result: BackupResult): string | undefined {
+  if (result.problems.length > 0) return unreadWarning;
+  return problemCount > 0 ? damageWarning : undefined;
 }
 
 interface BackupParts {
@@ -73,12 +82,19 @@ async function run(parts: BackupParts, session: Session): Promise<BackupResult> 
   const { environment, output } = invocation;
   const { lock, signal, repository } = session;
   await rememberParity(parts, repository, signal);
+  // Before the index, so that this has all that they refer to.
+  const earlier = parts.walk ? await allSnapshots(session) : [];
   output.verbose('load index files');
   const indexed = await session.loadIndex();
   const source = parts.walk ?? (await openStream(parts, signal));
   const monitor: BackupMonitor = view;
   try {
-    return await backUp(indexed, source, { options, lock }, { environment, signal, monitor });
+    return await backUp(
+      indexed,
+      source,
+      { options, earlier, lock },
+      { environment, signal, monitor },
+    );
   } finally {
     if (!(source instanceof SourceWalk)) await source.close();
   }

@@ -1,7 +1,7 @@
 import { defined } from '../../base/assert.ts';
 import type { Random } from '../../base/random.ts';
 import { releaseBuffer } from '../../base/release.ts';
-import { ChunkScanner, chunkSizeBytesMax } from '../../kernels/chunker.ts';
+import { ChunkScanner, chunkSizeBytesMax, chunkSizeBytesMin } from '../../kernels/chunker.ts';
 import { parsePolynomial } from '../../kernels/polynomial.ts';
 import { Sealer } from '../../kernels/seal.ts';
 import { serializeError } from '../../base/serialized-errors.ts';
@@ -46,10 +46,11 @@ class BackupWorker {
   readonly #random: Random;
   readonly #mayBlock: boolean;
   readonly #slots: PackSlots;
-  readonly #scanner: ChunkScanner;
+  /** Made when a local file comes: its memory is the largest part of a worker. */
+  #scanner: ChunkScanner | undefined;
   readonly #workspace: PackWorkspace;
   readonly #sink: ChunkSink;
-  readonly #reader: FileReader;
+  #reader: FileReader | undefined;
   #reply: WorkerReply | undefined;
   /** Made when a stream comes: what it holds between two parts must survive the files read meanwhile. */
   #streamScanner: ChunkScanner | undefined;
@@ -61,7 +62,6 @@ class BackupWorker {
     this.#random = random;
     this.#mayBlock = mayBlock;
     this.#slots = new PackSlots(data.slots);
-    this.#scanner = this.#newScanner();
     this.#workspace = new PackWorkspace({
       compression: data.compression,
       maxBlobSizeBytes: chunkSizeBytesMax,
@@ -70,7 +70,14 @@ class BackupWorker {
     this.#sink = new ChunkSink(BlobIndex.attach(data.index), builders, (pack, entries) =>
       this.#handOver(pack, entries),
     );
-    this.#reader = new FileReader(this.#scanner, this.#sink);
+  }
+
+  get #fileScanner(): ChunkScanner {
+    return (this.#scanner ??= this.#newScanner());
+  }
+
+  get #fileReader(): FileReader {
+    return (this.#reader ??= new FileReader(this.#fileScanner, this.#sink));
   }
 
   #newScanner(): ChunkScanner {
@@ -115,7 +122,7 @@ class BackupWorker {
         this.#endTree(request);
         return { type: 'trees', storedBytes: new Float64Array(), added: this.#sink.takeAdded() };
       case 'scan': {
-        const found = scanSpan(this.#scanner, request);
+        const found = scanSpan(this.#fileScanner, request);
         return {
           type: 'scan',
           covered: Float64Array.from(found.covered),
@@ -167,7 +174,7 @@ class BackupWorker {
       const firstId = ids.count;
       const { plainBytes, storedBytes } = this.#sink.added;
       try {
-        const read = this.#reader.read(listedFile(batch, i), ids);
+        const read = this.#fileReader.read(listedFile(batch, i), ids);
         sizes[i] = read.sizeBytes;
         if (read.changing) outcomes[i] = fileOutcome.changing;
         else if (read.now) outcomes[i] = fileOutcome.moved;
@@ -191,7 +198,7 @@ class BackupWorker {
     const ids = new IdList();
     let start = request.start;
     for (const end of request.ends) {
-      const chunk = this.#scanner.buffer.subarray(0, end - start);
+      const chunk = this.#fileScanner.buffer.subarray(0, end - start);
       readExactly(request.fd, chunk, start);
       this.#sink.addChunk(chunk, ids);
       start = end;
@@ -202,6 +209,12 @@ class BackupWorker {
 
   #storeStream(part: StreamPart): ChunksResponse {
     const ids = new IdList();
+    if (part.isFirst && part.isLast && part.bytes.byteLength <= chunkSizeBytesMin) {
+      // Shorter than any cut: one chunk, where it is.
+      if (part.bytes.byteLength > 0) this.#sink.addChunk(part.bytes, ids);
+      const sizeBytes = part.bytes.byteLength;
+      return { type: 'chunks', ids: ids.toBytes(), sizeBytes, added: this.#sink.takeAdded() };
+    }
     this.#streamScanner ??= this.#newScanner();
     const { buffer } = this.#streamScanner;
     if (part.isFirst) this.#stream = { start: 0, filled: 0 };

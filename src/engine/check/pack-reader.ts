@@ -30,7 +30,7 @@ export class PackReader {
     this.#tools = {
       sealer,
       decompressor: new Decompressor(),
-      target: new Uint8Array(plainBytes),
+      target: new BlobScratch(plainBytes),
       scratch: new BlobScratch(plainBytes),
     };
   }

@@ -48,7 +48,7 @@ export class BlobMover {
     this.#tools = {
       sealer: new Sealer(parts.settings.sourceKey, parts.random),
       decompressor: new Decompressor(),
-      target: new Uint8Array(chunkSizeBytesMax),
+      target: new BlobScratch(chunkSizeBytesMax),
       scratch: new BlobScratch(2 * chunkSizeBytesMax),
     };
     this.#sink = sinkFor(parts, take);
@@ -67,7 +67,7 @@ export class BlobMover {
       for (const entry of entries) if (!this.#moveEntry(entry, bytes)) damaged.push(entry);
       return true;
     });
-    if (!isRead) damaged.push(...entries);
+    if (!isRead) for (const entry of entries) damaged.push(entry);
   }
 
   /** @returns false if the blob could not be read or opened */

@@ -58,6 +58,13 @@ function settingsOf({ source, target, again }: MoverOptions): MoveSettings {
   return { sourceKey, targetKey: masterKey, ...how };
 }
 
+/** Memory that a pack begins with here: most of what is moved so is far less than a pack. */
+const firstPackBytes = 64 << 10;
+
+function takeBuffer(): Uint8Array {
+  return new Uint8Array(firstPackBytes);
+}
+
 class MoverHere implements Movers {
   readonly width = 1;
   readonly #mover: BlobMover;
@@ -66,7 +73,8 @@ class MoverHere implements Movers {
     const { source, target, store } = options;
     const noSlots = PackSlots.create(0, 0);
     const settings = settingsOf(options);
-    const parts = { source: source.index, target: target.index, settings, random };
+    const indexes = { source: source.index, target: target.index };
+    const parts = { ...indexes, settings, random, takeBuffer };
     this.#mover = new BlobMover(parts, (pack, entries) => {
       store.take(packEvent(pack, entries, noSlots).event, noSlots);
     });
