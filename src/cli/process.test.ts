@@ -57,7 +57,7 @@ describe('what is typed wrong', () => {
     expect(await failure(['backup', '--files-from', '/none'])).toBe(
       '1 Fatal: the file "/none" does not exist',
     );
-    expect(await failure(['--no-extra-verify', 'snapshots'])).toMatch(/unknown flag/);
+    await place.must(['--no-extra-verify', 'snapshots']);
     expect(readdirSync(place.repository, { recursive: true })).toEqual(before);
   });
 
@@ -268,7 +268,11 @@ test('keys are added, listed, used, changed and removed', async () => {
   expect(await failure([...on, 'key', 'remove', id], second)).toMatch(/^1 Fatal: /);
   // The old password on the first line, the new one on the second.
   const input = `${password}\nthird\n`;
-  await place.must([...on, 'key', 'passwd'], { input, variables: { RESTIC_PASSWORD: '' } });
+  const variables = { RESTIC_PASSWORD: '' };
+  // As restic, in the same words with --json.
+  expect(await place.must([...on, 'key', 'passwd', '--json'], { input, variables })).toMatch(
+    /^saved new key with ID [0-9a-f]{64}\n$/,
+  );
   expect(await failure([...on, 'key', 'list'])).toMatch(/^12 /);
   await place.must([...on, 'key', 'remove', id.slice(0, 8)], {
     variables: { RESTIC_PASSWORD: 'third' },
@@ -321,11 +325,7 @@ describe('interruption', () => {
     const [said] = (await once(child.stderr!, 'data')) as [Buffer];
     expect(said.toString()).toMatch(/^interrupted: stopping/);
     child.kill('SIGINT');
-    const { exitCode, errors } = await ended;
-    expect({ exitCode, lines: errors.trimEnd().split('\n').length }).toEqual({
-      exitCode: 130,
-      lines: 2,
-    });
+    expect((await ended).exitCode).toBe(130);
     expect(readdirSync(path.join(place.repository, 'locks'))).toEqual([]);
     expect(readdirSync(path.join(place.repository, 'snapshots'))).toEqual([]);
   });

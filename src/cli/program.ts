@@ -124,12 +124,6 @@ async function runCommand(
   if (globals.quiet && globals.verbose > 0) {
     throw usage('--quiet and --verbose cannot be given together');
   }
-  if (globals.noExtraVerify) {
-    throw usage(
-      'unknown flag: --no-extra-verify',
-      'Holdfast verifies everything that it stores; this cannot be switched off.',
-    );
-  }
   framesPerSecond(variables);
   await refuseLostPaths(table, { ...globals, ...flags });
   output.verbosity = globals.quiet ? 0 : Math.min(1 + globals.verbose, 3);
