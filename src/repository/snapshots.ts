@@ -1,3 +1,4 @@
+import { removeSurely } from './unpacked.ts';
 import { readSnapshotsInThread } from './snapshot-threads.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { endsWork, HoldfastError, isHoldfastError } from '../base/errors.ts';
@@ -56,6 +57,29 @@ export function saveSnapshot(
   options: CallOptions = {},
 ): Promise<Id> {
   return repository.saveUnpacked('snapshot', encodeSnapshot(snapshot), options);
+}
+
+export interface RemoveSnapshotOptions extends CallOptions {
+  /** Ask the storage afterwards whether it is gone: some keep what they report removed. */
+  readonly isConfirmed?: boolean;
+}
+
+/**
+ * Removes a snapshot; the data it refers to stays. One that is gone already counts as removed.
+ * @throws BACKEND_WRITE_FAILED if it is still there; what `Backend.remove` and `Backend.stat` throw
+ */
+export async function removeSnapshot(
+  { backend }: Repository,
+  id: Id,
+  { signal, isConfirmed = false }: RemoveSnapshotOptions = {},
+): Promise<void> {
+  const handle = { type: 'snapshot', name: id } as const;
+  try {
+    if (isConfirmed) await removeSurely(backend, handle, { signal });
+    else await backend.remove(handle, { signal });
+  } catch (error) {
+    if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+  }
 }
 
 /** @throws SNAPSHOT_NOT_FOUND, SNAPSHOT_DAMAGED, UNPACKED_DAMAGED */

@@ -194,7 +194,7 @@ function keepLast(last: number): RetentionPolicy {
 /** Removes old snapshots by a policy. */
 export async function runForget(actor: Actor): Promise<string> {
   const { world, process, place } = actor;
-  return session(actor, 'exclusive', async ({ repository, lock, signal, monitor }) => {
+  return session(actor, 'exclusive', async ({ repository, signal, monitor }) => {
     const { environment } = process;
     const context = { environment, monitor, signal };
     const snapshots = await loadSnapshots(repository, { signal });
@@ -207,7 +207,7 @@ export async function runForget(actor: Actor): Promise<string> {
     const decisions = groups.flatMap((group) => group.decisions);
     const ids = decisions.filter((each) => !isKept(each)).map(({ snapshot }) => snapshot.id);
     for (const id of ids) place.oracle.mayVanish(id);
-    const { failed } = await removeSnapshots(repository, { ids, lock }, context);
+    const { failed } = await removeSnapshots(repository, ids, context);
     return failed.length > 0 ? 'failed' : 'forgot';
   });
 }
