@@ -13,6 +13,7 @@ import type { BackupFlags } from '../backup-flags.ts';
 import { BackupOutput } from '../backup-output.ts';
 import { chooseSource, readsInput, type SourceChoice } from '../backup-source.ts';
 import type { Invocation } from '../command.ts';
+import { readFeatures } from '../features.ts';
 import { parseGroupBy } from '../group-by.ts';
 import { usage } from '../parse.ts';
 import { tellLosses } from '../platform-losses.ts';
@@ -141,6 +142,7 @@ function optionsOf(invocation: BackupInvocation): BackupOptions {
     ignoreInode: flags.ignoreInode,
     ignoreCtime: flags.ignoreCtime,
     withAtime: flags.withAtime,
+    deviceOfHardLinksOnly: readFeatures(invocation.variables).hardLinkDevices,
     skipIfUnchanged: flags.skipIfUnchanged,
     dryRun: flags.dryRun,
     ...(flags.readConcurrency ? { workerCount: flags.readConcurrency } : {}),
