@@ -15,13 +15,16 @@ import { ItemRestorer } from './items.ts';
 import { KeptNames, NameSet } from './name-set.ts';
 import { Remover } from './remove.ts';
 import { markName } from './restore-mark.ts';
-import { isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
+import { isHalfName, isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
 import { TreeBudget } from '../tree-budget.ts';
 
 /** Work of this thread before it looks for messages of the others. */
 const turnMsMax = 5;
 /** Entries of one directory that are planned before the writer is asked whether it has enough. */
 const entriesAtOnce = 1024;
+
+const halfNote =
+  ': an interrupted restore was updating this file: restore it again, or remove it if it is not needed';
 
 interface PendingDirectory {
   readonly directory: TargetDirectory;
@@ -68,6 +71,7 @@ export class RestoreWalk {
         await clock.nextTurn();
         turnStart = clock.monotonicMs();
       }
+      await this.#items.finishFiles();
       await this.#writer.drain();
       this.#items.finishLinks();
       await this.#directories.finish();
@@ -164,7 +168,11 @@ export class RestoreWalk {
     }
     this.#directories.make(directory);
     const isKept = this.#items.take(directory, node, existing);
-    if (isKept) kept.add(temporaryName(node.name, directory.temporarySalt));
+    if (isKept) {
+      for (const kind of ['part', 'half'] as const) {
+        kept.add(temporaryName(node.name, directory.temporarySalt, kind));
+      }
+    }
     return undefined;
   }
 
@@ -186,13 +194,21 @@ export class RestoreWalk {
     return status;
   }
 
-  /** Removes what interrupted runs left under temporary names. */
+  /**
+   * Removes what interrupted runs left under temporary names; not what they were updating: that is somebody's file,
+   * and it may have been of a name that is not selected now.
+   */
   #removeLeftovers(directory: TargetDirectory, present: NameSet, kept: KeptNames): void {
-    const { opener, options } = this.#parts;
+    const { opener, options, tally } = this.#parts;
     if (options.dryRun) return;
     const fd = opener.open(directory);
     for (const name of present.unmarked()) {
       if (!isTemporaryName(name) || kept.has(name)) continue;
+      if (isHalfName(name)) {
+        if (this.#remover.spares(name))
+          tally.note(`${pathText(directory.pathOf(name))}${halfNote}`);
+        continue;
+      }
       if (tryReadStatus({ directory: fd, name })?.kind === 'file') unlinkAt(fd, name);
     }
   }
