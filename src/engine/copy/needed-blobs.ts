@@ -6,7 +6,7 @@ import type { BlobType } from '../../repository/blob.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
-import { BlobMarks, contentIds } from '../trees/blob-marks.ts';
+import { BlobMarks, contentIds, strayBlobs } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
 
 const seenMark = 1;
@@ -83,6 +83,11 @@ export class NeededBlobs {
     for (const node of nodes) {
       if (node.subtree) this.#walk.enter(node.subtree);
       for (const blob of contentIds(node)) this.#need('data', blob);
+      for (const { type, id } of strayBlobs(node)) {
+        if (this.#source.index.find(type, id) < 0) continue;
+        if (type === 'tree') this.#walk.enter(id);
+        else this.#need(type, id);
+      }
     }
   }
 

@@ -15,6 +15,7 @@ import { ItemRestorer } from './items.ts';
 import { KeptNames, NameSet } from './name-set.ts';
 import { Remover } from './remove.ts';
 import { markName } from './restore-mark.ts';
+import { TakenNames } from './taken-names.ts';
 import { isHalfName, isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
 import { TreeBudget } from '../trees/tree-budget.ts';
 
@@ -25,6 +26,14 @@ const entriesAtOnce = 1024;
 
 const halfNote =
   ': an interrupted restore was updating this file: restore it again, or remove it if it is not needed';
+
+/** What is known of the names in the directory at hand; undefined: it was not there before. */
+interface NamesAtHand {
+  readonly present: NameSet | undefined;
+  readonly taken: TakenNames | undefined;
+  /** Temporary names of files that this run goes on with. */
+  readonly kept: KeptNames;
+}
 
 interface PendingDirectory {
   readonly directory: TargetDirectory;
@@ -40,9 +49,6 @@ export class RestoreWalk {
   readonly #directories: DirectoryMaker;
   readonly #items: ItemRestorer;
   readonly #remover: Remover;
-  /** Inodes of existing entries that a name of the directory at hand has. */
-  readonly #inodes = new Set<number | bigint>();
-  #device: number | bigint | undefined;
 
   constructor(parts: RestoreParts, writer: ContentWriter, durability: Durability) {
     this.#parts = parts;
@@ -93,13 +99,12 @@ export class RestoreWalk {
       return [];
     }
     directory.temporarySalt = saltFor(names(nodes), context.environment.random);
-    this.#inodes.clear();
-    this.#device = undefined;
     // Before anything is written here: what this run writes is under other names meanwhile.
     const present = this.#presentIn(directory);
     if (!directory.parent) present?.mark(markName);
     const kept = new KeptNames();
-    const below = await this.#takeAll(directory, nodes, { present, kept });
+    const taken = present && this.#takenNames(directory, nodes, present);
+    const below = await this.#takeAll(directory, nodes, { present, kept, taken });
     if (!present) return below;
     // Files of this directory may be on their way already, one of them under the name that is to be removed.
     const hasBegun = nodes.length >= entriesAtOnce;
@@ -115,15 +120,14 @@ export class RestoreWalk {
   async #takeAll(
     directory: TargetDirectory,
     nodes: TreeNodes,
-    { present, kept }: { readonly present: NameSet | undefined; readonly kept: KeptNames },
+    atHand: NamesAtHand,
   ): Promise<PendingDirectory[]> {
     const { tally, context } = this.#parts;
     const below: PendingDirectory[] = [];
     let count = 0;
     for (const node of nodes) {
-      present?.mark(node.name);
       this.#guard(directory, node.name, () => {
-        const entered = this.#take(directory, node, kept);
+        const entered = this.#take(directory, node, atHand);
         if (entered) below.push(entered);
       });
       // Between directories `run` looks after this.
@@ -146,8 +150,13 @@ export class RestoreWalk {
   }
 
   /** Handles one entry; returns it if it is a directory to be entered. */
-  #take(directory: TargetDirectory, node: TreeNode, kept: KeptNames): PendingDirectory | undefined {
+  #take(
+    directory: TargetDirectory,
+    node: TreeNode,
+    { present, kept, taken }: NamesAtHand,
+  ): PendingDirectory | undefined {
     const { options, tally } = this.#parts;
+    const wasListed = present?.mark(node.name) ?? false;
     if (node.invalid !== undefined) {
       const message = `an entry is left out: ${node.invalid}`;
       throw new HoldfastError('TREE_DAMAGED', { message });
@@ -161,6 +170,7 @@ export class RestoreWalk {
       return undefined;
     }
     const existing = this.#existing(directory, node.name);
+    if (existing) taken?.take(node.name, { status: existing, wasListed });
     if (isDirectory) {
       if (!node.subtree) return undefined;
       const entered = this.#directories.take({ parent: directory, node }, existing, isSelected);
@@ -179,19 +189,19 @@ export class RestoreWalk {
   /** What has a name in the target. In a directory that was not there before this is not even asked. */
   #existing(directory: TargetDirectory, name: Uint8Array): FileStatus | undefined {
     if (!directory.existed) return undefined;
-    const fd = this.#parts.opener.open(directory);
-    const status = tryReadStatus({ directory: fd, name });
-    if (!status || (status.kind !== 'directory' && status.links > 1)) return status;
-    this.#device ??= readStatusOf(fd).device;
-    if (status.device !== this.#device) return status;
-    if (this.#inodes.has(status.inode)) {
-      throw new HoldfastError('TARGET_FAILED', {
-        message: 'another entry of this folder has the same name in the target',
-        hint: 'Its file system takes names for equal that are not: restore to another one.',
-      });
-    }
-    this.#inodes.add(status.inode);
-    return status;
+    return tryReadStatus({ directory: this.#parts.opener.open(directory), name });
+  }
+
+  #takenNames(directory: TargetDirectory, nodes: TreeNodes, present: NameSet): TakenNames {
+    const { opener } = this.#parts;
+    let device: number | bigint | undefined;
+    return new TakenNames({
+      present,
+      device: () => (device ??= readStatusOf(opener.open(directory)).device),
+      status: (name) => this.#existing(directory, name),
+      isListedNow: (name) => listNames(opener.open(directory)).find(name) >= 0,
+      wanted: () => names(nodes),
+    });
   }
 
   /**
