@@ -213,6 +213,20 @@ describe('a shared lock whose holder was away', () => {
     await lock.release();
   });
 
+  test('is found removed before an index file is stored, which lists packs that may be gone', async () => {
+    const repository = bed.open(bed.backend);
+    const lock = await bed.acquire(repository, bed.wanted(1));
+    const gone = new HoldfastError('LOCK_LOST', { message: 'a pack is gone' });
+    repository.absences.addCheck(() => Promise.reject(gone));
+    bed.files.clear();
+    const saved = repository.saveUnpacked('index', utf8('{}'));
+    const refused = expect(saved).rejects.toThrow('a pack is gone');
+    await bed.clock.advance(minute);
+    await refused;
+    expect([...bed.files.keys()].filter((key) => key.startsWith('index'))).toEqual([]);
+    await lock.release();
+  });
+
   test.each(['exclusive', 'commit', 'prune'] as const)(
     'waits for the end of another lock (%s), for as long as that is',
     async (kind) => {
