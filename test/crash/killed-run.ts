@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
 
 import { hurried, password } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
@@ -14,6 +15,8 @@ export const changingCalls: string =
   'fsync,fdatasync,syncfs,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,linkat,symlink,symlinkat,' +
   'mknodat,chmod,fchmod,fchmodat,fchown,fchownat,ftruncate,fallocate,utimensat,pwrite64,pwritev,setxattr,fsetxattr';
 
+const clockedProgram = path.join(import.meta.dirname, 'clocked-program.ts');
+
 /** A command of the program, and what it is told besides. */
 export interface Command {
   readonly repository: string;
@@ -23,6 +26,8 @@ export interface Command {
   readonly input?: Uint8Array;
   /** Where it works; default: where the tests do. */
   readonly cwd?: string;
+  /** A file that says how many milliseconds its clock is ahead, whenever it looks; default: it has the right time. */
+  readonly clock?: string;
 }
 
 /** Runs the program undisturbed. */
@@ -40,7 +45,8 @@ function settingsOf(command: Command): RunSettings {
  * the program takes most of the time of these tests, and only what is killed has to be a process.
  */
 export async function runAgain(command: Command): Promise<ProgramRun> {
-  if (command.input !== undefined || command.cwd !== undefined) return run(command);
+  const { input, cwd, clock } = command;
+  if (input !== undefined || cwd !== undefined || clock !== undefined) return run(command);
   const variables = { ...variablesOf(command), PATH: process.env['PATH'] ?? '' };
   const args = ['-r', command.repository, '--no-cache', ...command.args];
   return { signal: null, ...(await runCommand(args, { variables, environment: hurried })) };
@@ -161,8 +167,10 @@ export function tracerOf(
   };
 }
 
-function programOf({ repository, args }: Command): readonly string[] {
-  return ['--disable-warning=ExperimentalWarning', main, '-r', repository, '--no-cache', ...args];
+function programOf({ repository, args, clock }: Command): readonly string[] {
+  const start = clock === undefined ? [main] : [clockedProgram, clock];
+  const options = ['-r', repository, '--no-cache', ...args];
+  return ['--disable-warning=ExperimentalWarning', ...start, ...options];
 }
 
 function variablesOf({ password: given = password }: Command): Record<string, string> {
