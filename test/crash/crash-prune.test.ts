@@ -66,7 +66,7 @@ interface Operation {
   readonly samples: number;
   readonly errors: number;
   /** Commands after which nothing is left to be pruned, once it was given again. */
-  readonly then: readonly (readonly string[])[];
+  readonly further: readonly (readonly string[])[];
 }
 
 const operations: Readonly<Record<string, Operation>> = {
@@ -75,7 +75,7 @@ const operations: Readonly<Record<string, Operation>> = {
     args: ['prune', ...unused],
     samples: 1,
     errors: 1,
-    then: [atOnce],
+    further: [atOnce],
   },
   'prune, second phase': {
     from: () => marked,
@@ -83,21 +83,21 @@ const operations: Readonly<Record<string, Operation>> = {
     samples: 1,
     errors: 1,
     // Packs that it no longer listed and did not remove yet look like those of a running backup: they are marked first.
-    then: [delayed],
+    further: [delayed],
   },
   'prune --instant': {
     from: () => forgotten,
     args: atOnce,
     samples: 1,
     errors: 1,
-    then: [],
+    further: [],
   },
   'forget --prune': {
     from: () => bed.full,
     args: ['forget', '--keep-last', '1', '--prune', '--instant', ...unused],
     samples: 1,
     errors: 0,
-    then: [atOnce],
+    further: [atOnce],
   },
 };
 
@@ -106,7 +106,7 @@ describeWith(['strace'], 'a program that is killed, or meets an error', () => {
 
   test.each(Object.entries(operations))(
     'during %s leaves what snapshots need, and the next run frees the rest',
-    async (title, { from, args, samples, errors, then }) => {
+    async (title, { from, args, samples, errors, further }) => {
       const command = (): Command => ({ repository: bed.copyOf(from()), args });
       const plan = { command, samples, errors, log: scratch.fresh('log') };
       const newest = bed.wholes.slice(-1);
@@ -116,7 +116,7 @@ describeWith(['strace'], 'a program that is killed, or meets an error', () => {
           args[0] === 'forget' ? { snapshots: [1, 2] } : { snapshots: [1], holds: newest };
         const atEnd = { snapshots: [1], holds: newest };
         await judgeWhole(bed, disturbed, { after: before, atEnd });
-        for (const next of then) await mustSucceed({ repository, args: next });
+        for (const next of further) await mustSucceed({ repository, args: next });
         await expectPruned(repository);
         await bed.examine(repository, atEnd);
         bed.remove(repository);

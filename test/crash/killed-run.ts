@@ -1,6 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
+import { systemCode } from '../../src/base/errors.ts';
 import { hurried, password } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
 import { program as main } from '../tools/program.ts';
@@ -127,9 +128,8 @@ export async function runDisturbed(
     log += part;
     const [, thread] = /^(\d+) +fsync\([12]\) .*INJECTED/m.exec(log) ?? [];
     if (thread === undefined || hasHung) return;
-    // The runtime syncs its output when it ends, and waits for ever if that fails, as it never does on a real machine.
-    hasHung = true;
-    process.kill(Number(thread), 'SIGKILL');
+    // The runtime syncs its output when it ends, and may wait for ever if that fails, as it never does on a real machine.
+    hasHung = isKilledNow(Number(thread));
   };
   const result = await runProgram(program, args, { ...settingsOf(command), variables, onLog });
   // All was done and said before.
@@ -137,6 +137,16 @@ export async function runDisturbed(
   const isKilled = result.signal === 'SIGKILL' || result.exitCode === 137;
   const wasDisturbed = isKilled || log.includes(' (INJECTED)');
   return { ...result, ...(hasHung ? { exitCode, signal: null } : {}), wasDisturbed };
+}
+
+/** False if it has ended by itself meanwhile. */
+function isKilledNow(id: number): boolean {
+  try {
+    return process.kill(id, 'SIGKILL');
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
+    return false;
+  }
 }
 
 /** Runs the program with a tracer that is told how by `options`. */

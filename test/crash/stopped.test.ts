@@ -112,9 +112,30 @@ async function pruneTwice(repository: string, clock: string): Promise<void> {
   rmSync(clock);
 }
 
+function first(): Command {
+  return { repository: bed.fresh('repository'), args: ['init'] };
+}
+
+/** @param runs of the first and the new password */
+async function judgeInits(repository: string, runs: readonly ProgramRun[]): Promise<void> {
+  const makers = runs.filter(({ exitCode }) => exitCode === 0);
+  const said = runs.map(({ exitCode, errors }) => `${exitCode}: ${errors}`).join('\n');
+  expect(makers.length, said).toBeLessThanOrEqual(1);
+  for (const [nth, { exitCode, errors }] of runs.entries()) {
+    if (exitCode !== 0) {
+      expect(errors).toMatch(/^Fatal: /m);
+      continue;
+    }
+    const opener = nth === 0 ? {} : { password: newPassword };
+    await bed.examine(repository, { snapshots: [0], withRestic: true, ...opener });
+    await mustSucceed({ repository, args: ['backup', bed.source], ...opener });
+    await bed.examine(repository, { snapshots: [1], withRestic: true, ...opener });
+  }
+  bed.remove(repository);
+}
+
 describeWith(['strace'], 'two that create one repository', () => {
   requirePeer('restic');
-  const first = (): Command => ({ repository: bed.fresh('repository'), args: ['init'] });
 
   test(
     'one while the other stands still: there is one repository, of who says that he made it',
@@ -157,22 +178,4 @@ describeWith(['strace'], 'two that create one repository', () => {
     },
     killTimeoutMs,
   );
-
-  /** @param runs of the first and the new password */
-  async function judgeInits(repository: string, runs: readonly ProgramRun[]): Promise<void> {
-    const makers = runs.filter(({ exitCode }) => exitCode === 0);
-    const said = runs.map(({ exitCode, errors }) => `${exitCode}: ${errors}`).join('\n');
-    expect(makers.length, said).toBeLessThanOrEqual(1);
-    for (const [nth, { exitCode, errors }] of runs.entries()) {
-      if (exitCode !== 0) {
-        expect(errors).toMatch(/^Fatal: /m);
-        continue;
-      }
-      const opener = nth === 0 ? {} : { password: newPassword };
-      await bed.examine(repository, { snapshots: [0], withRestic: true, ...opener });
-      await mustSucceed({ repository, args: ['backup', bed.source], ...opener });
-      await bed.examine(repository, { snapshots: [1], withRestic: true, ...opener });
-    }
-    bed.remove(repository);
-  }
 });
