@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../base/clock.ts';
 import { systemEnvironment as environment } from '../base/environment.ts';
+import { HoldfastError } from '../base/errors.ts';
 import { testRepository } from '../repository/index-test-support.ts';
 import { rewriteIndex } from '../repository/index-rewrite.ts';
 import { acquireLock, encodeLock, noIdentity } from '../repository/locks.ts';
@@ -120,6 +121,25 @@ describe('data that is marked', () => {
     expect(await assertWhole(backend.files, [{ id: result.snapshotId ?? '' }])).toEqual([]);
   });
 
+  test('is found also if a file with marks is replaced while the proof reads it', async () => {
+    forget(await backUp(backend));
+    const readCounts = new Map<string, number>();
+    const replaced = new (class extends ForwardingBackend {
+      /** Each is read once to look what it is, and then for its marks: there it seems gone. */
+      override get(...call: Parameters<Backend['get']>): ReturnType<Backend['get']> {
+        const [{ type, name }] = call;
+        const count = (readCounts.get(name) ?? 0) + 1;
+        readCounts.set(name, count);
+        if (type === 'index' && count === 2) throw new HoldfastError('FILE_NOT_FOUND');
+        return this.inner.get(...call);
+      }
+    })(backend);
+    const { snapshotId = '' } = await backUp(new BeforeListing(replaced, 2, () => prune(backend)));
+    expect(Math.max(...readCounts.values())).toBeGreaterThan(2);
+    expect(await deleteMarked()).toBe(2);
+    expect(await assertWhole(backend.files, [{ id: snapshotId }])).toEqual([]);
+  });
+
   test('after the proof and before the snapshot is kept, for the snapshot needs it', async () => {
     forget(await backUp(backend));
     const late = new (class extends ForwardingBackend {
@@ -194,7 +214,11 @@ describe('what an operation may lean on that runs since before the mark', () => 
 
   async function pruneNow(): Promise<PruneResult> {
     const repository = testRepository({ backend });
-    const source = { repository, loadIndex: () => loadIndexFiles(repository) };
+    const source = {
+      repository,
+      loadIndex: () => loadIndexFiles(repository),
+      allowRemoveAll: true,
+    };
     const context = { environment, monitor: quiet };
     const plan = await planPrune(source, { ...inPhases, keepDeleteMs: 0 }, context);
     const commit = () =>

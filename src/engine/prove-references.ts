@@ -9,7 +9,7 @@ import {
 } from '../repository/index-load.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
-import { missingPacks } from './backup/known-packs.ts';
+import { missingPacks } from './packs/stored-packs.ts';
 import type { EngineContext } from './context.ts';
 import { transferBlobs } from './transfer.ts';
 import { collectUsedBlobs, usedMark } from './used-blobs.ts';
@@ -89,11 +89,12 @@ async function lostSince(
   if (names.length === 0 && !isAnyGone) return lost;
   const packCount = index.packCount;
   const { markNames } = await loadMoreIndexFiles(repository, index, { names, signal });
-  for (const name of names) seen.add(name);
   for (const { id, blobs } of (await loadMarks(repository, markNames, { signal })).values()) {
     const pack = index.findPack(idBytes(id));
     if (pack >= 0 && blobs.count > 0) lost.add(pack);
   }
+  // Not before: after a failure all of them are read again, whose marks did not count yet.
+  for (const name of names) seen.add(name);
   if (!isAnyGone) return lost;
   const now = await loadIndexFiles(repository, { signal });
   for (let pack = 0; pack < packCount; pack++) {

@@ -201,7 +201,9 @@ describe.each([
     await prune(bed.backend);
     await break_(bed);
     const recorded = record(fault(bed.backend, rules));
-    const error: unknown = await prune(recorded, how).catch((e: unknown) => e);
+    const error: unknown = await prune(recorded, { ...how, allowRemoveAll: false }).catch(
+      (e: unknown) => e,
+    );
     expect(error).toEqual(expect.objectContaining({ code }));
     expect(recorded.count({ operation: 'remove' }) + recorded.count({ operation: 'put' })).toBe(0);
   }
@@ -226,6 +228,19 @@ describe.each([
       },
     ]);
   });
+
+  test.each([['snapshots'], ['snapshots', 'index']])(
+    'if there are no %s, which a copy may have left out',
+    async (...folders) => {
+      await expectRefusal(({ backend }) => {
+        for (const key of backend.files.keys()) {
+          if (folders.some((folder) => folder.startsWith(key.split('/')[0] ?? ''))) {
+            backend.files.delete(key);
+          }
+        }
+      }, 'PRUNE_REFUSED');
+    },
+  );
 
   test('if a tree cannot be read', async () => {
     await expectRefusal(({ backend, maker, kept }) => {
@@ -257,6 +272,17 @@ describe.each([
   });
 });
 
+test('without snapshots, all goes if that is asked for, and what was marked then without asking again', async () => {
+  const { backend, kept } = await prunable();
+  for (const { id } of kept) backend.files.delete(`snapshot/${id}`);
+  const { marked } = await prune(backend);
+  const { deleted } = await prune(backend, { ...later, allowRemoveAll: false });
+  expect(deleted).toHaveLength(marked.length);
+  expect(packsOf(backend.files)).toEqual([]);
+  // Nothing is there that could go.
+  await prune(backend, { ...now, allowRemoveAll: false });
+});
+
 describe('one listing that lacks', () => {
   test.each(['snapshot', 'index', 'pack'] as const)('a %s takes nothing away', async (type) => {
     for (const how of [now, {}, later]) {
@@ -278,6 +304,26 @@ describe('one listing that lacks', () => {
     }
   });
 });
+
+test.each([
+  ['at once', now],
+  ['in the second phase', later],
+] as const)(
+  '%s no index file lists what was deleted because one listing lacked it',
+  async (_, how) => {
+    for (let call = 1; ; call++) {
+      const { backend, kept } = await prunable();
+      if (how === later) await prune(backend);
+      const faulty = fault(backend, [
+        { operation: 'list', type: 'index', call, fault: { kind: 'hidden', name: () => true } },
+      ]);
+      await prune(faulty, how).catch(() => undefined);
+      if (faulty.faultCount === 0) break;
+      await assertWhole(backend.files, kept);
+      expect(call).toBeLessThan(9);
+    }
+  },
+);
 
 describe.each([
   ['at once', now, false],

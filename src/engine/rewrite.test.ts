@@ -1,3 +1,7 @@
+import { loadIndex, loadIndexFiles } from '../repository/index-load.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
+import { testRepository } from '../repository/index-test-support.ts';
+import { fault } from '../storage/fault.ts';
 import { describe, expect, test } from 'vitest';
 
 import { systemEnvironment } from '../base/environment.ts';
@@ -6,6 +10,7 @@ import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
 import { memoryKey } from '../storage/memory/memory-backend.ts';
 import { check } from './check.ts';
 import { type FolderContent, madeFile, madeLink, SnapshotMaker } from './engine-test-support.ts';
+import { prune } from './prune/prune-test-support.ts';
 import { walkTree } from './list.ts';
 import {
   type RewriteChange,
@@ -52,8 +57,9 @@ async function rewrite(
   const complaints: string[] = [];
   const { repository } = maker;
   const snapshots = await loadSnapshots(repository);
+  const loaded = await loadIndexFiles(repository);
   const result = await rewriteSnapshots(
-    await maker.indexed(),
+    new IndexedRepository(repository, loaded.index, loaded),
     {
       snapshots,
       change: { withSummary: false, ...change },
@@ -188,6 +194,32 @@ test('host and time change without a look at the trees', async () => {
   ]);
 });
 
+test('a storage that is full ends it, and is not taken for damage of the snapshot', async () => {
+  const maker = new SnapshotMaker();
+  await maker.snapshotOf(content);
+  const full = { kind: 'error', code: 'STORAGE_FULL' } as const;
+  const rules = [{ operation: 'put', type: 'pack', count: Infinity, fault: full }] as const;
+  const backend = fault(maker.backend, rules);
+  const repository = testRepository({ backend });
+  const indexed = new IndexedRepository(repository, await loadIndex(repository));
+  const complaints: unknown[] = [];
+  const monitor = { problem: (problem: unknown) => complaints.push(problem), note: () => {} };
+  const run = rewriteSnapshots(
+    indexed,
+    {
+      snapshots: await loadSnapshots(repository),
+      change: { withSummary: false, selection: without('.log') },
+      forget: true,
+      dryRun: false,
+      lock: undefined,
+    },
+    { environment: systemEnvironment, monitor },
+  );
+  await expect(run).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+  expect(complaints).toEqual([]);
+  expect(await loadSnapshots(maker.repository)).toHaveLength(1);
+});
+
 test('a snapshot that cannot be read is named and stays; the others are rewritten', async () => {
   const maker = new SnapshotMaker();
   const broken = await maker.snapshotOf({ x: { y: 'z' } });
@@ -198,4 +230,41 @@ test('a snapshot that cannot be read is named and stays; the others are rewritte
   expect(result).toMatchObject({ changedCount: 1, failed: [broken.id] });
   expect(result.snapshots).toHaveLength(2);
   expect(result.complaints[0]).toContain(`snapshot ${broken.id}: a tree blob`);
+});
+
+/** Rewrites, and forgets that. @returns the new tree */
+async function rewrittenOnce(maker: SnapshotMaker): Promise<string> {
+  await maker.snapshotOf(content);
+  const { snapshots } = await rewrite(maker, { selection: without('.log') });
+  const done = snapshots.find(({ original }) => original !== undefined);
+  maker.backend.files.delete(memoryKey({ type: 'snapshot', name: done?.id ?? '' }));
+  return done?.tree ?? '';
+}
+
+const hasPack = ({ backend }: SnapshotMaker, name: string): boolean =>
+  backend.files.has(memoryKey({ type: 'pack', name }));
+
+describe('a tree that the repository should have', () => {
+  test('is stored again if its pack is gone', async () => {
+    const maker = new SnapshotMaker();
+    const tree = await rewrittenOnce(maker);
+    const ours = new Set(maker.packs.map(({ id }) => memoryKey({ type: 'pack', name: id })));
+    for (const key of maker.backend.files.keys()) {
+      if (key.startsWith('pack/') && !ours.has(key)) maker.backend.files.delete(key);
+    }
+    const { snapshots, complaints } = await rewrite(maker, { selection: without('.log') });
+    expect(complaints).toEqual([]);
+    expect(snapshots.map((each) => each.tree)).toContain(tree);
+    await (await maker.indexed()).loadTree(Buffer.from(tree, 'hex'));
+  });
+
+  test('is stored again if its pack is marked as to be deleted', async () => {
+    const maker = new SnapshotMaker();
+    const tree = await rewrittenOnce(maker);
+    const { marked } = await prune(maker.backend);
+    expect(marked.filter(({ id }) => hasPack(maker, id))).toHaveLength(1);
+    await rewrite(maker, { selection: without('.log') });
+    for (const { id } of marked) maker.backend.files.delete(memoryKey({ type: 'pack', name: id }));
+    await (await maker.indexed()).loadTree(Buffer.from(tree, 'hex'));
+  });
 });

@@ -50,7 +50,8 @@ export class Absences {
 }
 
 /**
- * Holds changes of a repository back until every guard agrees, so that no code that writes can forget its lock.
+ * Holds changes of a repository back until every guard agrees, so that no code that writes can forget its lock. They are
+ * asked again before every try of a change: it may have waited for the storage through a night.
  * Reading, and the locks themselves, pass freely.
  */
 export class GuardedBackend implements Backend {
@@ -60,6 +61,14 @@ export class GuardedBackend implements Backend {
   readonly removeLeftovers?: (options?: CallOptions) => Promise<number>;
   readonly #inner: Backend;
   readonly #guards = new Set<WriteGuard>();
+  /** The first wait that a guard wants; undefined if all agree at this moment. */
+  readonly #ask = (): Promise<void> | undefined => {
+    for (const guard of this.#guards) {
+      const wait = guard(false);
+      if (wait) return wait;
+    }
+    return undefined;
+  };
 
   constructor(inner: Backend) {
     this.#inner = inner;
@@ -82,9 +91,10 @@ export class GuardedBackend implements Backend {
   }
 
   async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
+    if (handle.type === 'lock') return this.#inner.put(handle, parts, options);
     // If a lock was removed without a sleep that a clock shows, packs may be gone that the index file would list. There are few.
-    if (handle.type !== 'lock') await this.pass(handle.type === 'index');
-    return this.#inner.put(handle, parts, options);
+    await this.pass(handle.type === 'index');
+    return this.#inner.put(handle, parts, { ...options, admit: this.#ask });
   }
 
   get(
@@ -104,8 +114,9 @@ export class GuardedBackend implements Backend {
   }
 
   async remove(handle: FileHandle, options?: CallOptions): Promise<void> {
-    if (handle.type !== 'lock') await this.pass();
-    return this.#inner.remove(handle, options);
+    if (handle.type === 'lock') return this.#inner.remove(handle, options);
+    await this.pass();
+    return this.#inner.remove(handle, { ...options, admit: this.#ask });
   }
 
   /** As `remove`, without asking. */
@@ -119,6 +130,7 @@ export class GuardedBackend implements Backend {
 
   /** Waits until every guard agrees that changes may be made. @throws the error of one that does not */
   async pass(surely = false): Promise<void> {
-    for (const guard of this.#guards) await guard(surely);
+    if (surely) for (const guard of this.#guards) await guard(true);
+    for (let wait = this.#ask(); wait; wait = this.#ask()) await wait;
   }
 }

@@ -161,6 +161,8 @@ const expectedCodes = [
   'STORAGE_FULL',
   'READ_ONLY',
   'PERMISSION_DENIED',
+  // A prune before the first snapshot.
+  'PRUNE_REFUSED',
 ] as const;
 
 class Simulation {
