@@ -9,7 +9,7 @@ import { markName } from '../../src/engine/restore/restore-mark.ts';
 import { loadIndex } from '../../src/repository/index-load.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
 import type { Repository } from '../../src/repository/repository.ts';
-import { loadSnapshots } from '../../src/repository/snapshots.ts';
+import { loadSnapshots, tellUnreadable } from '../../src/repository/snapshots.ts';
 import { MemoryBackend, type MemoryFiles } from '../../src/storage/memory/memory-backend.ts';
 import {
   backUp,
@@ -86,7 +86,7 @@ async function isRestored(repository: Repository): Promise<boolean> {
   const counting = { ...monitor, problem: () => problemCount++ };
   const onProblem = counting.problem;
   try {
-    const snapshots = await loadSnapshots(repository, { monitor: counting });
+    const snapshots = await loadSnapshots(repository, { onUnreadable: tellUnreadable(counting) });
     const index = await loadIndex(repository, { onProblem });
     const snapshot = snapshots.at(-1);
     if (!snapshot) return false;
