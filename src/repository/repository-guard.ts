@@ -12,7 +12,7 @@ import type {
 /**
  * Asked before every change of the repository. Undefined: go on at once. A promise: wait for it; if it rejects, the
  * change is not made and its error is thrown.
- * @param surely what is changed refers to other files: asks the storage for the lock, whatever the clocks say
+ * @param surely asks the storage for the lock, whatever the clocks say
  */
 export type WriteGuard = (surely: boolean) => Promise<void> | undefined;
 
@@ -92,8 +92,7 @@ export class GuardedBackend implements Backend {
 
   async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
     if (handle.type === 'lock') return this.#inner.put(handle, parts, options);
-    // If a lock was removed without a sleep that a clock shows, packs may be gone that the index file would list. There are few.
-    await this.pass(handle.type === 'index');
+    await this.pass();
     return this.#inner.put(handle, parts, { ...options, admit: this.#ask });
   }
 
@@ -128,9 +127,14 @@ export class GuardedBackend implements Backend {
     return this.#inner.close();
   }
 
+  /** As `pass`, and asks the storage for the locks. @throws as `pass` */
+  async passSurely(): Promise<void> {
+    for (const guard of this.#guards) await guard(true);
+    await this.pass();
+  }
+
   /** Waits until every guard agrees that changes may be made. @throws the error of one that does not */
-  async pass(surely = false): Promise<void> {
-    if (surely) for (const guard of this.#guards) await guard(true);
+  async pass(): Promise<void> {
     for (let wait = this.#ask(); wait; wait = this.#ask()) await wait;
   }
 }

@@ -185,11 +185,11 @@ export class Repository {
 
   /**
    * Waits until it is certain that the lock is held, and was while the changes made so far were on their way: a change that
-   * was allowed may reach the storage long after, when the machine slept in between. Makes no call unless it did.
+   * was allowed may reach the storage long after, when the process stood still in between. Asks the storage for the lock.
    * @throws LOCK_LOST; what a check of `absences` throws
    */
   certain(): Promise<void> {
-    return this.#guarded.pass();
+    return this.#guarded.passSurely();
   }
 
   /** Asks `guard` before every change from now on. Returns what ends that. */
