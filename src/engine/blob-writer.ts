@@ -1,8 +1,7 @@
 import { sha256 } from '../kernels/sha256.ts';
 import type { BlobType } from '../repository/blob.ts';
-import { IndexWriter } from '../repository/index-writer.ts';
+import { IndexWriter, type StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
-import type { Id } from '../repository/id.ts';
 import { unreliablePacks } from './backup/known-packs.ts';
 import { PackStore } from './backup/pack-store.ts';
 import type { EngineContext } from './context.ts';
@@ -51,9 +50,9 @@ export class BlobWriter {
     return this.#hasFailed;
   }
 
-  /** Index files saved so far. */
-  get savedIds(): readonly Id[] {
-    return this.#index.savedIds;
+  /** What was stored so far. */
+  get stored(): StoredByWork {
+    return this.#index.stored;
   }
 
   /**

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { toHex } from '../base/bytes.ts';
 import { systemEnvironment } from '../base/environment.ts';
 import { describeError } from '../base/errors.ts';
 import type { SealKey } from '../kernels/seal.ts';
@@ -161,6 +162,20 @@ test('the parent is left out: it means nothing elsewhere', async () => {
   const [copy] = await expectSound(backend);
   expect(copy?.parent).toBeUndefined();
   expect(copy?.original).toBe('f'.repeat(64));
+});
+
+test('what a node refers to against its type arrives as well, as far as it is there', async () => {
+  const maker = new SnapshotMaker();
+  const below = toHex(maker.folder({ x: 'below a link' }));
+  const content = [toHex(maker.blob('data', a)), '7'.repeat(64)];
+  const link = { name: 'a', type: 'symlink', mode: 0o777, linktarget: 'x' };
+  const tree = maker.rawTree(JSON.stringify({ nodes: [{ ...link, content, subtree: below }] }));
+  const backend = new MemoryBackend();
+  const result = await copyTo(backend, { maker, snapshots: [await maker.snapshot(tree)] });
+  expect(result).toMatchObject({ failed: [], complaints: [], blobCount: 4 });
+  const target = await indexed(targetOf(backend));
+  await target.loadBlob('data', hashOf(a));
+  await target.loadTree(Buffer.from(below, 'hex'));
 });
 
 test('the source is only read', async () => {

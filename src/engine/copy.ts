@@ -176,7 +176,7 @@ class CopyRun {
       if (lost.length > 0) return this.#fail(snapshot, lost);
     }
     const copy = copyOf(snapshot);
-    const data = { indexed: target, own: this.#writer.savedIds };
+    const data = { indexed: target, own: this.#writer.stored };
     const publication = { snapshot: copy, lock, data };
     const id = await publishSnapshot(target.repository, publication, this.#context);
     this.#known.add({ ...copy, id });

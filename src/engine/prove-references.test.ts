@@ -15,6 +15,8 @@ import { MemoryBackend, memoryKey } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
 import { backUpHeard, type HeardBackup } from './backup/backup-test-support.ts';
 import { noise } from './engine-test-support.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
+import { proveReferences } from './prove-references.ts';
 import { executePrune, planPrune, type PruneResult } from './prune.ts';
 import { loadIndexFiles } from '../repository/index-load.ts';
 import {
@@ -181,6 +183,45 @@ describe('data that is gone', () => {
     expect([...backend.files.keys()].filter((key) => key.startsWith('snapshot/'))).toEqual([]);
     const { snapshotId = '' } = await backUp(backend);
     expect(await assertWhole(backend.files, [{ id: snapshotId }])).toEqual([]);
+  });
+
+  test('ends a backup that stored it itself', async () => {
+    const losing = new (class extends ForwardingBackend {
+      override async stat(...call: Parameters<Backend['stat']>): ReturnType<Backend['stat']> {
+        const answer = await this.inner.stat(...call);
+        // Its index file is confirmed last.
+        if (call[0].type === 'index') {
+          const pack = [...backend.files.keys()].find((key) => key.startsWith('pack/'));
+          backend.files.delete(pack ?? '');
+        }
+        return answer;
+      }
+    })(backend);
+    await expect(backUp(losing)).rejects.toEqual(
+      expect.objectContaining({ code: 'REFERENCE_LOST' }),
+    );
+    expect([...backend.files.keys()].filter((key) => key.startsWith('snapshot/'))).toEqual([]);
+  });
+
+  test('is found missing among many that a work stored', async () => {
+    const { treeId: tree } = await backUp(backend);
+    const repository = testRepository({ backend });
+    const loaded = await loadIndexFiles(repository);
+    const indexed = new IndexedRepository(repository, loaded.index, loaded);
+    const packs = [...backend.files.keys()].filter((key) => key.startsWith('pack/'));
+    const others = Array.from({ length: 300 }, (_, i) => String(i).padStart(64, '0'));
+    for (const name of others) backend.files.set(`pack/${name}`, new Uint8Array(1));
+    const recorded = record(backend);
+    const prove = (): Promise<void> => {
+      const unseenPacks = new Set([...others, ...packs.map((key) => key.slice('pack/'.length))]);
+      const own = { indexIds: [], unseenPacks };
+      const on = new IndexedRepository(testRepository({ backend: recorded }), indexed.index);
+      return proveReferences(on, { known: loaded, own, tree }, { environment, monitor: quiet });
+    };
+    await prove();
+    expect(recorded.count({ operation: 'stat' })).toBe(0);
+    for (const key of packs) backend.files.delete(key);
+    await expect(prove()).rejects.toEqual(expect.objectContaining({ code: 'REFERENCE_LOST' }));
   });
 
   test('from the index only is stored again', async () => {
