@@ -15,7 +15,6 @@ import { withoutPacks } from './packs/known-packs.ts';
 import { PackOrder } from './packs/pack-order.ts';
 import type { EngineContext } from './context.ts';
 import { missingPacks } from './packs/stored-packs.ts';
-import type { IndexRepairMonitor } from './repair-index.ts';
 import { healByParity } from './repair/heal-by-parity.ts';
 import { nameLosses } from './repair/name-losses.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
@@ -27,6 +26,7 @@ import { isSameListing } from './packs/same-listing.ts';
 import { findWanted, WantedBlobs } from './repair/wanted-blobs.ts';
 import { transferBlobs } from './packs/transfer.ts';
 import type { AffectedFile } from './trees/affected-files.ts';
+import type { PhaseMonitor } from '../base/monitor.ts';
 
 export interface PackRepairRequest {
   readonly packs: readonly Id[];
@@ -85,7 +85,7 @@ interface DamagedPack {
 export async function repairPacks(
   repository: Repository,
   request: PackRepairRequest,
-  context: EngineContext<IndexRepairMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<PackRepairResult> {
   const { monitor, signal } = context;
   monitor.phase('load index files');
@@ -159,7 +159,7 @@ async function takePack(
     readonly order: PackOrder;
     readonly request: PackRepairRequest;
   },
-  context: EngineContext<IndexRepairMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<DamagedPack | undefined> {
   const { signal, monitor } = context;
   const { id, listing, order, request } = from;
@@ -207,7 +207,7 @@ class PackRepair {
   readonly #damaged: readonly DamagedPack[];
   readonly #healed: readonly DamagedPack[];
   readonly #snapshots: () => Promise<readonly StoredSnapshot[]>;
-  readonly #context: EngineContext<IndexRepairMonitor>;
+  readonly #context: EngineContext<PhaseMonitor>;
   readonly #writer: IndexWriter;
   readonly #target: IndexedRepository;
 
@@ -220,7 +220,7 @@ class PackRepair {
       readonly healed: readonly DamagedPack[];
       readonly snapshots: () => Promise<readonly StoredSnapshot[]>;
     },
-    context: EngineContext<IndexRepairMonitor>,
+    context: EngineContext<PhaseMonitor>,
   ) {
     this.#repository = repository;
     this.#listing = parts.listing;

@@ -1,4 +1,3 @@
-import type { Monitor, Progress } from '../../base/monitor.ts';
 import type { Id } from '../../repository/id.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { AffectedFile } from '../trees/affected-files.ts';
@@ -20,13 +19,6 @@ export interface CheckOptions {
   readonly selectSnapshot?: (snapshot: StoredSnapshot) => boolean;
   /** Affected paths that are named; default 100,000. */
   readonly affectedFilesMax?: number;
-}
-
-export interface CheckMonitor extends Monitor {
-  /** Packs read so far, as files. */
-  progress(progress: Progress): void;
-  /** What is checked now, such as `snapshots, trees and blobs`. */
-  phase(name: string): void;
 }
 
 export interface CheckResult {

@@ -11,8 +11,9 @@ import type { EngineContext } from '../context.ts';
 import type { BlobMarks } from '../trees/blob-marks.ts';
 import type { PackContent } from '../packs/pack-content.ts';
 import type { CheckWorkerData, PackCheck, PackFindings, PackUnread } from './messages.ts';
-import type { CheckMonitor, ReadData } from './options.ts';
+import type { ReadData } from './options.ts';
 import type { PackList, PackParts } from './packs.ts';
+import type { PhaseMonitor } from '../../base/monitor.ts';
 
 const moduleAddress = workerModule('./worker.ts', import.meta.url);
 
@@ -36,7 +37,7 @@ type Pool = WorkerPool<PackCheck, PackFindings | PackUnread>;
 export async function readPacks(
   parts: ReadParts,
   choice: ReadData,
-  context: EngineContext<CheckMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<DataRead> {
   const chosen = choosePacks(parts, choice, context.environment.random);
   const sizeOf = (pack: number): number => parts.packs.sizes[pack] ?? 0;
@@ -83,7 +84,7 @@ function startPool(
 async function checkPack(
   parts: ReadParts,
   { pool, pack }: { readonly pool: Pool; readonly pack: number },
-  context: EngineContext<CheckMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<void> {
   const { index, findings, damage, packs } = parts;
   const name = toHex(index.packId(pack));

@@ -11,7 +11,7 @@ import type { EngineContext } from '../context.ts';
 import { BlobMarks } from '../trees/blob-marks.ts';
 import type { BlobDamage } from '../trees/blob-damage.ts';
 import type { Findings } from './findings.ts';
-import type { CheckMonitor } from './options.ts';
+import type { PhaseMonitor } from '../../base/monitor.ts';
 
 /** A blob that was seen in a snapshot. */
 export const seenMark = 1;
@@ -23,7 +23,7 @@ export class StructureCheck {
   readonly #indexed: IndexedRepository;
   readonly #damage: BlobDamage;
   readonly #findings: Findings;
-  readonly #context: EngineContext<CheckMonitor>;
+  readonly #context: EngineContext<PhaseMonitor>;
   readonly #walk: OnceWalk;
   /** Trees that no index lists, and data blobs, as `type:hex id`. */
   readonly #missing = new Set<string>();
@@ -38,7 +38,7 @@ export class StructureCheck {
       readonly findings: Findings;
       readonly marksData: boolean;
     },
-    context: EngineContext<CheckMonitor>,
+    context: EngineContext<PhaseMonitor>,
   ) {
     this.#indexed = indexed;
     this.#damage = found.damage;

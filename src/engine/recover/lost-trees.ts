@@ -2,20 +2,13 @@ import type { TreeNode } from '../../repository/tree.ts';
 import { readTree } from '../trees/read-tree.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import type { Monitor, Progress } from '../../base/monitor.ts';
+import type { PhaseMonitor } from '../../base/monitor.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import { BlobMarks } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
 import { TreeReader } from '../trees/tree-reader.ts';
-
-export interface RecoverMonitor extends Monitor {
-  /** What is done now, such as `load trees`. */
-  phase(name: string): void;
-  /** Trees read so far, as files. */
-  progress(progress: Progress): void;
-}
 
 /** A tree that something refers to. */
 const referredMark = 1;
@@ -30,7 +23,7 @@ const unreadableMark = 2;
 export async function findLostTrees(
   indexed: IndexedRepository,
   snapshots: readonly StoredSnapshot[],
-  context: EngineContext<RecoverMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<Uint8Array[]> {
   const { index } = indexed;
   const { monitor, signal } = context;
