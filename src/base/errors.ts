@@ -1,3 +1,5 @@
+import { harmlessLine } from './harmless-text.ts';
+
 /** How an error may be retried: never, after a pause, or only if the caller knows the work is idempotent. */
 export type RetryAdvice = 'never' | 'later' | 'maybe';
 
@@ -88,6 +90,9 @@ export type ErrorCode =
   | 'WORKER_FAILED'
   | 'SYSTEM_CALL_FAILED';
 
+const keyFileHint =
+  'Put this file back, from a copy of the repository or from the recovery kit, or use the password of another key.';
+
 /** What each code means, in the one place that knows it. `docs/ERRORS.md` lists the same rows. */
 export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   ASSERTION_FAILED: row(
@@ -118,19 +123,22 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     exitCode: 11,
     httpStatus: 409,
   }),
-  PASSWORD_WRONG: row('wrong password or no key found', undefined, {
-    scope: 'work',
-    exitCode: 12,
-    httpStatus: 403,
-  }),
+  PASSWORD_WRONG: row(
+    'wrong password or no key found',
+    'Look at what --password-file, --password-command or RESTIC_PASSWORD gives. Any password of the repository will do, such as the one on its recovery kit.',
+    { scope: 'work', exitCode: 12, httpStatus: 403 },
+  ),
   PASSWORD_MISSING: row(
     'no password was given',
     'Use --password-file, --password-command or RESTIC_PASSWORD, or run on a terminal.',
     { httpStatus: 400 },
   ),
-  KEY_DAMAGED: row('a key file is damaged'),
-  KEY_LIMIT: row('a key file asks for more work than is safe'),
-  CONFIG_DAMAGED: row('the repository config is damaged'),
+  KEY_DAMAGED: row('a key file is damaged', keyFileHint),
+  KEY_LIMIT: row('a key file asks for more work than is safe', keyFileHint),
+  CONFIG_DAMAGED: row(
+    'the repository config is damaged',
+    'Put the file "config" back, from a copy of the repository or from the recovery kit.',
+  ),
   FORMAT_UNSUPPORTED: row('the repository has a format version that is not supported'),
   REPOSITORY_DAMAGED: row(
     'the repository has errors',
@@ -150,8 +158,14 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   STORAGE_FULL: row('the storage is full', 'Free space there, then run the command again.', {
     httpStatus: 507,
   }),
-  PERMISSION_DENIED: row('permission denied', undefined, { httpStatus: 403 }),
-  READ_ONLY: row('the storage is read-only', undefined, { httpStatus: 403 }),
+  PERMISSION_DENIED: row(
+    'permission denied',
+    'Run it as a user who may, or change the permissions of what is named.',
+    { httpStatus: 403 },
+  ),
+  READ_ONLY: row('the storage is read-only', 'Make it writable, or name another place.', {
+    httpStatus: 403,
+  }),
 
   UNPACKED_DAMAGED: row('a repository file is damaged', 'Run "holdfast check".'),
   PACK_DAMAGED: row('a pack is damaged', 'Run "holdfast check --read-data".'),
@@ -259,7 +273,7 @@ export function systemCode(value: unknown): string | undefined {
  * Control characters are escaped, so a file name cannot forge output.
  */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return escapeControls(String(error));
+  if (!(error instanceof Error)) return harmlessLine(String(error));
   const parts = [error.message];
   if (error instanceof HoldfastError) {
     const details = Object.entries(error.details).filter(([, value]) => value !== undefined);
@@ -269,13 +283,5 @@ export function describeError(error: unknown): string {
   if (error.cause instanceof Error && !text.includes(error.cause.message)) {
     text += `: ${describeError(error.cause)}`;
   }
-  return escapeControls(text);
-}
-
-function escapeControls(text: string): string {
-  // Matching control characters is the purpose of this expression.
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) =>
-    c === '\n' ? ' ' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  return harmlessLine(text);
 }

@@ -61,7 +61,9 @@ function openDraft(place: Uint8Array, existing: FileStatus | undefined): DraftFi
     if (isHoldfastError(error, 'FILE_NOT_FOUND'))
       throw failed('is in no folder that exists', place);
     if (existing && isHoldfastError(error, 'PERMISSION_DENIED', 'READ_ONLY')) return undefined;
-    throw error;
+    // The name that the file has while it is written says nothing to anybody.
+    const details = { path: printablePath(place) };
+    throw isHoldfastError(error) ? new HoldfastError(error.code, { details }) : error;
   }
 }
 
@@ -75,22 +77,29 @@ function takeOver(file: number, { uid, gid, mode }: FileStatus): void {
   setMode(file, mode & 0o777);
 }
 
+/** Opens, which empties a file that is there, with the first bytes: not for a path that the snapshot does not have. */
 async function writeStraight(
   place: Uint8Array,
   work: (write: ByteWriter) => Promise<void>,
 ): Promise<void> {
-  const file = openFile(place, {
-    write: true,
-    create: true,
-    truncate: true,
-    mode: newFileMode,
-    noFollow: false,
-    nonBlocking: false,
-  });
+  let file: number | undefined;
+  const opened = (): number => {
+    file ??= openFile(place, {
+      write: true,
+      create: true,
+      truncate: true,
+      mode: newFileMode,
+      noFollow: false,
+      nonBlocking: false,
+    });
+    return file;
+  };
   try {
-    await work((bytes) => writeAt(file, bytes));
+    await work((bytes) => writeAt(opened(), bytes));
+    // A file without content has no first bytes.
+    opened();
   } finally {
-    closeFile(file);
+    if (file !== undefined) closeFile(file);
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type FlagTable,
   type FlagValues,
   type Input,
+  type Invocation,
   isGroup,
 } from './command.ts';
 import { globalFlags } from './global-flags.ts';
@@ -31,6 +32,8 @@ export interface ProgramOptions {
   readonly output: Output;
   readonly input: Input;
   readonly signal: AbortSignal;
+  /** See `Invocation`. */
+  readonly beforeEnd?: Invocation['beforeEnd'];
 }
 
 /** Runs one command line. Reports every error itself. @returns the exit code */
@@ -49,6 +52,7 @@ async function run(options: ProgramOptions): Promise<number> {
   const { output } = options;
   const split = splitArguments(options.args, globalFlags);
   output.isJson = split.given.has('json');
+  await lookAtFeatures(options);
   const wantsHelp = split.given.has('help');
   const found = findName(split, commandNames, 'command');
   if (!found) {
@@ -65,6 +69,15 @@ async function run(options: ProgramOptions): Promise<number> {
   entry = entry.commands[names.indexOf(sub.text)] ?? entry;
   if (isGroup(entry) || wantsHelp) return printHelp(output, entry);
   return runCommand(entry, without(args, sub), options);
+}
+
+/** Reads feature flags before anything is done, as restic does. @throws USAGE for one that does not exist */
+async function lookAtFeatures({ variables, output }: ProgramOptions): Promise<void> {
+  if (!variables.find('FEATURES')) return;
+  const { readFeatures } = await import('./features.ts');
+  for (const warning of readFeatures(variables).warnings) {
+    if (!output.isJson) output.errorLine(warning);
+  }
 }
 
 function without(args: readonly string[], positional: Positional): string[] {
@@ -120,12 +133,6 @@ async function runCommand(
   const flags = readFlags(command.flags, parsed, variables);
   if (globals.quiet && globals.verbose > 0) {
     throw usage('--quiet and --verbose cannot be given together');
-  }
-  if (globals.noExtraVerify) {
-    throw usage(
-      'unknown flag: --no-extra-verify',
-      'Holdfast verifies everything that it stores; this cannot be switched off.',
-    );
   }
   framesPerSecond(variables);
   await refuseLostPaths(table, { ...globals, ...flags });

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { publishSnapshot } from './publish-snapshot.ts';
 import { cancelled } from '../base/abort.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
@@ -6,6 +7,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import { markIncomplete } from '../repository/completeness.ts';
 import type { Id } from '../repository/id.ts';
+import type { StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/snapshots.ts';
@@ -24,8 +26,6 @@ import { BackupRun } from './backup/run.ts';
 import { SourceWalk } from './backup/source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
-import { proveReferences } from './prove-references.ts';
-import { storeProven } from './store-proven.ts';
 
 export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 export { SourceWalk } from './backup/source-walk.ts';
@@ -101,7 +101,7 @@ export async function backup(
   const summary = summaryOf(report.counters, started, ended);
   const excludes = isStream ? [] : (source as SourceWalk).source.excludes;
   const snapshot = snapshotOf({ options, paths, excludes, parent, time, tree, summary, report });
-  const own = pipeline.savedIndexIds;
+  const own = pipeline.stored;
   const snapshotId = await publish(indexed, snapshot, { request, parent, own, context });
   return {
     ...(snapshotId === undefined ? {} : { snapshotId }),
@@ -130,8 +130,8 @@ async function publish(
   how: {
     readonly request: BackupRequest;
     readonly parent: StoredSnapshot | undefined;
-    /** Index files that this run stored. */
-    readonly own: readonly Id[];
+    /** What this run stored. */
+    readonly own: StoredByWork | undefined;
     readonly context: EngineContext;
   },
 ): Promise<Id | undefined> {
@@ -139,11 +139,9 @@ async function publish(
   if (options.skipIfUnchanged && how.parent?.tree === snapshot.tree) return undefined;
   if (options.dryRun) return toHex(sha256(encodeSnapshot(snapshot)));
   // All packs and index files are stored and synced.
-  const { repository, files: known } = indexed;
-  const { signal } = how.context;
-  const prove = (): Promise<void> =>
-    proveReferences(indexed, { known, own: how.own, tree: snapshot.tree }, how.context);
-  return storeProven(snapshot, { repository, lock, prove, signal, isLast: true });
+  const data = { indexed, own: how.own };
+  const publication = { snapshot, lock, isLast: true, data };
+  return publishSnapshot(indexed.repository, publication, how.context);
 }
 
 function snapshotOf(parts: {

@@ -1,3 +1,4 @@
+import { ForwardingBackend } from '../storage/forward.ts';
 import { describe, expect, test } from 'vitest';
 
 import { fromHex, toHex } from '../base/bytes.ts';
@@ -8,7 +9,7 @@ import { encodeIndex } from '../repository/index-file.ts';
 import { idOf, storePack, testRepository } from '../repository/index-test-support.ts';
 import type { FinishedPack } from '../repository/pack.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
-import type { Backend } from '../storage/backend.ts';
+import type { Backend, CallOptions, FileStat, FileType } from '../storage/backend.ts';
 import { fault } from '../storage/fault.ts';
 import { memoryKey } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
@@ -280,6 +281,19 @@ describe('a check', () => {
       expect.stringMatching(`^snapshot ${snapshot.id}: a snapshot file does not hold the bytes`),
       expect.stringMatching(`^tree ${'ab'.repeat(32)}: a tree blob is not in the index`),
     ]);
+  });
+
+  test('does not miss a snapshot that was removed meanwhile', async () => {
+    const { maker, snapshot } = await made();
+    await maker.snapshotOf({ f: 'still there' });
+    const backend = new (class extends ForwardingBackend {
+      override async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat> {
+        yield* super.list(type, options);
+        if (type !== 'snapshot') return;
+        maker.backend.files.delete(memoryKey({ type, name: snapshot.id }));
+      }
+    })(maker.backend);
+    expect(await checked(backend)).toMatchObject({ errors: [], snapshotCount: 1 });
   });
 
   test('names a damaged key file', async () => {

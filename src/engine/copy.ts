@@ -1,3 +1,4 @@
+import { publishSnapshot } from './publish-snapshot.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
 import { endsWork, HoldfastError } from '../base/errors.ts';
@@ -8,12 +9,11 @@ import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
+import { reliablePacks } from './backup/known-packs.ts';
 import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
 import { findLostContent } from './copy/lost-content.ts';
 import { NeededBlobs } from './copy/needed-blobs.ts';
-import { proveReferences } from './prove-references.ts';
-import { storeProven } from './store-proven.ts';
 import { transferBlobs, type TransferMonitor } from './transfer.ts';
 
 /** What is stored before it is entered into the index, and its snapshots are written. */
@@ -64,7 +64,7 @@ export interface CopyResult {
  * their ids. The source is only read.
  *
  * Packs come first, then their index files, then the snapshots: the target has a snapshot whole or not at all. What
- * one run stored the next one need not send again. A snapshot that cannot be read whole is told to the monitor, file by
+ * one run stored the next one need not send again. What the target has lost, or means to delete, is sent again. A snapshot that cannot be read whole is told to the monitor, file by
  * file, and left out; the others go on.
  * @throws CANCELLED, LOCK_LOST, and what storing throws; snapshots told of as copied are there
  * @see docs/FORMAT.md#snapshots
@@ -73,7 +73,8 @@ export async function copySnapshots(
   request: CopyRequest,
   context: EngineContext<CopyMonitor>,
 ): Promise<CopyResult> {
-  return new CopyRun(request, context).run();
+  const target = await reliablePacks(request.target, context);
+  return new CopyRun({ ...request, target }, context).run();
 }
 
 class CopyRun {
@@ -174,11 +175,10 @@ class CopyRun {
       const lost = await findLostContent({ source, snapshot }, where, this.#context);
       if (lost.length > 0) return this.#fail(snapshot, lost);
     }
-    const proof = { known: target.files, own: this.#writer.savedIds, tree: snapshot.tree };
-    const prove = (): Promise<void> => proveReferences(target, proof, this.#context);
     const copy = copyOf(snapshot);
-    const { repository } = target;
-    const id = await storeProven(copy, { repository, lock, prove, signal });
+    const data = { indexed: target, own: this.#writer.stored };
+    const publication = { snapshot: copy, lock, data };
+    const id = await publishSnapshot(target.repository, publication, this.#context);
     this.#known.add({ ...copy, id });
     this.#copied.push({ source: snapshot.id, target: id });
     monitor.snapshotCopied?.(snapshot, id);

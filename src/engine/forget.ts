@@ -1,9 +1,10 @@
+import { removeSnapshot } from '../repository/snapshots.ts';
 import { throwIfAborted } from '../base/abort.ts';
-import { endsWork, HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { forEachConcurrent } from '../base/concurrency.ts';
+import { endsWork, HoldfastError } from '../base/errors.ts';
 import type { Monitor, Progress } from '../base/monitor.ts';
 import { timestampFromNs } from '../base/timestamp.ts';
 import type { Id } from '../repository/id.ts';
-import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
@@ -97,29 +98,27 @@ export interface ForgetResult {
 }
 
 /**
- * Removes snapshots, one file after the other; the data they refer to stays. A failure with one does not keep the others;
+ * Removes snapshots, a few at once; the data they refer to stays. A failure with one does not keep the others;
  * one that is gone already counts as removed, so an interrupted run can be repeated.
  *
  * @throws what ends the work, such as LOCK_LOST, CANCELLED, BACKEND_UNAVAILABLE: some may be removed then
  */
 export async function removeSnapshots(
   repository: Repository,
-  { ids, lock }: { readonly ids: readonly Id[]; readonly lock: HeldLock | undefined },
+  ids: readonly Id[],
   context: EngineContext<ForgetMonitor>,
 ): Promise<ForgetResult> {
   const { signal, monitor } = context;
   const removed: Id[] = [];
   const failed: FailedRemoval[] = [];
-  for (const id of ids) {
+  await forEachConcurrent(ids, repository.backend.connectionCount, async (id) => {
     throwIfAborted(signal);
-    lock?.assertHeld();
     try {
-      await repository.removeUnpacked('snapshot', id, { signal });
+      await removeSnapshot(repository, id, { signal });
       removed.push(id);
     } catch (error) {
-      if (isHoldfastError(error, 'FILE_NOT_FOUND')) removed.push(id);
-      else if (endsWork(error)) throw error;
-      else failed.push({ id, error });
+      if (endsWork(error)) throw error;
+      failed.push({ id, error });
     }
     monitor.progress({
       filesDone: removed.length + failed.length,
@@ -128,6 +127,6 @@ export async function removeSnapshots(
       errorCount: failed.length,
       currentItems: [],
     });
-  }
+  });
   return { removed, failed };
 }

@@ -34,7 +34,7 @@ function keep(id: string): Promise<string> {
 }
 
 function repair(repository = maker.repository): Promise<PackRepairResult> {
-  const request = { packs, sources: {}, lock: undefined, keep };
+  const request = { packs, sources: {}, keep };
   return repairPacks(repository, request, hearRepair().context);
 }
 

@@ -7,14 +7,15 @@ import { type Id, idBytes } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import { loadIndex } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
-import type { HeldLock } from '../repository/locks.ts';
 import type { PackedBlob, PackedBlobs } from '../repository/pack.ts';
 import { removeParity } from '../repository/parity.ts';
 import type { Repository } from '../repository/repository.ts';
-import { loadSnapshots } from '../repository/snapshots.ts';
+import { loadSnapshots, type StoredSnapshot, tellUnreadable } from '../repository/snapshots.ts';
+import { withoutPacks } from './backup/known-packs.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { AffectedFile } from './check/options.ts';
 import type { EngineContext } from './context.ts';
+import { missingPacks } from './packs/stored-packs.ts';
 import type { IndexRepairMonitor } from './repair-index.ts';
 import { healByParity } from './repair/heal-by-parity.ts';
 import { nameLosses } from './repair/name-losses.ts';
@@ -29,7 +30,6 @@ import { transferBlobs } from './transfer.ts';
 export interface PackRepairRequest {
   readonly packs: readonly Id[];
   readonly sources: BlobSources;
-  readonly lock: HeldLock | undefined;
   /**
    * Keeps the bytes of a damaged pack for people, before anything is changed. What it threw ends the repair.
    * @returns where they are
@@ -102,16 +102,19 @@ export async function repairPacks(
     else if (pack.healed) healed.push(pack);
     else damaged.push(pack);
   }
-  const repair = new PackRepair(repository, { listing, order, damaged, healed }, context);
+  // Once, however often they are asked for: what cannot be read is told once.
+  let loading: Promise<StoredSnapshot[]> | undefined;
+  const snapshots = (): Promise<StoredSnapshot[]> =>
+    (loading ??= loadSnapshots(repository, { signal, onUnreadable: tellUnreadable(monitor) }));
+  const parts = { listing, order, damaged, healed, snapshots };
+  const repair = new PackRepair(repository, parts, context);
   const salvaged = await repair.salvage();
   const healedCount = await repair.heal(salvaged.lost, request.sources);
-  request.lock?.assertHeld();
   const { removed, unread } = await repair.replace(salvaged.unread);
   const lostCount = salvaged.lost.size;
-  const indexed = new IndexedRepository(repository, await loadIndex(repository, { signal }));
   const losses =
     lostCount > 0
-      ? await nameLosses(indexed, await loadSnapshots(repository, { signal, monitor }), context)
+      ? await lossesOf(repository, await snapshots(), context)
       : { affectedFiles: [], affectedSnapshots: [] };
   return {
     wholePacks,
@@ -124,6 +127,18 @@ export async function repairPacks(
     lostCount,
     ...losses,
   };
+}
+
+/** Names what snapshots have lost. What only packs hold that are gone is lost as well. */
+async function lossesOf(
+  repository: Repository,
+  snapshots: readonly StoredSnapshot[],
+  context: EngineContext,
+): ReturnType<typeof nameLosses> {
+  const { signal } = context;
+  const indexed = new IndexedRepository(repository, await loadIndex(repository, { signal }));
+  const stored = withoutPacks(indexed, await missingPacks(indexed, { signal }), context);
+  return nameLosses(stored, snapshots, context);
 }
 
 function assertIndexWhole({ damagedFiles, conflictingPacks }: IndexListing): void {
@@ -170,7 +185,6 @@ async function takePack(
   if (read.isWhole) return undefined;
   const keptAt = await request.keep(id, read.bytes);
   const { bytes } = read;
-  request.lock?.assertHeld();
   const healed = await healByParity(repository, { id, bytes }, context);
   const own = headerBlobs(repository, bytes);
   return { ...base, isStored: true, keptAt, blobs: [...own, ...listed], healed };
@@ -191,6 +205,7 @@ class PackRepair {
   readonly #order: PackOrder;
   readonly #damaged: readonly DamagedPack[];
   readonly #healed: readonly DamagedPack[];
+  readonly #snapshots: () => Promise<readonly StoredSnapshot[]>;
   readonly #context: EngineContext<IndexRepairMonitor>;
   readonly #writer: IndexWriter;
   readonly #target: IndexedRepository;
@@ -202,6 +217,7 @@ class PackRepair {
       readonly order: PackOrder;
       readonly damaged: readonly DamagedPack[];
       readonly healed: readonly DamagedPack[];
+      readonly snapshots: () => Promise<readonly StoredSnapshot[]>;
     },
     context: EngineContext<IndexRepairMonitor>,
   ) {
@@ -210,6 +226,7 @@ class PackRepair {
     this.#order = parts.order;
     this.#damaged = parts.damaged;
     this.#healed = parts.healed;
+    this.#snapshots = parts.snapshots;
     this.#context = context;
     this.#writer = new IndexWriter(repository, { signal: context.signal });
     this.#target = new IndexedRepository(repository, parts.listing.index);
@@ -227,12 +244,13 @@ class PackRepair {
     const lost = new WantedBlobs();
     const unread = new Set<Id>();
     for (const { readError, id } of this.#damaged) if (readError !== undefined) unread.add(id);
+    const leaving = result.failed.length > 0 ? await this.#leaving() : new Set<number>();
     for (const { entry, error } of result.failed) {
       const [type, id] = [index.typeOf(entry), index.idOf(entry)];
       if (!isHoldfastError(error, 'BLOB_DAMAGED', 'BLOB_NOT_FOUND')) {
         unread.add(of[index.packOf(entry)] ?? '');
       }
-      if (!this.#isElsewhere(type, id)) lost.add(type, id);
+      if (!this.#isElsewhere(type, id, leaving)) lost.add(type, id);
     }
     return { count: result.blobCount, newPacks: result.packs, lost, unread };
   }
@@ -299,19 +317,24 @@ class PackRepair {
     return { index, of };
   }
 
-  /** True if a pack that is not to be repaired lists a blob, or one that was stored just now. */
-  #isElsewhere(type: BlobType, id: Uint8Array): boolean {
+  /** Packs of the index that hold nothing for certain: those to be repaired, and those that are gone. */
+  async #leaving(): Promise<Set<number>> {
+    const { signal } = this.#context;
+    const damaged = this.#damaged.map(({ pack }) => pack);
+    return new Set([...damaged, ...(await missingPacks(this.#target, { signal }))]);
+  }
+
+  /** True if a pack that stays lists a blob, or one that was stored just now. */
+  #isElsewhere(type: BlobType, id: Uint8Array, leaving: ReadonlySet<number>): boolean {
     const { index } = this.#target;
-    const leaving = new Set(this.#damaged.map(({ pack }) => pack));
     return index
       .findAll(type, id)
       .some((entry) => !index.isPending(entry) && !leaving.has(index.packOf(entry)));
   }
 
   async #sizesOfFilesWith(lost: WantedBlobs): Promise<Iterable<number>> {
-    const { signal, monitor } = this.#context;
-    const snapshots = await loadSnapshots(this.#repository, { signal, monitor });
     const isLost = (type: BlobType, id: Uint8Array): boolean => lost.has(type, id);
-    return (await findWanted(this.#target, snapshots, { ...this.#context, isLost })).fileSizes;
+    return (await findWanted(this.#target, await this.#snapshots(), { ...this.#context, isLost }))
+      .fileSizes;
   }
 }

@@ -1,4 +1,7 @@
+import { publishSnapshot, replaceSnapshot } from './publish-snapshot.ts';
+import { removeSnapshot } from '../repository/snapshots.ts';
 import { throwIfAborted } from '../base/abort.ts';
+import { HoldfastError } from '../base/errors.ts';
 import { compareTimestamps } from '../base/timestamp.ts';
 import type { Id } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
@@ -7,14 +10,12 @@ import { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
+import { missingPacks } from './packs/stored-packs.ts';
 import { BlobWriter } from './blob-writer.ts';
 import type { EngineContext } from './context.ts';
-import { proveReferences } from './prove-references.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
-import { ignoreGone } from './repair/replace-listings.ts';
 import { type TreeLoss, TreeRepair } from './repair/tree-repair.ts';
 import { findWanted } from './repair/wanted-blobs.ts';
-import { storeProven } from './store-proven.ts';
 
 export interface SnapshotRepairRequest {
   readonly snapshots: readonly StoredSnapshot[];
@@ -64,7 +65,7 @@ const repairedTag = 'repaired';
  *
  * Trees, their index files and the new snapshot are stored and confirmed, in this order, before the old snapshot goes,
  * and that only with `forget`. Running it again finds what it stored before.
- * @throws INDEX_DAMAGED; what the storage throws when it cannot read: that is no damage; CANCELLED, LOCK_LOST
+ * @throws INDEX_DAMAGED; PACK_DAMAGED if packs are missing that the index lists; what the storage throws when it cannot read: that is no damage; CANCELLED, LOCK_LOST
  */
 export async function repairSnapshots(
   repository: Repository,
@@ -72,6 +73,7 @@ export async function repairSnapshots(
   context: EngineContext,
 ): Promise<SnapshotRepairResult> {
   const { signal } = context;
+  await refuseMissingPacks(repository, context);
   const healedCount = await heal(repository, request, context);
   const { index, ...files } = await loadIndexFiles(repository, { signal });
   const indexed = new IndexedRepository(repository, index, files);
@@ -90,6 +92,22 @@ export async function repairSnapshots(
     request.listener.ended(snapshot, outcome);
   }
   return { modifiedCount, healedCount };
+}
+
+/**
+ * Content counts as there if the index lists it: with packs gone that it lists, nothing would be found missing. Whether
+ * they are gone for good, or their folder is not there just now, is the question of who repairs the index.
+ */
+async function refuseMissingPacks(repository: Repository, context: EngineContext): Promise<void> {
+  const { signal } = context;
+  const index = await loadIndex(repository, { signal });
+  const { size: packCount } = await missingPacks({ repository, index }, { signal });
+  if (packCount === 0) return;
+  throw new HoldfastError('PACK_DAMAGED', {
+    message: 'packs that the index lists are missing or cut short',
+    details: { packCount },
+    hint: 'Nothing was changed. Run "holdfast repair index" first, then repair the snapshots.',
+  });
 }
 
 /** Stores what the sources have of the missing blobs. Trees that come back may lead to further ones. */
@@ -131,22 +149,19 @@ async function finish(
   const { forget, dryRun, lock } = request;
   if (tree === snapshot.tree) return { kind: 'whole' };
   const isRemoved = forget && !dryRun;
-  const remove = async (): Promise<void> => {
-    if (!isRemoved) return;
-    lock?.assertHeld();
-    await repository.removeUnpacked('snapshot', snapshot.id, { signal }).catch(ignoreGone);
-  };
+  const { id: oldId } = snapshot;
+  const removal = { signal, isConfirmed: true };
   if (tree === undefined) {
-    await remove();
+    if (isRemoved) await removeSnapshot(repository, oldId, removal);
     return { kind: 'lost', isRemoved };
   }
   const known = request.existing.find((other) => isRepairOf(other, snapshot, tree));
   if (dryRun) return { kind: 'repaired', newId: known?.id, isNew: !known, isRemoved };
-  const proof = { known: indexed.files, own: writer?.savedIds ?? [], tree };
-  const prove = (): Promise<void> => proveReferences(indexed, proof, context);
-  const repaired = repairedOf(snapshot, tree, forget);
-  const newId = known?.id ?? (await storeProven(repaired, { repository, lock, prove, signal }));
-  await remove();
+  const data = { indexed, own: writer?.stored };
+  const publication = { snapshot: repairedOf(snapshot, tree, forget), lock, data, oldId };
+  const store = isRemoved ? replaceSnapshot : publishSnapshot;
+  if (known && isRemoved) await removeSnapshot(repository, oldId, removal);
+  const newId = known?.id ?? (await store(repository, publication, context));
   return { kind: 'repaired', newId, isNew: !known, isRemoved };
 }
 

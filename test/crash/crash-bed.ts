@@ -172,7 +172,7 @@ export class CrashBed {
     const opened = await openWith(repository, password);
     if (!opened) throw new Error('I6: the password does not open the repository');
     try {
-      const snapshots = await loadSnapshots(opened, { monitor: deaf });
+      const snapshots = await loadSnapshots(opened, { onUnreadable: () => {} });
       const index = await loadIndex(opened, { onProblem: () => {} });
       const indexed = new IndexedRepository(opened, index);
       for (const snapshot of snapshots) {

@@ -12,7 +12,7 @@ import type { RetentionPolicy } from '../../src/engine/retention/policy.ts';
 import { tagSnapshots } from '../../src/engine/tag.ts';
 import { addKey, changePassword } from '../../src/repository/keys.ts';
 import { removeStaleLocks } from '../../src/repository/locks.ts';
-import { loadSnapshots } from '../../src/repository/snapshots.ts';
+import { loadSnapshots, tellUnreadable } from '../../src/repository/snapshots.ts';
 import { type ClientSession, type SessionPlan, withClientSession } from './client-session.ts';
 import { type Attempt, versionOf } from './oracle.ts';
 import { PlainSource, type PlainTree, type SimulatedFolder } from './simulated-folder.ts';
@@ -61,7 +61,10 @@ export async function runBackup(actor: Actor): Promise<string> {
   const { world, process, place } = actor;
   return session(actor, 'shared', async ({ repository, lock, signal, monitor, loadIndex }) => {
     const { environment } = process;
-    const earlier = await loadSnapshots(repository, { signal, monitor });
+    const earlier = await loadSnapshots(repository, {
+      signal,
+      onUnreadable: tellUnreadable(monitor),
+    });
     const indexed = await loadIndex();
     const attempt = newAttempt(actor, actor.folder.state());
     const source = new PlainSource(attempt.folder, attempt.tree);
@@ -191,7 +194,7 @@ function keepLast(last: number): RetentionPolicy {
 /** Removes old snapshots by a policy. */
 export async function runForget(actor: Actor): Promise<string> {
   const { world, process, place } = actor;
-  return session(actor, 'exclusive', async ({ repository, lock, signal, monitor }) => {
+  return session(actor, 'exclusive', async ({ repository, signal, monitor }) => {
     const { environment } = process;
     const context = { environment, monitor, signal };
     const snapshots = await loadSnapshots(repository, { signal });
@@ -204,7 +207,7 @@ export async function runForget(actor: Actor): Promise<string> {
     const decisions = groups.flatMap((group) => group.decisions);
     const ids = decisions.filter((each) => !isKept(each)).map(({ snapshot }) => snapshot.id);
     for (const id of ids) place.oracle.mayVanish(id);
-    const { failed } = await removeSnapshots(repository, { ids, lock }, context);
+    const { failed } = await removeSnapshots(repository, ids, context);
     return failed.length > 0 ? 'failed' : 'forgot';
   });
 }

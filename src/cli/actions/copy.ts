@@ -2,7 +2,7 @@ import type { Problem, Progress } from '../../base/monitor.ts';
 import { type CopyMonitor, type CopyResult, copySnapshots } from '../../engine/copy.ts';
 import type { TransferProgress } from '../../engine/transfer.ts';
 import { shortId, type Id } from '../../repository/id.ts';
-import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
+import { type StoredSnapshot } from '../../repository/snapshots.ts';
 import { reportProblem } from '../cli-monitor.ts';
 import type { Invocation } from '../command.ts';
 import type { CopyFlags } from '../commands/copy.ts';
@@ -12,7 +12,7 @@ import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { ProgressView } from '../progress/progress-view.ts';
 import { safeText } from '../safe-text.ts';
-import { filterOf, selectSnapshots } from '../select-snapshots.ts';
+import { allSnapshots, filterOf, selectSnapshots } from '../select-snapshots.ts';
 import { type Session, withSession } from '../session.ts';
 
 type CopyInvocation = Invocation<CopyFlags>;
@@ -41,10 +41,10 @@ async function copyBetween(
   target: Session,
 ): Promise<number> {
   const { flags, environment, output } = invocation;
-  const { signal, monitor } = target;
+  const { signal } = target;
   const wanted = { ids: invocation.arguments, filter: filterOf(flags) };
   const chosen = await selectSnapshots(source, wanted, output);
-  const existing = await loadSnapshots(target.repository, { signal, monitor });
+  const existing = await allSnapshots(target);
   const request = {
     // As restic: the newest first, which is wanted most if the rest takes long.
     snapshots: chosen.toReversed(),
@@ -62,7 +62,7 @@ async function copyBetween(
   }
   if (output.isJson) output.json(summaryJson(result));
   const { length } = result.failed;
-  if (length === 0) return Math.max(source.exitCode(), target.exitCode());
+  if (length === 0) return Math.max(source.exitCode(), target.exitCode(), view.exitCode());
   output.exitError(1, `Fatal: ${length} of ${chosen.length} snapshots could not be copied`);
   return 1;
 }
@@ -83,6 +83,7 @@ function summaryJson(result: CopyResult): Parameters<Output['json']>[0] {
 class CopyOutput implements CopyMonitor {
   readonly #output: Output;
   readonly #view: ProgressView<Progress>;
+  #hasProblem = false;
 
   constructor(invocation: CopyInvocation) {
     this.#output = invocation.output;
@@ -126,8 +127,14 @@ class CopyOutput implements CopyMonitor {
   }
 
   problem(problem: Problem): void {
+    this.#hasProblem = true;
     const item = this.#output.isJson ? problem.item : safeText(problem.item);
     reportProblem(this.#output, { ...problem, item });
+  }
+
+  /** 1 if there was any problem. */
+  exitCode(): number {
+    return this.#hasProblem ? 1 : 0;
   }
 
   note(text: string): void {

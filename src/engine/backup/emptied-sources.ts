@@ -138,8 +138,9 @@ function isEmpty({ subtree }: TreeNode): boolean {
   return subtree !== undefined && toHex(subtree) === emptyTreeId;
 }
 
+/** 0 stands for a device that was not stored. */
 function isOnOtherDevice({ status }: SourceEntry, { deviceId }: TreeNode): boolean {
-  return deviceId !== status.device;
+  return Number(deviceId) !== 0 && deviceId !== status.device;
 }
 
 /** The names that lead to a directory from the root of the snapshot. */

@@ -34,6 +34,8 @@ import { type FramePart, type MatchedTree, NodeCursor, TreeFrame } from './tree-
 
 /** How long this thread works before results of the workers are looked at. */
 const turnMs = 15;
+/** How often numbers are told while nothing is left to walk. */
+const progressMs = 100;
 const idSizeBytes = 32;
 /** Bytes of the parent's tree that an entry may take, on average, to be compared as bytes. */
 const matchedEntryBytes = 1024;
@@ -110,10 +112,16 @@ export class BackupRun {
       await clock.nextTurn();
       turnStart = clock.monotonicMs();
     }
-    this.#batches.flush();
-    await pipeline.idle();
-    this.#trees.flush();
-    await pipeline.finish();
+    // The walk is ahead of reading and storing, which may take far longer.
+    const ticker = clock.every(progressMs, () => report.progress());
+    try {
+      this.#batches.flush();
+      await pipeline.idle();
+      this.#trees.flush();
+      await pipeline.finish();
+    } finally {
+      ticker.stop();
+    }
     report.progress();
     const root = defined(this.#trees.root, 'the root tree is complete once nothing is on the way');
     if (this.#holdsTarget || toHex(root) === emptyTreeId) return root;
@@ -240,7 +248,7 @@ export class BackupRun {
     const directories: TreeFrame[] = [];
     const subtrees = new Map<number, Uint8Array>();
     for (const [slot, entry] of entries.entries()) {
-      const node = nodeOf(entry, options.withAtime === true);
+      const node = nodeOf(entry, options);
       if (node.type === 'dir') {
         const subtree = matcher.takeDirectory(node);
         if (!subtree) return undefined;
@@ -293,7 +301,7 @@ export class BackupRun {
 
   /** Settles one entry, or sets it on its way. Returns the frame of a directory that is to be listed. */
   #takeEntry(entry: SourceEntry, place: Place): TreeFrame | undefined {
-    const node = nodeOf(entry, this.#parts.options.withAtime === true);
+    const node = nodeOf(entry, this.#parts.options);
     const { frame, slot, previous } = place;
     if (node.type === 'dir') {
       frame.pending++;
@@ -359,7 +367,7 @@ export class BackupRun {
       id = idEnd;
       const { now, error } = extras.get(i) ?? {};
       if (error) return this.#dropFile(file, deserializeError(error));
-      if (now) updateNode(file.node, now, this.#parts.options.withAtime === true);
+      if (now) updateNode(file.node, now, this.#parts.options);
       file.node.content = content;
       file.node.sizeBytes = response.sizes[i] ?? 0;
       this.#finishFile(file, {
@@ -416,7 +424,7 @@ export class BackupRun {
           },
         });
         if (!stored) return this.#sendFiles([file]);
-        if (stored.now) updateNode(file.node, stored.now, options.withAtime === true);
+        if (stored.now) updateNode(file.node, stored.now, options);
         file.node.content = stored.ids;
         file.node.sizeBytes = stored.sizeBytes;
         this.#finishFile(file, { changing: stored.changing, ...sizes });

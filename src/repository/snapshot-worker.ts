@@ -1,14 +1,14 @@
-import { endsWork } from '../../base/errors.ts';
-import { toHex } from '../../base/bytes.ts';
-import { Sealer } from '../../kernels/seal.ts';
-import { sha256 } from '../../kernels/sha256.ts';
-import { serveWorker } from '../../kernels/worker-serve.ts';
-import { Compressor } from '../../kernels/zstd.ts';
-import { closeFile, openFile, readAt } from '../../platform/file-calls.ts';
-import type { Id } from '../../repository/id.ts';
-import { decodeSnapshot, type Snapshot } from '../../repository/snapshots.ts';
-import { openDocument, type UnpackedTools } from '../../repository/unpacked.ts';
-import type { SnapshotRequest, SnapshotResponse, SnapshotWorkerData } from './messages.ts';
+import { endsWork } from '../base/errors.ts';
+import { toHex } from '../base/bytes.ts';
+import { Sealer } from '../kernels/seal.ts';
+import { sha256 } from '../kernels/sha256.ts';
+import { serveWorker } from '../kernels/worker-serve.ts';
+import { Compressor } from '../kernels/zstd.ts';
+import { closeFile, openFile, readAt } from '../platform/file-calls.ts';
+import type { Id } from './id.ts';
+import { decodeSnapshot, type Snapshot } from './snapshot-codec.ts';
+import { openDocument, type UnpackedTools } from './unpacked.ts';
+import type { SnapshotRequest, SnapshotResponse, SnapshotWorkerData } from './snapshot-messages.ts';
 
 /** A larger one is left to the usual way. */
 const fileSizeBytesMax = 256 << 10;
