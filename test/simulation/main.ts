@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { planted } from './planted.ts';
 import { shrink } from './shrink.ts';
+import { type Reached, reachTable } from './reach.ts';
 import { simulate, type SimulationOptions } from './simulation.ts';
 
 // Times are written with the offset of the zone: what the oracle expects is in this one.
@@ -62,12 +63,14 @@ async function main(args: readonly string[]): Promise<number> {
   const endMs = startMs + 1000 * Number(seconds ?? Number.POSITIVE_INFINITY);
   const totals: Totals = { runs: 0, failures: 0, events: 0, days: 0 };
   const outcomes: Record<string, number> = {};
+  const reached: Partial<Record<Reached, number>> = {};
   for (let at = Number(seed); totals.runs < count && performance.now() < endMs; at++) {
     const result = await simulate(at, options);
     totals.runs++;
     totals.events += result.eventCount;
     totals.days += result.days;
     for (const [name, n] of result.outcomes) outcomes[name] = (outcomes[name] ?? 0) + n;
+    for (const what of result.reached) reached[what] = (reached[what] ?? 0) + 1;
     if (log) console.error(result.notes.join('\n'));
     if (result.failures.length === 0) continue;
     totals.failures++;
@@ -75,9 +78,10 @@ async function main(args: readonly string[]): Promise<number> {
     if (plant !== undefined) break;
     console.error(await tell(at, options));
   }
+  console.log(reachTable(reached, totals.runs));
   const took = Math.round(performance.now() - startMs) / 1000;
   console.log(
-    JSON.stringify({ ...totals, days: Math.round(totals.days), seconds: took, outcomes }),
+    JSON.stringify({ ...totals, days: Math.round(totals.days), seconds: took, reached, outcomes }),
   );
   return totals.failures > 0 ? 1 : 0;
 }
