@@ -1,4 +1,4 @@
-// Builds dist/: the WebAssembly kernel first, as a module that the TypeScript imports, then the program.
+// Builds dist/: the WebAssembly kernels first, as modules that the TypeScript imports, then the program.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ function run(script, args) {
   if (result.status !== 0) process.exit(result.status ?? 1);
 }
 
-run('scripts/build-chunk-scan.mjs', ['src/kernels/chunk-scan-wasm.ts']);
+run('scripts/build-kernels.mjs', ['src/kernels']);
 run('scripts/bundle.mjs', []);
 
 /** Has the parts that every day's work uses compiled and kept, which needs a dist/ that can be written. */

@@ -15,6 +15,7 @@ import {
 import type { Invocation } from './command.ts';
 import { FolderIndexCache } from './index-cache-store.ts';
 import { usage } from './parse.ts';
+import { assertDecoded } from './raw-arguments.ts';
 import { SwitchedBackend } from './switched-backend.ts';
 
 type CacheInvocation = Pick<Invocation, 'globals' | 'variables' | 'environment' | 'output'>;
@@ -22,7 +23,10 @@ type CacheInvocation = Pick<Invocation, 'globals' | 'variables' | 'environment' 
 /** The folder that holds the caches of all repositories. @throws USAGE if the system has none for caches */
 export function cacheBase({ globals, variables }: CacheInvocation): string {
   const base = globals.cacheDirectory ?? cacheDirectory(variables.all);
-  if (base !== undefined) return base;
+  if (base !== undefined) {
+    assertDecoded(base, 'folder for caches');
+    return base;
+  }
   throw usage('there is no folder for caches', 'Name one with --cache-dir, or use --no-cache.');
 }
 

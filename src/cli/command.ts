@@ -32,6 +32,8 @@ export interface CountFlag extends FlagBase {
 /** The last value given: `string | undefined`. */
 export interface TextFlag extends ValueFlagBase {
   readonly kind: 'text';
+  /** A path whose bytes are asked of the system (`rawPath`): it need not be UTF-8. */
+  readonly takesBytes?: boolean;
 }
 /** Every value given, in order: `string[]`. */
 export interface TextsFlag extends ValueFlagBase {

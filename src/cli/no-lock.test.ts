@@ -36,3 +36,9 @@ test.each([
   },
   30_000,
 );
+
+test('--no-lock makes no lock, and does not say that it makes one', async () => {
+  const output = await place.must(['check', '--no-lock']);
+  expect(output).not.toContain('lock');
+  expect(output).toContain('no errors were found');
+});

@@ -1,5 +1,12 @@
 import type { Environment } from '../base/environment.ts';
-import { type Command, type CommandEntry, type Input, isGroup } from './command.ts';
+import {
+  type Command,
+  type CommandEntry,
+  type FlagTable,
+  type FlagValues,
+  type Input,
+  isGroup,
+} from './command.ts';
 import { globalFlags } from './global-flags.ts';
 import type { Output } from './output.ts';
 import {
@@ -121,10 +128,32 @@ async function runCommand(
     );
   }
   framesPerSecond(variables);
+  await refuseLostPaths(table, { ...globals, ...flags });
   output.verbosity = globals.quiet ? 0 : Math.min(1 + globals.verbose, 3);
   const positionals = parsed.positionals.map(({ text }) => text);
   checkCount(command, positionals);
   return command.run({ ...options, command: command.name, globals, flags, arguments: positionals });
+}
+
+const pathPlaceholders: readonly string[] = ['file', 'directory', 'repository'];
+
+/**
+ * Node replaces what is no UTF-8 in arguments and variables: such a path would lead elsewhere.
+ * @throws USAGE for the first that did not come whole
+ */
+async function refuseLostPaths(table: FlagTable, values: FlagValues): Promise<void> {
+  for (const [key, flag] of Object.entries(table)) {
+    if (flag.kind !== 'text' && flag.kind !== 'texts') continue;
+    if (!pathPlaceholders.includes(flag.placeholder) || ('takesBytes' in flag && flag.takesBytes)) {
+      continue;
+    }
+    for (const value of [values[key] ?? []].flat()) {
+      if (!String(value).includes('\ufffd')) continue;
+      // Loaded late: starting needs nothing of the platform.
+      const { assertDecoded } = await import('./raw-arguments.ts');
+      assertDecoded(String(value), `value of --${flag.name}`);
+    }
+  }
 }
 
 /** @throws USAGE if there are too many or too few arguments */

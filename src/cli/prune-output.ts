@@ -122,12 +122,17 @@ function printMarks(
 /** What was done in two phases. */
 export function printResult(
   output: Output,
-  { deleted, marked }: PruneResult,
+  { deleted, awaiting, marked }: PruneResult,
   keepText: string,
 ): void {
   if (deleted.length > 0) {
     const size = deleted.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
     output.info(`deleted ${deleted.length} packs / ${formatBytes(size)} that were marked before`);
+  }
+  if (awaiting.length > 0) {
+    output.info(
+      `kept ${awaiting.length} packs that were marked before: work is going on that may have begun earlier`,
+    );
   }
   if (marked.length === 0) return;
   const size = marked.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);

@@ -6,7 +6,7 @@ import { toHex } from '../base/bytes.ts';
 import type { Invocation } from './command.ts';
 import { formatDuration } from './format.ts';
 import { printPlan, printResult, PruneOutput } from './prune-output.ts';
-import type { Session } from './session.ts';
+import { type Session, thisProbe } from './session.ts';
 
 export interface PruneRun {
   readonly options: PruneOptions;
@@ -42,7 +42,7 @@ export async function runPrune(
       return 0;
     }
     printPlan(output, plan);
-    const locks = { lock, commit: () => session.lockPart('commit') };
+    const locks = { lock, commit: () => session.lockPart('commit'), probe: thisProbe() };
     const result = await executePrune(plan, locks, context);
     monitor.stop();
     printResult(output, result, formatDuration(options.keepDeleteMs));

@@ -29,5 +29,7 @@ export function locationFrom(given: {
   if (!file) return location || undefined;
   const bytes = trimText(decodeText(readSmallFile(file, 'repository file')));
   if (bytes.byteLength === 0) throw usage(`the repository file ${JSON.stringify(file)} is empty`);
-  return Buffer.from(bytes).toString('utf8');
+  const text = Buffer.from(bytes).toString('utf8');
+  if (Buffer.from(text).equals(bytes)) return text;
+  throw usage(`the location in the repository file ${JSON.stringify(file)} is not UTF-8`);
 }

@@ -115,7 +115,8 @@ export async function withSession<T>(
     const repository = await openBeside(invocation, cache.backend, { choice, options });
     if (options.useCache ?? true) await cache.attach(repository.config.id);
     const { lock: kind, settleLater = kind === 'shared' } = options;
-    const how = { settleLater, tellsLock: options.tellsLock, monitor };
+    const { tellsLock, writes } = options;
+    const how = { settleLater, tellsLock, writes, monitor };
     const lock =
       kind === 'none'
         ? undefined
@@ -292,6 +293,7 @@ interface LockChoice {
   readonly kind: LockKind;
   readonly settleLater: boolean;
   readonly tellsLock?: boolean | undefined;
+  readonly writes?: boolean | undefined;
   readonly beside?: HeldLock | undefined;
   readonly monitor: Monitor;
 }
@@ -299,9 +301,10 @@ interface LockChoice {
 async function lockFor(
   invocation: Invocation,
   repository: Repository,
-  { kind, settleLater, tellsLock, beside, monitor }: LockChoice,
+  { kind, settleLater, tellsLock, writes, beside, monitor }: LockChoice,
 ): Promise<HeldLock> {
-  if (tellsLock) invocation.output.info('create exclusive lock for repository');
+  if (tellsLock && !repository.noLock)
+    invocation.output.info('create exclusive lock for repository');
   return acquireLock(repository, {
     kind,
     operation: invocation.command,
@@ -309,6 +312,7 @@ async function lockFor(
     probe: thisProbe(),
     beside,
     settleLater,
+    writes,
     monitor,
     signal: invocation.signal,
     retryMs: invocation.globals.retryLock,

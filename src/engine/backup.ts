@@ -32,6 +32,8 @@ export { SourceWalk } from './backup/source-walk.ts';
 
 export interface BackupRequest {
   readonly options: BackupOptions;
+  /** Snapshots that there are, the oldest first, loaded before the index. */
+  readonly earlier: readonly StoredSnapshot[];
   /** Held for the whole backup; absent in a dry run or without locks. */
   readonly lock?: HeldLock | undefined;
 }
@@ -51,7 +53,7 @@ export async function backup(
   request: BackupRequest,
   context: EngineContext<BackupMonitor>,
 ): Promise<BackupResult> {
-  const { options } = request;
+  const { options, earlier } = request;
   const { clock } = context.environment;
   const startedMs = clock.monotonicMs();
   const started = localTime(clock.wallNs());
@@ -60,7 +62,7 @@ export async function backup(
   const paths = isStream ? source.paths : (source as SourceWalk).source.paths;
   const [indexed, parent] = await Promise.all([
     reliablePacks(loaded, context),
-    isStream ? undefined : selectParent(loaded.repository, paths, { options, time, context }),
+    isStream ? undefined : selectParent(loaded.repository, paths, { options, time, earlier }),
   ]);
   const { signal } = context;
   const closeSource = (): void => {
@@ -81,6 +83,7 @@ export async function backup(
         : await new BackupRun({
             ...work,
             time,
+            earlier,
             walk: source as SourceWalk,
             parentTime: parentTimeOf(parent),
           }).run(idBytes(parent?.tree)),

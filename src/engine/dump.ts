@@ -21,6 +21,8 @@ export interface DumpRequest {
   readonly path: Uint8Array;
   readonly format: ArchiveFormat;
   readonly write: ByteWriter;
+  /** Told before anything is written if `path` is a folder; may throw. */
+  readonly onFolder?: (() => void) | undefined;
 }
 
 /**
@@ -37,6 +39,7 @@ export async function dump(
   const parts = splitSnapshotPath(request.path);
   const found = await findPath(indexed, request.root, { parts, context });
   if (found.type === 'folder') {
+    request.onFolder?.();
     const base = joinParts(parts);
     await dumpFolder(indexed, { ...request, tree: found.tree, base }, context);
     return;

@@ -2,10 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../base/clock.ts';
 import { systemEnvironment as environment } from '../base/environment.ts';
 import { testRepository } from '../repository/index-test-support.ts';
 import { rewriteIndex } from '../repository/index-rewrite.ts';
-import { acquireLock, noIdentity } from '../repository/locks.ts';
+import { acquireLock, encodeLock, noIdentity } from '../repository/locks.ts';
 import { openFileSource } from '../sources/files/open-file-source.ts';
 import type { Backend, CallOptions, FileStat, FileType } from '../storage/backend.ts';
 import { ForwardingBackend } from '../storage/forward.ts';
@@ -13,7 +14,7 @@ import { MemoryBackend, memoryKey } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
 import { backUpHeard, type HeardBackup } from './backup/backup-test-support.ts';
 import { noise } from './engine-test-support.ts';
-import { executePrune, planPrune } from './prune.ts';
+import { executePrune, planPrune, type PruneResult } from './prune.ts';
 import { loadIndexFiles } from '../repository/index-load.ts';
 import {
   assertWhole,
@@ -21,6 +22,7 @@ import {
   hourMs,
   inPhases,
   noLock,
+  noProbe,
   prune,
   quiet,
   StatesBackend,
@@ -69,6 +71,22 @@ class BeforeListing extends ForwardingBackend {
     yield* this.inner.list(type, options);
   }
 }
+
+test('a backup that ends while another reads the index is no parent of that', async () => {
+  let hasBegun = false;
+  const late = new (class extends ForwardingBackend {
+    override async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat> {
+      yield* this.inner.list(type, options);
+      if (type !== 'index' || hasBegun) return;
+      hasBegun = true;
+      await backUp(backend);
+    }
+  })(backend);
+  const result = await backUp(late);
+  expect(result.complaints).toEqual([]);
+  expect(result.parentId).toBeUndefined();
+  await assertWhole(backend.files, [{ id: result.snapshotId ?? '' }]);
+});
 
 /** Deletes all that is marked. */
 async function deleteMarked(): Promise<number> {
@@ -171,33 +189,52 @@ test('index files that others add or join are no reason to store anything again'
   await assertWhole(backend.files, [{ id: result.snapshotId ?? '' }]);
 });
 
-test('nothing that was marked while an operation ran is deleted before that has ended', async () => {
-  const first = await backUp(backend);
-  const repository = testRepository({ backend });
-  const probe = {
-    hostname: 'host',
-    identity: noIdentity,
-    processStart: () => undefined,
-    machineUpSeconds: () => 1,
-  };
-  const owner = { hostname: 'host', username: 'anna', pid: 1 };
-  const running = await acquireLock(repository, {
-    kind: 'shared',
-    operation: 'backup',
-    owner,
-    probe,
+describe('what an operation may lean on that runs since before the mark', () => {
+  const owner = { hostname: 'elsewhere', username: 'anna', pid: 1 };
+
+  async function pruneNow(): Promise<PruneResult> {
+    const repository = testRepository({ backend });
+    const source = { repository, loadIndex: () => loadIndexFiles(repository) };
+    const context = { environment, monitor: quiet };
+    const plan = await planPrune(source, { ...inPhases, keepDeleteMs: 0 }, context);
+    const commit = () =>
+      acquireLock(repository, { kind: 'commit', operation: 'prune', owner, probe: noProbe });
+    return executePrune(plan, { lock: noLock, commit, probe: noProbe }, context);
+  }
+
+  test('is deleted only when that has ended', async () => {
+    const first = await backUp(backend);
+    const running = await acquireLock(testRepository({ backend }), {
+      kind: 'shared',
+      operation: 'backup',
+      owner,
+      probe: noProbe,
+    });
+    forget(first);
+    expect(await pruneNow()).toMatchObject({ deleted: [], marked: { length: 2 } });
+    expect(await pruneNow()).toMatchObject({ deleted: [], awaiting: { length: 2 } });
+    await running.release();
+    expect(await pruneNow()).toMatchObject({ deleted: { length: 2 }, awaiting: [] });
+    expect([...backend.files.keys()].filter((key) => key.startsWith('lock/'))).toEqual([]);
   });
-  forget(first);
-  await prune(backend);
-  expect(await deleteMarked()).toBe(0);
-  await running.release();
-  const source = { repository, loadIndex: () => loadIndexFiles(repository) };
-  const context = { environment, monitor: quiet };
-  const options = { ...inPhases, keepDeleteMs: 0 };
-  const plan = await planPrune(source, options, context);
-  const commit = () =>
-    acquireLock(repository, { kind: 'commit', operation: 'prune', owner, probe });
-  const { deleted } = await executePrune(plan, { lock: noLock, commit }, context);
-  expect(deleted).toHaveLength(2);
-  expect([...backend.files.keys()].filter((key) => key.startsWith('lock/'))).toEqual([]);
+
+  test.each([-3, 0, 3])('is kept also if its clock is %i hours ahead', async (hours) => {
+    const first = await backUp(backend);
+    const ms = systemClock.wallMs() + hours * hourMs;
+    const time = { seconds: Math.floor(ms / 1000), nanoseconds: 0 };
+    const own = {
+      ...noIdentity,
+      instance: 'aa',
+      kind: 'shared',
+      operation: 'backup',
+      began: time,
+    } as const;
+    await testRepository({ backend }).saveUnpacked(
+      'lock',
+      encodeLock({ ...owner, exclusive: false, time, own }),
+    );
+    forget(first);
+    await pruneNow();
+    expect(await pruneNow()).toMatchObject({ deleted: [], awaiting: { length: 2 } });
+  });
 });

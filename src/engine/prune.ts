@@ -1,5 +1,5 @@
 import { isHoldfastError } from '../base/errors.ts';
-import type { HeldLock } from '../repository/locks.ts';
+import type { HeldLock, ProcessProbe } from '../repository/locks.ts';
 import type { PackMark } from '../repository/pack-marks.ts';
 import type { EngineContext } from './context.ts';
 import { pruneAtOnce } from './prune/instant.ts';
@@ -35,11 +35,15 @@ export interface PruneLocks {
   readonly lock: HeldLock | undefined;
   /** Takes the lock under which marked packs are deleted; see docs/CONCURRENCY.md. */
   readonly commit: () => Promise<HeldLock>;
+  /** Tells which holders of other locks are alive. */
+  readonly probe: ProcessProbe;
 }
 
 export interface PruneResult {
   /** Packs that were deleted because they were marked before. */
   readonly deleted: readonly PackMark[];
+  /** Packs that were marked for long enough, but stay because an operation runs that may have begun before. */
+  readonly awaiting: readonly PackMark[];
   /** Packs that were marked now. */
   readonly marked: readonly PackMark[];
   /** REPOSITORY_LOCKED, if marked packs could not be deleted because somebody else works with the repository. */
@@ -95,31 +99,31 @@ export async function executePrune(
   locks.lock?.assertHeld();
   if (options.instant) {
     await pruneAtOnce(state, packs, context);
-    return { deleted: [], marked: [], blockedBy: undefined };
+    return { deleted: [], awaiting: [], marked: [], blockedBy: undefined };
   }
-  const { deleted, blockedBy } = await deleteDue(plan, locks, context);
-  const marked = await markUnneeded(state, packs, context);
-  return { deleted, marked, blockedBy };
+  const done = await deleteDue(plan, locks, context);
+  return { ...done, marked: await markUnneeded(state, packs, context) };
 }
 
 async function deleteDue(
   { state, marks, options }: PrunePlan,
   locks: PruneLocks,
   context: EngineContext<PruneMonitor>,
-): Promise<Pick<PruneResult, 'deleted' | 'blockedBy'>> {
-  if (marks.due.length + marks.dropped.length === 0) return { deleted: [], blockedBy: undefined };
+): Promise<Omit<PruneResult, 'marked'>> {
+  const nothing = { deleted: [], awaiting: [], blockedBy: undefined };
+  if (marks.due.length + marks.dropped.length === 0) return nothing;
   let lock: HeldLock;
   try {
     lock = await locks.commit();
   } catch (error) {
     if (!isHoldfastError(error, 'REPOSITORY_LOCKED')) throw error;
     // Marks that say nothing more can stay for another day.
-    return { deleted: [], blockedBy: marks.due.length > 0 ? error : undefined };
+    return { ...nothing, blockedBy: marks.due.length > 0 ? error : undefined };
   }
   try {
-    const own = [lock.instance, locks.lock?.instance ?? ''];
-    const request = { keepMs: options.keepDeleteMs, lock, own };
-    return { deleted: await deleteMarked(state, request, context), blockedBy: undefined };
+    const own = locks.lock ? [lock, locks.lock] : [lock];
+    const request = { keepMs: options.keepDeleteMs, lock, own, probe: locks.probe };
+    return { ...(await deleteMarked(state, request, context)), blockedBy: undefined };
   } finally {
     await lock.release();
   }

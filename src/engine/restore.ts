@@ -12,12 +12,14 @@ import { DirectoryOpener, TargetDirectory } from './restore/directories.ts';
 import { Durability } from './restore/durability.ts';
 import type { RestoreMonitor, RestoreOptions, RestoreResult } from './restore/options.ts';
 import { RestoreMark } from './restore/restore-mark.ts';
+import { SnapshotWays } from './restore/snapshot-ways.ts';
 import { RestoreTally } from './restore/tally.ts';
 import { assertTargetApart } from './restore/target-apart.ts';
 import { verifyFiles } from './restore/verify.ts';
 import { RestoreWalk } from './restore/walk.ts';
 import { findTree } from './snapshot-path.ts';
 
+export { isOwnerRefused } from './restore/metadata.ts';
 export type {
   Overwrite,
   RestoreItem,
@@ -73,7 +75,8 @@ export async function restore(
     const trustsTimes = mark?.trustsTimes ?? true;
     if (!trustsTimes) tally.note(distrustNote);
     if (!dryRun && mark?.make() === false) tally.note(noMarkNote);
-    const parts = { indexed, opener, tally, options, trustsTimes, context };
+    const ways = new SnapshotWays({ paths: snapshot.paths, subfolder });
+    const parts = { indexed, opener, tally, options, trustsTimes, ways, context };
     writer = new ContentWriter(parts);
     await new RestoreWalk(parts, writer, durability).run(tree, root);
     if (options.verify && !dryRun) await verifyFiles(writer, parts);

@@ -1,4 +1,4 @@
-// Written by scripts/build-chunk-scan.mjs from assembly/chunk-scan.ts. Do not edit.
+// Written by scripts/build-kernels.mjs from assembly/chunk-scan.ts. Do not edit.
 
 /** The chunk scanner as a WebAssembly binary in base64. */
 export const chunkScanWasm: string =

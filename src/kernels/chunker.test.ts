@@ -1,9 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { createCipheriv, hash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, toHex } from '../base/bytes.ts';
@@ -210,20 +206,5 @@ describe('ChunkScanner.nextCut', () => {
     expect(scanner.nextCut(0, length, true)).toBe(chunkSizeBytesMin);
     scanner.buffer.fill(1);
     expect(scanner.nextCut(0, length, true)).toBe(length);
-  });
-});
-
-describe('chunk-scan-wasm.ts', () => {
-  it('is what the build makes of the source', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'chunk-scan-test-'));
-    try {
-      const target = join(folder, 'module.ts');
-      const script = fileURLToPath(new URL('../../scripts/build-chunk-scan.mjs', import.meta.url));
-      execFileSync(process.execPath, [script, target]);
-      const current = new URL('./chunk-scan-wasm.ts', import.meta.url);
-      expect(readFileSync(target, 'utf8')).toBe(readFileSync(current, 'utf8'));
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
   });
 });

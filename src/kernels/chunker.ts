@@ -2,34 +2,18 @@ import { assert } from '../base/assert.ts';
 import { chunkSizeBytesMax, chunkSizeBytesMin, windowSizeBytes } from './chunk-limits.ts';
 import { chunkScanWasm } from './chunk-scan-wasm.ts';
 import { chunkTables, type Polynomial } from './polynomial.ts';
+import { loadKernel } from './webassembly.ts';
 
 export { chunkSizeBytesMax, chunkSizeBytesMin, windowSizeBytes } from './chunk-limits.ts';
 
 const tableSizeBytes = 2048;
 /** Where the scanned bytes start in the WebAssembly memory: behind both tables, on a page of the machine. */
 const dataAddress = 2 * tableSizeBytes;
-const wasmPageSizeBytes = 65536;
 /** The scan reads, and ignores, one byte behind the last. */
 const slackSizeBytes = 1;
 const capacityBytesMax = 2 ** 31;
 
 type FirstCandidate = (from: number, to: number) => number;
-
-interface ScanMemory {
-  readonly buffer: ArrayBuffer;
-}
-
-/** The part of the standard API that is used here: neither Node's types nor our libraries declare it. */
-declare const WebAssembly: {
-  readonly Memory: new (descriptor: { readonly initial: number }) => ScanMemory;
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (
-    module: object,
-    imports: { readonly env: { readonly memory: ScanMemory } },
-  ) => { readonly exports: Readonly<Record<string, unknown>> };
-};
-
-let scanModule: object | undefined;
 
 /**
  * Finds where chunks end, in bytes that callers read straight into `buffer`. It looks at the bytes behind the first
@@ -49,12 +33,12 @@ export class ChunkScanner {
     assert(Number.isSafeInteger(capacityBytes) && capacityBytes > 0, 'a capacity is positive');
     assert(capacityBytes <= capacityBytesMax, 'a scanner holds at most 2 GiB');
     const sizeBytes = dataAddress + capacityBytes + slackSizeBytes;
-    const memory = new WebAssembly.Memory({ initial: Math.ceil(sizeBytes / wasmPageSizeBytes) });
+    const { buffer, call } = loadKernel(chunkScanWasm, 'firstCandidate', sizeBytes);
     const { mod, leave } = chunkTables(polynomial);
-    new BigUint64Array(memory.buffer, 0, 256).set(mod);
-    new BigUint64Array(memory.buffer, tableSizeBytes, 256).set(leave);
-    this.buffer = new Uint8Array(memory.buffer, dataAddress, capacityBytes);
-    this.#firstCandidate = instantiate(memory);
+    new BigUint64Array(buffer, 0, 256).set(mod);
+    new BigUint64Array(buffer, tableSizeBytes, 256).set(leave);
+    this.buffer = new Uint8Array(buffer, dataAddress, capacityBytes);
+    this.#firstCandidate = call;
   }
 
   /**
@@ -93,12 +77,4 @@ export class ChunkScanner {
     if (limit === start + chunkSizeBytesMax) return limit;
     return isLast && end > start ? end : -1;
   }
-}
-
-function instantiate(memory: ScanMemory): FirstCandidate {
-  scanModule ??= new WebAssembly.Module(Buffer.from(chunkScanWasm, 'base64'));
-  const { exports } = new WebAssembly.Instance(scanModule, { env: { memory } });
-  const scan = exports['firstCandidate'];
-  assert(typeof scan === 'function', 'the scanner exports its entry');
-  return (from, to) => Number(scan(from, to));
 }

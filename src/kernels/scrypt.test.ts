@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { scryptSync } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { defined } from '../base/assert.ts';
 import { fromHex, toHex, utf8 } from '../base/bytes.ts';
+import { systemEnvironment } from '../base/environment.ts';
 import { systemRandom } from '../base/random.ts';
 import { portableScrypt } from './portable/scrypt.ts';
 import { deriveKey, type ScryptParameters } from './scrypt.ts';
+import { threadedScrypt } from './scrypt-thread.ts';
 import { Sealer, type SealKey } from './seal.ts';
 
 interface KeyFileVector {
@@ -37,7 +40,11 @@ describe('deriveKey', () => {
     ['outside RFC 7914', keyfileOutsideRfc7914],
   ])('opens a key file %s', async (_, { password, json, scrypt }) => {
     const { N, r, p } = scrypt;
-    const key = await deriveKey(utf8(password), bytesOf(scrypt.salt), { N, r, p });
+    const key = await deriveKey(
+      utf8(password),
+      { salt: bytesOf(scrypt.salt), N, r, p },
+      systemEnvironment,
+    );
     expect(textOf(key)).toBe(scrypt.output64);
     const file: { readonly data: string } = JSON.parse(json);
     const master = new Sealer(key, systemRandom).open(Buffer.from(file.data, 'base64'));
@@ -52,7 +59,11 @@ describe('deriveKey', () => {
     { N: 2 ** 20, r: 8, p: 9 },
     { N: 2 ** 30, r: 1024, p: 2 ** 20 },
   ])('refuses work that is not safe: %o', async (parameters) => {
-    const derived = deriveKey(utf8('x'), new Uint8Array(64), parameters);
+    const derived = deriveKey(
+      utf8('x'),
+      { salt: new Uint8Array(64), ...parameters },
+      systemEnvironment,
+    );
     await expect(derived).rejects.toMatchObject({ code: 'KEY_LIMIT', details: parameters });
   });
 
@@ -68,16 +79,47 @@ describe('deriveKey', () => {
     { N: 1024, r: 8, p: 1.5 },
     { N: 1024, r: 8, p: -1 },
   ])('refuses what are no parameters: %o', async (parameters) => {
-    const derived = deriveKey(utf8('x'), new Uint8Array(64), parameters);
+    const derived = deriveKey(
+      utf8('x'),
+      { salt: new Uint8Array(64), ...parameters },
+      systemEnvironment,
+    );
     await expect(derived).rejects.toMatchObject({ code: 'KEY_DAMAGED' });
   });
 
   it('takes the parameters that restic gives to new keys', async () => {
     const parameters = { N: 32768, r: 8, p: 5 };
-    const key = await deriveKey(utf8('pässword'), new Uint8Array(64).fill(1), parameters);
+    const key = await deriveKey(
+      utf8('pässword'),
+      { salt: new Uint8Array(64).fill(1), ...parameters },
+      systemEnvironment,
+    );
     const options = { ...parameters, maxmem: 2 ** 26 };
     const expected = scryptSync('pässword', new Uint8Array(64).fill(1), 64, options);
     expect(textOf(key)).toBe(toHex(expected));
+  });
+});
+
+describe('threadedScrypt', () => {
+  it('gives what OpenSSL gives', async () => {
+    // Starting a thread each time would be all that takes time here; one is started above.
+    const environment = { ...systemEnvironment, isSingleThreaded: true } as const;
+    const cost = fc.record({
+      password: fc.uint8Array({ maxLength: 70 }),
+      salt: fc.uint8Array({ maxLength: 70 }),
+      N: fc.integer({ min: 1, max: 10 }).map((bits) => 2 ** bits),
+      r: fc.integer({ min: 1, max: 9 }),
+      p: fc.integer({ min: 1, max: 7 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(cost, async ({ password, salt, N, r, p }) => {
+        fc.pre(Math.log2(N) < 16 * r);
+        const input = { password, salt, N, r, p, sizeBytes: 64 };
+        const expected = scryptSync(password, salt, 64, { N, r, p });
+        expect(toHex(await threadedScrypt(input, environment))).toBe(toHex(expected));
+      }),
+      { numRuns: 40 },
+    );
   });
 });
 

@@ -1,6 +1,8 @@
 import { scrypt, scryptSync } from 'node:crypto';
-import { HoldfastError } from '../base/errors.ts';
+import type { Environment } from '../base/environment.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { portableScrypt, type ScryptInput } from './portable/scrypt.ts';
+import { threadedScrypt } from './scrypt-thread.ts';
 import type { SealKey } from './seal.ts';
 
 /** Cost of a key derivation, as key files state it. */
@@ -27,29 +29,59 @@ const inlineWorkBytesMax = 2 ** 16;
 
 const keySizeBytes = 64;
 
+/** Work of so many mixed bytes takes some 100 ms, five times what starting a thread for it does. */
+const threadedWorkBytesMin = 2 ** 25;
+/** Two lanes are in memory at once; more than this is not taken for the sake of speed. */
+const threadedLaneBytesMax = 2 ** 26;
+
+/** What a key file says of how its key is derived. */
+export interface KeyDerivation extends ScryptParameters {
+  readonly salt: Uint8Array;
+}
+
 /**
  * Derives the key that opens a key file: scrypt of the password bytes as given, 64 bytes, split into encryption key,
  * MAC k and MAC r.
  *
- * Runs in Node's thread pool unless it costs next to nothing; parameters outside RFC 7914 (N >= 2^(16 r), from old repositories), which OpenSSL
- * refuses, run in steps on this thread. The parameters come from a file that nothing has authenticated yet.
+ * Runs in another thread unless it costs next to nothing; parameters outside RFC 7914 (N >= 2^(16 r), from old repositories), which OpenSSL refuses, run in steps on this
+ * thread. The parameters come from a file that nothing has authenticated yet.
  * @throws KEY_LIMIT if the parameters ask for too much memory or work; KEY_DAMAGED if they are no parameters at all
  */
 export async function deriveKey(
   password: Uint8Array,
-  salt: Uint8Array,
-  parameters: ScryptParameters,
+  derivation: KeyDerivation,
+  environment: Environment,
 ): Promise<SealKey> {
-  const { N, r, p } = parameters;
-  assertParameters(parameters);
+  assertParameters(derivation);
+  const { salt, N, r, p } = derivation;
   const input: ScryptInput = { password, salt, N, r, p, sizeBytes: keySizeBytes };
   const isWithinRfc = Math.log2(N) < 16 * r;
-  const key = await (isWithinRfc ? opensslScrypt(input) : portableScrypt(input));
+  const key = await (isWithinRfc ? fastScrypt(input, environment) : portableScrypt(input));
   return { encrypt: key.subarray(0, 32), macK: key.subarray(32, 48), macR: key.subarray(48, 64) };
 }
 
-function assertParameters(parameters: ScryptParameters): void {
-  const { N, r, p } = parameters;
+async function fastScrypt(input: ScryptInput, environment: Environment): Promise<Uint8Array> {
+  if (!isForThreads(input, environment)) return opensslScrypt(input);
+  try {
+    return await threadedScrypt(input, environment);
+  } catch (error) {
+    // A process may be kept from starting threads; the key does not depend on how it is derived.
+    if (!isHoldfastError(error, 'WORKER_FAILED')) throw error;
+    return opensslScrypt(input);
+  }
+}
+
+function isForThreads({ N, r, p }: ScryptInput, environment: Environment): boolean {
+  const laneBytes = 128 * N * r;
+  return (
+    p > 1 &&
+    environment.isSingleThreaded !== true &&
+    laneBytes * p >= threadedWorkBytesMin &&
+    laneBytes <= threadedLaneBytesMax
+  );
+}
+
+function assertParameters({ N, r, p }: ScryptParameters): void {
   const isWhole = [N, r, p].every((value) => Number.isSafeInteger(value) && value >= 1);
   const isPower = N >= 2 && Number.isInteger(Math.log2(N));
   if (!isWhole || !isPower) throw new HoldfastError('KEY_DAMAGED', { details: { N, r, p } });

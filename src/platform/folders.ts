@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isHoldfastError } from '../base/errors.ts';
@@ -18,6 +18,15 @@ const noDirectorySync: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENO
 /** True if `path` leads to something, links followed. */
 export function exists(path: Uint8Array): boolean {
   return tryReadKind(path, { follow: true }) !== undefined;
+}
+
+/** The path with all links followed; undefined if it leads to nothing, or nothing that this process can reach. */
+export function resolvePath(path: Uint8Array): Uint8Array | undefined {
+  try {
+    return realpathSync.native(Buffer.from(path), { encoding: 'buffer' });
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { homedir, hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
@@ -8,6 +8,17 @@ import { system } from './system.ts';
 
 /** Environment variables. */
 export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Path of the current folder in raw bytes: Node's own text loses what is no UTF-8. */
+export function currentDirectory(): Uint8Array {
+  const text = process.cwd();
+  if (!text.includes('\ufffd')) return Buffer.from(text);
+  try {
+    return readlinkSync('/proc/self/cwd', { encoding: 'buffer' });
+  } catch {
+    return Buffer.from(text);
+  }
+}
 
 /** Name of this machine, as snapshots and locks record it. */
 export function hostName(): string {

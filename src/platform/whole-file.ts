@@ -1,18 +1,8 @@
 import { concatBytes } from '../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { HoldfastError } from '../base/errors.ts';
 import { setMode } from './attributes.ts';
-import { openDirectory } from './directory.ts';
-import {
-  closeFile,
-  openFile,
-  readAt,
-  renameAt,
-  syncFile,
-  unlinkAt,
-  writeAt,
-} from './file-calls.ts';
-import { splitPath, syncDirectory } from './folders.ts';
-import type { EntryPlace } from './place.ts';
+import { DraftFile } from './draft-file.ts';
+import { closeFile, openFile, readAt, writeAt } from './file-calls.ts';
 import { describePlace } from './system-error.ts';
 
 const readSizeBytes = 64 << 10;
@@ -50,55 +40,13 @@ export function readWholeFile(
  * @throws STORAGE_FULL, PERMISSION_DENIED, FILE_NOT_FOUND (the directory), SYSTEM_CALL_FAILED; then the old file stands
  */
 export function writeFileAtomic(path: Uint8Array, bytes: Uint8Array, mode = 0o600): void {
-  const { parent, name } = splitPath(path);
-  const directory = openDirectory(parent, { noFollow: false });
+  const draft = DraftFile.create(path);
   try {
-    const draft = writeDraft(directory, bytes, mode);
-    try {
-      renameAt(draft, { directory, name });
-    } catch (error) {
-      discard(draft);
-      throw error;
-    }
-    syncDirectory(directory);
+    setMode(draft.file, mode);
+    writeAt(draft.file, bytes);
+    draft.publish();
   } finally {
-    closeFile(directory);
-  }
-}
-
-/** Writes and syncs a file of its own name in the directory. */
-function writeDraft(directory: number, bytes: Uint8Array, mode: number): EntryPlace {
-  const { file, place } = createDraft(directory);
-  let isDone = false;
-  try {
-    setMode(file, mode);
-    writeAt(file, bytes);
-    syncFile(file);
-    isDone = true;
-  } finally {
-    closeFile(file);
-    if (!isDone) discard(place);
-  }
-  return place;
-}
-
-function createDraft(directory: number): { file: number; place: EntryPlace } {
-  for (let attempt = 0; ; attempt++) {
-    const place = { directory, name: Buffer.from(`.holdfast-tmp-${process.pid}-${attempt}`) };
-    try {
-      return { file: openFile(place, { write: true, create: true, exclusive: true }), place };
-    } catch (error) {
-      if (!isHoldfastError(error, 'FILE_EXISTS')) throw error;
-    }
-  }
-}
-
-/** Removes a draft after a failure, which is the error that counts. */
-function discard({ directory, name }: EntryPlace): void {
-  try {
-    unlinkAt(directory, name);
-  } catch {
-    // The failure before this one is on its way to the caller.
+    draft.discard();
   }
 }
 

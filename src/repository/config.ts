@@ -12,6 +12,7 @@ import type { Sealer } from '../kernels/seal.ts';
 import type { Id } from './id.ts';
 import { JsonWriter } from './json.ts';
 import { parseDocument } from './repository-document.ts';
+import { noConfigError } from './repository-vacancy.ts';
 
 /** What the file `config` holds. */
 export interface RepositoryConfig {
@@ -103,7 +104,7 @@ export async function loadSealedConfig(
     throw new HoldfastError('CONFIG_DAMAGED', {
       message: 'the repository config is empty',
       details: { location: backend.location },
-      hint: 'Restore the file "config" from a copy of the repository, or from the recovery kit.',
+      hint: 'Put the file "config" back, from a copy of the repository or from the recovery kit.',
     });
   }
   return sealed;
@@ -114,8 +115,7 @@ async function getConfig(backend: Backend, options: GetOptions): Promise<Uint8Ar
     return await backend.get({ type: 'config', name: '' }, undefined, options);
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
-    // The cause would only say in other words what the location says.
-    throw new HoldfastError('REPOSITORY_NOT_FOUND', { details: { location: backend.location } });
+    throw await noConfigError(backend, options);
   }
 }
 

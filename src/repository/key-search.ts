@@ -122,7 +122,7 @@ export async function loadKeyFile(
     throw new HoldfastError('KEY_DAMAGED', {
       message: error.message,
       details: { keyId: id },
-      hint: 'Use another password, or restore this file from a copy of the repository.',
+      hint: damagedHint,
       cause: error.cause ?? error,
     });
   }
@@ -140,7 +140,7 @@ export async function openKeyFile(
   password: Uint8Array,
   environment: Environment,
 ): Promise<SealKey | undefined> {
-  const userKey = await deriveKey(password, file.salt, file.parameters);
+  const userKey = await deriveKey(password, { salt: file.salt, ...file.parameters }, environment);
   let json: Uint8Array | undefined;
   try {
     json = new Sealer(userKey, environment.random).open(file.data);
@@ -197,6 +197,9 @@ function foreignKey(cause: unknown): HoldfastError {
   });
 }
 
+const damagedHint =
+  'Put this file back, from a copy of the repository or from the recovery kit, or use the password of another key.';
+
 function noKeyFits(
   keyCount: number,
   tries: number,
@@ -207,9 +210,12 @@ function noKeyFits(
   const hint = isMore ? { hint: 'There are more keys: name the right one with --key-hint.' } : {};
   if (problem && isHoldfastError(problem.error, 'KEY_LIMIT', 'KEY_DAMAGED')) {
     return new HoldfastError(problem.error.code, {
-      message: `the password fits none of ${keyCount} keys, of which ${problems.length} cannot be used`,
-      details: { keyId: problem.id },
-      ...hint,
+      message:
+        tries === 0 && !isMore
+          ? 'no key of the repository can be used, so no password opens it'
+          : `the password fits none of ${keyCount} keys, of which ${problems.length} cannot be used`,
+      details: { file: `keys/${problem.id}` },
+      ...(isMore ? hint : { hint: damagedHint }),
       cause: problem.error,
     });
   }

@@ -178,6 +178,23 @@ describe('searching', () => {
     });
   });
 
+  test('a damaged only key is named as damaged, not its password as wrong', async () => {
+    const file = `keys/${repository.keyId}`;
+    for (const [bytes, why] of [
+      ['', 'a key file is empty'],
+      ['{', 'a key file does not hold the bytes it is named after'],
+    ] as const) {
+      backend.files.set(`key/${repository.keyId}`, utf8(bytes));
+      await expect(open('old')).rejects.toMatchObject({
+        code: 'KEY_DAMAGED',
+        message: 'no key of the repository can be used, so no password opens it',
+        details: { file },
+        hint: expect.stringMatching(/^Put this file back/),
+        cause: { message: why },
+      });
+    }
+  });
+
   test('a key of another repository with the same password does not hide the right one', async () => {
     const other = new MemoryBackend();
     await createRepository(other, { environment, ...keyOf('old') });

@@ -79,7 +79,7 @@ async function makeKeyFile(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const parameters = options.scrypt ?? (await calibrateScrypt(environment));
   const salt = randomBytes(environment.random, saltSizeBytes);
-  const userKey = await deriveKey(options.password, salt, parameters);
+  const userKey = await deriveKey(options.password, { salt, ...parameters }, environment);
   const json = encodeMasterKey(masterKey);
   const data = new Sealer(userKey, environment.random).seal(json);
   json.fill(0);

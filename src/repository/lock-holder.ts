@@ -35,6 +35,8 @@ const lockRecoveryPauseMs = 5_000;
 const lockReturnMsMax = 24 * 60 * 60_000;
 /** Longest time for removing the lock at the end. */
 const lockReleaseMsMax = 60_000;
+/** Longest time for asking at the end whether a lock that could not be removed is there at all. */
+const lockAskMsMax = 2_000;
 
 /** A lock as its user sees it. */
 export interface HeldLock {
@@ -214,11 +216,28 @@ export class RepositoryLock implements HeldLock {
     try {
       await withDeadline({ clock, ms: lockReleaseMsMax }, (signal) => this.#removeFiles(signal));
     } catch (error) {
-      const ids = [...this.#files].map(shortId).join(', ');
+      // Where nothing can be written, none was ever there.
+      const isRefused = isHoldfastError(error, 'READ_ONLY', 'PERMISSION_DENIED');
+      const left = isRefused ? await this.#filesLeft() : [...this.#files];
+      if (left.length === 0) return;
+      const ids = left.map(shortId).join(', ');
       monitor.note(
         `the lock ${ids} could not be removed, run "holdfast unlock": ${describeError(error)}`,
       );
     }
+  }
+
+  /** Files that are there, or may be. */
+  async #filesLeft(): Promise<Id[]> {
+    const { clock } = this.#parts.repository.environment;
+    const left: Id[] = [];
+    for (const id of this.#files) {
+      const asked = withDeadline({ clock, ms: lockAskMsMax }, (signal) =>
+        this.#isStored(id, signal),
+      );
+      if (await asked.catch(() => true)) left.push(id);
+    }
+    return left;
   }
 
   async #settle(signal: AbortSignal | undefined): Promise<void> {

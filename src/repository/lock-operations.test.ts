@@ -60,12 +60,12 @@ test('tells when work began by this clock, whatever its own clock says', async (
   }
 });
 
-test('leaves out the asker, and what was not renewed; other programs do not tell their begin', async () => {
+test('leaves out the asker, and what was not renewed for a day; other programs do not tell their begin', async () => {
   const options = { kind: 'prune', operation: 'prune', owner, probe } as const;
   const acquired = acquireLock(repository, options);
   await clock.advance(200);
   const lock = await acquired;
-  await storeLock({ ageMs: 31 * minute, ranMs: 0 });
+  await storeLock({ ageMs: 25 * hour, ranMs: 0 });
   expect(await loadRunningOperations(repository, { probe, except: [lock] })).toEqual([]);
   await storeLock({ ageMs: 0 });
   expect(await loadRunningOperations(repository, { probe, except: [lock] })).toMatchObject([
@@ -73,6 +73,12 @@ test('leaves out the asker, and what was not renewed; other programs do not tell
   ]);
   expect(await loadRunningOperations(repository, { probe, except: [] })).toHaveLength(2);
   await lock.release();
+});
+
+test('a lock that was not renewed for hours may be of one whose clock is wrong', async () => {
+  await storeLock({ ageMs: 3 * hour, ranMs: hour });
+  const [running] = await loadRunningOperations(repository, { probe, except: [] });
+  expect(running?.beganMs).toBe(clock.wall - 4 * hour);
 });
 
 test('a lock that cannot be read is no absence of work', async () => {

@@ -22,9 +22,12 @@ export interface RunningOperation {
   readonly beganMs: number | undefined;
 }
 
+/** A lock that was not renewed for so long stands for no work, whichever of the two clocks is wrong. */
+const operationForgottenMs = 24 * 60 * 60_000;
+
 /**
- * The work of others that holds a lock and seems alive: locks that were not renewed for half an hour are left out. Who
- * sleeps so long proves what he refers to when he wakes, before he changes anything.
+ * The work of others that holds a lock and may be alive. Left out are locks of processes that are gone for sure, and those
+ * that were not renewed for a day: who sleeps so long proves what he refers to when he wakes, before he changes anything.
  * @throws LOCK_DAMAGED for a lock that cannot be read: nobody knows what it stands for
  */
 export async function loadRunningOperations(
@@ -37,15 +40,23 @@ export async function loadRunningOperations(
   const nowMs = repository.environment.clock.wallMs();
   return locks
     .filter(({ own }) => !own || !instances.has(own.instance))
-    .filter((lock) => judgeLock(lock, probe, nowMs) === 'alive')
+    .filter((lock) => judgeLock(lock, probe, nowMs) !== 'dead')
+    .filter((lock) => ageMs(lock, nowMs) < operationForgottenMs)
     .map((lock) => ({ lock, beganMs: beganMs(lock, nowMs) }));
 }
 
+/** Since when it was not renewed. */
+function ageMs({ time }: StoredLock, nowMs: number): number {
+  return nowMs - timeMs(time);
+}
+
 /**
- * How long it runs is told by one clock, its own, and the last renewal is less than half an hour ago. Both differences
- * are right even where that clock is not.
+ * How long it ran until its last renewal is told by one clock, its own. That renewal is less than half an hour ago if it
+ * lives, even where its clock is wrong, and else as long ago as it says.
  */
-function beganMs({ own, time }: StoredLock, nowMs: number): number | undefined {
+function beganMs(lock: StoredLock, nowMs: number): number | undefined {
+  const { own, time } = lock;
   if (!own) return undefined;
-  return nowMs - Math.max(0, timeMs(time) - timeMs(own.began)) - lockStaleMs;
+  const ranMs = Math.max(0, timeMs(time) - timeMs(own.began));
+  return nowMs - ranMs - Math.max(lockStaleMs, ageMs(lock, nowMs));
 }

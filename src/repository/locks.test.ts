@@ -35,6 +35,30 @@ async function race(clients: readonly { kind: LockKind; turns: number[] }[]): Pr
   expect(bed.files.size).toBe(0);
 }
 
+describe('where nothing can be written', () => {
+  test.each([['READ_ONLY'], ['PERMISSION_DENIED']] as const)(
+    'it says so, and speaks of no lock that was never there: %s',
+    async (refusal) => {
+      bed.backend.before = (call) => {
+        if (call !== 'stat') throw new HoldfastError(refusal);
+      };
+      for (const [writes, hint] of [
+        [false, 'This command only reads: it works with --no-lock.'],
+        [true, 'This command has to write to it.'],
+      ] as const) {
+        const asked = acquireLock(bed.open(bed.backend), { ...bed.wanted(1), writes });
+        await expect(asked).rejects.toMatchObject({
+          code: refusal,
+          message: expect.stringMatching(/^the repository cannot be written: /),
+          hint,
+        });
+      }
+      expect(bed.notes).toEqual([]);
+      expect(bed.clock.timerCount).toBe(0);
+    },
+  );
+});
+
 describe('conflicts', () => {
   test.each([
     ['shared', 'shared', true],
@@ -314,14 +338,10 @@ describe('release', () => {
     expect(bed.clock.timerCount).toBe(0);
   });
 
-  test('a storage that cannot be written says what to do; noLock writes nothing', async () => {
+  test('with noLock nothing is written', async () => {
     bed.backend.before = () => {
       throw new HoldfastError('READ_ONLY');
     };
-    await expect(bed.acquire(bed.open(bed.backend), bed.wanted(1))).rejects.toMatchObject({
-      code: 'READ_ONLY',
-      hint: 'Reading works without a lock: use --no-lock.',
-    });
     const lock = await acquireLock(bed.open(bed.backend, true), bed.wanted(1));
     await lock.settled;
     lock.assertHeld();

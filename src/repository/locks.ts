@@ -40,6 +40,8 @@ export interface LockOptions extends CallOptions {
    * `HeldLock.settled`. Without effect when `retryMs` is given.
    */
   readonly settleLater?: boolean | undefined;
+  /** The work changes more than locks; for what is said where nothing can be written. */
+  readonly writes?: boolean | undefined;
   /** Told while waiting, and of renewals and removals that fail. */
   readonly monitor?: Monitor | undefined;
 }
@@ -88,15 +90,22 @@ async function writeLock(repository: Repository, options: LockOptions): Promise<
   const { kind, operation, owner, probe, beside, monitor = silentMonitor } = options;
   const parts: LockParts = { repository, kind, operation, owner, probe, beside, monitor };
   return await RepositoryLock.write(parts, options.signal).catch((error: unknown) => {
-    throw isHoldfastError(error, 'READ_ONLY', 'PERMISSION_DENIED') ? cannotLock(error) : error;
+    const isRefused = isHoldfastError(error, 'READ_ONLY', 'PERMISSION_DENIED');
+    throw isRefused ? cannotWrite(error, repository, options) : error;
   });
 }
 
-function cannotLock(cause: HoldfastError): HoldfastError {
-  return new HoldfastError(cause.code, {
-    message: 'the repository cannot be locked',
-    hint: 'Reading works without a lock: use --no-lock.',
-    cause,
+function cannotWrite(
+  { code, row }: HoldfastError,
+  { backend }: Repository,
+  { writes = false }: LockOptions,
+): HoldfastError {
+  return new HoldfastError(code, {
+    message: `the repository cannot be written: ${row.summary}`,
+    details: { location: backend.location },
+    hint: writes
+      ? 'This command has to write to it.'
+      : 'This command only reads: it works with --no-lock.',
   });
 }
 

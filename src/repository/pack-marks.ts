@@ -43,6 +43,11 @@ export function markAgeMs(mark: Pick<PackMark, 'time'>, wallNs: bigint): number 
   return Math.max(0, Number((wallNs - timestampToNs(mark.time)) / 1_000_000n));
 }
 
+/** When a pack was marked, in milliseconds since 1970 by the clock of who did; Infinity if it is not known. */
+export function markTimeMs({ time }: Pick<PackMark, 'time'>): number {
+  return time ? Number(timestampToNs(time) / 1_000_000n) : Number.POSITIVE_INFINITY;
+}
+
 /** A mark of a pack that is made now. */
 export function markNow(pack: Omit<PackMark, 'time'>, wallNs: bigint): PackMark {
   return { ...pack, time: timestampFromNs(wallNs) };

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { HoldfastError, type HoldfastErrorOptions, isHoldfastError } from '../base/errors.ts';
 import type { Backend, CallOptions, FileType } from '../storage/backend.ts';
 
 /**
@@ -12,30 +12,56 @@ export async function assertNothingStored(
   if (await hasConfig(backend, options)) {
     throw new HoldfastError('REPOSITORY_EXISTS', { details: { location: backend.location } });
   }
-  const [keyId, snapshotId] = await Promise.all([
-    firstName(backend, 'key', options),
-    firstName(backend, 'snapshot', options),
-  ]);
-  if (snapshotId !== undefined) throw configLost(backend, 'snapshots');
-  if (keyId === undefined) return;
-  const [indexId, packId] = await Promise.all([
-    firstName(backend, 'index', options),
-    firstName(backend, 'pack', options),
-  ]);
-  if (indexId !== undefined || packId !== undefined) throw configLost(backend, 'data');
-  throw new HoldfastError('REPOSITORY_EXISTS', {
-    message: 'an earlier "init" was interrupted at this location: there is a key, but no config',
-    details: { location: backend.location, keyId },
-    hint: 'No backup was made here. Remove the file of this key below "keys" and run "holdfast init" again.',
+  const remains = await findRemains(backend, options);
+  if (remains === undefined) return;
+  throw new HoldfastError('REPOSITORY_EXISTS', describeRemains(backend, remains));
+}
+
+/**
+ * The error for a location without a config: nothing is there, or a repository that lost it, over which nobody should make
+ * another one.
+ */
+export async function noConfigError(
+  backend: Backend,
+  options: CallOptions = {},
+): Promise<HoldfastError> {
+  const remains = await findRemains(backend, options);
+  return new HoldfastError('REPOSITORY_NOT_FOUND', {
+    // The cause would only say in other words what the location says.
+    ...(remains ? describeRemains(backend, remains) : { details: { location: backend.location } }),
   });
 }
 
-function configLost(backend: Backend, what: string): HoldfastError {
-  return new HoldfastError('REPOSITORY_EXISTS', {
-    message: `there are ${what} of a repository at this location, but its config is missing`,
-    details: { location: backend.location },
-    hint: 'Restore the file "config" from a copy of the repository, or choose an empty location.',
-  });
+/** What is left of a repository that has no config; a key alone is of an `init` that was interrupted. */
+type Remains =
+  | { readonly kind: 'snapshots' | 'data' }
+  | { readonly kind: 'key'; readonly keyId: string };
+
+async function findRemains(backend: Backend, options: CallOptions): Promise<Remains | undefined> {
+  const [keyId, snapshotId, indexId, packId] = await Promise.all(
+    (['key', 'snapshot', 'index', 'pack'] as const).map((type) =>
+      firstName(backend, type, options),
+    ),
+  );
+  if (snapshotId !== undefined) return { kind: 'snapshots' };
+  if (indexId !== undefined || packId !== undefined) return { kind: 'data' };
+  return keyId === undefined ? undefined : { kind: 'key', keyId };
+}
+
+function describeRemains(backend: Backend, remains: Remains): HoldfastErrorOptions {
+  const { location } = backend;
+  if (remains.kind === 'key') {
+    return {
+      message: 'an earlier "init" was interrupted at this location: there is a key, but no config',
+      details: { location, keyId: remains.keyId },
+      hint: 'No backup was made here. Remove the file of this key below "keys" and run "holdfast init" again.',
+    };
+  }
+  return {
+    message: `there are ${remains.kind === 'data' ? 'data' : 'snapshots'} of a repository at this location, but its config is missing`,
+    details: { location },
+    hint: 'Put the file "config" back, from a copy of the repository or from the recovery kit. A new repository goes to an empty location.',
+  };
 }
 
 async function hasConfig(backend: Backend, options: CallOptions): Promise<boolean> {

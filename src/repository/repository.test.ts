@@ -72,6 +72,24 @@ describe('creating', () => {
     await expect(tryIt()).rejects.toThrow('there are snapshots of a repository');
   });
 
+  test.each([['pack'], ['index'], ['snapshot']] as const)(
+    'is refused where there is a %s and nothing else, and opening says what is missing',
+    async (type) => {
+      const backend = new MemoryBackend();
+      backend.files.set(`${type}/${'ab'.repeat(32)}`, utf8('x'));
+      const remains = {
+        message: expect.stringMatching(
+          /^there are (data|snapshots) of a repository at this location, but its config is missing$/,
+        ),
+        hint: expect.stringMatching(/^Put the file "config" back/),
+      };
+      const creating = createRepository(backend, creation);
+      await expect(creating).rejects.toMatchObject({ code: 'REPOSITORY_EXISTS', ...remains });
+      const opening = openRepository(backend, creation);
+      await expect(opening).rejects.toMatchObject({ code: 'REPOSITORY_NOT_FOUND', ...remains });
+    },
+  );
+
   test('of several at once, one wins, and the others leave nothing', async () => {
     const backend = new MemoryBackend();
     const results = await Promise.allSettled(

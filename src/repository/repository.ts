@@ -21,6 +21,7 @@ import { ParitySetting } from './parity-setting.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
 import { Absences, GuardedBackend, type WriteGuard } from './repository-guard.ts';
 import {
+  fileOf,
   getVerified,
   openDocument,
   putConfirmed,
@@ -129,7 +130,7 @@ export class Repository {
     } catch (error) {
       if (!isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN')) throw error;
       throw new HoldfastError('UNPACKED_DAMAGED', {
-        message: `a ${type} file is not of this repository, or was damaged before it was stored`,
+        message: `${fileOf(type)} is not of this repository, or was damaged before it was stored`,
         details: { type, id },
         cause: error,
       });

@@ -114,8 +114,12 @@ export async function getVerified(
   if (toHex(sha256(first)) === handle.name) return first;
   const second = await backend.get(handle, undefined, { ...options, fresh: true });
   if (toHex(sha256(second)) === handle.name) return second;
+  const what = fileOf(handle.type);
   throw new HoldfastError('UNPACKED_DAMAGED', {
-    message: `a ${handle.type} file does not hold the bytes it is named after`,
+    message:
+      second.byteLength === 0
+        ? `${what} is empty`
+        : `${what} does not hold the bytes it is named after`,
     details: { type: handle.type, id: handle.name, sizeBytes: second.byteLength },
   });
 }
@@ -169,7 +173,7 @@ export async function confirmStored(
     if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
   }
   if (stored === sizeBytes) return;
-  const what = handle.type === 'index' ? 'an index file' : `a ${handle.type} file`;
+  const what = fileOf(handle.type);
   // A part of a file under its name would be damage to every program; nothing refers to it yet.
   if (stored !== undefined) await backend.remove(handle, options).catch(() => undefined);
   throw new HoldfastError('BACKEND_WRITE_FAILED', {
@@ -199,8 +203,13 @@ export async function removeSurely(
     throw error;
   }
   throw new HoldfastError('BACKEND_WRITE_FAILED', {
-    message: `the storage reported a ${handle.type} file removed, but still has it`,
+    message: `the storage reported ${fileOf(handle.type)} removed, but still has it`,
     details: { type: handle.type, id: handle.name },
     hint: 'Check the storage, then run the command again.',
   });
+}
+
+/** `a key file`, `an index file`: what a message calls a file of this type. */
+export function fileOf(type: FileType): string {
+  return type === 'index' ? 'an index file' : `a ${type} file`;
 }

@@ -57,9 +57,13 @@ async function backedUp(fill: (source: string) => void): Promise<BackedUp> {
 }
 
 /** Restores the folder that was backed up with the command, as another user. */
-function restoreAs(uid: number, from: BackedUp, target: string): Promise<ProgramRun> {
-  const { repository, subfolder } = from;
-  const what = ['restore', '-v', `latest:${subfolder}`, '-t', target];
+function restoreAs(
+  uid: number,
+  from: BackedUp & { readonly flags?: readonly string[] },
+  target: string,
+): Promise<ProgramRun> {
+  const { repository, subfolder, flags = ['-v'] } = from;
+  const what = ['restore', ...flags, `latest:${subfolder}`, '-t', target];
   const args = ['--no-cache', '--no-lock', '-r', repository, ...what];
   return runProgram(process.execPath, [program, ...args], {
     uid,
@@ -126,9 +130,9 @@ describeWith(['root'], 'a restore by somebody who may not do everything', () => 
     expect(about('mine')).toEqual([]);
     expect(about('others').join('\n')).toMatch(/fchownat[^]*setxattr/);
     expect(about('device').join('\n')).toMatch(/mknodat/);
-    expect(about('setuid').join('\n')).toMatch(/fchownat/);
+    expect(about('setuid').join('\n')).toMatch(/fchownat[^]*only an administrator restores/);
     expect(about('my setuid').join('\n')).toMatch(/only an administrator restores/);
-    expect(lines).toHaveLength(5);
+    expect(lines).toHaveLength(6);
     expect(run.output).not.toContain('setuid or setgid');
     expect(statSync(join(target, 'my setuid')).mode & 0o7777).toBe(0o755);
     expect(statSync(join(target, 'my setgid folder')).mode & 0o7777).toBe(0o2755);
@@ -136,6 +140,37 @@ describeWith(['root'], 'a restore by somebody who may not do everything', () => 
     expect(statSync(join(target, 'others')).mode & 0o7777).toBe(0o640);
     // As somebody else's it must not run with their rights.
     expect(statSync(join(target, 'setuid')).mode & 0o7777).toBe(0o755);
+  });
+
+  test('tells files of other owners in one line, and folders that only lead to them not at all', async () => {
+    const { repository, subfolder } = await backedUp((source) => {
+      for (let i = 0; i < 5; i++) writeFileSync(join(source, `f${i}`), 'o');
+      writeFileSync(join(source, 'mine'), 'm');
+      chownSync(join(source, 'mine'), nobody, nobody);
+      chownSync(source, nobody, nobody);
+    });
+    execFileSync('chown', ['-R', `${nobody}:${nobody}`, repository]);
+    const restore = async (...flags: string[]): Promise<ProgramRun> => {
+      const target = scratch.fresh('target');
+      mkdirSync(target);
+      chownSync(target, nobody, nobody);
+      return restoreAs(nobody, { repository, subfolder: '/', flags }, target);
+    };
+    const run = await restore();
+    const place = join(subfolder, 'f');
+    expect(run.errors.split('\n')).toEqual([
+      `error: 5 files and folders belong to you now: only root can give files to another owner (${place}0, ${place}1, ${place}2 and 2 more; -v names all)`,
+      'Fatal: there were 5 errors',
+      '',
+    ]);
+    expect(run.exitCode).toBe(1);
+    const json = await restore('--json');
+    const items = json.errors
+      .split('\n')
+      .flatMap((line) => /"item":"([^"]*)"/.exec(line)?.[1] ?? []);
+    expect(items.toSorted()).toEqual([0, 1, 2, 3, 4].map((i) => `${place}${i}`));
+    const mine = await restore('--include', 'mine');
+    expect(mine).toMatchObject({ exitCode: 0, errors: '' });
   });
 
   test('by root restores setuid and setgid, and tells how many', async () => {

@@ -190,6 +190,7 @@ describeWith(['root', 'rsync', 'bsdtar', 'setcap'], 'C9, C11, C12, C13, C15, C22
       [
         "/tree/device: permission denied (call: mknodat, code: EPERM, path: /tree/device): EPERM: mknodat",
         "/tree/setuid: permission denied (call: fchownat, code: EPERM, path: /tree/): EPERM: fchownat",
+        "/tree/setuid: setuid and setgid are left off: only an administrator restores them",
         "/tree/trusted: permission denied (call: setxattr, code: EPERM, path: /tree/): EPERM: setxattr",
         "/tree: permission denied (call: fchownat, code: EPERM, path: /tree): EPERM: fchownat",
       ]

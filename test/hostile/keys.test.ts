@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { systemEnvironment } from '../../src/base/environment.ts';
 import { deriveKey } from '../../src/kernels/scrypt.ts';
 import { initRepository } from '../tools/engine.ts';
 import { scratchFolder } from '../tools/scratch.ts';
@@ -21,9 +22,11 @@ test.each([
   [2, 2 ** 40, 1],
   [2 ** 50, 2 ** 50, 2 ** 50],
 ])('a key of N=%i, r=%i, p=%i is refused before any work', async (N, r, p) => {
-  expect(await codeOf(() => deriveKey(Buffer.from('x'), new Uint8Array(64), { N, r, p }))).toBe(
-    'KEY_LIMIT',
-  );
+  expect(
+    await codeOf(() =>
+      deriveKey(Buffer.from('x'), { salt: new Uint8Array(64), N, r, p }, systemEnvironment),
+    ),
+  ).toBe('KEY_LIMIT');
 });
 
 test.each([
@@ -36,9 +39,11 @@ test.each([
   [Number.NaN, 8, 1],
   [Number.POSITIVE_INFINITY, 8, 1],
 ])('N=%d, r=%d, p=%d are no parameters', async (N, r, p) => {
-  expect(await codeOf(() => deriveKey(Buffer.from('x'), new Uint8Array(64), { N, r, p }))).toBe(
-    'KEY_DAMAGED',
-  );
+  expect(
+    await codeOf(() =>
+      deriveKey(Buffer.from('x'), { salt: new Uint8Array(64), N, r, p }, systemEnvironment),
+    ),
+  ).toBe('KEY_DAMAGED');
 });
 
 test('a repository full of hostile keys opens with its own, and says what else there is', async () => {

@@ -91,12 +91,15 @@ export async function backUpSource(
   source: SourceWalk | StreamSource,
   settings: BackupSettings = {},
 ): Promise<TestBackup> {
-  return withIndex(location, settings, async (indexed) => {
+  return withRepository(location, settings, async (repository) => {
     const heard = hearing();
     const options: BackupOptions = { ...backupDefaults, ...settings.options };
     const { environment = systemEnvironment } = settings;
     const context = { environment, monitor: heard.monitor, signal: settings.signal };
-    const result = await backup(indexed, source, { options }, context);
+    const earlier = await loadSnapshots(repository, context);
+    const loaded = await loadIndexFiles(repository);
+    const indexed = new IndexedRepository(repository, loaded.index, loaded);
+    const result = await backup(indexed, source, { options, earlier }, context);
     const exitCode = result.problems.length > 0 ? 3 : 0;
     return { ...result, complaints: heard.complaints(), notes: heard.notes, exitCode };
   });

@@ -6,6 +6,7 @@ import {
   SourceWalk,
 } from '../../engine/backup.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { loadSnapshots } from '../../repository/snapshots.ts';
 import type { StreamSource } from '../../sources/source.ts';
 import { openCommandSource } from '../../sources/stream/command-source.ts';
 import { InputSource } from '../../sources/stream/input-source.ts';
@@ -73,12 +74,21 @@ async function run(parts: BackupParts, session: Session): Promise<BackupResult> 
   const { environment, output } = invocation;
   const { lock, signal, repository } = session;
   await rememberParity(parts, repository, signal);
+  // Before the index, so that this has all that they refer to.
+  const earlier = parts.walk
+    ? await loadSnapshots(repository, { signal, monitor: session.monitor })
+    : [];
   output.verbose('load index files');
   const indexed = await session.loadIndex();
   const source = parts.walk ?? (await openStream(parts, signal));
   const monitor: BackupMonitor = view;
   try {
-    return await backUp(indexed, source, { options, lock }, { environment, signal, monitor });
+    return await backUp(
+      indexed,
+      source,
+      { options, earlier, lock },
+      { environment, signal, monitor },
+    );
   } finally {
     if (!(source instanceof SourceWalk)) await source.close();
   }

@@ -18,6 +18,7 @@ import type { Invocation } from '../command.ts';
 import type { KitFlags } from '../commands/key.ts';
 import { readSmallFile } from '../files.ts';
 import { usage } from '../parse.ts';
+import { assertDecoded } from '../raw-arguments.ts';
 import { withSession } from '../session.ts';
 
 type KitInvocation = Invocation<KitFlags>;
@@ -31,6 +32,7 @@ const askedGroupCount = 2;
 export async function keyKit(invocation: KitInvocation): Promise<number> {
   const { output, flags, environment, input } = invocation;
   const file = path.resolve(invocation.arguments[0] ?? '');
+  assertDecoded(file, 'file name');
   const render = rendererOf(invocation, file);
   if (!flags.unproven && !input.isTerminal) {
     throw usage(

@@ -1,6 +1,7 @@
 import { formatBytes } from '../../base/bytes.ts';
 import type { Problem } from '../../base/monitor.ts';
 import {
+  isOwnerRefused,
   restore as restoreSnapshot,
   type RestoreItem,
   type RestoreMonitor,
@@ -19,11 +20,14 @@ import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { ProgressView } from '../progress/progress-view.ts';
 import { type Pace, shareDone } from '../progress/status-lines.ts';
-import { rawArguments } from '../raw-arguments.ts';
+import { rawPath } from '../raw-arguments.ts';
 import { attributeSelection, pathSelection } from '../restore-selection.ts';
 import { safeText } from '../safe-text.ts';
 import { filterOf, selectSnapshot } from '../select-snapshots.ts';
 import { withSession } from '../session.ts';
+
+/** Paths of items with another owner that the line about them names. */
+const foreignShownMax = 3;
 
 type RestoreInvocation = Invocation<RestoreFlags>;
 
@@ -38,7 +42,7 @@ export function restore(invocation: RestoreInvocation): Promise<number> {
   if (flags.delete && flags.target === '/' && !options.select) {
     throw usage("'--target / --delete' must be combined with an include or exclude filter");
   }
-  const [target = ''] = rawArguments([flags.target]);
+  const target = rawPath(flags.target);
   return withSession(invocation, { lock: 'shared' }, async (session) => {
     const { signal } = session;
     const chosen = await selectSnapshot(session, snapshotId, filterOf(flags));
@@ -47,7 +51,7 @@ export function restore(invocation: RestoreInvocation): Promise<number> {
     output.info(`restoring ${describe(snapshot)} to ${safeText(target)}`);
     const view = new RestoreOutput(invocation);
     try {
-      const request = { snapshot, target: Buffer.from(target), options: { ...options, subfolder } };
+      const request = { snapshot, target, options: { ...options, subfolder } };
       const result = await restoreSnapshot(indexed, request, {
         environment,
         signal,
@@ -95,6 +99,9 @@ class RestoreOutput implements RestoreMonitor {
   readonly #output: Output;
   readonly #view: ProgressView<RestoreProgress>;
   readonly #verifyTarget: string | undefined;
+  /** Items that could not be given to their owner; the first ones. */
+  readonly #foreignFirst: string[] = [];
+  #foreignCount = 0;
 
   constructor(invocation: RestoreInvocation) {
     const { output, flags } = invocation;
@@ -109,7 +116,10 @@ class RestoreOutput implements RestoreMonitor {
   }
 
   problem(problem: Problem): void {
-    reportProblem(this.#output, problem);
+    const isNamed = this.#output.isJson || this.#output.verbosity >= 2;
+    if (isNamed || !isOwnerRefused(problem.error)) return reportProblem(this.#output, problem);
+    this.#foreignCount++;
+    if (this.#foreignFirst.length < foreignShownMax) this.#foreignFirst.push(problem.item);
   }
 
   note(text: string): void {
@@ -122,6 +132,8 @@ class RestoreOutput implements RestoreMonitor {
 
   stop(): void {
     this.#view.stop();
+    if (this.#foreignCount > 0) this.#output.errorLine(this.#foreignLine());
+    this.#foreignCount = 0;
   }
 
   finish(result: RestoreResult): void {
@@ -138,6 +150,13 @@ class RestoreOutput implements RestoreMonitor {
     if (this.#verifyTarget === undefined) return;
     const where = safeText(this.#verifyTarget);
     this.#output.info(`finished verifying ${result.filesVerified} files in ${where}`);
+  }
+
+  #foreignLine(): string {
+    const more = this.#foreignCount - this.#foreignFirst.length;
+    const shown =
+      this.#foreignFirst.map(safeText).join(', ') + (more > 0 ? ` and ${more} more` : '');
+    return `error: ${this.#foreignCount} files and folders belong to you now: only root can give files to another owner (${shown}; -v names all)`;
   }
 
   #printItem({ action, path, sizeBytes }: RestoreItem): void {

@@ -17,6 +17,7 @@ export const flags = {
     name: 'target',
     short: 't',
     placeholder: 'file',
+    takesBytes: true,
     description: 'write to this file instead of standard output',
   },
 } as const;

@@ -9,6 +9,7 @@ const flags = {
     name: 'target',
     short: 't',
     placeholder: 'directory',
+    takesBytes: true,
     description: 'folder to restore to; "/" restores in place',
   },
   includeXattrs: {

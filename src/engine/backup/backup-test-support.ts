@@ -3,6 +3,7 @@ import { type Environment, systemEnvironment } from '../../base/environment.ts';
 import { describeError, HoldfastError } from '../../base/errors.ts';
 import type { Problem } from '../../base/monitor.ts';
 import type { FileStatus } from '../../platform/status.ts';
+import { loadSnapshots } from '../../repository/snapshots.ts';
 import { testRepository, type TestRepositoryOptions } from '../../repository/index-test-support.ts';
 import { loadIndex, loadIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
@@ -132,8 +133,6 @@ export async function backUpHeard(
   },
 ): Promise<HeardBackup> {
   const repository = testRepository(settings);
-  const loaded = await loadIndexFiles(repository);
-  const indexed = new IndexedRepository(repository, loaded.index, loaded);
   const complaints: string[] = [];
   const notes: string[] = [];
   const items: string[] = [];
@@ -149,13 +148,16 @@ export async function backUpHeard(
       items.push(`${action} ${Buffer.from(path).toString()}`);
     },
   };
+  const earlier = await loadSnapshots(repository, { signal: settings.signal, monitor });
+  const loaded = await loadIndexFiles(repository);
+  const indexed = new IndexedRepository(repository, loaded.index, loaded);
   const { clock } = repository.environment;
   // A thread costs more to start than most of these backups take.
   const environment: Environment = { ...systemEnvironment, clock, isSingleThreaded: true };
   const context = { environment, monitor, signal: settings.signal };
   const options = { ...testOptions, ...settings.options };
   const walk = new SourceWalk(source, environment.clock);
-  const result = await backup(indexed, walk, { options }, context);
+  const result = await backup(indexed, walk, { options, earlier }, context);
   return { ...result, complaints, notes, items: items.toSorted() };
 }
 

@@ -4,7 +4,7 @@ import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import { shortId } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
-import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
+import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { SourceEntry } from '../../sources/source.ts';
 import type { EngineContext } from '../context.ts';
@@ -22,6 +22,8 @@ export interface EmptiedParts {
   readonly context: EngineContext;
   /** Targets, as the snapshot records them. */
   readonly paths: readonly string[];
+  /** Snapshots that there are, the oldest first. */
+  readonly earlier: readonly StoredSnapshot[];
   /** Of the new snapshot. */
   readonly time: Timestamp;
 }
@@ -34,7 +36,6 @@ export interface EmptiedParts {
  */
 export class EmptiedSources {
   readonly #parts: EmptiedParts;
-  #snapshots: Promise<readonly StoredSnapshot[]> | undefined;
   #compared: Promise<StoredSnapshot | undefined> | undefined;
 
   constructor(parts: EmptiedParts) {
@@ -80,9 +81,9 @@ export class EmptiedSources {
 
   /** The directory in the snapshot that would be the parent, were not every file to be read again. */
   async #nodeBefore(frame: TreeFrame): Promise<TreeNode | undefined> {
-    const { indexed, options, context, paths, time } = this.#parts;
+    const { indexed, options, paths, time, earlier } = this.#parts;
     if (!options.force) return undefined;
-    const request = { options: { ...options, force: false }, time, context };
+    const request = { options: { ...options, force: false }, time, earlier };
     this.#compared ??= selectParent(indexed.repository, paths, request);
     const compared = await this.#compared;
     return compared && this.#find(compared, namesOf(frame));
@@ -93,11 +94,8 @@ export class EmptiedSources {
     frame: TreeFrame,
     entry: SourceEntry,
   ): Promise<{ snapshot: StoredSnapshot; node: TreeNode } | undefined> {
-    const { indexed, options, context } = this.#parts;
-    this.#snapshots ??= loadSnapshots(indexed.repository, context);
-    const snapshots = (await this.#snapshots).filter(
-      ({ hostname }) => hostname === options.hostname,
-    );
+    const { options, earlier } = this.#parts;
+    const snapshots = earlier.filter(({ hostname }) => hostname === options.hostname);
     const seen = new Set<string>();
     for (const snapshot of snapshots.toReversed()) {
       if (seen.has(snapshot.tree)) continue;

@@ -1,7 +1,6 @@
 import { compareTimestamps, type Timestamp } from '../../base/timestamp.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { loadSnapshots, resolveSnapshot, type StoredSnapshot } from '../../repository/snapshots.ts';
-import type { EngineContext } from '../context.ts';
+import { resolveSnapshot, type StoredSnapshot } from '../../repository/snapshots.ts';
 import type { BackupOptions } from './options.ts';
 
 /**
@@ -9,6 +8,7 @@ import type { BackupOptions } from './options.ts';
  *
  * Order: none with `force`; the one asked for; else the newest not later than `time` that has the
  * same host, all of the paths, all of the tags, as far as `groupBy` asks for them.
+ * @param earlier loaded before the index, so that the index has all that they refer to
  * @throws SNAPSHOT_NOT_FOUND, ID_AMBIGUOUS if one was asked for
  * @see docs/FORMAT.md#backup
  */
@@ -18,17 +18,15 @@ export async function selectParent(
   request: {
     readonly options: BackupOptions;
     readonly time: Timestamp;
-    readonly context: EngineContext;
+    readonly earlier: readonly StoredSnapshot[];
   },
 ): Promise<StoredSnapshot | undefined> {
-  const { options, time, context } = request;
+  const { options, time, earlier } = request;
   if (options.force) return undefined;
   if (options.parent !== undefined) {
     return (await resolveSnapshot(repository, options.parent, {})).snapshot;
   }
-  const { signal, monitor } = context;
-  const snapshots = await loadSnapshots(repository, { signal, monitor });
-  return snapshots.findLast(
+  return earlier.findLast(
     (snapshot) =>
       compareTimestamps(snapshot.time, time) <= 0 && isOfGroup(snapshot, paths, options),
   );

@@ -7,6 +7,7 @@ import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
 import type { TreeBytes, TreeNode } from '../../repository/tree.ts';
 import { TreeMatcher } from '../../repository/tree-matcher.ts';
+import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { SourceEntry, SourceListing } from '../../sources/source.ts';
 import type { EngineContext } from '../context.ts';
 import { throwIfAborted } from '../../base/abort.ts';
@@ -46,6 +47,8 @@ export interface RunParts {
   readonly report: BackupReport;
   readonly options: BackupOptions;
   readonly context: EngineContext<BackupMonitor>;
+  /** Snapshots that there are, the oldest first. */
+  readonly earlier: readonly StoredSnapshot[];
   /** Of the new snapshot. */
   readonly time: Timestamp;
   /** When the parent backup ran, as far as that is known. */

@@ -8,7 +8,7 @@ import { IndexedRepository } from '../../repository/indexed.ts';
 import { loadSnapshot } from '../../repository/snapshots.ts';
 import { collectUsedBlobs } from '../used-blobs.ts';
 import { testRepository } from '../../repository/index-test-support.ts';
-import type { HeldLock } from '../../repository/locks.ts';
+import { type HeldLock, noIdentity, type ProcessProbe } from '../../repository/locks.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { Backend, FileHandle, PutOptions } from '../../storage/backend.ts';
 import { ForwardingBackend } from '../../storage/forward.ts';
@@ -45,6 +45,14 @@ export const noLock: HeldLock = {
   release: () => Promise.resolve(),
 };
 
+/** Knows nothing of any process. */
+export const noProbe: ProcessProbe = {
+  hostname: 'host',
+  identity: noIdentity,
+  processStart: () => undefined,
+  machineUpSeconds: () => 1,
+};
+
 export interface PruneHow {
   readonly options?: PruneOptions;
   /** By how much the wall clock is ahead. */
@@ -64,7 +72,7 @@ export async function prune(backend: Backend, how: PruneHow = {}): Promise<Prune
   const context = { environment: { ...systemEnvironment, clock }, monitor };
   const source = { repository, loadIndex: () => loadIndexFiles(repository) };
   const plan = await planPrune(source, options, context);
-  const locks = { lock: noLock, commit: () => Promise.resolve(noLock) };
+  const locks = { lock: noLock, commit: () => Promise.resolve(noLock), probe: noProbe };
   return executePrune(plan, locks, context);
 }
 

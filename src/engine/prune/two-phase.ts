@@ -1,12 +1,11 @@
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
-import { compareTimestamps, type Timestamp } from '../../base/timestamp.ts';
 import { PackedBlobs } from '../../repository/blob.ts';
 import { idBytes, shortId } from '../../repository/id.ts';
 import { encodeMarks, type IndexedPack } from '../../repository/index-file.ts';
 import { indexBlobCountMax } from '../../repository/index-writer.ts';
-import { type HeldLock, loadLocks } from '../../repository/locks.ts';
-import { markAgeMs, markNow, type PackMark } from '../../repository/pack-marks.ts';
+import { type HeldLock, loadRunningOperations, type ProcessProbe } from '../../repository/locks.ts';
+import { markAgeMs, markNow, markTimeMs, type PackMark } from '../../repository/pack-marks.ts';
 import type { EngineContext } from '../context.ts';
 import { statPack } from '../stat-pack.ts';
 import { PackOrder } from '../check/pack-order.ts';
@@ -47,28 +46,44 @@ export function planMarks(state: PruneState, keepMs: number): MarkPlan {
   return { due, waiting, dropped };
 }
 
+export interface DeletionRequest {
+  /** For how long packs stay marked before they are deleted, in milliseconds. */
+  readonly keepMs: number;
+  /** The commit's. */
+  readonly lock: HeldLock;
+  /** Locks of the asker himself. */
+  readonly own: readonly HeldLock[];
+  readonly probe: ProcessProbe;
+}
+
+export interface Deletion {
+  readonly deleted: readonly PackMark[];
+  /** Marked for long enough, but an operation that runs may have begun before. */
+  readonly awaiting: readonly PackMark[];
+}
+
 /**
  * The second phase: deletes what was marked for long enough and is still not needed, and drops marks that no longer say
  * anything. Snapshots and index files are listed anew under `lock`, which keeps every other program out, and own
  * operations that begin now. Own operations that run have begun after the marks were made, and lean on nothing marked.
  *
  * Index files let go of a pack before it is deleted. What a stopped run leaves is in no index file, and is marked again.
- * @returns the deleted packs
  */
 export async function deleteMarked(
   state: PruneState,
-  request: { readonly keepMs: number; readonly lock: HeldLock; readonly own: readonly string[] },
+  request: DeletionRequest,
   context: EngineContext<PruneMonitor>,
-): Promise<readonly PackMark[]> {
+): Promise<Deletion> {
   const { repository } = state;
-  const { lock, keepMs, own } = request;
+  const { lock, keepMs } = request;
   await state.refresh();
-  const began = await operationsBegan(state, own, context);
   const { due, dropped } = planMarks(state, keepMs);
-  const isBefore = ({ time }: PackMark): boolean =>
-    time !== undefined && began.every((begin) => compareTimestamps(time, begin) < 0);
+  const beganMs = await firstBeginMs(state, request, context);
+  const isBefore = (mark: PackMark): boolean => markTimeMs(mark) < beganMs;
   const going = await confirmed(state, due.filter(isBefore), context);
-  if (going.length + dropped.length === 0) return going;
+  const awaiting = due.filter((mark) => !isBefore(mark));
+  const deletion = { deleted: going, awaiting };
+  if (going.length + dropped.length === 0) return deletion;
   lock.assertHeld();
   const listed = going.filter(({ id }) => state.isListed(id));
   const ids = listed.map(({ id }) => id);
@@ -90,7 +105,7 @@ export async function deleteMarked(
   await rewriteIndexWithoutRoom(repository, { change, unneeded: ids }, context);
   await removePacks(repository, ids, context);
   state.forget(gone, new Set(going.map(({ id }) => id)));
-  return going;
+  return deletion;
 }
 
 /** True for a needed pack that no index file lists. */
@@ -102,17 +117,17 @@ function listingOf({ id, blobs }: PackMark): IndexedPack {
   return { id: idBytes(id), blobs };
 }
 
-/** When the own operations began that run beside this one. Locks that cannot be read stand against everything. */
-async function operationsBegan(
+/**
+ * When the first operation may have begun that runs beside this one, in milliseconds since 1970; it may have read an older
+ * index. Locks that cannot be read, and those of programs that do not tell their begin, stand against everything.
+ */
+async function firstBeginMs(
   { repository }: PruneState,
-  own: readonly string[],
+  { own: except, probe }: DeletionRequest,
   { signal }: EngineContext,
-): Promise<readonly Timestamp[]> {
-  const { locks, unreadable } = await loadLocks(repository, { signal });
-  if (unreadable[0]) throw unreadable[0].error;
-  return locks
-    .filter((lock) => !lock.own || !own.includes(lock.own.instance))
-    .map((lock) => lock.own?.began ?? lock.time);
+): Promise<number> {
+  const operations = await loadRunningOperations(repository, { probe, except, signal });
+  return Math.min(...operations.map(({ beganMs }) => beganMs ?? Number.NEGATIVE_INFINITY));
 }
 
 /** Those of the marked packs whose file is the one that was marked, or is gone already. */

@@ -9,7 +9,7 @@ import { treeDepthMax } from '../tree-budget.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
 import type { Durability } from './durability.ts';
-import { applyMetadata, clearAttributes } from './metadata.ts';
+import { applyMetadata, clearAttributes, isOwnerRefused } from './metadata.ts';
 import { attributeName, metadataOf } from './plan.ts';
 
 /** What the owner of a directory needs to work in it. */
@@ -134,12 +134,15 @@ export class DirectoryMaker {
   }
 
   #setMetadata(directory: TargetDirectory): void {
-    const { opener, options, tally } = this.#parts;
+    const { opener, options, tally, ways } = this.#parts;
     const { node } = directory;
     if (!node || options.dryRun) return;
     const fd = opener.open(directory);
     const metadata = metadataOf(node, options, directory.existed);
     for (const error of applyMetadata(fd, metadata, 'directory')) {
+      // Whoever restores their own home as themselves cannot give the folder above it to root, and need not.
+      const isNoMatter = isOwnerRefused(error) && !isElevated();
+      if (isNoMatter && ways.isOnlyWay(directory.pathOf())) continue;
       tally.problem(directory.pathOf(), error);
     }
     const { selectAttribute } = options;

@@ -15,6 +15,9 @@ import type { Metadata } from './messages.ts';
 /** Setuid and setgid. */
 export const privilegeBits = 0o6000;
 
+/** Calls that set owner and group, and nothing else. */
+const ownerCalls: ReadonlySet<unknown> = new Set(['fchownat', 'chown']);
+
 /** What gets metadata. */
 export type MetadataKind = 'file' | 'directory' | 'link' | 'special';
 
@@ -55,12 +58,18 @@ export function applyMetadata(
     attempt(() => clearAttributes(place, { keep: metadata.attributes }));
   }
   const isPrivileged = kind === 'file' && (metadata.mode & privilegeBits) !== 0;
-  const isRefused = isPrivileged && isOwned && !isElevated();
+  const isRefused = isPrivileged && !(isOwned && isElevated());
   if (isRefused) failures.push(refusedError());
   const mode = isOwned && !isRefused ? metadata.mode : metadata.mode & ~privilegeBits;
   if (kind !== 'link') attempt(() => setMode(place, mode));
   attempt(() => setTimes(place, { mtime: metadata.mtime, atime: metadata.atime }));
   return failures;
+}
+
+/** True for the error of an owner or group that this process may not give: on most systems only root may. */
+export function isOwnerRefused(error: unknown): boolean {
+  if (!isHoldfastError(error, 'PERMISSION_DENIED')) return false;
+  return ownerCalls.has(error.details['call']);
 }
 
 function refusedError(): HoldfastError {

@@ -2,6 +2,7 @@ import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { EngineContext } from '../context.ts';
 import type { DirectoryOpener } from './directories.ts';
 import type { RestoreOptions } from './options.ts';
+import type { SnapshotWays } from './snapshot-ways.ts';
 import type { RestoreTally } from './tally.ts';
 
 /** What restoring works with. */
@@ -12,5 +13,6 @@ export interface RestoreParts {
   readonly options: RestoreOptions;
   /** A file of the right size and time is as an earlier restore wrote it, or somebody else. */
   readonly trustsTimes: boolean;
+  readonly ways: SnapshotWays;
   readonly context: EngineContext;
 }

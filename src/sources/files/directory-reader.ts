@@ -189,7 +189,7 @@ export class DirectoryReader {
     { scope, draft }: { readonly scope: DirectoryScope; readonly draft: ListingDraft },
   ): boolean {
     const { rules } = this.#parts;
-    if (rules.isOneFileSystem && !isOnFileSystem(status, scope)) return false;
+    if (rules.isOneFileSystem && !isOnFileSystem(status, scope)) return isMountPoint(status, scope);
     if (rules.excludesSize(status)) return false;
     // The usual case without putting the path together.
     if (status.kind === 'file' || status.kind === 'symlink') return true;
@@ -213,11 +213,15 @@ function holdsError(): HoldfastError {
   });
 }
 
-/** True on the device of the target above; also for a directory mounted in one that is. */
+/** True on the device of the target above. */
 function isOnFileSystem(status: FileStatus, scope: DirectoryScope): boolean {
-  const { targetDevice, device } = scope.facts;
-  if (targetDevice === undefined || status.device === targetDevice) return true;
-  return status.kind === 'directory' && device === targetDevice;
+  const { targetDevice } = scope.facts;
+  return targetDevice === undefined || status.device === targetDevice;
+}
+
+/** True for a directory of another device in one of the target's: it stays, and nothing of it is read. */
+function isMountPoint(status: FileStatus, scope: DirectoryScope): boolean {
+  return status.kind === 'directory' && scope.facts.device === scope.facts.targetDevice;
 }
 
 function addProblem(

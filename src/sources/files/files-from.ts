@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { HoldfastError } from '../../base/errors.ts';
+import { currentDirectory } from '../../platform/machine.ts';
 import { printablePath } from '../../platform/place.ts';
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
 import { findPaths } from './find-paths.ts';
@@ -36,7 +37,7 @@ export function readFilesFrom(options: FilesFromOptions): Uint8Array[] {
 }
 
 function targetsOfPatterns(bytes: Uint8Array, options: FilesFromOptions): ByteText[] {
-  const workingDirectory = byteTextOf(options.workingDirectory ?? process.cwd());
+  const workingDirectory = byteTextOf(options.workingDirectory ?? currentDirectory());
   return linesOf(decodeText(bytes))
     .map(trimSpace)
     .filter((line) => line !== '' && !line.startsWith('#'))

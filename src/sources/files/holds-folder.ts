@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs';
 import { HoldfastError } from '../../base/errors.ts';
+import { resolvePath } from '../../platform/files.ts';
 import { printablePath } from '../../platform/place.ts';
 import { type FileStatus, tryReadStatus } from '../../platform/status.ts';
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
@@ -8,7 +8,8 @@ import type { ExcludeRules } from './exclude-rules.ts';
 import { isSameFolder } from './folder-guard.ts';
 
 /**
- * Refuses targets that are one of `folders` or, with `inside`, hold one that no pattern excludes (hazard C21).
+ * Refuses targets that are one of `folders` or, with `inside`, hold one that neither a pattern nor a limit to one file
+ * system leaves out (hazard C21).
  *
  * Folders are compared by device and inode, so links and other mounts of a target do not hide it; what is mounted below
  * a target another time is found while walking (`FolderGuard`).
@@ -29,12 +30,14 @@ export function assertHoldsNone(
     for (const target of targets) {
       const status = tryReadStatus(bytesOf(target));
       if (status?.kind !== 'directory') continue;
-      const holder = chain.find((link) => isSameFolder(link.status, status));
+      const at = chain.findIndex((link) => isSameFolder(link.status, status));
+      const holder = chain[at];
       if (holder === undefined) continue;
-      const isEqual = holder.below.length === 0;
-      if (isEqual || (inside && !isExcluded(rules, target, holder.below))) {
-        throw holdsError(target, byteTextOf(folder));
-      }
+      // The folder itself, and what leads to it from the target: a file system mounted there is not entered.
+      const isElsewhere = chain.slice(0, at).some((link) => link.status.device !== status.device);
+      const isLeftOut =
+        (rules.isOneFileSystem && isElsewhere) || isExcluded(rules, target, holder.below);
+      if (at === 0 || (inside && !isLeftOut)) throw holdsError(target, byteTextOf(folder));
     }
   }
 }
@@ -59,12 +62,9 @@ function chainTo(folder: ByteText): ChainLink[] {
 }
 
 function realPath(path: ByteText): ByteText | undefined {
-  try {
-    return byteTextOf(realpathSync.native(Buffer.from(path, 'latin1'), { encoding: 'buffer' }));
-  } catch {
-    // It does not exist, or not for us: then nothing of it can be read either.
-    return undefined;
-  }
+  // It does not exist, or not for us: then nothing of it can be read either.
+  const real = resolvePath(bytesOf(path));
+  return real && byteTextOf(real);
 }
 
 function isExcluded(rules: ExcludeRules, target: ByteText, below: readonly ByteText[]): boolean {

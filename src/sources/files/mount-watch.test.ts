@@ -171,6 +171,24 @@ describe.runIf(mayMount)('mounted file systems', () => {
     expect(dot.paths).toEqual(['/a/', '/a/f', '/m/', '/z']);
   });
 
+  it.each(['t/m', 't/m/in/repository'])(
+    'may hold the repository at %s, where one-file-system leaves it out',
+    async (place) => {
+      make('t/a/f', 't/z');
+      mountTemporary(at('t/m'));
+      make(`${place}/config`);
+      const repositoryFolders = [at(place)];
+      const options = { workingDirectory: folder, repositoryFolders };
+      const one = await walkTargets(['t'], { ...options, exclude: { oneFileSystem: true } });
+      expect(one.paths).toEqual(['/t/', '/t/a/', '/t/a/f', '/t/m/', '/t/z']);
+      expect(one.problems).toEqual([]);
+      const code = 'SOURCE_HOLDS_REPOSITORY';
+      await expect(walkTargets(['t'], options)).rejects.toMatchObject({ code });
+      const named = walkTargets(['t/m'], { ...options, exclude: { oneFileSystem: true } });
+      await expect(named).rejects.toMatchObject({ code });
+    },
+  );
+
   it('may loop back by bind: the loop ends where the kernel ends it', async () => {
     make('t/a/f');
     mkdirSync(at('t/loop'));

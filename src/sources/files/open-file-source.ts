@@ -3,6 +3,7 @@ import type { Environment } from '../../base/environment.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { listDirectory, openDirectory } from '../../platform/directory.ts';
 import { closeFile } from '../../platform/files.ts';
+import { currentDirectory } from '../../platform/machine.ts';
 import { printablePath } from '../../platform/place.ts';
 import { readStatusOf, tryReadStatus } from '../../platform/status.ts';
 import type { SourceProblem } from '../source.ts';
@@ -59,7 +60,7 @@ export async function openFileSource(
   options: FileSourceOptions,
 ): Promise<FileSource> {
   const rules = new ExcludeRules(options.exclude ?? {});
-  const workingDirectory = byteTextOf(options.workingDirectory ?? process.cwd());
+  const workingDirectory = byteTextOf(options.workingDirectory ?? currentDirectory());
   const far: FarSystems = new FarSystems({
     clock: options.environment.clock,
     ...waitOf(options),

@@ -86,6 +86,7 @@ export class LocalBackend implements Backend {
     options: { readonly environment: Environment; readonly connectionCount?: number },
   ): Promise<LocalBackend> {
     try {
+      if (!path.isAbsolute(root)) await assertSameFolder(path.resolve('.'));
       const folder = await status(root).catch(ignore('ENOENT'));
       if (folder && !folder.isDirectory()) throw notFolder(root);
       const config = folder && (await status(path.join(root, 'config')).catch(ignore('ENOENT')));
@@ -249,6 +250,19 @@ async function readPart(
   assert(buffer.byteOffset === 0, 'the buffer is not pooled');
   assert(buffer.buffer.byteLength === count, 'the buffer has the exact size');
   return new Uint8Array(buffer.buffer);
+}
+
+/** Refuses the current folder if its path is none in UTF-8: what is told apart by its path would go elsewhere. */
+async function assertSameFolder(resolved: string): Promise<void> {
+  if (!resolved.includes('\ufffd')) return;
+  const found = await status(resolved).catch(ignore('ENOENT', 'ENOTDIR'));
+  const current = await status('.');
+  if (found?.ino === current.ino && found.dev === current.dev) return;
+  throw new HoldfastError('LOCATION_INVALID', {
+    message:
+      'the path of the current folder is not UTF-8, so no repository can be named relative to it',
+    hint: 'Name the repository by its whole path, or go to another folder.',
+  });
 }
 
 function notFolder(root: string): HoldfastError {

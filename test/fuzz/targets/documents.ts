@@ -1,3 +1,4 @@
+import { systemEnvironment } from '../../../src/base/environment.ts';
 import { deriveKey } from '../../../src/kernels/scrypt.ts';
 import type { ErrorCode } from '../../../src/base/errors.ts';
 import { decodeConfig, encodeConfig } from '../../../src/repository/config.ts';
@@ -103,7 +104,7 @@ async function tryDerive({ parameters, salt }: KeyFile): Promise<void> {
   const isBeyond = 128 * N * r > 2 ** 30 || p > 16 || workBytes > 2 ** 33;
   if (!isBeyond && workBytes > cheapWorkBytes) return;
   const key = await laterAnswerOf(
-    () => deriveKey(Buffer.from('x'), salt, parameters),
+    () => deriveKey(Buffer.from('x'), { salt, ...parameters }, systemEnvironment),
     'KEY_LIMIT',
     'KEY_DAMAGED',
   );
