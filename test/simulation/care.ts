@@ -35,7 +35,7 @@ export async function runForget(actor: Actor): Promise<string> {
     const context = { environment, monitor, signal };
     const snapshots = await loadSnapshots(repository, { signal });
     const request = {
-      policy: keepLast(1 + world.random.below(2)),
+      policy: keepLast(world.random.oneIn(3) ? 2 : 1),
       groupBy: { host: true, paths: true, tags: false },
       allowRemoveAll: false,
     };

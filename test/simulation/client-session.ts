@@ -123,7 +123,7 @@ export async function withClientSession<T>(
       retryMs,
       monitor,
     });
-    const enter = (): void => leaves.push(enterExclusion(world, { place, process, kind: of }));
+    const enter = (): void => void leaves.push(enterExclusion(world, { place, process, kind: of }));
     held.settled.then(enter, () => undefined);
     return held;
   };

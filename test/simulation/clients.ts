@@ -39,6 +39,8 @@ export interface Client {
   readonly folder: SimulatedFolder;
   readonly random: Seeded;
   readonly choices: readonly Choice[];
+  /** It is another program, which knows restic's locks alone. */
+  readonly isForeign: boolean;
 }
 
 function choice(name: string, weight: number, run: ClientOperation): Choice {
@@ -47,22 +49,22 @@ function choice(name: string, weight: number, run: ClientOperation): Choice {
 
 /** What a client does with the first repository. */
 const common: readonly Choice[] = [
-  choice('backup', 10, runBackup),
+  choice('backup', 13, runBackup),
   choice('restore', 2, runRestore),
   choice('check', 2, runCheck),
   choice('tag', 0.8, runTag),
   choice('rewrite', 0.8, runRewrite),
   choice('passwd', 0.4, runPasswd),
-  choice('key add', 0.4, runKeyAdd),
-  choice('key remove', 0.4, runKeyRemove),
+  choice('key add', 0.6, runKeyAdd),
+  choice('key remove', 0.6, runKeyRemove),
   choice('unlock', 0.7, runUnlock),
-  choice('forget', 3.5, runForget),
+  choice('forget', 2.5, runForget),
   choice('repair index', 0.4, runRepairIndex),
-  choice('recover', 0.4, runRecover),
-  choice('migrate', 0.4, runMigrate),
+  choice('recover', 0.8, runRecover),
+  choice('migrate', 0.6, runMigrate),
   choice('parity', 0.4, runParity),
   choice('mend', 0.3, runMend),
-  choice('prune', 5, runPrune),
+  choice('prune', 4, runPrune),
   choice('prune twice', 1, runPruneTwice),
   choice('instant prune', 1, runInstantPrune),
 ];
@@ -79,8 +81,8 @@ const ofSecond: readonly Choice[] = [
 /** What the client does that is another program. */
 const foreign: readonly Choice[] = [
   choice('foreign backup', 5, runForeignBackup),
-  choice('foreign forget', 1, runForeignForget),
-  choice('foreign prune', 1.5, runForeignPrune),
+  choice('foreign forget', 2, runForeignForget),
+  choice('foreign prune', 3, runForeignPrune),
   choice('foreign unlock', 1, runForeignUnlock),
 ];
 
@@ -92,7 +94,10 @@ const operations = new Map([
 /** Clocks that are wrong by more may make a lock look left that is held. */
 const clockErrorMsMax = 5 * 60_000;
 
-const deletingAtOnce: ReadonlySet<string> = new Set(['instant prune', 'foreign prune']);
+/** What is done more often where files are damaged. */
+const ofDamage: ReadonlySet<string> = new Set(['mend', 'parity']);
+
+const deletingAtOnce: ReadonlySet<string> = new Set(['instant prune', 'foreign prune', 'mend']);
 
 /** An operation by its name. */
 export function choiceNamed(name: string): Choice {
@@ -120,8 +125,8 @@ export function newClient(world: World, profile: Profile, number: number): Clien
   const own = isForeign ? foreign : [...common, ...(second ? choicesOfSecond(second) : [])];
   const choices = own
     .filter(({ name }) => isTrusting || !deletingAtOnce.has(name))
-    .map((each) => (damages > 0 && each.name === 'mend' ? { ...each, weight: 2 } : each));
-  return { machine, folder, random: random.fork(), choices };
+    .map((each) => (damages > 0 && ofDamage.has(each.name) ? { ...each, weight: 2 } : each));
+  return { machine, folder, random: random.fork(), choices, isForeign };
 }
 
 function choicesOfSecond(second: Place): Choice[] {

@@ -33,24 +33,21 @@ export class Nemesis {
     const first = places.slice(0, 1);
     await Promise.all([
       this.#clocks(clients),
-      ...places.map((place) => this.#troubles(place)),
       ...first.map((place) => this.#damage(place)),
       ...first.map((place) => this.#goBack(place)),
     ]);
   }
 
-  async #troubles({ weather, name }: Place): Promise<void> {
+  /** Somebody begins to work: the storage may stop to do so soon, since nobody notices at other times. */
+  async met(place: Place): Promise<void> {
     const world = this.#world;
     const { random } = world;
-    const { troubles } = this.#profile;
-    if (troubles === 0) return;
-    for (;;) {
-      await world.sleep((random.between(0.1, 2) * dayMs) / troubles);
-      if (this.#isOver) return;
-      const trouble = random.pick(['outage', 'full', 'read-only', 'denied', 'sticky'] as const);
-      world.note(`${name}: ${trouble}`);
-      weather.begin(trouble, random.between(1, 300) * 60_000);
-    }
+    if (this.#isOver || !random.chance(this.#profile.troubles)) return;
+    await world.sleep(random.between(1, 30_000));
+    if (this.#isOver) return;
+    const trouble = random.pick(['outage', 'full', 'read-only', 'denied', 'sticky'] as const);
+    world.note(`${place.name}: ${trouble}`);
+    place.weather.begin(trouble, random.between(0.05, 120) * 60_000);
   }
 
   async #clocks(clients: readonly Client[]): Promise<void> {
@@ -91,10 +88,10 @@ export class Nemesis {
     const world = this.#world;
     const { random } = world;
     if (!this.#profile.goesBack) return;
-    await world.sleep(random.between(0.2, 4) * dayMs);
+    await world.sleep(random.between(0.1, 2) * dayMs);
     const before = store.copy();
     world.note(`${name}: is copied`);
-    await world.sleep(random.between(0.05, 2) * dayMs);
+    await world.sleep(random.between(0.05, 1) * dayMs);
     while (![...world.running.values()].every((each) => bearsGoingBack.has(each))) {
       await world.sleep(random.between(0.01, 0.3) * hourMs);
       if (this.#isOver) return;

@@ -132,7 +132,8 @@ export async function runRestore(actor: Actor): Promise<string> {
       }
       await lock?.settled;
       const attempt = judged?.attempt;
-      if (attempt) compareRestored(world, path.join(target, attempt.folder), attempt);
+      const other = attempt && findDifference(path.join(target, attempt.folder), attempt);
+      if (other !== undefined) world.fail(`I1: the restore gave ${other}`);
       return 'restored';
     } finally {
       rmSync(target, { recursive: true, force: true });
@@ -140,8 +141,11 @@ export async function runRestore(actor: Actor): Promise<string> {
   });
 }
 
-/** What a restore that told of no problem has left: files of other bytes are never right, whatever was damaged. */
-function compareRestored(world: World, folder: string, attempt: Attempt): void {
+/**
+ * Looks at what a restore has left that told of no problem. Files of other bytes are never right, whatever was damaged.
+ * @returns what differs
+ */
+export function findDifference(folder: string, attempt: Attempt): string | undefined {
   const { tree, number, excluded, harmed } = attempt;
   const left = new Set<string>();
   for (const [name, file] of tree) if (file.isReadable) left.add(name);
@@ -156,12 +160,13 @@ function compareRestored(world: World, folder: string, attempt: Attempt): void {
     const isEmptied = bytes.byteLength === 0 && isHarmed(entry);
     const expected = tree.get(entry);
     if (!isEmptied && (!expected || Buffer.compare(expected.bytes, bytes) !== 0)) {
-      world.fail(`I1: ${entry} of backup ${number} was restored with other bytes`);
+      return `${entry} of backup ${number} with other bytes`;
     }
     left.delete(entry);
   }
   for (const name of left) {
     if (excluded.has(path.basename(name)) || isHarmed(name)) continue;
-    world.fail(`I1: ${name} of backup ${number} was not restored`);
+    return `no ${name} of backup ${number}`;
   }
+  return undefined;
 }

@@ -120,9 +120,9 @@ export class Oracle {
 
   /** A client was told that a snapshot is stored here now: a copy, or one in place of another. */
   reportedStored(snapshotId: string): void {
-    const attempt = this.#snapshots.get(snapshotId)?.attempt;
-    if (attempt) this.#owe(attempt, snapshotId);
-    else this.#parts.fail(`I7: ${snapshotId} was reported, but is not there`);
+    const judged = this.#snapshots.get(snapshotId);
+    if (judged?.attempt) this.#owe(judged.attempt, snapshotId);
+    if (!judged) this.#parts.fail(`I7: ${snapshotId} was reported, but is not there`);
   }
 
   /** Somebody decided to remove a snapshot. */
@@ -352,9 +352,13 @@ export class Oracle {
   }
 
   #removeSnapshot(name: string, by: string): void {
-    const attempt = this.#snapshots.get(name)?.attempt;
+    const { attempt, needs } = this.#snapshots.get(name) ?? {};
     this.#snapshots.delete(name);
-    if (!attempt || this.#isThere(attempt)) return;
+    if (!attempt || !needs || this.#isThere(attempt)) return;
+    // Of a snapshot whose root is lost nothing can be had.
+    const isRoot = ([, paths]: [string, readonly string[]]): boolean => paths.includes('');
+    const [root = ''] = [...needs].find(isRoot) ?? [];
+    if (this.#tainted.has(root) && !this.blobs.has(root)) return;
     if (this.#owed.has(attempt) && !this.#mayVanish.has(attempt)) {
       throw new Error(`I3: ${by} removed the snapshot of backup ${attempt.number}`);
     }

@@ -20,7 +20,7 @@ export interface Profile {
   readonly pauses: number;
   /** Clocks are wrong by up to so much, and jump. */
   readonly skewMsMax: number;
-  /** Periods of trouble a day, about. */
+  /** How likely the storage gets into trouble when somebody works with it. */
   readonly troubles: number;
   /** How likely the storage loses power at a call that changes something. */
   readonly powerCuts: number;
@@ -39,8 +39,8 @@ export function profileOf(random: Seeded): Profile {
     clientCount: 2 + random.below(4),
     hasForeign,
     hasSecond: random.oneIn(3),
-    rounds: 4 + random.below(5),
-    pauseHoursMax: random.between(30, 100),
+    rounds: 5 + random.below(4),
+    pauseHoursMax: random.between(40, 100),
     climate: {
       latencyMs: random.between(1, 400),
       slow: often(2, 0.01),
@@ -49,13 +49,13 @@ export function profileOf(random: Seeded): Profile {
       garbles: often(6, 0.01),
     },
     listingLagMsMax: often(4, 600_000),
-    deaths: random.oneIn(4) ? 0 : random.between(0.05, 0.6),
+    deaths: random.oneIn(4) ? 0 : random.between(0.03, 0.4),
     pauses: often(2, random.between(0.02, 0.3)),
     skewMsMax: often(4, random.between(1, 24 * 3_600_000)),
-    troubles: often(2, random.between(0.2, 3)),
-    powerCuts: often(3, random.between(0.001, 0.02)),
+    troubles: often(2, random.between(0.03, 0.3)),
+    powerCuts: often(3, random.between(0.01, 0.1)),
     damages,
     // Whoever does not look for his lock before he stores a snapshot, as restic, cannot know.
-    goesBack: random.oneIn(8) && !hasForeign && damages === 0,
+    goesBack: random.oneIn(4) && !hasForeign && damages === 0,
   };
 }

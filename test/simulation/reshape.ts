@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { copySnapshots } from '../../src/engine/copy.ts';
 import { recover } from '../../src/engine/recover.ts';
 import { executeIndexRepair, planIndexRepair } from '../../src/engine/repair-index.ts';
@@ -31,7 +32,8 @@ export async function runTag(actor: Actor): Promise<string> {
 export async function runRewrite(actor: Actor): Promise<string> {
   const { world, process, place } = actor;
   const forget = world.random.oneIn(2);
-  const name = `f${world.random.below(30)}`;
+  const names = [...world.attempts.values()].flatMap(({ tree }) => [...tree.keys()]);
+  const name = basename(names.length > 0 ? world.random.pick(names) : 'f1');
   return session(actor, forget ? 'exclusive' : 'shared', async (opened) => {
     const { repository, lock, signal, loadIndex } = opened;
     const all = await loadSnapshots(repository, { signal });

@@ -23,6 +23,9 @@ export interface Caller {
   readonly time: ClientTime;
   /** Hears of each call before it is made, and may kill or pause the caller. */
   onCall(call: StorageCall): void;
+  /** True if something happens to the caller while the call that was made last is on its way: `onDoom` then. */
+  isDoomed(): boolean;
+  onDoom(call: StorageCall): void;
   /** As `onCall`, after the call had its effect and before it is answered. */
   onEffect(call: StorageCall): void;
   /** A file is about to be gone. */
@@ -126,6 +129,12 @@ export class SimulatedBackend implements Backend {
     let isGivenUp = false;
     await time
       .wait((done) => {
+        if (caller.isDoomed()) {
+          queue.after(plan.effectMs / 2, () => {
+            if (time.isAlive) caller.onDoom(call);
+            return true;
+          });
+        }
         queue.after(plan.effectMs, () => {
           // What was on its way when the caller gave up or died may arrive or not.
           if (isGivenUp && !plan.arrivesAnyway) return false;

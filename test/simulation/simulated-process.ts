@@ -20,8 +20,8 @@ export interface Machine {
 export interface Fate {
   /** Counted from 0. */
   readonly atCall: number;
-  /** Before the call has its effect, or after it and before the answer. */
-  readonly when: 'before' | 'after';
+  /** Before the call is sent, while it is on its way, or after its effect and before the answer. */
+  readonly when: 'before' | 'during' | 'after';
   readonly kind: 'death' | PauseKind;
   /** Of a pause. */
   readonly pauseMs: number;
@@ -77,6 +77,15 @@ export class SimulatedProcess implements Caller {
 
   onCall(call: StorageCall): void {
     this.#meet(this.#callCount++, 'before', call);
+  }
+
+  isDoomed(): boolean {
+    const call = this.#callCount - 1;
+    return this.#fates.some((each) => each.atCall === call && each.when === 'during');
+  }
+
+  onDoom(call: StorageCall): void {
+    this.#meet(this.#callCount - 1, 'during', call);
   }
 
   onEffect(call: StorageCall): void {

@@ -216,7 +216,7 @@ export class SimulatedStore {
   /** A part of a file that was on its way is stored under its name: cut at a sector, and some of them lost. */
   #tear({ handle, bytes }: UnfinishedPut): void {
     const key = memoryKey(handle);
-    if (!tearable.has(handle.type) || this.files.has(key) || !this.#random.oneIn(2)) return;
+    if (!tearable.has(handle.type) || this.files.has(key)) return;
     const sectorCount = Math.ceil(bytes.byteLength / sectorSizeBytes);
     const torn = bytes.slice(0, sectorSizeBytes * this.#random.below(sectorCount + 1));
     for (let at = 0; at < torn.byteLength; at += sectorSizeBytes) {

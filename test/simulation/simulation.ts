@@ -56,7 +56,7 @@ export async function simulate(
   const world = new World(seed);
   world.plant = options.plant ?? {};
   world.keepDeleteMs = world.plant.keepDeleteMs ?? world.keepDeleteMs;
-  const profile = { ...profileOf(world.random), ...options.profile };
+  const profile = { ...profileOf(world.random), ...world.plant.profile, ...options.profile };
   world.areListingsRight = profile.listingLagMsMax === 0;
   world.mustBeSound = world.areListingsRight && profile.climate.garbles === 0;
   const startMs = world.queue.nowMs;
@@ -115,10 +115,12 @@ class Simulation {
   readonly #world: World;
   readonly #profile: Profile;
   readonly #processes = new Set<SimulatedProcess>();
+  readonly #nemesis: Nemesis;
 
   constructor(world: World, profile: Profile) {
     this.#world = world;
     this.#profile = profile;
+    this.#nemesis = new Nemesis(world, profile);
   }
 
   async run(): Promise<void> {
@@ -129,10 +131,18 @@ class Simulation {
     const clients = Array.from({ length: profile.clientCount }, (_, number) =>
       newClient(world, profile, number),
     );
-    const nemesis = new Nemesis(world, profile);
-    const fate = nemesis.run(clients);
+    // So that there is something to heal with.
+    if (profile.damages > 0 && world.random.oneIn(2)) {
+      for (const name of ['backup', 'parity', 'parity']) {
+        await this.#do(world.random.pick(clients), first, {
+          choice: choiceNamed(name),
+          isCalm: true,
+        });
+      }
+    }
+    const fate = this.#nemesis.run(clients);
     await this.#live(clients, first);
-    nemesis.end();
+    this.#nemesis.end();
     await fate;
     for (const { weather, store } of world.places) {
       weather.calmDown();
@@ -162,10 +172,18 @@ class Simulation {
     }
     const client = random.pick(clients);
     if (this.#profile.damages > 0) {
+      for (const name of ['check', 'restore', 'restore']) {
+        await this.#do(client, first, { choice: choiceNamed(name), isCalm });
+      }
       await this.#mustEnd(client, first, ['mend whole', 'mended', 'nothing to mend']);
     }
     world.mustBeSound = true;
     for (const each of clients) await this.#mustEnd(each, first, ['backup', 'complete', 'partial']);
+    await this.#mustEnd(client, first, ['forget', 'forgot']);
+    await this.#mustEnd(client, first, ['prune', 'marked', 'deleted']);
+    await world.sleep(dayMs + hourMs);
+    const outcome = await this.#mustEnd(client, first, ['prune', 'marked', 'deleted']);
+    if (outcome === 'deleted') world.reach('cleaned');
     for (const place of places) {
       await this.#mustEnd(client, place, ['check', 'sound']);
       await this.#mustEnd(client, place, ['restore', 'restored', 'nothing there']);
@@ -195,7 +213,7 @@ class Simulation {
       hostname: 'first',
       username: 'user',
       scrypt: cheapScrypt,
-      version: world.random.oneIn(6) ? 1 : 2,
+      version: world.random.oneIn(4) ? 1 : 2,
       polynomial,
     });
     const { attempts } = world;
@@ -234,7 +252,9 @@ class Simulation {
     const running: Promise<unknown>[] = [];
     const busy = new Set<Client>();
     for (let round = 0; round < rounds; round++) {
-      const withinMs = random.between(1, 4 * 3600) * 1000;
+      // Every second time all begin within seconds, so that they meet.
+      const withinMs =
+        (random.oneIn(2) ? random.between(0.2, 8) : random.between(8, 14_400)) * 1000;
       for (const client of clients) {
         if (busy.has(client) || random.oneIn(6)) continue;
         busy.add(client);
@@ -245,11 +265,23 @@ class Simulation {
         });
         running.push(turn);
       }
-      // Every second time a day passes or more, so that what a prune marked is deleted by the next one.
-      const fromHours = random.oneIn(2) ? 20 : 0.01;
-      await world.sleep(withinMs + random.between(fromHours, pauseHoursMax) * hourMs);
+      await world.sleep(withinMs);
+      if (random.chance(0.6)) await this.#keepHouse(random.pick(clients), place, busy);
+      // Mostly a day passes or more, so that what a prune marked is deleted by the next one.
+      const fromHours = random.oneIn(3) ? 0.01 : 23;
+      await world.sleep(random.between(fromHours, pauseHoursMax) * hourMs);
     }
     await Promise.all(running);
+  }
+
+  /** What most do every night: forget by a policy, and prune. */
+  async #keepHouse(client: Client, place: Place, busy: Set<Client>): Promise<void> {
+    if (busy.has(client) || client.isForeign) return;
+    busy.add(client);
+    for (const name of ['forget', 'prune']) {
+      await this.#do(client, place, { choice: choiceNamed(name) });
+    }
+    busy.delete(client);
   }
 
   async #do(
@@ -267,6 +299,7 @@ class Simulation {
     world.note(`${process.name} ${name}`);
     const retryMs = how.isCalm || random.oneIn(3) ? { retryMs: hourMs } : {};
     const actor: Actor = { world, process, place, folder, ...retryMs };
+    if (!how.isCalm) void this.#nemesis.met(place);
     const outcome = await run(actor).catch((error: unknown) => this.#outcomeOf(process, error));
     process.exit();
     world.running.delete(process.name);
@@ -296,7 +329,7 @@ class Simulation {
     const { deaths, pauses } = this.#profile;
     const fates: Fate[] = [];
     const atCall = (): number => Math.floor(random.between(1, 120)) - 1;
-    const when = random.oneIn(2) ? 'before' : 'after';
+    const when = random.pick(['before', 'during', 'after'] as const);
     if (random.chance(deaths)) fates.push({ atCall: atCall(), when, kind: 'death', pauseMs: 0 });
     if (random.chance(pauses)) {
       const pauseMs = random.between(1 / 60, 7 * 24) * hourMs;
@@ -310,9 +343,11 @@ class Simulation {
     client: Client,
     place: Place,
     [name, ...wanted]: readonly [string, ...string[]],
-  ): Promise<void> {
+  ): Promise<string> {
     const outcome = await this.#do(client, place, { choice: choiceNamed(name), isCalm: true });
-    if (wanted.includes(outcome)) return;
-    this.#world.fail(`liveness: ${name} of ${client.machine.name} ended with ${outcome}`);
+    if (!wanted.includes(outcome)) {
+      this.#world.fail(`liveness: ${name} of ${client.machine.name} ended with ${outcome}`);
+    }
+    return outcome;
   }
 }
