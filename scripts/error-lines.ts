@@ -7,6 +7,6 @@ export function errorLines(
   return Object.entries(table).map(([code, row]) => {
     const hint = row.hint === undefined ? '' : ` ${row.hint}`;
     const text = `${row.summary}.${hint}`.replaceAll('|', '\\|');
-    return `| \`${code}\` | ${text} | ${row.retry} | ${row.exitCode} | ${row.httpStatus} |`;
+    return `| \`${code}\` | ${text} | ${row.retry} | ${row.scope} | ${row.exitCode} | ${row.httpStatus} |`;
   });
 }

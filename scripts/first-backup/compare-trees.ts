@@ -11,7 +11,7 @@ import {
   splitPath,
 } from '../../src/platform/files.ts';
 import { printablePath } from '../../src/platform/place.ts';
-import type { FileStatus } from '../../src/platform/status.ts';
+import { type FileStatus, tryReadStatus } from '../../src/platform/status.ts';
 
 /** How trees are compared. */
 export interface CompareOptions {
@@ -32,7 +32,7 @@ export interface Comparison {
   readonly differences: string[];
   /** A line for each entry that is not in the copy, or cannot be read to be compared. */
   readonly missing: string[];
-  /** Paths that changed in the original meanwhile, and differ. */
+  /** Paths that changed in the original meanwhile, and differ or are gone. */
   readonly changedMeanwhile: string[];
   /** Sockets, which backups leave out: programs make them anew. */
   socketCount: number;
@@ -81,6 +81,7 @@ class TreeComparison {
   };
   readonly #options: CompareOptions;
   readonly #waiting: Pair[] = [];
+  #root: Uint8Array = new Uint8Array();
   /** First copy of each hard-linked file of the original, and the other way round. */
   readonly #linkedTo = new Map<string, string>();
   readonly #blocks = [Buffer.alloc(blockSizeBytes), Buffer.alloc(blockSizeBytes)] as const;
@@ -91,6 +92,7 @@ class TreeComparison {
 
   async run(original: Uint8Array, copy: Uint8Array): Promise<void> {
     const [from, to] = [splitPath(original), splitPath(copy)];
+    this.#root = original;
     this.#inDirectories({ original: from.parent, copy: to.parent }, (pair, entries, copies) => {
       const one = entries.find(({ name }) => Buffer.compare(name, from.name) === 0);
       const other = copies.find(({ name }) => Buffer.compare(name, to.name) === 0);
@@ -150,14 +152,14 @@ class TreeComparison {
       return;
     }
     this.result.entryCount++;
-    if (!other) return this.#miss(path, 'is missing from the copy', status);
-    if (!one || !status) return this.#note(path, undefined, 'is not there any more');
+    if (!other) return this.#miss(path, 'is missing from the copy');
+    if (!one || !status) return this.#note(path, 'is not there any more');
     if (!isStatus(other.status)) throw other.status;
     const copied = other.status;
-    for (const what of this.#attributeDifferences(status, copied)) this.#note(path, status, what);
-    if (!this.#sameAttributes(one, other)) this.#note(path, status, 'extended attributes differ');
+    for (const what of this.#attributeDifferences(status, copied)) this.#note(path, what);
+    if (!this.#sameAttributes(one, other)) this.#note(path, 'extended attributes differ');
     if (status.kind !== copied.kind) return;
-    if (!this.#sameLinks(status, copied)) this.#note(path, status, 'hard links differ');
+    if (!this.#sameLinks(status, copied)) this.#note(path, 'hard links differ');
     this.#compareContent(pair, { one, other, path, status });
   }
 
@@ -218,25 +220,27 @@ class TreeComparison {
     if (status.kind === 'directory') {
       this.#waiting.push({ original: path, copy: join(pair.copy, other.name) });
     } else if (status.kind === 'symlink') {
-      if (
-        Buffer.compare(
-          readLinkAt(place.directory, place.name),
-          readLinkAt(copy.directory, copy.name),
-        ) !== 0
-      ) {
-        this.#note(path, status, 'the target of the link differs');
-      }
+      this.#compareLinks(place, copy, path);
     } else if (status.kind === 'file') {
       this.result.fileCount++;
-      this.#compareBytes(place, copy, entry);
+      this.#compareBytes(place, copy, path);
     }
   }
 
-  #compareBytes(
-    place: EntryPlace,
-    copy: EntryPlace,
-    { path, status }: { path: Uint8Array; status: FileStatus },
-  ): void {
+  #compareLinks(place: EntryPlace, copy: EntryPlace, path: Uint8Array): void {
+    let target: Uint8Array;
+    try {
+      target = readLinkAt(place.directory, place.name);
+    } catch (error) {
+      return this.#miss(path, `cannot be read (${messageOf(error)})`);
+    }
+    const copied = readLinkAt(copy.directory, copy.name);
+    if (Buffer.compare(target, copied) !== 0) {
+      this.#note(path, 'the target of the link differs');
+    }
+  }
+
+  #compareBytes(place: EntryPlace, copy: EntryPlace, path: Uint8Array): void {
     let file: number;
     try {
       file = openFile(place);
@@ -250,7 +254,7 @@ class TreeComparison {
         const copySize = fill(other, this.#blocks[1], offset);
         const [a, b] = [this.#blocks[0].subarray(0, size), this.#blocks[1].subarray(0, copySize)];
         if (Buffer.compare(a, b) !== 0) {
-          return this.#note(path, status, `content differs after byte ${offset}`);
+          return this.#note(path, `content differs after byte ${offset}`);
         }
         if (size === 0) return;
         offset += size;
@@ -263,26 +267,43 @@ class TreeComparison {
   }
 
   /** Notes a difference. */
-  #note(path: Uint8Array, status: FileStatus | undefined, what: string): void {
-    if (!this.#hasChanged(path, status)) {
+  #note(path: Uint8Array, what: string): void {
+    if (!this.#hasChanged(path)) {
       this.result.differences.push(`${printablePath(path)}: ${what}`);
     }
   }
 
   /** Notes an entry that could not be compared. */
-  #miss(path: Uint8Array, what: string, status?: FileStatus): void {
-    if (!this.#hasChanged(path, status)) {
+  #miss(path: Uint8Array, what: string): void {
+    if (!this.#hasChanged(path)) {
       this.result.missing.push(`${printablePath(path)}: ${what}`);
     }
   }
 
   /** True, and noted, if the original was touched since the copy began. */
-  #hasChanged(path: Uint8Array, status: FileStatus | undefined): boolean {
+  #hasChanged(path: Uint8Array): boolean {
+    const status = this.#lastOf(path);
     if (!status || compareTimestamps(status.ctime, this.#options.since) < 0) return false;
     const text = printablePath(path);
     const { changedMeanwhile } = this.result;
     if (changedMeanwhile.at(-1) !== text) changedMeanwhile.push(text);
     return true;
+  }
+
+  /**
+   * What is at a path of the original now, for it may have changed after it was listed. If it is gone, the folder that
+   * it was taken from, whose time tells when; undefined if all of the original is gone, or it cannot be told.
+   */
+  #lastOf(path: Uint8Array): FileStatus | undefined {
+    try {
+      for (let at = path; at.length >= this.#root.length; at = splitPath(at).parent) {
+        const status = tryReadStatus(at);
+        if (status) return status;
+      }
+    } catch (error) {
+      if (!isHoldfastError(error)) throw error;
+    }
+    return undefined;
   }
 }
 

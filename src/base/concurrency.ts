@@ -37,7 +37,7 @@ export class Semaphore {
 
 /**
  * Runs `work` for every item, at most `limit` at once, in order of start.
- * The first failure stops further starts and is thrown once what runs has ended.
+ * The first failure, of an item or of the items themselves, stops further starts and is thrown once what runs has ended.
  */
 export async function forEachConcurrent<T>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -46,15 +46,19 @@ export async function forEachConcurrent<T>(
 ): Promise<void> {
   const running = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
-  for await (const item of items) {
-    if (failure) break;
-    const task: Promise<void> = work(item)
-      .catch((error: unknown) => {
-        failure ??= { error };
-      })
-      .finally(() => running.delete(task));
-    running.add(task);
-    if (running.size >= limit) await Promise.race(running);
+  try {
+    for await (const item of items) {
+      if (failure) break;
+      const task: Promise<void> = work(item)
+        .catch((error: unknown) => {
+          failure ??= { error };
+        })
+        .finally(() => running.delete(task));
+      running.add(task);
+      if (running.size >= limit) await Promise.race(running);
+    }
+  } catch (error) {
+    failure ??= { error };
   }
   await Promise.all(running);
   if (failure) throw failure.error;

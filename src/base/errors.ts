@@ -8,6 +8,8 @@ export interface ErrorRow {
   /** What to do about it; a throw site may give a better one. */
   readonly hint?: string;
   readonly retry: RetryAdvice;
+  /** What it says something of: one item of many, whose others can still be worked on, or the work as a whole. */
+  readonly scope: 'item' | 'work';
   /** Process exit code of the command line; restic's meaning. */
   readonly exitCode: 1 | 3 | 10 | 11 | 12 | 130;
   /** Status of the HTTP API. */
@@ -19,7 +21,14 @@ function row(
   hint?: string,
   more: Partial<Omit<ErrorRow, 'summary' | 'hint'>> = {},
 ): ErrorRow {
-  const base = { summary, retry: 'never', exitCode: 1, httpStatus: 500, ...more } as const;
+  const base = {
+    summary,
+    retry: 'never',
+    scope: 'item',
+    exitCode: 1,
+    httpStatus: 500,
+    ...more,
+  } as const;
   return hint === undefined ? base : { ...base, hint };
 }
 
@@ -67,6 +76,7 @@ export type ErrorCode =
   | 'SNAPSHOT_NOT_FOUND'
   | 'ID_AMBIGUOUS'
   | 'RETENTION_REFUSED'
+  | 'PRUNE_REFUSED'
   | 'PATH_NOT_FOUND'
   | 'SOURCE_MISSING'
   | 'SOURCE_EMPTY'
@@ -78,13 +88,17 @@ export type ErrorCode =
   | 'WORKER_FAILED'
   | 'SYSTEM_CALL_FAILED';
 
+const keyFileHint =
+  'Put this file back, from a copy of the repository or from the recovery kit, or use the password of another key.';
+
 /** What each code means, in the one place that knows it. `docs/ERRORS.md` lists the same rows. */
 export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   ASSERTION_FAILED: row(
     'an internal check failed',
-    'This is a defect in Holdfast: please report it. Nothing was deleted.',
+    'This is a defect in Holdfast: please report it.',
+    { scope: 'work' },
   ),
-  CANCELLED: row('cancelled', undefined, { exitCode: 130, httpStatus: 499 }),
+  CANCELLED: row('cancelled', undefined, { scope: 'work', exitCode: 130, httpStatus: 499 }),
   USAGE: row('wrong usage', undefined, { httpStatus: 400 }),
   UNSUPPORTED: row('not supported here', undefined, { httpStatus: 501 }),
 
@@ -92,7 +106,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   REPOSITORY_NOT_FOUND: row(
     'there is no repository at this location',
     'Check the location, or create one with "holdfast init".',
-    { exitCode: 10, httpStatus: 404 },
+    { scope: 'work', exitCode: 10, httpStatus: 404 },
   ),
   REPOSITORY_EXISTS: row('a repository exists at this location already', undefined, {
     httpStatus: 409,
@@ -100,24 +114,29 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   REPOSITORY_LOCKED: row(
     'the repository is locked',
     'Wait for the other process, use --retry-lock, or run "holdfast unlock" if its owner is dead.',
-    { exitCode: 11, httpStatus: 409, retry: 'later' },
+    { scope: 'work', exitCode: 11, httpStatus: 409, retry: 'later' },
   ),
   LOCK_LOST: row('the lock was lost while working', 'Run the command again.', {
+    scope: 'work',
     exitCode: 11,
     httpStatus: 409,
   }),
-  PASSWORD_WRONG: row('wrong password or no key found', undefined, {
-    exitCode: 12,
-    httpStatus: 403,
-  }),
+  PASSWORD_WRONG: row(
+    'wrong password or no key found',
+    'Look at what --password-file, --password-command or RESTIC_PASSWORD gives. Any password of the repository will do, such as the one on its recovery kit.',
+    { scope: 'work', exitCode: 12, httpStatus: 403 },
+  ),
   PASSWORD_MISSING: row(
     'no password was given',
     'Use --password-file, --password-command or RESTIC_PASSWORD, or run on a terminal.',
     { httpStatus: 400 },
   ),
-  KEY_DAMAGED: row('a key file is damaged'),
-  KEY_LIMIT: row('a key file asks for more work than is safe'),
-  CONFIG_DAMAGED: row('the repository config is damaged'),
+  KEY_DAMAGED: row('a key file is damaged', keyFileHint),
+  KEY_LIMIT: row('a key file asks for more work than is safe', keyFileHint),
+  CONFIG_DAMAGED: row(
+    'the repository config is damaged',
+    'Put the file "config" back, from a copy of the repository or from the recovery kit.',
+  ),
   FORMAT_UNSUPPORTED: row('the repository has a format version that is not supported'),
   REPOSITORY_DAMAGED: row(
     'the repository has errors',
@@ -128,6 +147,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   FILE_EXISTS: row('a file exists already', undefined, { httpStatus: 409 }),
   RANGE_NOT_SATISFIABLE: row('a file is shorter than it should be', undefined, { httpStatus: 416 }),
   BACKEND_UNAVAILABLE: row('the storage does not answer', undefined, {
+    scope: 'work',
     retry: 'later',
     httpStatus: 503,
   }),
@@ -136,8 +156,14 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   STORAGE_FULL: row('the storage is full', 'Free space there, then run the command again.', {
     httpStatus: 507,
   }),
-  PERMISSION_DENIED: row('permission denied', undefined, { httpStatus: 403 }),
-  READ_ONLY: row('the storage is read-only', undefined, { httpStatus: 403 }),
+  PERMISSION_DENIED: row(
+    'permission denied',
+    'Run it as a user who may, or change the permissions of what is named.',
+    { httpStatus: 403 },
+  ),
+  READ_ONLY: row('the storage is read-only', 'Make it writable, or name another place.', {
+    httpStatus: 403,
+  }),
 
   UNPACKED_DAMAGED: row('a repository file is damaged', 'Run "holdfast check".'),
   PACK_DAMAGED: row('a pack is damaged', 'Run "holdfast check --read-data".'),
@@ -146,14 +172,14 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   REFERENCE_LOST: row(
     'data that a new snapshot needs was removed meanwhile',
     'No snapshot was stored. Run the command again.',
-    { httpStatus: 409, retry: 'later' },
+    { scope: 'work', httpStatus: 409, retry: 'later' },
   ),
   TREE_DAMAGED: row('a tree is damaged', 'Run "holdfast check".'),
   SNAPSHOT_DAMAGED: row('a snapshot is damaged', 'Run "holdfast check".'),
   INDEX_DAMAGED: row('an index file is damaged', 'Run "holdfast check".'),
   PARITY_DAMAGED: row(
     'the parity of a pack is damaged',
-    'Run "holdfast parity": it makes parity anew where that is possible.',
+    'Run "holdfast parity PERCENT": it makes damaged parity anew.',
   ),
   LOCK_DAMAGED: row('a lock file is damaged'),
   JSON_INVALID: row('a document is not valid JSON'),
@@ -169,6 +195,11 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   }),
   ID_AMBIGUOUS: row('an ID prefix fits more than one', 'Give more digits.', { httpStatus: 400 }),
   RETENTION_REFUSED: row('the policy would remove too much', undefined, { httpStatus: 409 }),
+  PRUNE_REFUSED: row(
+    'no snapshot was found, so all data would be removed',
+    'Nothing was changed. If snapshots are missing, bring the folder "snapshots" back from a copy. If all data shall go, add --unsafe-allow-remove-all.',
+    { scope: 'work', httpStatus: 409 },
+  ),
   PATH_NOT_FOUND: row('no such path in the snapshot', undefined, { httpStatus: 404 }),
 
   SOURCE_MISSING: row('a source does not exist'),
@@ -178,7 +209,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   COMMAND_FAILED: row('a command failed'),
   TARGET_FAILED: row('a target could not be written'),
   PATTERN_INVALID: row('a pattern is not valid', undefined, { httpStatus: 400 }),
-  WORKER_FAILED: row('a worker thread failed'),
+  WORKER_FAILED: row('a worker thread failed', undefined, { scope: 'work' }),
   SYSTEM_CALL_FAILED: row('a system call failed'),
 };
 
@@ -219,6 +250,14 @@ export class HoldfastError extends Error {
 /** True for a HoldfastError, with one of `codes` if any are given. */
 export function isHoldfastError(value: unknown, ...codes: ErrorCode[]): value is HoldfastError {
   return value instanceof HoldfastError && (codes.length === 0 || codes.includes(value.code));
+}
+
+/**
+ * True for what ends the work at hand: an error that is not ours, or one of the scope `work`. All else is the trouble of
+ * one item, such as a file, a blob or a snapshot: tell it, and go on with the others.
+ */
+export function endsWork(error: unknown): boolean {
+  return !(error instanceof HoldfastError) || error.row.scope === 'work';
 }
 
 /** The POSIX code (`ENOENT`) of a system error, or undefined. */

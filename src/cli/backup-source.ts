@@ -13,7 +13,11 @@ type BackupInvocation = Invocation<BackupFlags>;
 
 /** What the flags of a backup ask to be read. */
 export type SourceChoice =
-  | { readonly kind: 'files'; open(storage: Backend): Promise<Source> }
+  | {
+      readonly kind: 'files';
+      /** @param onNote hears what is left out although nobody asked for that */
+      open(storage: Backend, onNote?: (text: string) => void): Promise<Source>;
+    }
   | { readonly kind: 'input'; readonly fileName: string }
   | { readonly kind: 'command'; readonly fileName: string; readonly command: readonly string[] };
 
@@ -49,28 +53,27 @@ export function readsInput({ flags }: BackupInvocation): boolean {
 
 function fileChoice(invocation: BackupInvocation): SourceChoice {
   const { flags } = invocation;
-  const onNote = (text: string): void => note(invocation, text);
-  const listed = readFilesFrom({
+  const { targets: listed, unmatched } = readFilesFrom({
     patterns: flags.filesFrom,
     verbatim: flags.filesFromVerbatim,
     raw: flags.filesFromRaw,
-    onNote,
   });
   const targets = [...listed, ...rawArguments(invocation.arguments)];
-  if (targets.length === 0) {
+  if (targets.length + unmatched.length === 0) {
     throw usage('nothing to back up', 'Name at least one file or folder.');
   }
   const exclude = excludeOptions(invocation);
   return {
     kind: 'files',
-    open: (storage) => {
+    open: (storage, onNote) => {
       const options: FileSourceOptions = {
         environment: invocation.environment,
         exclude,
         recordedExcludes: flags.excludes,
         repositoryFolders: storage.localPath === undefined ? [] : [storage.localPath],
         cacheFolders: cacheFolders(invocation),
-        onNote,
+        unmatched,
+        ...(onNote && { onNote }),
         signal: invocation.signal,
       };
       return openFileSource(targets, options);
@@ -105,8 +108,4 @@ function cacheFolders(invocation: BackupInvocation): string[] {
     // Without a folder for caches there is nothing to leave out.
     return [];
   }
-}
-
-function note({ output }: BackupInvocation, text: string): void {
-  if (!output.isJson && output.verbosity >= 1) output.errorLine(text);
 }

@@ -49,6 +49,13 @@ test.each(harms)('$what: check tells it, and so does a backup, however quiet', a
   expect(backup.errors).toContain('Warning: the repository is damaged');
 });
 
+test('a snapshot that cannot be read is told once, however often it is asked for', async () => {
+  filesOf('snapshots').forEach(damage);
+  await place.run(['backup', 'source', '--quiet']);
+  const { errors } = await place.run(['repair', 'snapshots', '--dry-run', '--quiet']);
+  expect(errors.match(/snapshot [0-9a-f]{64}/g)).toHaveLength(1);
+});
+
 test('with --json it is told as JSON, and the snapshot is stored', async () => {
   filesOf('index').forEach(damage);
   const check = await place.run(['check', '--json', '--quiet']);

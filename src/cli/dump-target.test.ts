@@ -33,6 +33,8 @@ const whole = async (write: ByteWriter): Promise<void> => {
   await write(Buffer.from('w'));
 };
 
+const typo = (): Promise<void> => Promise.reject(new Error('not in the snapshot'));
+
 test('a dump that fails leaves what was at its target, and nothing beside it', async () => {
   await expect(toFile(Buffer.from(at('old')), failing)).rejects.toThrow('the storage fails');
   await expect(toFile(Buffer.from(at('fresh')), failing)).rejects.toThrow('the storage fails');
@@ -48,6 +50,17 @@ test('a whole one replaces a file, links followed, and keeps its permissions', a
   expect(statSync(at('old')).mode & 0o777).toBe(0o640);
   await toFile(Buffer.from(at('fresh')), whole);
   expect(readFileSync(at('fresh'), 'utf8')).toBe('new');
+});
+
+test('one that fails before the first byte touches nothing, also where it is written straight', async () => {
+  symlinkSync('nothing', at('dangling'));
+  const target = Buffer.from(at('dangling'));
+  await expect(toFile(target, typo)).rejects.toThrow('not in the snapshot');
+  expect(existsSync(at('nothing'))).toBe(false);
+  await toFile(target, () => Promise.resolve());
+  expect(readFileSync(at('nothing'), 'utf8')).toBe('');
+  await toFile(target, whole);
+  expect(readFileSync(at('nothing'), 'utf8')).toBe('new');
 });
 
 test('a target that cannot be is told in plain words', async () => {

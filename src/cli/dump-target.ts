@@ -75,22 +75,29 @@ function takeOver(file: number, { uid, gid, mode }: FileStatus): void {
   setMode(file, mode & 0o777);
 }
 
+/** Opens, which empties a file that is there, with the first bytes: not for a path that the snapshot does not have. */
 async function writeStraight(
   place: Uint8Array,
   work: (write: ByteWriter) => Promise<void>,
 ): Promise<void> {
-  const file = openFile(place, {
-    write: true,
-    create: true,
-    truncate: true,
-    mode: newFileMode,
-    noFollow: false,
-    nonBlocking: false,
-  });
+  let file: number | undefined;
+  const opened = (): number => {
+    file ??= openFile(place, {
+      write: true,
+      create: true,
+      truncate: true,
+      mode: newFileMode,
+      noFollow: false,
+      nonBlocking: false,
+    });
+    return file;
+  };
   try {
-    await work((bytes) => writeAt(file, bytes));
+    await work((bytes) => writeAt(opened(), bytes));
+    // A file without content has no first bytes.
+    opened();
   } finally {
-    closeFile(file);
+    if (file !== undefined) closeFile(file);
   }
 }
 

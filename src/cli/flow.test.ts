@@ -9,6 +9,8 @@ import {
   symlinkSync,
   utimesSync,
 } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -155,6 +157,50 @@ describe('backup', () => {
     const noPassword = { input, variables: { RESTIC_PASSWORD: '' } };
     const { errors } = await place.run(['backup', '--files-from', '-'], noPassword);
     expect(errors).toContain('cannot come from standard input');
+  });
+
+  test('names lines of lists that stand for nothing and exits with 3', async () => {
+    writeFileSync(place.at('list'), `${source}/a.txt\n/no/such/place\n/no/such/disk/*\n`);
+    const args = ['backup', '--files-from', 'list', '--host', 'gaps', '--json'];
+    const { exitCode, errors } = await place.run(args);
+    expect(exitCode).toBe(3);
+    expect(jsonLines(errors).slice(0, -1)).toEqual(
+      [
+        ['/no/such/disk/*', 'nothing matches this pattern (pattern: /no/such/disk/*)'],
+        ['/no/such/place', 'a source does not exist (path: /no/such/place)'],
+      ].map(([item, message]) => ({
+        message_type: 'error',
+        error: { message },
+        during: 'scan',
+        item,
+      })),
+    );
+    const listed = await place.must(['ls', 'latest', '--host', 'gaps']);
+    expect(listed).toContain(`${source}/a.txt`);
+  });
+
+  test('of lists that stand for nothing makes no snapshot', async () => {
+    for (const [input, reason] of [
+      ['/no/such/*\n', 'nothing matches this pattern (pattern: /no/such/*)'],
+      ['/no/such\n', 'a source does not exist (path: /no/such)'],
+      ['', 'nothing to back up'],
+    ] as const) {
+      const args = ['backup', '--files-from', '-', '--host', 'none'];
+      const { exitCode, errors } = await place.run(args, { input });
+      expect([exitCode, errors.split('\n')[0]]).toEqual([1, `Fatal: ${reason}`]);
+    }
+    expect(await snapshots('--host', 'none')).toEqual([]);
+  });
+
+  test('tells once what it leaves out, also where the source is counted beside it', async () => {
+    const folder = place.at('with-socket');
+    mkdirSync(folder);
+    writeFileSync(path.join(folder, 'file'), '');
+    const server = createServer().listen(path.join(folder, 'socket'));
+    await once(server, 'listening');
+    const { errors } = await place.run(['backup', '-v', folder, '--host', 'socket']);
+    server.close();
+    expect(errors).toBe(`${folder}/socket is a socket: left out\n`);
   });
 
   test('takes a name that is not UTF-8 from the command line, as others do', async () => {

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { equalBytes } from '../base/bytes.ts';
-import { isHoldfastError } from '../base/errors.ts';
+import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { Id } from '../repository/id.ts';
 import { readWholeFile, writeFileAtomic } from '../platform/whole-file.ts';
 
@@ -21,7 +21,10 @@ export function keepPack(folder: string, id: Id, bytes: Uint8Array): string {
     if (existing === 'none') writeFileAtomic(Buffer.from(place), bytes, keptFileMode);
     if (existing === 'none' || (existing !== 'other' && equalBytes(existing, bytes))) return place;
   }
-  throw new Error('too many kept packs');
+  throw new HoldfastError('FILE_EXISTS', {
+    message: `there are ${keptMax} files named pack-${id} in ${folder}`,
+    hint: 'Move them away, then run the command again.',
+  });
 }
 
 function contentOf(place: string, sizeBytesMax: number): Uint8Array | 'none' | 'other' {

@@ -83,6 +83,10 @@ describe('exit codes', () => {
     const run = await place.run(['snapshots'], { variables });
     expect(run.exitCode).toBe(12);
     expect(run.output + run.errors).not.toContain('wrong-secret');
+    const [error, hint] = run.errors.split('\n');
+    expect(error).toBe('Fatal: wrong password or no key found');
+    expect(hint).toContain('--password-file');
+    expect(hint).toContain('recovery kit');
   });
 
   test('11: locked, naming the holder', async () => {
@@ -119,7 +123,13 @@ describe('exit codes', () => {
       chmodSync(file, 0o600);
       writeFileSync(file, '{');
     }
-    expect(await failure(['-r', damaged, 'snapshots'])).toMatch(/^1 Fatal: .*key/);
+    const { exitCode, errors } = await place.run(['-r', damaged, 'snapshots']);
+    expect([exitCode, ...errors.split('\n')]).toEqual([
+      1,
+      expect.stringMatching(/^Fatal: no key of the repository can be used/),
+      expect.stringMatching(/^Put this file back, from .* the recovery kit/),
+      '',
+    ]);
     rmSync(damaged, { recursive: true });
   });
 });

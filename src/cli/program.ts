@@ -49,6 +49,7 @@ async function run(options: ProgramOptions): Promise<number> {
   const { output } = options;
   const split = splitArguments(options.args, globalFlags);
   output.isJson = split.given.has('json');
+  await lookAtFeatures(options);
   const wantsHelp = split.given.has('help');
   const found = findName(split, commandNames, 'command');
   if (!found) {
@@ -65,6 +66,15 @@ async function run(options: ProgramOptions): Promise<number> {
   entry = entry.commands[names.indexOf(sub.text)] ?? entry;
   if (isGroup(entry) || wantsHelp) return printHelp(output, entry);
   return runCommand(entry, without(args, sub), options);
+}
+
+/** Reads feature flags before anything is done, as restic does. @throws USAGE for one that does not exist */
+async function lookAtFeatures({ variables, output }: ProgramOptions): Promise<void> {
+  if (!variables.find('FEATURES')) return;
+  const { readFeatures } = await import('./features.ts');
+  for (const warning of readFeatures(variables).warnings) {
+    if (!output.isJson) output.errorLine(warning);
+  }
 }
 
 function without(args: readonly string[], positional: Positional): string[] {

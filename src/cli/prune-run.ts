@@ -13,6 +13,8 @@ export interface PruneRun {
   readonly dryRun: boolean;
   /** Snapshots that were removed just now, or, in a dry run, would be. */
   readonly removedSnapshots?: ReadonlySet<Id>;
+  /** Go on without any snapshot. */
+  readonly allowRemoveAll?: boolean;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface PruneRun {
 export async function runPrune(
   invocation: Invocation,
   session: Session,
-  { options, dryRun, removedSnapshots }: PruneRun,
+  { options, dryRun, removedSnapshots, allowRemoveAll }: PruneRun,
 ): Promise<number> {
   const { environment, output } = invocation;
   const { repository, lock, signal } = session;
@@ -30,7 +32,7 @@ export async function runPrune(
   const context = { environment, signal, monitor };
   try {
     const loadIndex = (): Promise<LoadedIndex> => session.loadWholeIndex();
-    const source = { repository, loadIndex, removedSnapshots };
+    const source = { repository, loadIndex, removedSnapshots, allowRemoveAll };
     const plan = await planPrune(source, options, context);
     // What was read while somebody else may have changed the repository proves nothing.
     await lock?.settled;

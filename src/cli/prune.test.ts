@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestPlace } from './holdfast-test-support.ts';
 import { parseMaxUnused } from './prune-flags.ts';
@@ -27,6 +27,24 @@ test('forget --prune goes on with what the removed snapshots leave', async () =>
   const instant = await place.must(['forget', '--keep-last', '1', '--prune', '--instant']);
   expect(instant).toMatch(/^removing 2 old packs$/m);
   expect(await place.must(['check', '--read-data'])).toMatch(/no errors were found/);
+});
+
+test('a repository that lost its snapshots is left alone, unless all shall go', async () => {
+  const packs = await place.must(['list', 'packs']);
+  renameSync(place.at('repository', 'snapshots'), place.at('elsewhere'));
+  const { exitCode, output, errors } = await place.run(['prune', '--instant']);
+  expect(exitCode).toBe(1);
+  expect(output).not.toMatch(/remov|marked/);
+  expect(errors).toMatch(/^Fatal: no snapshot was found, .*\n.*--unsafe-allow-remove-all\.$/m);
+  expect(await place.must(['list', 'packs'])).toBe(packs);
+  await place.must(['prune', '--instant', '--unsafe-allow-remove-all']);
+  expect(await place.must(['list', 'packs'])).toBe('');
+});
+
+test('the last snapshot and its data go together', async () => {
+  await place.must(['backup', 'source']);
+  await place.must(['forget', 'latest', '--prune', '--instant']);
+  expect(await place.must(['list', 'packs'])).toBe('');
 });
 
 test('reads what --max-unused takes', () => {

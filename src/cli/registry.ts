@@ -15,6 +15,7 @@ const loaders = {
   copy: () => import('./commands/copy.ts'),
   diff: () => import('./commands/diff.ts'),
   dump: () => import('./commands/dump.ts'),
+  features: () => import('./commands/features.ts'),
   find: () => import('./commands/find.ts'),
   forget: () => import('./commands/forget.ts'),
   generate: () => import('./commands/generate.ts'),

@@ -1,6 +1,5 @@
 import path from 'node:path';
 import { describeError, isHoldfastError } from '../base/errors.ts';
-import { snapshotThreads } from '../engine/snapshot-threads/read-many.ts';
 import {
   loadSnapshots,
   matches,
@@ -8,6 +7,7 @@ import {
   resolveSnapshot,
   type SnapshotFilter,
   type StoredSnapshot,
+  tellUnreadable,
 } from '../repository/snapshots.ts';
 import type { FlagValues } from './command.ts';
 import type { FilterFlags } from './filter-flags.ts';
@@ -44,13 +44,33 @@ function absolutePath(text: string): string {
  * filter. An id that fits none is told on standard error and passed over, as in restic.
  */
 export async function selectSnapshots(
-  { repository, signal, monitor }: Pick<Session, 'repository' | 'signal' | 'monitor'>,
+  session: Pick<Session, 'repository' | 'signal' | 'monitor'>,
   choice: { readonly ids: readonly string[]; readonly filter: SnapshotFilter },
   output: Output,
 ): Promise<StoredSnapshot[]> {
-  const { ids, filter } = choice;
-  const readMany = snapshotThreads(repository, { signal });
-  const snapshots = await loadSnapshots(repository, { signal, monitor, readMany });
+  return chooseSnapshots(session, { ...choice, snapshots: await allSnapshots(session) }, output);
+}
+
+/** All snapshots that can be read, oldest first; the others are told as problems. */
+export function allSnapshots({
+  repository,
+  signal,
+  monitor,
+}: Pick<Session, 'repository' | 'signal' | 'monitor'>): Promise<StoredSnapshot[]> {
+  return loadSnapshots(repository, { signal, onUnreadable: tellUnreadable(monitor) });
+}
+
+/** As `selectSnapshots`, from all snapshots. */
+export async function chooseSnapshots(
+  { repository, signal }: Pick<Session, 'repository' | 'signal'>,
+  choice: {
+    readonly snapshots: readonly StoredSnapshot[];
+    readonly ids: readonly string[];
+    readonly filter: SnapshotFilter;
+  },
+  output: Output,
+): Promise<StoredSnapshot[]> {
+  const { snapshots, ids, filter } = choice;
   if (ids.length === 0) return snapshots.filter((snapshot) => matches(snapshot, filter));
   const chosen = new Set<StoredSnapshot>();
   for (const id of ids) {
@@ -68,9 +88,9 @@ export async function selectSnapshots(
 
 /** The one snapshot that an argument names. @throws SNAPSHOT_NOT_FOUND, ID_AMBIGUOUS */
 export function selectSnapshot(
-  { repository, signal, monitor }: Pick<Session, 'repository' | 'signal' | 'monitor'>,
+  { repository, signal }: Pick<Session, 'repository' | 'signal'>,
   text: string,
   filter: SnapshotFilter = {},
 ): Promise<ResolvedSnapshot> {
-  return resolveSnapshot(repository, text, { ...filter, signal, monitor });
+  return resolveSnapshot(repository, text, { ...filter, signal });
 }

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { publishSnapshot } from './publish-snapshot.ts';
 import { cancelled } from '../base/abort.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
@@ -24,8 +25,6 @@ import { BackupRun } from './backup/run.ts';
 import { SourceWalk } from './backup/source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
-import { proveReferences } from './prove-references.ts';
-import { storeProven } from './store-proven.ts';
 
 export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 export { SourceWalk } from './backup/source-walk.ts';
@@ -139,11 +138,9 @@ async function publish(
   if (options.skipIfUnchanged && how.parent?.tree === snapshot.tree) return undefined;
   if (options.dryRun) return toHex(sha256(encodeSnapshot(snapshot)));
   // All packs and index files are stored and synced.
-  const { repository, files: known } = indexed;
-  const { signal } = how.context;
-  const prove = (): Promise<void> =>
-    proveReferences(indexed, { known, own: how.own, tree: snapshot.tree }, how.context);
-  return storeProven(snapshot, { repository, lock, prove, signal, isLast: true });
+  const data = { indexed, own: how.own };
+  const publication = { snapshot, lock, isLast: true, data };
+  return publishSnapshot(indexed.repository, publication, how.context);
 }
 
 function snapshotOf(parts: {

@@ -18,6 +18,7 @@ export class BlobWriter {
   readonly #movers: Promise<Movers>;
   readonly #again: boolean;
   #unsettledSizeBytes = 0;
+  #hasFailed = false;
 
   /**
    * @param how `writer` hears of the packs; its own if absent. `again`: store also what the index lists, for blobs whose
@@ -37,6 +38,11 @@ export class BlobWriter {
     this.#movers = startMovers({ ...parts, sizeBytes: 0 }, context);
   }
 
+  /** True once something could not be stored: what `add` threw was no fault of the bytes it was given. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
   /** Index files saved so far. */
   get savedIds(): readonly Id[] {
     return this.#index.savedIds;
@@ -50,22 +56,37 @@ export class BlobWriter {
   async add(type: BlobType, bytes: Uint8Array): Promise<Uint8Array> {
     const id = sha256(bytes);
     if (!this.#again && this.#indexed.index.find(type, id) >= 0) return id;
+    try {
+      await this.#storeNew({ type, id, bytes });
+    } catch (error) {
+      this.#hasFailed = true;
+      throw error;
+    }
+    return id;
+  }
+
+  async #storeNew(blob: {
+    readonly type: BlobType;
+    readonly id: Uint8Array;
+    readonly bytes: Uint8Array;
+  }): Promise<void> {
+    const { type: blobType, id, bytes } = blob;
     const movers = await this.#movers;
-    await movers.run({ type: 'plain', blobType: type, id, bytes });
+    await movers.run({ type: 'plain', blobType, id, bytes });
     this.#unsettledSizeBytes += bytes.byteLength;
     if (this.#unsettledSizeBytes >= unsettledSizeBytesMax) await this.#settle();
-    return id;
   }
 
   /** Resolves once everything added is stored, confirmed and listed in an index file. */
   async finish(): Promise<void> {
     await (await this.#movers).flush();
     await this.#settle();
-    await this.#store.finish();
+    // Not given up on the way: nobody would wait for the end of what is being stored.
+    await this.#store.finish(undefined);
   }
 
   async #settle(): Promise<void> {
-    await this.#store.settled();
+    await this.#store.settled(undefined);
     this.#unsettledSizeBytes = 0;
   }
 }

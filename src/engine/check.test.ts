@@ -1,3 +1,4 @@
+import { ForwardingBackend } from '../storage/forward.ts';
 import { describe, expect, test } from 'vitest';
 
 import { fromHex, toHex } from '../base/bytes.ts';
@@ -8,7 +9,7 @@ import { encodeIndex } from '../repository/index-file.ts';
 import { idOf, storePack, testRepository } from '../repository/index-test-support.ts';
 import type { FinishedPack } from '../repository/pack.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
-import type { Backend } from '../storage/backend.ts';
+import type { Backend, CallOptions, FileStat, FileType } from '../storage/backend.ts';
 import { fault } from '../storage/fault.ts';
 import { memoryKey } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
@@ -282,6 +283,19 @@ describe('a check', () => {
     ]);
   });
 
+  test('does not miss a snapshot that was removed meanwhile', async () => {
+    const { maker, snapshot } = await made();
+    await maker.snapshotOf({ f: 'still there' });
+    const backend = new (class extends ForwardingBackend {
+      override async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat> {
+        yield* super.list(type, options);
+        if (type !== 'snapshot') return;
+        maker.backend.files.delete(memoryKey({ type, name: snapshot.id }));
+      }
+    })(maker.backend);
+    expect(await checked(backend)).toMatchObject({ errors: [], snapshotCount: 1 });
+  });
+
   test('names a damaged key file', async () => {
     const { maker } = await made();
     await maker.backend.put({ type: 'key', name: 'cd'.repeat(32) }, [Buffer.from('{}')]);
@@ -291,6 +305,17 @@ describe('a check', () => {
     ]);
     expect(result.affectedFiles).toEqual([]);
   });
+
+  test.each(['key', 'snapshot', 'index', 'pack'] as const)(
+    'takes a lock that is lost for no damage: while it reads a %s',
+    async (type) => {
+      const { maker } = await made();
+      await maker.backend.put({ type: 'key', name: 'cd'.repeat(32) }, [Buffer.from('{}')]);
+      const failure = { kind: 'error', code: 'LOCK_LOST' } as const;
+      const faulty = fault(maker.backend, [{ operation: 'get', type, fault: failure }]);
+      await expect(checked(faulty, readAll)).rejects.toMatchObject({ code: 'LOCK_LOST' });
+    },
+  );
 });
 
 describe('the index', () => {

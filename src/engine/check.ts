@@ -1,7 +1,7 @@
 import { IndexedRepository } from '../repository/indexed.ts';
 import type { Repository } from '../repository/repository.ts';
-import { loadSnapshot, type StoredSnapshot } from '../repository/snapshots.ts';
-import { describeError, isHoldfastError } from '../base/errors.ts';
+import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
+import { describeError, endsWork } from '../base/errors.ts';
 import { listKeys } from '../repository/keys.ts';
 import { AffectedFiles } from './check/affected.ts';
 import { BlobDamage } from './check/blob-damage.ts';
@@ -125,18 +125,13 @@ async function readSnapshots(
   findings: Findings,
   { signal }: EngineContext,
 ): Promise<StoredSnapshot[]> {
-  const snapshots: StoredSnapshot[] = [];
-  for await (const { name } of repository.backend.list('snapshot', { signal })) {
-    try {
-      snapshots.push(await loadSnapshot(repository, name, { signal }));
-    } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-        throw error;
-      }
-      findings.error(`snapshot ${name}`, describeError(error), 'SNAPSHOT_DAMAGED');
-      findings.affectedSnapshots.add(name);
-    }
-  }
+  const snapshots = await loadSnapshots(repository, {
+    signal,
+    onUnreadable: (id, error) => {
+      findings.error(`snapshot ${id}`, describeError(error), 'SNAPSHOT_DAMAGED');
+      findings.affectedSnapshots.add(id);
+    },
+  });
   return snapshots.toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
@@ -150,9 +145,7 @@ async function checkKeys(
     const { damaged } = await listKeys(repository, { signal });
     for (const { id, error } of damaged) findings.error(`key ${id}`, error.message, 'KEY_DAMAGED');
   } catch (error) {
-    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-      throw error;
-    }
+    if (endsWork(error)) throw error;
     findings.error('keys', describeError(error), 'KEY_DAMAGED');
   }
 }

@@ -1,6 +1,7 @@
+import { publishSnapshot } from './publish-snapshot.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { endsWork, HoldfastError } from '../base/errors.ts';
 import type { Problem } from '../base/monitor.ts';
 import type { Id } from '../repository/id.ts';
 import { shortId } from '../repository/id.ts';
@@ -12,8 +13,6 @@ import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
 import { findLostContent } from './copy/lost-content.ts';
 import { NeededBlobs } from './copy/needed-blobs.ts';
-import { proveReferences } from './prove-references.ts';
-import { storeProven } from './store-proven.ts';
 import { transferBlobs, type TransferMonitor } from './transfer.ts';
 
 /** What is stored before it is entered into the index, and its snapshots are written. */
@@ -129,7 +128,7 @@ class CopyRun {
       await this.#needed.add(snapshot);
       return true;
     } catch (error) {
-      if (!isOfSnapshot(error)) throw error;
+      if (endsWork(error)) throw error;
       this.#fail(snapshot, await this.#whyUnreadable(snapshot, error));
       return false;
     }
@@ -174,11 +173,10 @@ class CopyRun {
       const lost = await findLostContent({ source, snapshot }, where, this.#context);
       if (lost.length > 0) return this.#fail(snapshot, lost);
     }
-    const proof = { known: target.files, own: this.#writer.savedIds, tree: snapshot.tree };
-    const prove = (): Promise<void> => proveReferences(target, proof, this.#context);
     const copy = copyOf(snapshot);
-    const { repository } = target;
-    const id = await storeProven(copy, { repository, lock, prove, signal });
+    const data = { indexed: target, own: this.#writer.savedIds };
+    const publication = { snapshot: copy, lock, data };
+    const id = await publishSnapshot(target.repository, publication, this.#context);
     this.#known.add({ ...copy, id });
     this.#copied.push({ source: snapshot.id, target: id });
     monitor.snapshotCopied?.(snapshot, id);
@@ -197,16 +195,4 @@ class CopyRun {
     });
     monitor.problem({ item: `snapshot ${snapshot.id}`, during: 'archival', error });
   }
-}
-
-/** True for what is wrong with one snapshot, not with the work. */
-function isOfSnapshot(error: unknown): boolean {
-  return isHoldfastError(
-    error,
-    'BLOB_NOT_FOUND',
-    'BLOB_DAMAGED',
-    'TREE_DAMAGED',
-    'SNAPSHOT_DAMAGED',
-    'BACKEND_READ_FAILED',
-  );
 }

@@ -1,5 +1,5 @@
 import { toHex } from '../base/bytes.ts';
-import { isHoldfastError } from '../base/errors.ts';
+import { endsWork } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import { readPackHeader } from '../repository/pack.ts';
 import type { ByteRange } from '../storage/backend.ts';
@@ -109,7 +109,7 @@ export async function blobsOfPacks(
       const header = await readPackHeader(get, sizeBytes, repository.sealer);
       for (const { type, id } of header) ids[type].add(toHex(id));
     } catch (error) {
-      if (!isHoldfastError(error) || error.code === 'CANCELLED') throw error;
+      if (endsWork(error)) throw error;
       monitor.problem({ item: `pack ${name}`, during: 'scan', error });
     }
   }

@@ -1,9 +1,9 @@
+import { removeSnapshot } from '../repository/snapshots.ts';
 import { throwIfAborted } from '../base/abort.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { endsWork, HoldfastError } from '../base/errors.ts';
 import type { Monitor, Progress } from '../base/monitor.ts';
 import { timestampFromNs } from '../base/timestamp.ts';
 import type { Id } from '../repository/id.ts';
-import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
@@ -88,7 +88,7 @@ export interface ForgetMonitor extends Monitor {
 /** A snapshot that could not be removed, and why. */
 export interface FailedRemoval {
   readonly id: Id;
-  readonly error: HoldfastError;
+  readonly error: unknown;
 }
 
 export interface ForgetResult {
@@ -100,11 +100,11 @@ export interface ForgetResult {
  * Removes snapshots, one file after the other; the data they refer to stays. A failure with one does not keep the others;
  * one that is gone already counts as removed, so an interrupted run can be repeated.
  *
- * @throws LOCK_LOST, CANCELLED, and BACKEND_UNAVAILABLE when the storage no longer answers: some may be removed then
+ * @throws what ends the work, such as LOCK_LOST, CANCELLED, BACKEND_UNAVAILABLE: some may be removed then
  */
 export async function removeSnapshots(
   repository: Repository,
-  { ids, lock }: { readonly ids: readonly Id[]; readonly lock: HeldLock | undefined },
+  ids: readonly Id[],
   context: EngineContext<ForgetMonitor>,
 ): Promise<ForgetResult> {
   const { signal, monitor } = context;
@@ -112,14 +112,12 @@ export async function removeSnapshots(
   const failed: FailedRemoval[] = [];
   for (const id of ids) {
     throwIfAborted(signal);
-    lock?.assertHeld();
     try {
-      await repository.removeUnpacked('snapshot', id, { signal });
+      await removeSnapshot(repository, id, { signal });
       removed.push(id);
     } catch (error) {
-      if (isHoldfastError(error, 'FILE_NOT_FOUND')) removed.push(id);
-      else if (isOfOneFile(error)) failed.push({ id, error });
-      else throw error;
+      if (endsWork(error)) throw error;
+      failed.push({ id, error });
     }
     monitor.progress({
       filesDone: removed.length + failed.length,
@@ -130,9 +128,4 @@ export async function removeSnapshots(
     });
   }
   return { removed, failed };
-}
-
-/** True for a failure that says nothing about other files. */
-function isOfOneFile(error: unknown): error is HoldfastError {
-  return isHoldfastError(error, 'PERMISSION_DENIED', 'BACKEND_WRITE_FAILED', 'READ_ONLY');
 }

@@ -1,3 +1,7 @@
+import { IndexedRepository } from '../repository/indexed.ts';
+import { systemEnvironment } from '../base/environment.ts';
+import { Repository } from '../repository/repository.ts';
+import { fault } from '../storage/fault.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { walkTree } from './list.ts';
@@ -62,6 +66,28 @@ test('a folder that cannot be read is told, and the rest is visited', async () =
     '/b',
     'leave ',
   ]);
+  expect(fixture.problems.map(({ item }) => item)).toEqual(['/a']);
+});
+
+test('a folder that the storage fails to read is told as well; a storage that is gone ends the walk', async () => {
+  const fixture = await TreeFixture.create();
+  await fixture.put({ inner: 'x' });
+  const root = await fixture.put({ a: { inner: 'x' }, b: 'y' });
+  for (const code of ['BACKEND_READ_FAILED', 'BACKEND_UNAVAILABLE'] as const) {
+    const rule = { operation: 'get', type: 'pack', call: 2, count: Infinity } as const;
+    const backend = fault(fixture.backend, [{ ...rule, fault: { kind: 'error', code } }]);
+    const { index, repository } = fixture.indexed;
+    const options = { environment: systemEnvironment, password: new Uint8Array() };
+    const { config, keyId, masterKey } = repository;
+    const faulty = new Repository({ backend, config, keyId, masterKey, options });
+    const indexed = new IndexedRepository(faulty, index);
+    const paths: string[] = [];
+    const visitor = { node: ({ path }: { path: Uint8Array }) => void paths.push(text(path)) };
+    const walk = walkTree(indexed, root, visitor, fixture.context);
+    if (code === 'BACKEND_UNAVAILABLE') await expect(walk).rejects.toMatchObject({ code });
+    else await walk;
+    expect(paths).toEqual(code === 'BACKEND_UNAVAILABLE' ? ['/a'] : ['/a', '/b']);
+  }
   expect(fixture.problems.map(({ item }) => item)).toEqual(['/a']);
 });
 

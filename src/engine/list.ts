@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { endsWork, HoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode, TreeNodes } from '../repository/tree.ts';
 import type { EngineContext } from './context.ts';
@@ -105,7 +105,7 @@ async function loadNodes(
     assertWalkable(path, depth);
     return await reader.load(tree);
   } catch (error) {
-    if (!isHoldfastError(error, 'BLOB_NOT_FOUND', 'BLOB_DAMAGED', 'TREE_DAMAGED')) throw error;
+    if (endsWork(error)) throw error;
     // A path that is too long is not worth its room on a screen.
     const item = textOf(path.subarray(0, itemSizeBytesMax)) || '/';
     context.monitor.problem({ item, during: 'scan', error });

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { isHoldfastError } from '../base/errors.ts';
+import { endsWork } from '../base/errors.ts';
 import { releaseBuffer } from '../base/release.ts';
 import { closeFile, openFile, readAt } from '../platform/files.ts';
 import { readStatusOf } from '../platform/status.ts';
@@ -66,7 +66,7 @@ export class PackContents {
     try {
       file = openFile(Buffer.from(path));
     } catch (error) {
-      if (!isHoldfastError(error)) throw error;
+      if (endsWork(error)) throw error;
       return undefined;
     }
     try {
@@ -138,7 +138,7 @@ class FileWindow implements PackBytes {
       while (this.#filled < end) if (!this.#advance(start, end - this.#filled)) return undefined;
       return this.#buffer.subarray(start - this.#start, end - this.#start);
     } catch (error) {
-      if (!isHoldfastError(error)) throw error;
+      if (endsWork(error)) throw error;
       this.#isBroken = true;
       return undefined;
     }

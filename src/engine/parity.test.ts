@@ -34,7 +34,7 @@ function keep(id: string): Promise<string> {
 }
 
 function repair(repository = maker.repository): Promise<PackRepairResult> {
-  const request = { packs, sources: {}, lock: undefined, keep };
+  const request = { packs, sources: {}, keep };
   return repairPacks(repository, request, hearRepair().context);
 }
 
@@ -65,6 +65,20 @@ describe('parity', () => {
       hearRepair().context,
     );
     expect([damagedPacks, madeCount]).toEqual([[packs[0]], 1]);
+  });
+
+  test.each([
+    ['the head', 3],
+    ['the digests', 100],
+    ['a block', 4000],
+  ])('is made anew where %s of it rotted', async (_, byte) => {
+    const pristine = bytesOf(`parity/${packs[0]}`).slice();
+    flipBit(bytesOf(`parity/${packs[0]}`), 8 * byte);
+    expect((await checked()).hints.join()).toMatch(/parity of pack/);
+    const update = await updateParity(maker.repository, 10, hearRepair().context);
+    expect(update).toEqual({ madeCount: 1, removedCount: 0, damagedPacks: [] });
+    expect(bytesOf(`parity/${packs[0]}`)).toEqual(pristine);
+    expect((await checked()).hints).toEqual([]);
   });
 
   test('goes with the packs that are removed', async () => {

@@ -1,8 +1,8 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { Id } from '../repository/id.ts';
-import { listParity, storeParity } from '../repository/parity.ts';
-import { parityFileSizeBytes } from '../repository/parity-file.ts';
+import { listParity, loadParity, storeParity } from '../repository/parity.ts';
+import { damagedParityCount, parityFileSizeBytes } from '../repository/parity-file.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { EngineContext } from './context.ts';
 import { readPack } from './repair/pack-contents.ts';
@@ -43,8 +43,8 @@ export async function loadParityStatus(
 }
 
 /**
- * Remembers how much parity packs are to have, and gives it to all that have another share or none. Every pack
- * is read and proven before. Goes on where it was stopped.
+ * Remembers how much parity packs are to have, and gives it to all that have another share or none, or whose parity is
+ * damaged: all parity is read, and each pack that gets some is read and proven before. Goes on where it was stopped.
  * @param percent 0: removes all parity
  */
 export async function updateParity(
@@ -55,14 +55,13 @@ export async function updateParity(
   const { monitor, signal } = context;
   await repository.parity.save(percent, { signal });
   const stored = await listParity(repository, { signal });
+  if (percent === 0) return { ...none, removedCount: await removeAll(repository, stored, context) };
   const missing: Id[] = [];
   for await (const { name, sizeBytes } of repository.backend.list('pack', { signal })) {
-    const isThere = percent > 0 && sizeBytes > 0;
-    if (!isThere || stored.get(name) !== parityFileSizeBytes(sizeBytes, percent)) {
-      if (isThere) missing.push(name);
-    } else stored.delete(name);
+    if (sizeBytes === 0) continue;
+    const isUsual = stored.get(name) === parityFileSizeBytes(sizeBytes, percent);
+    if (!isUsual || !(await isWhole(repository, name, context))) missing.push(name);
   }
-  if (percent === 0) return { ...none, removedCount: await removeAll(repository, stored, context) };
   const damagedPacks: Id[] = [];
   let madeCount = 0;
   for (const id of missing) {
@@ -74,6 +73,20 @@ export async function updateParity(
     monitor.progress({ ...totals, filesDone: madeCount + errorCount, errorCount });
   }
   return { madeCount, removedCount: 0, damagedPacks };
+}
+
+async function isWhole(
+  repository: Repository,
+  id: Id,
+  { signal }: EngineContext,
+): Promise<boolean> {
+  try {
+    const parity = await loadParity(repository, id, { signal });
+    return parity?.copiesAgree === true && damagedParityCount(parity) === 0;
+  } catch (error) {
+    if (!isHoldfastError(error, 'PARITY_DAMAGED')) throw error;
+    return false;
+  }
 }
 
 const none: ParityUpdate = { madeCount: 0, removedCount: 0, damagedPacks: [] };

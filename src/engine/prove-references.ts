@@ -9,7 +9,7 @@ import {
 } from '../repository/index-load.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
-import { missingPacks } from './backup/known-packs.ts';
+import { missingPacks } from './packs/stored-packs.ts';
 import type { EngineContext } from './context.ts';
 import { transferBlobs } from './transfer.ts';
 import { collectUsedBlobs, usedMark } from './used-blobs.ts';

@@ -269,6 +269,19 @@ describe.each([
     ]);
   });
 
+  test.each([['snapshots'], ['snapshots', 'index']])(
+    'if there are no %s, which a copy may have left out',
+    async (...folders) => {
+      await expectRefusal(({ backend }) => {
+        for (const key of backend.files.keys()) {
+          if (folders.some((folder) => folder.startsWith(key.split('/')[0] ?? ''))) {
+            backend.files.delete(key);
+          }
+        }
+      }, 'PRUNE_REFUSED');
+    },
+  );
+
   test('if a tree cannot be read', async () => {
     await expectRefusal(({ backend, maker, kept }) => {
       for (const pack of maker.packs) {
@@ -297,6 +310,17 @@ describe.each([
       ]);
     }
   });
+});
+
+test('without snapshots, all goes if that is asked for, and what was marked then without asking again', async () => {
+  const { backend, kept } = await prunable();
+  for (const { id } of kept) backend.files.delete(`snapshot/${id}`);
+  const { marked } = await prune(backend, { allowRemoveAll: true });
+  const { deleted } = await prune(backend, later);
+  expect(deleted).toHaveLength(marked.length);
+  expect(packsOf(backend.files)).toEqual([]);
+  // Nothing is there that could go.
+  await prune(backend, now);
 });
 
 describe('one listing that lacks', () => {

@@ -54,7 +54,7 @@ export interface PruneResult {
 /**
  * Finds out what a prune would do. Reads only.
  * @throws BLOB_NOT_FOUND, BLOB_DAMAGED, TREE_DAMAGED, SNAPSHOT_DAMAGED, INDEX_DAMAGED, UNPACKED_DAMAGED, PACK_DAMAGED if
- *   not everything is there and readable that decides about it; CANCELLED and what the backend throws
+ *   not everything is there and readable that decides about it; PRUNE_REFUSED if there is no snapshot; CANCELLED and what the backend throws
  */
 export async function planPrune(
   source: PruneSource,

@@ -1,3 +1,4 @@
+import { publishSnapshot } from './publish-snapshot.ts';
 import { toHex } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { Id } from '../repository/id.ts';
@@ -8,10 +9,8 @@ import { localTime, localZone } from '../repository/time-format.ts';
 import { bareNode, goMode, TreeEncoder } from '../repository/tree.ts';
 import { BlobWriter } from './blob-writer.ts';
 import type { EngineContext } from './context.ts';
-import { proveReferences } from './prove-references.ts';
 import { findLostTrees, type RecoverMonitor } from './recover/lost-trees.ts';
 import { WholeTrees } from './recover/whole-trees.ts';
-import { storeProven } from './store-proven.ts';
 
 export type { RecoverMonitor } from './recover/lost-trees.ts';
 
@@ -76,11 +75,9 @@ export async function recover(
     paths: [recoveredPath],
     tags: [recoveredTag],
   };
-  const proof = { known: indexed.files, own: writer.savedIds, tree };
-  const prove = (): Promise<void> => proveReferences(indexed, proof, context);
-  const { repository } = indexed;
-  const { lock } = request;
-  return { ...found, snapshotId: await storeProven(snapshot, { repository, lock, prove, signal }) };
+  const data = { indexed, own: writer.savedIds };
+  const publication = { snapshot, lock: request.lock, data };
+  return { ...found, snapshotId: await publishSnapshot(indexed.repository, publication, context) };
 }
 
 /** A tree with a directory for each of these. */

@@ -1,3 +1,4 @@
+import { storedPackSizes } from './packs/stored-packs.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
@@ -5,7 +6,7 @@ import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { Monitor, Progress } from '../base/monitor.ts';
 import type { Id } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
-import { PackedBlobs, packSizeOf } from '../repository/pack.ts';
+import { PackedBlobs } from '../repository/pack.ts';
 import type { Repository } from '../repository/repository.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { EngineContext } from './context.ts';
@@ -73,20 +74,13 @@ export async function planIndexRepair(
     monitor.problem({ item: `index ${id}`, during: 'check', error });
   }
   monitor.phase('compare them with the packs');
-  const stored = new Map<Id, number>();
-  for await (const { name, sizeBytes } of repository.backend.list('pack', { signal })) {
-    stored.set(name, sizeBytes);
-  }
+  const stored = await storedPackSizes(repository, listing.index, { signal });
   const order = PackOrder.of(listing.index);
   const missingPacks: number[] = [];
   const packsToRead: PackToRead[] = [];
-  for (let pack = 0; pack < listing.index.packCount; pack++) {
+  for (const [pack, sizeBytes] of stored.sizes.entries()) {
     const id = toHex(listing.index.packId(pack));
-    const expected = packSizeOf(order.blobsOf(listing.index, pack));
-    let sizeBytes = stored.get(id);
-    stored.delete(id);
-    if (sizeBytes !== expected) sizeBytes = await statPack(repository, id, { signal });
-    const isDoubtful = sizeBytes !== expected || listing.conflictingPacks.has(pack);
+    const isDoubtful = sizeBytes !== stored.expected[pack] || listing.conflictingPacks.has(pack);
     if (sizeBytes === undefined) missingPacks.push(pack);
     else if (isDoubtful || options.readAllPacks) {
       packsToRead.push({ id, sizeBytes, pack, isDoubtful });
@@ -94,7 +88,7 @@ export async function planIndexRepair(
   }
   // Packs that a prune marked wait to be deleted; where the index is not to be relied on, they are listed again.
   const mayBeMarked = !options.readAllPacks && listing.damagedFiles.length === 0;
-  for (const [id, sizeBytes] of stored) {
+  for (const [id, sizeBytes] of stored.others) {
     if (mayBeMarked && listing.markedPacks.has(id)) continue;
     packsToRead.push({ id, sizeBytes, isDoubtful: false });
   }

@@ -61,7 +61,7 @@ function repair(
   sources: BlobSources = {},
   repository: Repository = maker.repository,
 ): Promise<PackRepairResult> {
-  const request = { packs: packs.map(({ id }) => id), sources, lock: undefined, keep };
+  const request = { packs: packs.map(({ id }) => id), sources, keep };
   return repairPacks(repository, request, hearRepair().context);
 }
 
@@ -159,6 +159,20 @@ describe('repair of packs', () => {
     expect(await whatIsThere()).toBe('.2 trees');
   });
 
+  test('tells once of a snapshot that cannot be read', async () => {
+    files.set(`snapshot/${'ab'.repeat(32)}`, Buffer.from('no snapshot'));
+    damage(data, 100);
+    const place = folder.fresh();
+    mkdirSync(place, { recursive: true });
+    const source = await openFileSource([place], { environment });
+    const { complaints, context } = hearRepair();
+    const request = { packs: [data.id], sources: { files: source }, keep };
+    const result = await repairPacks(maker.repository, request, context);
+    source.close();
+    expect(result.lostCount).toBe(1);
+    expect(complaints.filter((text) => text.startsWith('snapshot '))).toHaveLength(1);
+  });
+
   test('keeps a pack that cannot be read just now', async () => {
     const broken = { kind: 'error', code: 'BACKEND_READ_FAILED' } as const;
     const rule = { operation: 'get', type: 'pack', count: Infinity, fault: broken } as const;
@@ -171,7 +185,7 @@ describe('repair of packs', () => {
   test('changes nothing if the damaged bytes cannot be kept', async () => {
     damage(data, 100);
     const before = [...files.keys()];
-    const request = { packs: [data.id], sources: {}, lock: undefined, keep: noRoom };
+    const request = { packs: [data.id], sources: {}, keep: noRoom };
     await expect(repairPacks(maker.repository, request, hearRepair().context)).rejects.toThrow(
       'no room',
     );

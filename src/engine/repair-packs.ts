@@ -7,11 +7,10 @@ import { type Id, idBytes } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import { loadIndex } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
-import type { HeldLock } from '../repository/locks.ts';
 import type { PackedBlob, PackedBlobs } from '../repository/pack.ts';
 import { removeParity } from '../repository/parity.ts';
 import type { Repository } from '../repository/repository.ts';
-import { loadSnapshots } from '../repository/snapshots.ts';
+import { loadSnapshots, type StoredSnapshot, tellUnreadable } from '../repository/snapshots.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { AffectedFile } from './check/options.ts';
 import type { EngineContext } from './context.ts';
@@ -29,7 +28,6 @@ import { transferBlobs } from './transfer.ts';
 export interface PackRepairRequest {
   readonly packs: readonly Id[];
   readonly sources: BlobSources;
-  readonly lock: HeldLock | undefined;
   /**
    * Keeps the bytes of a damaged pack for people, before anything is changed. What it threw ends the repair.
    * @returns where they are
@@ -102,16 +100,20 @@ export async function repairPacks(
     else if (pack.healed) healed.push(pack);
     else damaged.push(pack);
   }
-  const repair = new PackRepair(repository, { listing, order, damaged, healed }, context);
+  // Once, however often they are asked for: what cannot be read is told once.
+  let loading: Promise<StoredSnapshot[]> | undefined;
+  const snapshots = (): Promise<StoredSnapshot[]> =>
+    (loading ??= loadSnapshots(repository, { signal, onUnreadable: tellUnreadable(monitor) }));
+  const parts = { listing, order, damaged, healed, snapshots };
+  const repair = new PackRepair(repository, parts, context);
   const salvaged = await repair.salvage();
   const healedCount = await repair.heal(salvaged.lost, request.sources);
-  request.lock?.assertHeld();
   const { removed, unread } = await repair.replace(salvaged.unread);
   const lostCount = salvaged.lost.size;
   const indexed = new IndexedRepository(repository, await loadIndex(repository, { signal }));
   const losses =
     lostCount > 0
-      ? await nameLosses(indexed, await loadSnapshots(repository, { signal, monitor }), context)
+      ? await nameLosses(indexed, await snapshots(), context)
       : { affectedFiles: [], affectedSnapshots: [] };
   return {
     wholePacks,
@@ -170,7 +172,6 @@ async function takePack(
   if (read.isWhole) return undefined;
   const keptAt = await request.keep(id, read.bytes);
   const { bytes } = read;
-  request.lock?.assertHeld();
   const healed = await healByParity(repository, { id, bytes }, context);
   const own = headerBlobs(repository, bytes);
   return { ...base, isStored: true, keptAt, blobs: [...own, ...listed], healed };
@@ -191,6 +192,7 @@ class PackRepair {
   readonly #order: PackOrder;
   readonly #damaged: readonly DamagedPack[];
   readonly #healed: readonly DamagedPack[];
+  readonly #snapshots: () => Promise<readonly StoredSnapshot[]>;
   readonly #context: EngineContext<IndexRepairMonitor>;
   readonly #writer: IndexWriter;
   readonly #target: IndexedRepository;
@@ -202,6 +204,7 @@ class PackRepair {
       readonly order: PackOrder;
       readonly damaged: readonly DamagedPack[];
       readonly healed: readonly DamagedPack[];
+      readonly snapshots: () => Promise<readonly StoredSnapshot[]>;
     },
     context: EngineContext<IndexRepairMonitor>,
   ) {
@@ -210,6 +213,7 @@ class PackRepair {
     this.#order = parts.order;
     this.#damaged = parts.damaged;
     this.#healed = parts.healed;
+    this.#snapshots = parts.snapshots;
     this.#context = context;
     this.#writer = new IndexWriter(repository, { signal: context.signal });
     this.#target = new IndexedRepository(repository, parts.listing.index);
@@ -309,9 +313,8 @@ class PackRepair {
   }
 
   async #sizesOfFilesWith(lost: WantedBlobs): Promise<Iterable<number>> {
-    const { signal, monitor } = this.#context;
-    const snapshots = await loadSnapshots(this.#repository, { signal, monitor });
     const isLost = (type: BlobType, id: Uint8Array): boolean => lost.has(type, id);
-    return (await findWanted(this.#target, snapshots, { ...this.#context, isLost })).fileSizes;
+    return (await findWanted(this.#target, await this.#snapshots(), { ...this.#context, isLost }))
+      .fileSizes;
   }
 }

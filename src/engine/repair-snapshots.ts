@@ -1,3 +1,5 @@
+import { publishSnapshot, replaceSnapshot } from './publish-snapshot.ts';
+import { removeSnapshot } from '../repository/snapshots.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { compareTimestamps } from '../base/timestamp.ts';
 import type { Id } from '../repository/id.ts';
@@ -9,12 +11,9 @@ import type { Repository } from '../repository/repository.ts';
 import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
 import { BlobWriter } from './blob-writer.ts';
 import type { EngineContext } from './context.ts';
-import { proveReferences } from './prove-references.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
-import { ignoreGone } from './repair/replace-listings.ts';
 import { type TreeLoss, TreeRepair } from './repair/tree-repair.ts';
 import { findWanted } from './repair/wanted-blobs.ts';
-import { storeProven } from './store-proven.ts';
 
 export interface SnapshotRepairRequest {
   readonly snapshots: readonly StoredSnapshot[];
@@ -131,22 +130,19 @@ async function finish(
   const { forget, dryRun, lock } = request;
   if (tree === snapshot.tree) return { kind: 'whole' };
   const isRemoved = forget && !dryRun;
-  const remove = async (): Promise<void> => {
-    if (!isRemoved) return;
-    lock?.assertHeld();
-    await repository.removeUnpacked('snapshot', snapshot.id, { signal }).catch(ignoreGone);
-  };
+  const { id: oldId } = snapshot;
+  const removal = { signal, isConfirmed: true };
   if (tree === undefined) {
-    await remove();
+    if (isRemoved) await removeSnapshot(repository, oldId, removal);
     return { kind: 'lost', isRemoved };
   }
   const known = request.existing.find((other) => isRepairOf(other, snapshot, tree));
   if (dryRun) return { kind: 'repaired', newId: known?.id, isNew: !known, isRemoved };
-  const proof = { known: indexed.files, own: writer?.savedIds ?? [], tree };
-  const prove = (): Promise<void> => proveReferences(indexed, proof, context);
-  const repaired = repairedOf(snapshot, tree, forget);
-  const newId = known?.id ?? (await storeProven(repaired, { repository, lock, prove, signal }));
-  await remove();
+  const data = { indexed, own: writer?.savedIds ?? [] };
+  const publication = { snapshot: repairedOf(snapshot, tree, forget), lock, data, oldId };
+  const store = isRemoved ? replaceSnapshot : publishSnapshot;
+  if (known && isRemoved) await removeSnapshot(repository, oldId, removal);
+  const newId = known?.id ?? (await store(repository, publication, context));
   return { kind: 'repaired', newId, isNew: !known, isRemoved };
 }
 

@@ -1,3 +1,7 @@
+import { loadIndex } from '../repository/index-load.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
+import { testRepository } from '../repository/index-test-support.ts';
+import { fault } from '../storage/fault.ts';
 import { describe, expect, test } from 'vitest';
 
 import { systemEnvironment } from '../base/environment.ts';
@@ -186,6 +190,32 @@ test('host and time change without a look at the trees', async () => {
   expect(result.snapshots).toMatchObject([
     { hostname: 'new', time, tree: before.tree, original: before.id },
   ]);
+});
+
+test('a storage that is full ends it, and is not taken for damage of the snapshot', async () => {
+  const maker = new SnapshotMaker();
+  await maker.snapshotOf(content);
+  const full = { kind: 'error', code: 'STORAGE_FULL' } as const;
+  const rules = [{ operation: 'put', type: 'pack', count: Infinity, fault: full }] as const;
+  const backend = fault(maker.backend, rules);
+  const repository = testRepository({ backend });
+  const indexed = new IndexedRepository(repository, await loadIndex(repository));
+  const complaints: unknown[] = [];
+  const monitor = { problem: (problem: unknown) => complaints.push(problem), note: () => {} };
+  const run = rewriteSnapshots(
+    indexed,
+    {
+      snapshots: await loadSnapshots(repository),
+      change: { withSummary: false, selection: without('.log') },
+      forget: true,
+      dryRun: false,
+      lock: undefined,
+    },
+    { environment: systemEnvironment, monitor },
+  );
+  await expect(run).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+  expect(complaints).toEqual([]);
+  expect(await loadSnapshots(maker.repository)).toHaveLength(1);
 });
 
 test('a snapshot that cannot be read is named and stays; the others are rewritten', async () => {

@@ -1,6 +1,7 @@
+import { publishSnapshot, replaceSnapshot } from './publish-snapshot.ts';
+import { endsWork } from '../base/errors.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
-import { isHoldfastError } from '../base/errors.ts';
 import type { Monitor } from '../base/monitor.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { type Id, idBytes } from '../repository/id.ts';
@@ -11,12 +12,9 @@ import {
   type SnapshotSummary,
   type StoredSnapshot,
 } from '../repository/snapshots.ts';
-import { removeSurely } from '../repository/unpacked.ts';
 import { BlobWriter } from './blob-writer.ts';
 import type { EngineContext } from './context.ts';
-import { proveReferences } from './prove-references.ts';
 import { type Selection, TreeFilter } from './rewrite/tree-filter.ts';
-import { storeProven } from './store-proven.ts';
 
 export type { Selection } from './rewrite/tree-filter.ts';
 
@@ -79,7 +77,8 @@ export async function rewriteSnapshots(
     try {
       rewritten = await rewrite({ indexed, writer }, { snapshot, ...request }, context);
     } catch (error) {
-      if (!isOfSnapshot(error)) throw error;
+      // What could not be stored is not the snapshot's fault, and would fail the next one as well.
+      if (endsWork(error) || writer?.hasFailed) throw error;
       failed.push(snapshot.id);
       monitor.problem({ item: `snapshot ${snapshot.id}`, during: 'scan', error });
       continue;
@@ -156,7 +155,7 @@ async function replace(
   request: RewriteRequest & { readonly snapshot: StoredSnapshot; readonly rewritten: Snapshot },
   context: EngineContext<RewriteMonitor>,
 ): Promise<void> {
-  const { monitor, signal } = context;
+  const { monitor } = context;
   const { snapshot, rewritten, lock, forget } = request;
   if (!writer) {
     monitor.snapshotRewritten?.(snapshot, undefined);
@@ -164,25 +163,11 @@ async function replace(
     return;
   }
   await writer.finish();
-  const proof = { known: indexed.files, own: writer.savedIds, tree: rewritten.tree };
-  const prove = (): Promise<void> => proveReferences(indexed, proof, context);
+  const data = { indexed, own: writer.savedIds };
+  const publication = { snapshot: rewritten, lock, data };
   const { repository } = indexed;
-  const newId = await storeProven(rewritten, { repository, lock, prove, signal });
-  monitor.snapshotRewritten?.(snapshot, newId);
-  if (!forget) return;
-  lock?.assertHeld();
-  await removeSurely(repository.backend, { type: 'snapshot', name: snapshot.id }, { signal });
+  const onStored = (newId: Id): void => monitor.snapshotRewritten?.(snapshot, newId);
+  if (!forget) return onStored(await publishSnapshot(repository, publication, context));
+  await replaceSnapshot(repository, { ...publication, oldId: snapshot.id, onStored }, context);
   monitor.snapshotRemoved?.(snapshot);
-}
-
-/** True for what is wrong with one snapshot, not with the work. */
-function isOfSnapshot(error: unknown): boolean {
-  return isHoldfastError(
-    error,
-    'BLOB_NOT_FOUND',
-    'BLOB_DAMAGED',
-    'TREE_DAMAGED',
-    'BACKEND_READ_FAILED',
-    'UNSUPPORTED',
-  );
 }

@@ -75,6 +75,17 @@ test('stores nothing without a proof', async () => {
   expect(log).toEqual([]);
 });
 
+test('takes back what the storage did not say that it has', async () => {
+  bed.backend.before = (call, { type }) => {
+    if (type !== 'snapshot') return;
+    log.push(call);
+    if (call === 'stat') throw new HoldfastError('BACKEND_UNAVAILABLE');
+  };
+  await expect(store()).rejects.toThrow(expect.objectContaining({ code: 'BACKEND_UNAVAILABLE' }));
+  expect(log).toEqual(['prove', 'put', 'stat', 'remove']);
+  expect(await storedCount()).toBe(0);
+});
+
 describe('proves again after a sleep', () => {
   test('during the proof', async () => {
     let isFirst = true;

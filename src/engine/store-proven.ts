@@ -35,10 +35,11 @@ export async function storeProven(snapshot: Snapshot, request: ProvenRequest): P
   // Sealed once: every attempt stores the same file.
   const { id, sealed } = repository.sealUnpacked('snapshot', encodeSnapshot(snapshot));
   const file = { type: 'snapshot', name: id, bytes: sealed } as const;
-  const state = { isStored: false };
+  const state = { mayBeStored: false };
   const store = async (): Promise<void> => {
+    // A put that fails, or whose confirmation does, may have had its effect all the same.
+    state.mayBeStored = true;
     await putConfirmed(repository.backend, file, { signal });
-    state.isStored = true;
   };
   const work = async (): Promise<Id> => {
     for (let attempt = 1; attempt <= attemptCountMax; attempt++) {
@@ -50,7 +51,7 @@ export async function storeProven(snapshot: Snapshot, request: ProvenRequest): P
   try {
     return await (lock ? lock.publish(work, { signal, isLast }) : work());
   } catch (error) {
-    if (state.isStored) await removeUnproven(repository, id);
+    if (state.mayBeStored) await removeUnproven(repository, id);
     throw error;
   }
 }

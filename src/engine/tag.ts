@@ -1,10 +1,10 @@
+import { replaceSnapshot } from './publish-snapshot.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import type { Id } from '../repository/id.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
-import { storeProven } from './store-proven.ts';
 
 /** What to do with the tags of a snapshot: replace them all, or add some and remove some. */
 export type TagChange =
@@ -65,19 +65,15 @@ export async function tagSnapshots(
     throwIfAborted(signal);
     const tags = changeTags(snapshot.tags ?? [], request.change);
     if (tags === undefined) continue;
-    const proof = { repository, lock: request.lock, prove: proveNothing, signal };
-    const newId = await storeProven(retagged(snapshot, tags, oldId), proof);
-    // Equal in every byte: the old file is the new one.
+    // The old snapshot refers to the same, and stays until the new one is there.
+    const changed = { snapshot: retagged(snapshot, tags, oldId), lock: request.lock, oldId };
+    const newId = await replaceSnapshot(repository, changed, context);
     if (newId === oldId) continue;
-    await repository.removeUnpacked('snapshot', oldId, { signal });
     request.onChange({ oldId, newId });
     count++;
   }
   return count;
 }
-
-/** The old snapshot refers to the same, and stays until the new one is there. */
-async function proveNothing(): Promise<void> {}
 
 function retagged(snapshot: Snapshot, tags: readonly string[], oldId: Id): Snapshot {
   return { ...snapshot, tags, original: snapshot.original ?? oldId };

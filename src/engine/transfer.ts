@@ -1,6 +1,6 @@
 import { toHex } from '../base/bytes.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
-import { isHoldfastError } from '../base/errors.ts';
+import { endsWork, isHoldfastError } from '../base/errors.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
 import { idSizeBytes, type Id } from '../repository/id.ts';
 import type { IndexWriter } from '../repository/index-writer.ts';
@@ -82,7 +82,7 @@ async function transferInto(
   } finally {
     await movers.close();
   }
-  await store.settled();
+  await store.settled(context.signal);
   return { ...counter.added, packs: store.storedIds, failed: counter.failed };
 }
 
@@ -115,8 +115,7 @@ async function moveRead(
     try {
       plain = await source.loadBlob(blobType, id, { signal });
     } catch (error) {
-      const isFatal = isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE');
-      if (!isHoldfastError(error) || isFatal) throw error;
+      if (endsWork(error)) throw error;
       counter.failed.push({ entry, error });
       continue;
     }

@@ -1,5 +1,5 @@
+import { endsWork } from '../base/errors.ts';
 import { toHex } from '../base/bytes.ts';
-import { isHoldfastError } from '../base/errors.ts';
 import { Decompressor } from '../kernels/zstd.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
 import { openTree } from '../repository/blob-open.ts';
@@ -50,9 +50,7 @@ export class TreeReader {
         if (tree) return tree;
       } catch (error) {
         // The ordinary way tries every copy, and has the words for what is wrong.
-        if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-          throw error;
-        }
+        if (endsWork(error)) throw error;
       }
     }
     return this.#indexed.openTree(id, this.#options);

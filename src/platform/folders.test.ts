@@ -38,6 +38,31 @@ describeSystems('folders', (scratch) => {
     );
   });
 
+  it('makes directories on the way, whatever the path looks like', () => {
+    makeDirectories(scratch.bytesAt('a//b/./c/'));
+    makeDirectories(scratch.bytesAt(Buffer.from([0xff, 0x2f, 0xfe])));
+    makeDirectories(b('/'));
+    symlinkSync('a/b', scratch.at('link'));
+    makeDirectories(scratch.bytesAt('link/d'));
+    expect(exists(scratch.bytesAt('a/b/c'))).toBe(true);
+    expect(exists(scratch.bytesAt('a/b/d'))).toBe(true);
+    expect(exists(scratch.bytesAt(Buffer.from([0xff, 0x2f, 0xfe])))).toBe(true);
+    symlinkSync('nowhere', scratch.at('dangling'));
+    expect(() => makeDirectories(scratch.bytesAt('dangling/d'))).toThrow(
+      expect.objectContaining({ code: 'FILE_EXISTS' }),
+    );
+  });
+
+  // Node's own way of making directories with those above them never ends there.
+  it.runIf(process.platform === 'linux')('ends where no directory can be made', () => {
+    expect(() => makeDirectories(b('/proc/holdfast/deeper'))).toThrow(
+      expect.objectContaining({
+        message: 'no folder can be made here',
+        details: { call: 'mkdir', code: 'ENOENT', path: '/proc/holdfast' },
+      }),
+    );
+  });
+
   // Of the usual file systems only tmpfs has files so large.
   it.skipIf(!existsSync('/dev/shm'))('removes a file of 2^53 bytes and more', () => {
     const folder = temporaryDirectory('holdfast-large-', '/dev/shm');

@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, realpathSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { isHoldfastError } from '../base/errors.ts';
+import { dirname, join } from 'node:path';
+import { HoldfastError, isHoldfastError, systemCode } from '../base/errors.ts';
 import { openDirectory, openDirectoryAt } from './directory.ts';
 import { closeFile, renameAt, syncFile, unlinkAt } from './file-calls.ts';
 import type { EntryPlace } from './place.ts';
 import { tryReadKind } from './status.ts';
-import { fromNodeError, posixCode } from './system-error.ts';
+import { describePlace, fromNodeError, posixCode } from './system-error.ts';
 import { system } from './system.ts';
 
 /** Directories held open at once while a tree is removed. */
@@ -31,13 +31,22 @@ export function resolvePath(path: Uint8Array): Uint8Array | undefined {
 
 /**
  * Makes a directory and those above it that are missing; no error if it is there.
- * @throws FILE_EXISTS, PERMISSION_DENIED, READ_ONLY, STORAGE_FULL, SYSTEM_CALL_FAILED (ENOTDIR)
+ *
+ * One by one, and each at most twice: Node's own way (`recursive`) never ends where a directory that exists takes no new
+ * ones and says ENOENT, as `/proc` does.
+ * @throws FILE_EXISTS, PERMISSION_DENIED, READ_ONLY, STORAGE_FULL, SYSTEM_CALL_FAILED (ENOTDIR, ENOENT)
  */
 export function makeDirectories(path: Uint8Array, mode = 0o700): void {
-  try {
-    mkdirSync(Buffer.from(path), { recursive: true, mode });
-  } catch (error) {
-    throw fromNodeError({ call: 'mkdir', place: path }, error);
+  const missing: Uint8Array[] = [];
+  let current = path;
+  while (!makeDirectory(current, mode)) {
+    const parent = parentOf(current);
+    if (parent.equals(current)) throw noDirectoryHere(current);
+    missing.push(current);
+    current = parent;
+  }
+  for (const next of missing.toReversed()) {
+    if (!makeDirectory(next, mode)) throw noDirectoryHere(next);
   }
 }
 
@@ -90,6 +99,31 @@ export function splitPath(path: Uint8Array): { parent: Uint8Array; name: Uint8Ar
 }
 
 const slash = 0x2f;
+
+/** True if the directory is there now, false if the system says that something above it is missing. */
+function makeDirectory(path: Uint8Array, mode: number): boolean {
+  const bytes = Buffer.from(path);
+  try {
+    mkdirSync(bytes, { mode });
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    // A root, or one on a file system that may not be written, is there whatever the code says.
+    if (statSync(bytes, { throwIfNoEntry: false })?.isDirectory() === true) return true;
+    throw fromNodeError({ call: 'mkdir', place: path }, error);
+  }
+}
+
+function noDirectoryHere(path: Uint8Array): HoldfastError {
+  return new HoldfastError('SYSTEM_CALL_FAILED', {
+    message: 'no folder can be made here',
+    details: { call: 'mkdir', code: 'ENOENT', path: describePlace(path) },
+  });
+}
+
+function parentOf(path: Uint8Array): Buffer {
+  return Buffer.from(dirname(Buffer.from(path).toString('latin1')), 'latin1');
+}
 
 /** The root of a tree being removed, and how many directories have come up to it. */
 interface Removal {

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { b, latin } from './fixtures/both-systems.ts';
-import { decodeMounts, mountPoints, probeDirectory } from './mounts.ts';
+import { b, describeSystems, latin } from './fixtures/both-systems.ts';
+import { decodeMounts, isMounted, mountPoints, probeDirectory } from './mounts.ts';
 
 describe('mountPoints', () => {
   it.runIf(process.platform === 'linux')('finds /proc with its device', () => {
@@ -43,6 +43,29 @@ describe('mountPoints', () => {
         ]
       `);
   });
+});
+
+describeSystems('isMounted', (scratch) => {
+  it.skipIf(process.getuid?.() !== 0)('knows what is mounted from what is not', () => {
+    const [other, bound, tmpfs] = ['other', 'bound', 'tmpfs'].map((name) => scratch.at(name));
+    for (const path of [other, bound, tmpfs]) mkdirSync(path ?? '');
+    execFileSync('mount', ['--bind', other ?? '', bound ?? '']);
+    execFileSync('mount', ['-t', 'tmpfs', 'none', tmpfs ?? '']);
+    try {
+      expect(['other', 'bound', 'tmpfs'].map(isMountedAt)).toEqual([false, true, true]);
+    } finally {
+      for (const path of [bound, tmpfs]) execFileSync('umount', [path ?? '']);
+    }
+  });
+
+  function isMountedAt(name: string): boolean {
+    const directory = openSync(scratch.at(name), 'r');
+    try {
+      return isMounted(directory, scratch.directory);
+    } finally {
+      closeSync(directory);
+    }
+  }
 });
 
 /** Time that never runs out. */

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { makeDevice } from './device.ts';
+import { readStatusOf } from './status.ts';
 import { fromNodeError } from './system-error.ts';
+import { system } from './system.ts';
 
 /** One mounted file system. */
 export interface MountPoint {
@@ -27,6 +29,30 @@ export function mountPoints(): MountPoint[] {
     return decodeMounts(readFileSync(path));
   } catch (error) {
     throw fromNodeError({ call: 'read', place: Buffer.from(path) }, error);
+  }
+}
+
+/**
+ * Whether something is mounted at `directory`: another file system, or another part of the same one, which its device
+ * does not show (a bind mount).
+ * @param directory opened
+ * @param above the opened directory that it is in
+ * @throws SYSTEM_CALL_FAILED
+ * @see statx(2) STATX_ATTR_MOUNT_ROOT, proc_pid_fdinfo(5)
+ */
+export function isMounted(directory: number, above: number): boolean {
+  if (readStatusOf(directory).device !== readStatusOf(above).device) return true;
+  return system().isMountRoot(directory) ?? mountId(directory) !== mountId(above);
+}
+
+/** Tells mounts apart; undefined where the system does not (not Linux, no /proc). */
+function mountId(directory: number): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const text = readFileSync(`/proc/self/fdinfo/${directory}`, 'latin1');
+    return /^mnt_id:\s*(\d+)$/m.exec(text)?.[1];
+  } catch {
+    return undefined;
   }
 }
 

@@ -88,6 +88,14 @@ export interface FileOwner {
   readonly gid?: number | undefined;
 }
 
+/** What is not kept, in words that go into a list. */
+export interface PlatformLosses {
+  /** By a backup: it is not stored as it is. */
+  readonly backup: readonly string[];
+  /** By a restore: it is not set as it was stored, or not as safely as elsewhere. */
+  readonly restore: readonly string[];
+}
+
 /**
  * The calls of the operating system that the platform room builds on, made twice: from libc on Linux and from
  * `node:fs` elsewhere. All are synchronous, never follow a link in the last component unless told so, and throw
@@ -95,11 +103,13 @@ export interface FileOwner {
  */
 export interface SystemCalls {
   readonly kind: 'linux' | 'portable';
-  /** What this implementation cannot do, one sentence each; empty on Linux. */
-  readonly losses: readonly string[];
+  /** What this implementation does not keep; nothing on Linux. */
+  readonly losses: PlatformLosses;
 
   /** undefined: there is no such entry (ENOENT, ENOTDIR). */
   status(place: Place, follow: boolean): FileStatus | undefined;
+  /** Whether an opened directory is where something is mounted; undefined where the system does not tell. */
+  isMountRoot(directory: number): boolean | undefined;
   list(directory: number): Uint8Array<ArrayBuffer>[];
   listPacked(directory: number): PackedNames;
   /** Every entry with its status, sorted, each name once; or only the names if there are more than some thousands. */

@@ -1,6 +1,6 @@
 import { linuxCalls } from './linux/linux-calls.ts';
 import { portableCalls } from './portable/portable-calls.ts';
-import type { SystemCalls } from './system-calls.ts';
+import type { PlatformLosses, SystemCalls } from './system-calls.ts';
 
 let chosen: SystemCalls | undefined;
 
@@ -14,9 +14,15 @@ export function system(): SystemCalls {
   return chosen;
 }
 
-/** What this machine cannot do, one sentence each; empty on Linux. For warnings and for the documentation. */
-export function platformLosses(): readonly string[] {
+/** What this machine does not keep; nothing on Linux. */
+export function platformLosses(): PlatformLosses {
   return system().losses;
+}
+
+/** True on Linux where libc could not be reached though nobody asked to do without: less is kept than is expected. */
+export function lacksLibc(): boolean {
+  const isWanted = process.env['HOLDFAST_PLATFORM'] !== 'portable';
+  return process.platform === 'linux' && isWanted && system().kind === 'portable';
 }
 
 /** Replaces the choice, for tests that run both ways in one process. @returns the one in force before */

@@ -104,7 +104,6 @@ export async function loadSealedConfig(
     throw new HoldfastError('CONFIG_DAMAGED', {
       message: 'the repository config is empty',
       details: { location: backend.location },
-      hint: 'Put the file "config" back, from a copy of the repository or from the recovery kit.',
     });
   }
   return sealed;

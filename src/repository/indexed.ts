@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { endsWork, HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { sealOverheadBytes } from '../kernels/seal.ts';
 import { compressBound, Decompressor } from '../kernels/zstd.ts';
 import type { CallOptions, FileHandle, GetOptions } from '../storage/backend.ts';
@@ -83,7 +83,7 @@ export class IndexedRepository {
       try {
         return await this.#loadCopy(entry, options, open);
       } catch (error) {
-        if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED')) throw error;
+        if (endsWork(error)) throw error;
         failures.push(error);
       }
     }
@@ -139,7 +139,7 @@ export class IndexedRepository {
     try {
       return await this.repository.backend.get(this.#handleOf(pack, entry), read, options);
     } catch (error) {
-      if (isFatal(error)) throw error;
+      if (endsWork(error)) throw error;
       return undefined;
     }
   }
@@ -164,7 +164,7 @@ export class IndexedRepository {
       const id = this.index.idOf(entry);
       return { entry, bytes: await this.loadBlob(this.index.typeOf(entry), id, options) };
     } catch (error) {
-      if (isFatal(error)) throw error;
+      if (endsWork(error)) throw error;
       return { entry, error };
     }
   }
@@ -226,11 +226,6 @@ export class IndexedRepository {
     const plainMax = isTree ? treeSizeBytesMaxDefault : dataSizeBytesMax;
     return this.index.lengthOf(entry) > compressBound(plainMax) + sealOverheadBytes;
   }
-}
-
-/** Errors that concern more than one blob. */
-function isFatal(error: unknown): boolean {
-  return !isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE');
 }
 
 /** True for what another reading would not change. */

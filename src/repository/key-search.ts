@@ -122,7 +122,6 @@ export async function loadKeyFile(
     throw new HoldfastError('KEY_DAMAGED', {
       message: error.message,
       details: { keyId: id },
-      hint: damagedHint,
       cause: error.cause ?? error,
     });
   }
@@ -197,8 +196,10 @@ function foreignKey(cause: unknown): HoldfastError {
   });
 }
 
-const damagedHint =
-  'Put this file back, from a copy of the repository or from the recovery kit, or use the password of another key.';
+const noKey = {
+  message: 'no key found',
+  hint: 'The folder "keys" has no file: put one back, from a copy of the repository or from the recovery kit.',
+};
 
 function noKeyFits(
   keyCount: number,
@@ -215,7 +216,7 @@ function noKeyFits(
           ? 'no key of the repository can be used, so no password opens it'
           : `the password fits none of ${keyCount} keys, of which ${problems.length} cannot be used`,
       details: { file: `keys/${problem.id}` },
-      ...(isMore ? hint : { hint: damagedHint }),
+      ...hint,
       cause: problem.error,
     });
   }
@@ -226,5 +227,5 @@ function noKeyFits(
       ...hint,
     });
   }
-  return new HoldfastError('PASSWORD_WRONG', keyCount === 0 ? { message: 'no key found' } : {});
+  return new HoldfastError('PASSWORD_WRONG', keyCount === 0 ? noKey : {});
 }

@@ -286,6 +286,7 @@ describe('searching', () => {
     await expect(open('old')).rejects.toMatchObject({
       code: 'PASSWORD_WRONG',
       message: 'no key found',
+      hint: expect.stringContaining('from the recovery kit'),
     });
   });
 });

@@ -20,6 +20,8 @@ export interface ParityFile {
   /** Of all data blocks, then of all parity blocks, 8 bytes each; two copies, each as it was read. */
   readonly digests: readonly [Uint8Array, Uint8Array];
   readonly parity: Uint8Array<ArrayBuffer>;
+  /** Both copies of head and digests are whole. Otherwise the file serves as well, and the next damage may take it. */
+  readonly copiesAgree: boolean;
 }
 
 /** Most percent of a pack that parity can make up for. */
@@ -101,7 +103,8 @@ function encodeHead(packId: Id, packSizeBytes: number, shape: CodeShape): Uint8A
 export function decodeParityFile(packId: Id, file: Uint8Array): ParityFile {
   const own = idBytes(packId);
   const starts = [0, file.byteLength - headSizeBytes].filter((start) => start >= 0);
-  const head = starts.map((start) => decodeHead(file.subarray(start), own)).find(Boolean);
+  const heads = starts.map((start) => decodeHead(file.subarray(start), own));
+  const head = heads.find(Boolean);
   if (!head) throw damaged(packId);
   const { packSizeBytes, shape } = head;
   const { dataCount, parityCount, blockSizeBytes } = shape;
@@ -112,15 +115,18 @@ export function decodeParityFile(packId: Id, file: Uint8Array): ParityFile {
   whole.set(file.subarray(0, whole.byteLength));
   const parityStart = headSizeBytes + digestsSizeBytes;
   const parityEnd = parityStart + paritySizeBytes;
+  const digests = [
+    whole.subarray(headSizeBytes, parityStart),
+    whole.subarray(parityEnd, parityEnd + digestsSizeBytes),
+  ] as const;
+  const isUsual = file.byteLength === whole.byteLength && heads.every(Boolean);
   return {
     packId,
     packSizeBytes,
     shape,
-    digests: [
-      whole.subarray(headSizeBytes, parityStart),
-      whole.subarray(parityEnd, parityEnd + digestsSizeBytes),
-    ],
+    digests,
     parity: whole.slice(parityStart, parityEnd),
+    copiesAgree: isUsual && equalBytes(...digests),
   };
 }
 

@@ -49,7 +49,8 @@ export class Absences {
 }
 
 /**
- * Holds changes of a repository back until every guard agrees, so that no code that writes can forget its lock.
+ * Holds changes of a repository back until every guard agrees, so that no code that writes can forget its lock. They are
+ * asked again before every try of a change: it may have waited for the storage through a night.
  * Reading, and the locks themselves, pass freely.
  */
 export class GuardedBackend implements Backend {
@@ -59,6 +60,14 @@ export class GuardedBackend implements Backend {
   readonly removeLeftovers?: (options?: CallOptions) => Promise<number>;
   readonly #inner: Backend;
   readonly #guards = new Set<WriteGuard>();
+  /** The first wait that a guard wants; undefined if all agree at this moment. */
+  readonly #ask: WriteGuard = () => {
+    for (const guard of this.#guards) {
+      const wait = guard();
+      if (wait) return wait;
+    }
+    return undefined;
+  };
 
   constructor(inner: Backend) {
     this.#inner = inner;
@@ -81,8 +90,9 @@ export class GuardedBackend implements Backend {
   }
 
   async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
-    if (handle.type !== 'lock') await this.pass();
-    return this.#inner.put(handle, parts, options);
+    if (handle.type === 'lock') return this.#inner.put(handle, parts, options);
+    await this.pass();
+    return this.#inner.put(handle, parts, { ...options, admit: this.#ask });
   }
 
   get(
@@ -102,8 +112,9 @@ export class GuardedBackend implements Backend {
   }
 
   async remove(handle: FileHandle, options?: CallOptions): Promise<void> {
-    if (handle.type !== 'lock') await this.pass();
-    return this.#inner.remove(handle, options);
+    if (handle.type === 'lock') return this.#inner.remove(handle, options);
+    await this.pass();
+    return this.#inner.remove(handle, { ...options, admit: this.#ask });
   }
 
   /** As `remove`, without asking. */
@@ -117,6 +128,6 @@ export class GuardedBackend implements Backend {
 
   /** Waits until every guard agrees that changes may be made. @throws the error of one that does not */
   async pass(): Promise<void> {
-    for (const guard of this.#guards) await guard();
+    for (let wait = this.#ask(); wait; wait = this.#ask()) await wait;
   }
 }

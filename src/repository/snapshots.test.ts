@@ -1,3 +1,6 @@
+import { testRepository } from './index-test-support.ts';
+import { record } from '../storage/record.ts';
+import { fault } from '../storage/fault.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { utf8 } from '../base/bytes.ts';
@@ -13,6 +16,7 @@ import {
   resolveSnapshot,
   saveSnapshot,
   type Snapshot,
+  tellUnreadable,
 } from './snapshots.ts';
 
 const tree = 'bc'.repeat(32);
@@ -63,7 +67,7 @@ describe('loading', () => {
     backend.files.get(`snapshot/${bad[2]}`)?.reverse();
     const problems: Problem[] = [];
     const monitor = { problem: (p: Problem) => problems.push(p), note: () => {} };
-    const loaded = await loadSnapshots(repository, { monitor });
+    const loaded = await loadSnapshots(repository, { onUnreadable: tellUnreadable(monitor) });
     expect(loaded.map(({ id }) => id)).toEqual([good]);
     expect(problems.map(({ item }) => item).sort()).toEqual(
       bad.map((id) => `snapshot ${id}`).sort(),
@@ -88,6 +92,34 @@ describe('loading', () => {
       }
     };
     expect(await loadSnapshots(repository)).toHaveLength(1);
+  });
+
+  test('does not read what is known, and reads once what is listed twice', async () => {
+    const ids = [await save(1), await save(2), await save(3)];
+    const twice = fault(backend, [
+      { operation: 'list', type: 'snapshot', fault: { kind: 'repeated' } },
+    ]);
+    const recorder = record(twice);
+    const known = new Set(ids.slice(0, 1));
+    const loaded = await loadSnapshots(testRepository({ backend: recorder }), { known });
+    expect(loaded.map(({ id }) => id)).toEqual(ids.slice(1));
+    expect(recorder.count({ operation: 'get', type: 'snapshot' })).toBe(2);
+  });
+
+  test('does not take for removed what is still listed', async () => {
+    const ids = [await save(1), await save(2)];
+    const gone = { kind: 'error', code: 'FILE_NOT_FOUND' } as const;
+    const faulty = fault(backend, [{ operation: 'get', type: 'snapshot', fault: gone }]);
+    const unreadable: string[] = [];
+    const onUnreadable = (id: string): unknown => unreadable.push(id);
+    await expect(loadSnapshots(testRepository({ backend: faulty }))).rejects.toMatchObject({
+      code: 'SNAPSHOT_NOT_FOUND',
+    });
+    const silent = fault(backend, [
+      { operation: 'get', type: 'snapshot', count: Infinity, fault: gone },
+    ]);
+    await loadSnapshots(testRepository({ backend: silent }), { onUnreadable });
+    expect(unreadable).toEqual(ids.toSorted());
   });
 
   test('an unsealed or foreign file is damaged', async () => {

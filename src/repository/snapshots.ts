@@ -1,5 +1,7 @@
+import { removeSurely } from './unpacked.ts';
+import { readSnapshotsInThread } from './snapshot-threads.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { endsWork, HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { Monitor } from '../base/monitor.ts';
 import { compareTimestamps } from '../base/timestamp.ts';
 import type { CallOptions } from '../storage/backend.ts';
@@ -24,16 +26,18 @@ export {
 export { matches, type SnapshotFilter } from './snapshot-filter.ts';
 
 export interface LoadSnapshotsOptions extends CallOptions {
-  /** Told of snapshots that cannot be read, which are then left out. Without it they are thrown. */
-  readonly monitor?: Monitor | undefined;
-  /**
-   * Reads many snapshots faster than one by one: those that it could read and verify, by id. The others, and what
-   * is wrong with them, are left to the usual way.
-   */
-  readonly readMany?: ((ids: readonly Id[]) => Promise<ReadonlyMap<Id, Snapshot>>) | undefined;
+  /** Snapshots that are left out unread. */
+  readonly known?: { has(id: Id): boolean } | undefined;
+  /** Told of every snapshot that cannot be read, which is then left out. Without it the first of them is thrown. */
+  readonly onUnreadable?: ((id: Id, error: unknown) => void) | undefined;
 }
 
-export interface ResolveOptions extends LoadSnapshotsOptions, SnapshotFilter {}
+/** An `onUnreadable` that tells each as a problem. */
+export function tellUnreadable(monitor: Monitor): (id: Id, error: unknown) => void {
+  return (id, error) => monitor.problem({ item: `snapshot ${id}`, during: 'scan', error });
+}
+
+export interface ResolveOptions extends CallOptions, SnapshotFilter {}
 
 /** What a text such as `latest:home/anna` names. */
 export interface ResolvedSnapshot {
@@ -55,6 +59,29 @@ export function saveSnapshot(
   return repository.saveUnpacked('snapshot', encodeSnapshot(snapshot), options);
 }
 
+export interface RemoveSnapshotOptions extends CallOptions {
+  /** Ask the storage afterwards whether it is gone: some keep what they report removed. */
+  readonly isConfirmed?: boolean;
+}
+
+/**
+ * Removes a snapshot; the data it refers to stays. One that is gone already counts as removed.
+ * @throws BACKEND_WRITE_FAILED if it is still there; what `Backend.remove` and `Backend.stat` throw
+ */
+export async function removeSnapshot(
+  { backend }: Repository,
+  id: Id,
+  { signal, isConfirmed = false }: RemoveSnapshotOptions = {},
+): Promise<void> {
+  const handle = { type: 'snapshot', name: id } as const;
+  try {
+    if (isConfirmed) await removeSurely(backend, handle, { signal });
+    else await backend.remove(handle, { signal });
+  } catch (error) {
+    if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+  }
+}
+
 /** @throws SNAPSHOT_NOT_FOUND, SNAPSHOT_DAMAGED, UNPACKED_DAMAGED */
 export async function loadSnapshot(
   repository: Repository,
@@ -74,34 +101,67 @@ export async function loadSnapshot(
 }
 
 /**
- * Loads all snapshots, the oldest instant first. One that is removed meanwhile is left out.
- * @throws SNAPSHOT_DAMAGED, UNPACKED_DAMAGED of one that cannot be read, unless a monitor is there to hear it; what listing
- * and reading files throws
+ * Loads all snapshots, the oldest instant first; many of a repository on this machine in a thread. One that is removed
+ * meanwhile is left out: it is gone from a second listing as well.
+ * @throws SNAPSHOT_DAMAGED, UNPACKED_DAMAGED and what else one of them cannot be read for, unless `onUnreadable` hears of it;
+ *   what ends the use of the storage
  */
 export async function loadSnapshots(
   repository: Repository,
   options: LoadSnapshotsOptions = {},
 ): Promise<StoredSnapshot[]> {
-  const snapshots: StoredSnapshot[] = [];
   const { backend } = repository;
-  const ids: Id[] = [];
-  for await (const { name } of backend.list('snapshot', { signal: options.signal })) ids.push(name);
-  const known = await options.readMany?.(ids);
-  for (const [id, snapshot] of known ?? []) snapshots.push({ ...snapshot, id });
-  const others = known ? ids.filter((id) => !known.has(id)) : ids;
+  const { signal, onUnreadable } = options;
+  const ids = await listSnapshots(repository, options);
+  const read = await readSnapshotsInThread(repository, [...ids], { signal });
+  const snapshots: StoredSnapshot[] = [];
+  for (const [id, snapshot] of read) snapshots.push({ ...snapshot, id });
+  const failures = new Map<Id, unknown>();
+  const others = [...ids].filter((id) => !read.has(id));
   await forEachConcurrent(others, backend.connectionCount, async (id) => {
     try {
-      snapshots.push(await loadSnapshot(repository, id, { signal: options.signal }));
+      snapshots.push(await loadSnapshot(repository, id, { signal }));
     } catch (error) {
-      if (isHoldfastError(error, 'SNAPSHOT_NOT_FOUND')) return;
-      const isDamaged = isHoldfastError(error, 'SNAPSHOT_DAMAGED', 'UNPACKED_DAMAGED');
-      if (!isDamaged || !options.monitor) throw error;
-      options.monitor.problem({ item: `snapshot ${id}`, during: 'scan', error });
+      const isUnheard = !onUnreadable && !isHoldfastError(error, 'SNAPSHOT_NOT_FOUND');
+      if (endsWork(error) || isUnheard) throw error;
+      failures.set(id, error);
     }
   });
+  for (const [id, error] of await stillListed(repository, failures, options)) {
+    if (!onUnreadable) throw error;
+    onUnreadable(id, error);
+  }
   return snapshots.sort(
     (a, b) => compareTimestamps(a.time, b.time) || (a.id < b.id ? -1 : Number(a.id > b.id)),
   );
+}
+
+/** Those that are not known, in the order of the listing. A listing may have one of them twice. */
+async function listSnapshots(
+  { backend }: Repository,
+  { signal, known }: LoadSnapshotsOptions,
+): Promise<Set<Id>> {
+  const ids = new Set<Id>();
+  for await (const { name } of backend.list('snapshot', { signal })) {
+    if (!known?.has(name)) ids.add(name);
+  }
+  return ids;
+}
+
+/** The failures, by id, of all but the snapshots that are gone from the listing by now. */
+async function stillListed(
+  repository: Repository,
+  failures: ReadonlyMap<Id, unknown>,
+  options: LoadSnapshotsOptions,
+): Promise<[Id, unknown][]> {
+  const all = [...failures].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  if (!all.some(isGone)) return all;
+  const listed = await listSnapshots(repository, options);
+  return all.filter((failure) => !isGone(failure) || listed.has(failure[0]));
+}
+
+function isGone([, error]: [Id, unknown]): boolean {
+  return isHoldfastError(error, 'SNAPSHOT_NOT_FOUND');
 }
 
 /**
@@ -132,12 +192,12 @@ async function loadAllSnapshots(
   options: ResolveOptions,
 ): Promise<StoredSnapshot[]> {
   try {
-    return await loadSnapshots(repository, { ...options, monitor: undefined });
+    return await loadSnapshots(repository, { signal: options.signal });
   } catch (error) {
-    if (!isHoldfastError(error, 'SNAPSHOT_DAMAGED', 'UNPACKED_DAMAGED')) throw error;
+    if (endsWork(error)) throw error;
     throw new HoldfastError('SNAPSHOT_DAMAGED', {
       message: 'which snapshot is the latest cannot be told: one of them cannot be read',
-      details: { ...error.details },
+      details: isHoldfastError(error) ? error.details : {},
       hint: 'Name the snapshot by its id: "holdfast snapshots" lists those that can be read.',
       cause: error,
     });

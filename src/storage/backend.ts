@@ -37,6 +37,11 @@ export interface ByteRange {
 export interface CallOptions {
   /** Ends the call with CANCELLED, as soon as its storage can. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Of a change: asked each time right before the storage is touched, also when a call is tried again after a pause.
+   * Undefined: go on. A promise: wait for it, then ask again; if it rejects, the change is not made.
+   */
+  readonly admit?: (() => Promise<void> | undefined) | undefined;
 }
 
 /** How a file is read. */

@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest';
 
 import { utf8 } from '../base/bytes.ts';
+import { HoldfastError } from '../base/errors.ts';
 import type { FileHandle } from './backend.ts';
 import { codeOf, describeBackend, handleFor } from './conformance.ts';
+import { fault } from './fault.ts';
 import { limit } from './limit.ts';
 import { MemoryBackend } from './memory/memory-backend.ts';
+import { retry } from './retry.ts';
+import { testEnvironment } from './test-support.ts';
 
 describeBackend('limit', async () => {
   const inner = new MemoryBackend();
@@ -66,4 +70,25 @@ test('can be used inside a list even with one connection', async () => {
     count++;
   }
   expect(count).toBe(3);
+});
+
+test('asks again whether a change is admitted, without a place, also before another try', async () => {
+  const inner = fault(new MemoryBackend(), [
+    { operation: 'put', fault: { kind: 'error', code: 'BACKEND_UNAVAILABLE' } },
+  ]);
+  const limited = limit(inner, { connectionCount: 1 });
+  const environment = testEnvironment();
+  const backend = retry(limited, { environment });
+  const handle = handleFor('pack', 'limit');
+  const answers = [
+    undefined,
+    () => limited.put(handleFor('lock', 'renewed'), [utf8('lock')]),
+    () => Promise.reject(new HoldfastError('LOCK_LOST')),
+  ];
+  let asked = 0;
+  const admit = (): Promise<void> | undefined => answers[asked++]?.();
+  expect(await codeOf(backend.put(handle, [utf8('x')], { admit }))).toBe('LOCK_LOST');
+  expect(asked).toBe(3);
+  expect(await codeOf(backend.stat(handle))).toBe('FILE_NOT_FOUND');
+  expect((await backend.stat(handleFor('lock', 'renewed'))).sizeBytes).toBe(4);
 });

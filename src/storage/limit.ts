@@ -40,7 +40,7 @@ class LimitedBackend extends ForwardingBackend {
     parts: readonly Uint8Array[],
     options?: PutOptions,
   ): Promise<void> {
-    return this.#run(options, () => this.inner.put(handle, parts, options));
+    return this.#admitted(options, () => this.inner.put(handle, parts, options));
   }
 
   override get(
@@ -73,11 +73,25 @@ class LimitedBackend extends ForwardingBackend {
   }
 
   override remove(handle: FileHandle, options?: CallOptions): Promise<void> {
-    return this.#run(options, () => this.inner.remove(handle, options));
+    return this.#admitted(options, () => this.inner.remove(handle, options));
   }
 
   override removeLeftovers(options?: CallOptions): Promise<number> {
     return this.#run(options, () => super.removeLeftovers(options));
+  }
+
+  /** Runs a change once it is admitted. Holds no slot while it waits for that: a lock may have to be renewed first. */
+  async #admitted(options: CallOptions | undefined, work: () => Promise<void>): Promise<void> {
+    for (;;) {
+      const wait = await this.#run(options, async () => {
+        const refusal = options?.admit?.();
+        if (refusal) return { refusal };
+        await work();
+        return undefined;
+      });
+      if (!wait) return;
+      await wait.refusal;
+    }
   }
 
   #run<T>(options: CallOptions | undefined, work: () => Promise<T>): Promise<T> {

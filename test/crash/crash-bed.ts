@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
@@ -15,6 +16,7 @@ import { join } from 'node:path';
 import { describeError, isHoldfastError } from '../../src/base/errors.ts';
 import { check } from '../../src/engine/check.ts';
 import { restore } from '../../src/engine/restore.ts';
+import { markName } from '../../src/engine/restore/restore-mark.ts';
 import { loadIndex } from '../../src/repository/index-load.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
@@ -45,6 +47,8 @@ export interface Expectation {
   readonly allowsPartial?: boolean;
   /** What opens it; default the first password. */
   readonly password?: string;
+  /** What each snapshot of the folder must hold one of; default what was backed up. */
+  readonly holds?: readonly Manifest[];
 }
 
 /**
@@ -123,9 +127,10 @@ export class CrashBed {
     if (!opened) throw new Error(`I6: password ${given} does not open the repository`);
     try {
       await expectSound(opened);
-      const found = await this.#restoreAll(opened, expected.allowsPartial ?? false);
-      if (!snapshots.includes(found)) throw new Error(`I1, I2: there are ${found} snapshots`);
-      if (withRestic && findPeer('restic')) await this.#askRestic(repository, given, found);
+      const found = await this.#restoreAll(opened, expected);
+      const { length } = found;
+      if (!snapshots.includes(length)) throw new Error(`I1, I2: there are ${length} snapshots`);
+      if (withRestic && findPeer('restic')) await this.#askRestic(repository, found, expected);
     } finally {
       await opened.close();
     }
@@ -158,18 +163,66 @@ export class CrashBed {
     this.#known.set(folder, [...(this.#known.get(folder) ?? []), manifestOf(folder)]);
   }
 
-  /** Restores every snapshot; each must be whole, and one of those that were made. @returns their number */
-  async #restoreAll(repository: Repository, allowsPartial: boolean): Promise<number> {
+  /**
+   * What can be restored of a repository that is damaged, over all snapshots: `name hash` of each file. Throws if a file
+   * comes back with bytes that it never had.
+   */
+  async salvaged(repository: string): Promise<ReadonlySet<string>> {
+    const found = new Set<string>();
+    const opened = await openWith(repository, password);
+    if (!opened) throw new Error('I6: the password does not open the repository');
+    try {
+      const snapshots = await loadSnapshots(opened, { onUnreadable: () => {} });
+      const index = await loadIndex(opened, { onProblem: () => {} });
+      const indexed = new IndexedRepository(opened, index);
+      for (const snapshot of snapshots) {
+        for (const file of await this.#salvageOne(indexed, snapshot)) found.add(file);
+      }
+    } finally {
+      await opened.close();
+    }
+    return found;
+  }
+
+  async #salvageOne(indexed: IndexedRepository, snapshot: StoredSnapshot): Promise<string[]> {
+    const target = this.#scratch.fresh('target');
+    const options = { overwrite: 'always', workerCount: 1, subfolder: this.source } as const;
+    const request = { snapshot, target: Buffer.from(target), options };
+    try {
+      await restore(indexed, request, { environment, monitor: deaf });
+    } catch (error) {
+      if (!isHoldfastError(error)) throw error;
+    }
+    const files = existsSync(target) ? manifestOf(target) : new Map<string, string>();
+    this.#scratch.remove(target);
+    const known = (this.#known.get(this.source) ?? []).map(hashesOf);
+    const right = new Set(known.flatMap((hashes) => [...hashes]));
+    const found = [...hashesOf(files)].filter((file) => !file.startsWith(markPath));
+    const wrong = found.filter((file) => !right.has(file));
+    // Of a repaired snapshot what is lost is empty: it remembers the one that it was made from.
+    const isTold = snapshot.original !== undefined;
+    const unexpected = wrong.filter((file) => !isTold || !file.endsWith(emptyHash));
+    if (unexpected.length > 0) throw new Error(`I3: wrong bytes: ${unexpected.join('\n')}`);
+    return found.filter((file) => right.has(file));
+  }
+
+  /** What the folder held at each backup. */
+  get wholes(): readonly Manifest[] {
+    return this.#known.get(this.source) ?? [];
+  }
+
+  /** Restores every snapshot; each must be whole, and one of those that were made. @returns them */
+  async #restoreAll(repository: Repository, expected: Expectation): Promise<StoredSnapshot[]> {
     const snapshots = await loadSnapshots(repository);
     const indexed = new IndexedRepository(repository, await loadIndex(repository));
     for (const snapshot of snapshots) {
       const [path = ''] = snapshot.paths;
-      const part = allowsPartial ? {} : this.#partOf(path);
+      const part = expected.allowsPartial ? {} : this.#partOf(path);
       const target = await this.#restoreOne(indexed, snapshot, part);
-      if (allowsPartial) this.#scratch.remove(target);
-      else this.#expectKnown(path, target);
+      if (expected.allowsPartial) this.#scratch.remove(target);
+      else this.#expectKnown(path, target, expected);
     }
-    return snapshots.length;
+    return snapshots;
   }
 
   /** @returns the folder that it was restored to */
@@ -197,8 +250,8 @@ export class CrashBed {
     return this.#known.has(path) ? { subfolder: path } : {};
   }
 
-  #expectKnown(path: string, target: string): void {
-    const known = this.#known.get(path);
+  #expectKnown(path: string, target: string, { holds }: Expectation): void {
+    const known = path === this.source ? (holds ?? this.wholes) : this.#known.get(path);
     const isRight = known
       ? known.some((manifest) => equalManifests(manifest, manifestOf(target)))
       : readFileSync(join(target, path)).equals(this.stream);
@@ -207,20 +260,39 @@ export class CrashBed {
   }
 
   /** I8: the official program must find no error, and restore the same bytes. */
-  async #askRestic(repository: string, given: string, count: number): Promise<void> {
-    if (!existsSync(join(repository, 'config'))) return;
-    const settings = { password: given };
-    await mustRestic(repository, ['unlock'], settings);
-    await mustRestic(repository, ['check', '--read-data'], settings);
-    for (const id of count > 0 ? namesIn(repository, 'snapshots') : []) {
-      const output = await mustRestic(repository, ['cat', 'snapshot', id], settings);
-      const [path = ''] = (JSON.parse(output) as { paths: string[] }).paths;
+  async #askRestic(
+    repository: string,
+    snapshots: readonly StoredSnapshot[],
+    expected: Expectation,
+  ): Promise<void> {
+    const settings = { password: expected.password ?? password };
+    await mustRestic(repository, ['check', '--read-data', '--no-lock'], settings);
+    for (const { id, paths } of snapshots) {
+      const [path = ''] = paths;
       const target = this.#scratch.fresh('target');
-      const what = this.#known.has(path) ? `${id}:${path}` : id;
-      await mustRestic(repository, ['restore', what, '--target', target], settings);
-      this.#expectKnown(path, target);
+      const what = expected.allowsPartial || !this.#known.has(path) ? id : `${id}:${path}`;
+      await mustRestic(repository, ['restore', what, '--no-lock', '--target', target], settings);
+      if (expected.allowsPartial) this.#scratch.remove(target);
+      else this.#expectKnown(path, target, expected);
     }
   }
+}
+
+const deaf = { problem: () => {}, note: () => {}, progress: () => {} };
+
+const emptyHash = createHash('sha256').digest('hex');
+
+/** What a restore leaves that was ended by an error. */
+const markPath = `/${Buffer.from(markName).toString()} `;
+
+/** `name hash` of each file. */
+function hashesOf(manifest: Manifest): Set<string> {
+  const found = new Set<string>();
+  for (const [name, text] of manifest) {
+    const hash = / ([0-9a-f]{64})$/.exec(text)?.[1];
+    if (hash !== undefined) found.add(`${name} ${hash}`);
+  }
+  return found;
 }
 
 /** Opens a repository; undefined if the password does not. */

@@ -1,17 +1,26 @@
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 
-import { password } from '../tools/engine.ts';
+import { addKey } from '../../src/repository/keys.ts';
+import { password, withRepository } from '../tools/engine.ts';
 import { describeWith, requirePeer } from '../tools/peers.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { CrashBed, newPassword } from './crash-bed.ts';
 import { killAt, killTimeoutMs } from './kill-points.ts';
-import { type Command, mustSucceed, run } from './killed-run.ts';
+import { type Command, mustSucceed, runAgain } from './killed-run.ts';
 
 const scratch = scratchFolder('crash-keys');
 const bed = new CrashBed(scratch);
 const passwordFile = scratch.fresh('password');
+
+/** Costs little to derive, as the other one does. */
+const cheapKey = {
+  password: Buffer.from(newPassword),
+  hostname: 'host',
+  username: 'user',
+  scrypt: { N: 1024, r: 8, p: 1 },
+};
 
 const keyOperations: Readonly<Record<string, readonly string[]>> = {
   'key add': ['key', 'add', '--new-password-file', passwordFile],
@@ -27,20 +36,20 @@ function initCommand(): Command {
   return { repository: bed.fresh('repository'), args: ['init'] };
 }
 
-describeWith(['strace'], 'a program that is killed', () => {
+describeWith(['strace'], 'a program that is killed, or meets an error', () => {
   requirePeer('restic');
 
   test(
     'during init leaves no repository or a whole one',
     async () => {
-      const plan = { command: initCommand, samples: 2, log: scratch.fresh('log') };
+      const plan = { command: initCommand, samples: 1, errors: 1, log: scratch.fresh('log') };
       await killAt('init', plan, async ({ command: killed, run: cut, withRestic }) => {
         const { repository } = killed;
         // I2: the config makes it a repository, and comes last.
         const isThere = existsSync(join(repository, 'config'));
         // I1: what it said is true, though it was killed afterwards.
         if (/^created restic repository/m.test(cut.output)) expect(isThere).toBe(true);
-        const again = await run(killed);
+        const again = await runAgain(killed);
         if (isThere) {
           expect(again).toMatchObject({ exitCode: 1 });
           expect(again.errors).toMatch(/a repository exists at this location already/);
@@ -64,7 +73,7 @@ describeWith(['strace'], 'a program that is killed', () => {
     'during %s leaves a password that opens',
     async (title, args) => {
       const command = (): Command => ({ repository: bed.copyOf(bed.pristine), args });
-      const plan = { command, samples: 1, log: scratch.fresh('log') };
+      const plan = { command, samples: 1, errors: 0, log: scratch.fresh('log') };
       await killAt(title, plan, async ({ command: killed, run: cut, withRestic }) => {
         const { repository } = killed;
         const opening = await bed.passwordsOf(repository);
@@ -75,7 +84,6 @@ describeWith(['strace'], 'a program that is killed', () => {
         const [current = password] = opening;
         // I1, I4a, I8.
         await bed.examine(repository, { snapshots: [1], withRestic, password: current });
-        await mustSucceed({ repository, args: ['unlock'], password: current });
         if (current === password) await mustSucceed(killed);
         const atEnd = await bed.passwordsOf(repository);
         expect(atEnd).toContain(newPassword);
@@ -92,20 +100,19 @@ describeWith(['strace'], 'a program that is killed', () => {
     async () => {
       const [before = ''] = bed.keysOf(bed.pristine);
       const withTwo = bed.copyOf(bed.pristine);
-      await mustSucceed({ repository: withTwo, args: keyOperations['key add'] ?? [] });
+      await withRepository(withTwo, {}, (opened) => addKey(opened, cheapKey));
       const added = bed.keysOf(withTwo).find((id) => id !== before) ?? '';
       const command = (): Command => {
         const repository = bed.copyOf(withTwo);
         return { repository, args: ['key', 'remove', added] };
       };
-      const plan = { command, samples: 1, log: scratch.fresh('log') };
+      const plan = { command, samples: 1, errors: 1, log: scratch.fresh('log') };
       await killAt('key remove', plan, async ({ command: killed, withRestic }) => {
         const { repository } = killed;
         // I6.
         expect(await bed.passwordsOf(repository)).toContain(password);
         // I1, I4a, I8.
         await bed.examine(repository, { snapshots: [1], withRestic });
-        await mustSucceed({ repository, args: ['unlock'] });
         if (bed.keysOf(repository).includes(added)) await mustSucceed(killed);
         expect(await bed.passwordsOf(repository)).toEqual([password]);
         bed.remove(repository);
@@ -113,4 +120,42 @@ describeWith(['strace'], 'a program that is killed', () => {
     },
     killTimeoutMs,
   );
+
+  test(
+    'during key kit leaves the old password, and no page that does not open',
+    async () => {
+      const command = (): Command => {
+        const page = join(scratch.fresh('kit'), 'page.txt');
+        const args = ['key', 'kit', '--unproven', page];
+        return { repository: bed.copyOf(bed.pristine), args };
+      };
+      const plan = { command, samples: 1, errors: 0, log: scratch.fresh('log') };
+      await killAt('key kit', plan, async ({ command: killed, run: cut, isDone, withRestic }) => {
+        const { repository, args } = killed;
+        const page = args.at(-1) ?? '';
+        // I1, I4a, I6, I8.
+        await bed.examine(repository, { snapshots: [1], withRestic });
+        const isThere = existsSync(page);
+        if (isDone || /^saved new key/m.test(cut.output)) expect(isThere).toBe(true);
+        if (isThere) await bed.examine(repository, { snapshots: [1], password: passwordOn(page) });
+        // A page is never written over.
+        const again = [...args.slice(0, -1), `${page}.second.txt`];
+        await mustSucceed({ repository, args: again });
+        const kit = passwordOn(`${page}.second.txt`);
+        await bed.examine(repository, { snapshots: [1], password: kit });
+        for (const place of [repository, dirname(page)]) bed.remove(place);
+      });
+    },
+    killTimeoutMs,
+  );
 });
+
+const passwordPattern = /[a-z2-9]{5}(?:-[a-z2-9]{5}){5}/;
+
+/** The password that stands on the page of a kit. */
+function passwordOn(page: string): string {
+  const text = readFileSync(page, 'utf8');
+  const [found] = passwordPattern.exec(text) ?? [];
+  if (found === undefined) throw new Error(`no password on the page:\n${text}`);
+  return found;
+}

@@ -9,7 +9,7 @@ import { describeWith } from '../tools/peers.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { pseudoRandom } from '../tools/seeds.ts';
 import { CrashBed } from './crash-bed.ts';
-import { type Killed, killAt, killTimeoutMs, triesAll } from './kill-points.ts';
+import { type Disturbed, killAt, killTimeoutMs, triesAll } from './kill-points.ts';
 import { type Command, mustSucceed, run } from './killed-run.ts';
 
 const scratch = scratchFolder('crash-restore');
@@ -49,7 +49,7 @@ function restoreCommand(folder: string, target: string, ...more: string[]): Comm
   return { repository, args: [...args, '-t', target] };
 }
 
-function targetOf({ command }: Killed): string {
+function targetOf({ command }: Disturbed): string {
   return command.args.at(-1) ?? '';
 }
 

@@ -9,7 +9,7 @@ import { describeWith } from '../tools/peers.ts';
 import type { ProgramRun } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { CrashBed } from './crash-bed.ts';
-import { chosenOf, killTimeoutMs } from './kill-points.ts';
+import { chosenOf, expectReadable, killTimeoutMs } from './kill-points.ts';
 import { type Command, listCalls, mustSucceed, trace, tracerOf } from './killed-run.ts';
 
 const scratch = scratchFolder('errno');
@@ -80,14 +80,6 @@ function only(folders: readonly string[]): string[] {
     ])
     .filter((path) => !/\/data\/[0-9a-f]{2}$/.test(path))
     .flatMap((path) => ['-P', path]);
-}
-
-/** One line a problem, no stack, and the exit codes that the table of errors knows. */
-function expectReadable({ exitCode, errors, signal }: ProgramRun): void {
-  expect({ exitCode, signal }, errors).not.toMatchObject({ exitCode: null });
-  expect([0, 1, 3, 10, 11, 12], errors).toContain(exitCode);
-  expect(errors).not.toMatch(/^\s+at |internal check failed|node:internal/m);
-  if (exitCode !== 0) expect(errors).not.toBe('');
 }
 
 describeWith(['strace'], 'a system call that fails', () => {

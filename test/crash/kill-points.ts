@@ -1,6 +1,14 @@
 import { describeError } from '../../src/base/errors.ts';
 import { pseudoRandom, seedsOf } from '../tools/seeds.ts';
-import { type Command, type KilledRun, listCalls, mustSucceed, runKilled } from './killed-run.ts';
+import type { ProgramRun } from '../tools/run-program.ts';
+import {
+  type Command,
+  type Disturbance,
+  type DisturbedRun,
+  type KillPoint,
+  listCalls,
+  runDisturbed,
+} from './killed-run.ts';
 
 /** A part of all kills: those whose number leaves `index` when divided by `count`. */
 interface Slice {
@@ -17,7 +25,7 @@ const slice: Slice | undefined = parseSlice(process.env['HOLDFAST_CRASH']);
 /** True if calls are killed one after the other, not a sample of them. */
 export const triesAll: boolean = slice !== undefined;
 
-/** Of a sample, restic is asked for one state in so many. */
+/** Of samples, restic is asked for one in so many: starting it often takes longer than all else. */
 const resticShare = triesAll ? 1 : 4;
 
 /** For tests that kill a program at many calls. */
@@ -52,10 +60,12 @@ export function chosenOf<T>(title: string, items: readonly T[], samples: number)
   return [...chosen];
 }
 
-/** A program that was killed. */
-export interface Killed {
+/** A program that was killed, or that met an error. */
+export interface Disturbed {
   readonly command: Command;
-  readonly run: KilledRun;
+  readonly run: DisturbedRun;
+  /** It ended well all the same. */
+  readonly isDone: boolean;
   /** Ask restic, too. */
   readonly withRestic: boolean;
 }
@@ -65,53 +75,89 @@ const sparesMax = 5;
 
 /** What is killed, and how often. */
 export interface KillPlan {
-  /** A command of its own for each kill. */
+  /** A command of its own for each run. */
   readonly command: () => Command;
   /** Kills, unless more are asked for. */
   readonly samples: number;
+  /** Calls that fail, unless more are asked for; without it, none is made to fail. */
+  readonly errors?: number;
   /** A folder of the test, for logs. */
   readonly log: string;
 }
 
+interface DisturbedCall {
+  readonly point: KillPoint;
+  readonly disturbance: Disturbance;
+}
+
+/** Runs of this process that restic may be asked about. */
+let askable = 0;
+
 /**
- * Kills a command at each of the chosen calls, and looks at what is left. Goes on after a failure, and says at the end
- * which kills failed. Prints totals as one line of JSON.
+ * Kills a command at each of the chosen calls, and has calls fail, and looks at what is left. Goes on after a failure, and
+ * says at the end which runs failed. Prints totals as one line of JSON.
  */
 export async function killAt(
   title: string,
-  { command, samples, log }: KillPlan,
-  look: (killed: Killed) => Promise<void>,
+  plan: KillPlan,
+  look: (disturbed: Disturbed) => Promise<void>,
 ): Promise<void> {
-  // The first run of a command also fills the runtime's cache of compiled code, which the others do not.
-  await mustSucceed(command());
-  const points = await listCalls(command(), log);
+  const points = await listCalls(plan.command(), plan.log);
   const failures: string[] = [];
-  let kills = 0;
-  const chosen = chosenOf(title, points, samples);
-  // A run may go a little differently and never come to a call: others stand by, from the middle on.
-  const others = points.slice(points.length >> 1).filter((point) => !chosen.includes(point));
-  for (const [nth, point] of [...chosen, ...others].entries()) {
-    if (nth >= chosen.length && (kills > 0 || nth >= chosen.length + sparesMax)) break;
-    const killed = command();
-    const run = await runKilled(killed, point);
-    if (run.wasKilled) kills++;
+  let [kills, errors] = [0, 0];
+  const { chosen, spares } = callsOf(title, points, plan);
+  for (const [nth, each] of [...chosen, ...spares].entries()) {
+    if (nth >= chosen.length && kills > 0) break;
+    const command = plan.command();
+    const { disturbance, point } = each;
+    const run = await runDisturbed(command, point, disturbance);
+    if (run.wasDisturbed && disturbance === 'KILL') kills++;
+    if (run.wasDisturbed && disturbance !== 'KILL') errors++;
     try {
-      await look({ command: killed, run, withRestic: nth % resticShare === 0 });
+      if (disturbance !== 'KILL') expectReadable(run);
+      const withRestic = askable++ % resticShare === 0;
+      await look({ command, run, isDone: run.exitCode === 0, withRestic });
     } catch (error) {
-      failures.push(`killed at ${point.call} ${point.nth}: ${explain(error)}`);
+      const where = `${disturbance} at ${point.call} ${point.nth}, exit code ${run.exitCode}`;
+      failures.push(`${where}: ${run.errors}\n${explain(error)}`);
     }
   }
-  console.log(
-    JSON.stringify({
-      suite: 'crash',
-      operation: title,
-      calls: points.length,
-      kills,
-      failures: failures.length,
-    }),
-  );
+  const totals = { calls: points.length, runs: kills + errors, kills, errors };
+  const line = { suite: 'crash', operation: title, ...totals, failures: failures.length };
+  console.log(JSON.stringify(line));
   if (failures.length > 0) throw new Error(`${title}: ${failures.join('\n')}`);
-  if (kills === 0) throw new Error(`${title}: nothing was killed`);
+  if (points.length === 0 || (!slice && kills === 0))
+    throw new Error(`${title}: nothing was killed`);
+}
+
+/** What is disturbed, and what stands by: a run may go a little differently and never come to a call. */
+function callsOf(
+  title: string,
+  points: readonly KillPoint[],
+  { samples, errors }: KillPlan,
+): { readonly chosen: readonly DisturbedCall[]; readonly spares: readonly DisturbedCall[] } {
+  const killed = points.map((point) => ({ point, disturbance: 'KILL' }) as const);
+  const failing =
+    errors === undefined
+      ? []
+      : points.flatMap((point) =>
+          (['EIO', 'ENOSPC'] as const).map((disturbance) => ({ point, disturbance })),
+        );
+  if (slice) return { chosen: chosenOf(title, [...killed, ...failing], 0), spares: [] };
+  const kills = chosenOf(title, killed, samples);
+  const others = killed.slice(killed.length >> 1).filter((call) => !kills.includes(call));
+  return {
+    chosen: [...kills, ...chosenOf(title, failing, errors ?? 0)],
+    spares: others.slice(0, sparesMax),
+  };
+}
+
+/** Throws unless a run ended with an exit code that the table of errors knows, and said why in lines, without a stack. */
+export function expectReadable({ exitCode, errors, signal }: ProgramRun): void {
+  if (signal !== null || exitCode === null) throw new Error(`ended by ${signal}`);
+  if (![0, 1, 3, 10, 11, 12].includes(exitCode)) throw new Error(`exit code ${exitCode}`);
+  if (/^\s+at |internal check failed|node:internal/m.test(errors)) throw new Error('a stack');
+  if (exitCode !== 0 && errors === '') throw new Error('it failed and did not say why');
 }
 
 function explain(error: unknown): string {

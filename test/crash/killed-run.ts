@@ -1,8 +1,9 @@
 import { readFileSync, rmSync } from 'node:fs';
 
-import { password } from '../tools/engine.ts';
+import { hurried, password } from '../tools/engine.ts';
+import { runCommand } from '../tools/in-process.ts';
 import { program as main } from '../tools/program.ts';
-import { type ProgramRun, runProgram } from '../tools/run-program.ts';
+import { type ProgramRun, type RunSettings, runProgram } from '../tools/run-program.ts';
 
 /**
  * Calls that change what is stored: names, durability, content. Those that change a repository come from one thread,
@@ -20,15 +21,29 @@ export interface Command {
   readonly password?: string;
   /** What it reads from its standard input. */
   readonly input?: Uint8Array;
+  /** Where it works; default: where the tests do. */
+  readonly cwd?: string;
 }
 
 /** Runs the program undisturbed. */
 export function run(command: Command): Promise<ProgramRun> {
-  const { input = '' } = command;
-  return runProgram(process.execPath, programOf(command), {
-    variables: variablesOf(command),
-    input,
-  });
+  return runProgram(process.execPath, programOf(command), settingsOf(command));
+}
+
+function settingsOf(command: Command): RunSettings {
+  const { input = '', cwd } = command;
+  return { variables: variablesOf(command), input, ...(cwd === undefined ? {} : { cwd }) };
+}
+
+/**
+ * Gives a command again after one that was killed, in this process unless it works in a folder or on a stream: starting
+ * the program takes most of the time of these tests, and only what is killed has to be a process.
+ */
+export async function runAgain(command: Command): Promise<ProgramRun> {
+  if (command.input !== undefined || command.cwd !== undefined) return run(command);
+  const variables = { ...variablesOf(command), PATH: process.env['PATH'] ?? '' };
+  const args = ['-r', command.repository, '--no-cache', ...command.args];
+  return { signal: null, ...(await runCommand(args, { variables, environment: hurried })) };
 }
 
 /** A call to kill at: the nth of this name that one thread makes, from 1. */
@@ -59,7 +74,8 @@ export async function listCalls(
     if (!thread || !call || call.startsWith('syscall_')) continue;
     const nth = (counts.get(`${thread} ${call}`) ?? 0) + 1;
     counts.set(`${thread} ${call}`, nth);
-    points.set(`${call} ${nth}`, { call, nth });
+    // The runtime keeps compiled code when it ends, the first time.
+    if (!line.includes('compile-cache')) points.set(`${call} ${nth}`, { call, nth });
   }
   return [...points.values()];
 }
@@ -80,25 +96,52 @@ export async function tracedCalls(
   return text;
 }
 
-/** A run that was to be killed. */
-export interface KilledRun extends ProgramRun {
+/** What happens when one of the threads is about to make a call: it is killed, or the call fails. */
+export type Disturbance = 'KILL' | 'EIO' | 'ENOSPC';
+
+/** A run that was to be disturbed. */
+export interface DisturbedRun extends ProgramRun {
   /** False if it never made the call. */
-  readonly wasKilled: boolean;
+  readonly wasDisturbed: boolean;
 }
 
-/** Runs the program and kills it when one of its threads is about to make a call. */
-export async function runKilled(command: Command, { call, nth }: KillPoint): Promise<KilledRun> {
+/** Runs the program and kills it when one of its threads is about to make a call, or has that call fail. */
+export async function runDisturbed(
+  command: Command,
+  { call, nth }: KillPoint,
+  disturbance: Disturbance,
+): Promise<DisturbedRun> {
+  const what = disturbance === 'KILL' ? 'signal=KILL' : `error=${disturbance}`;
   // strace counts each call of each thread by itself.
-  const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${nth}`];
-  const result = await trace(command, ['-o', '/dev/null', ...inject]);
-  return { ...result, wasKilled: result.signal === 'SIGKILL' || result.exitCode === 137 };
+  const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:${what}:when=${nth}`];
+  const { program, args, variables } = tracerOf(command, ['-o', '|cat >&3', ...inject]);
+  let log = '';
+  let hasHung = false;
+  const onLog = (part: string): void => {
+    log += part;
+    const [, thread] = /^(\d+) +fsync\([12]\) .*INJECTED/m.exec(log) ?? [];
+    if (thread === undefined || hasHung) return;
+    // The runtime syncs its output when it ends, and waits for ever if that fails, as it never does on a real machine.
+    hasHung = true;
+    process.kill(Number(thread), 'SIGKILL');
+  };
+  const result = await runProgram(program, args, { ...settingsOf(command), variables, onLog });
+  // All was done and said before.
+  const exitCode = hasHung ? Number(/^Fatal: /m.test(result.errors)) : result.exitCode;
+  const isKilled = result.signal === 'SIGKILL' || result.exitCode === 137;
+  const wasDisturbed = isKilled || log.includes(' (INJECTED)');
+  return { ...result, ...(hasHung ? { exitCode, signal: null } : {}), wasDisturbed };
 }
 
 /** Runs the program with a tracer that is told how by `options`. */
 export function trace(command: Command, options: readonly string[]): Promise<ProgramRun> {
-  const { input = '' } = command;
   const { program, args, variables } = tracerOf(command, options);
-  return runProgram(program, args, { input, variables });
+  return runProgram(program, args, { ...settingsOf(command), variables });
+}
+
+/** With a filter in the kernel only calls that are traced stop for the tracer; but strace 6.1 then sends no signals. */
+function filterFor(options: readonly string[]): readonly string[] {
+  return options.some((option) => option.includes(':signal=')) ? [] : ['--seccomp-bpf'];
 }
 
 /** How the program is started with a tracer. */
@@ -112,7 +155,7 @@ export function tracerOf(
 } {
   return {
     program: 'strace',
-    args: ['-f', '-qq', ...options, process.execPath, ...programOf(command)],
+    args: ['-f', '-qq', ...filterFor(options), ...options, process.execPath, ...programOf(command)],
     // Nothing may pass strace by, and one thread makes all calls of the storage.
     variables: { ...variablesOf(command), UV_USE_IO_URING: '0', UV_THREADPOOL_SIZE: '1' },
   };
@@ -126,9 +169,9 @@ function variablesOf({ password: given = password }: Command): Record<string, st
   return { HOLDFAST_PASSWORD: given, TZ: 'UTC' };
 }
 
-/** Runs the program, which must succeed. */
+/** Gives a command (again), which must succeed. */
 export async function mustSucceed(command: Command): Promise<void> {
-  const { exitCode, output, errors } = await run(command);
+  const { exitCode, output, errors } = await runAgain(command);
   if (exitCode === 0) return;
   throw new Error(`${command.args.join(' ')}: exit code ${exitCode}\n${output}${errors}`);
 }

@@ -7,7 +7,11 @@ import { restore } from '../../src/engine/restore.ts';
 import { markName } from '../../src/engine/restore/restore-mark.ts';
 import { loadIndex } from '../../src/repository/index-load.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
-import { loadSnapshots, type StoredSnapshot } from '../../src/repository/snapshots.ts';
+import {
+  loadSnapshots,
+  type StoredSnapshot,
+  tellUnreadable,
+} from '../../src/repository/snapshots.ts';
 import { MemoryBackend, type MemoryFiles } from '../../src/storage/memory/memory-backend.ts';
 import {
   backUp,
@@ -90,7 +94,7 @@ async function restoreOutcome(backend: MemoryBackend): Promise<Outcome> {
     return await withRepository(backend, { environment }, async (repository) => {
       let problemCount = 0;
       const monitor = { ...deaf, problem: () => problemCount++ };
-      const snapshots = await loadSnapshots(repository, { monitor });
+      const snapshots = await loadSnapshots(repository, { onUnreadable: tellUnreadable(monitor) });
       const index = await loadIndex(repository, { onProblem: monitor.problem });
       const indexed = new IndexedRepository(repository, index);
       const outcomes: string[] = [];

@@ -6,15 +6,17 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 
 import { readExtendedAttributes, setExtendedAttribute } from '../../src/platform/attributes.ts';
 import { closeFile, openFile } from '../../src/platform/files.ts';
 import { backUp, initRepository, restoreLatest } from '../tools/engine.ts';
+import { unmount } from '../tools/loop-mount.ts';
 import { describeWith } from '../tools/peers.ts';
 import { program } from '../tools/program.ts';
 import { mustRun, type ProgramRun, runProgram } from '../tools/run-program.ts';
@@ -269,6 +271,61 @@ describeWith(['root', 'setfacl'], 'attributes that were there before', () => {
       expect(attributesOf(join(target, 'd'))).toEqual(left);
       expect(attributesOf(join(target, 'f'))).toEqual(left);
     }
+  });
+});
+
+describeWith(['root'], 'a target with something mounted in it', () => {
+  const points: string[] = [];
+  afterEach(() => {
+    for (const point of points.splice(0)) unmount(point);
+  });
+
+  /** Mounts a folder with one file, of the same file system, at a new place. */
+  async function bound(point: string): Promise<string> {
+    const other = scratch.fresh('other');
+    mkdirSync(other);
+    writeFileSync(join(other, 'precious'), 'p');
+    mkdirSync(point, { recursive: true });
+    await mustRun('mount', ['--bind', other, point]);
+    points.push(point);
+    return other;
+  }
+
+  const complaint = 'a file system is mounted here: nothing in it is removed';
+
+  test.each(['mnt', 'folder/mnt'])('keeps what is in it: %s', async (at) => {
+    const from = await backedUp((source) => {
+      mkdirSync(join(source, 'kept'));
+    });
+    const target = scratch.fresh('target');
+    const other = await bound(join(target, at));
+    const result = await restoreLatest(from.repository, target, { ...from, delete: true });
+    expect(result.complaints).toEqual([`/${at}: ${complaint}`]);
+    expect(readdirSync(other)).toEqual(['precious']);
+    expect(readdirSync(target).toSorted()).toEqual([at.split('/')[0], 'kept'].toSorted());
+  });
+
+  test('keeps what is in a folder that the snapshot has, and below', async () => {
+    const from = await backedUp((source) => {
+      mkdirSync(join(source, 'mnt/below'), { recursive: true });
+      mkdirSync(join(source, 'plain'));
+    });
+    const target = scratch.fresh('target');
+    const other = await bound(join(target, 'mnt'));
+    for (const folder of [join(other, 'below'), join(target, 'plain')]) {
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'more'), 'm');
+    }
+    const options = { ...from, delete: true };
+    const result = await restoreLatest(from.repository, target, options);
+    expect(result.complaints).toEqual([`/mnt: ${complaint}`]);
+    expect(readdirSync(other)).toEqual(['below', 'precious']);
+    expect(readdirSync(join(other, 'below'))).toEqual(['more']);
+    expect(readdirSync(join(target, 'plain'))).toEqual([]);
+    // Nothing to remove is nothing to tell of.
+    rmSync(join(other, 'precious'));
+    rmSync(join(other, 'below/more'));
+    expect((await restoreLatest(from.repository, target, options)).complaints).toEqual([]);
   });
 });
 

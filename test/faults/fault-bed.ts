@@ -7,7 +7,7 @@ import { markName } from '../../src/engine/restore/restore-mark.ts';
 import { loadIndex } from '../../src/repository/index-load.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
 import { openRepository } from '../../src/repository/repository.ts';
-import { loadSnapshots } from '../../src/repository/snapshots.ts';
+import { loadSnapshots, tellUnreadable } from '../../src/repository/snapshots.ts';
 import { type Backend, fileTypes } from '../../src/storage/backend.ts';
 import { MemoryBackend, type MemoryFiles } from '../../src/storage/memory/memory-backend.ts';
 import { openBackend } from '../../src/storage/open.ts';
@@ -75,7 +75,7 @@ export class FaultBed {
         progress: () => {},
       };
       const onProblem = (error: unknown): void => void complaints.push(describeError(error));
-      const snapshots = await loadSnapshots(repository, { monitor });
+      const snapshots = await loadSnapshots(repository, { onUnreadable: tellUnreadable(monitor) });
       const index = await loadIndex(repository, { onProblem });
       const snapshot = snapshots.at(-1);
       if (!snapshot) return { count: 0, content: new Map(), complaints };

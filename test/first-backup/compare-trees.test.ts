@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -10,8 +18,10 @@ import {
   compareTrees,
   type CompareOptions,
 } from '../../scripts/first-backup/compare-trees.ts';
+import type { Timestamp } from '../../src/base/timestamp.ts';
 import { setExtendedAttribute } from '../../src/platform/attributes.ts';
 import { closeFile, openFile } from '../../src/platform/files.ts';
+import { readStatus } from '../../src/platform/status.ts';
 
 const later = { since: { seconds: 2 ** 40, nanoseconds: 0 }, asRoot: true };
 const isRoot = process.getuid?.() === 0;
@@ -55,6 +65,13 @@ describe('equal trees', () => {
     expect(await compare()).toMatchObject({ fileCount: 1, differences: [] });
   });
 });
+
+/** The time by the clock that files get theirs from. */
+function sinceNow(): Timestamp {
+  const file = join(folder, 'now');
+  writeFileSync(file, '');
+  return readStatus(Buffer.from(file)).ctime;
+}
 
 /** Runs a shell command in the copy. */
 const inCopy = (command: string) => (): void => {
@@ -113,6 +130,48 @@ describe('a difference', () => {
     const since = { seconds: 0, nanoseconds: 0 };
     const { differences: found, changedMeanwhile } = await compare({ ...later, since });
     expect([found, changedMeanwhile]).toEqual([[], [`${original}/sub/small`]]);
+  });
+
+  test.each([
+    ['a file', 'rm sub/small', ['/sub', '/sub/small']],
+    ['a folder with all in it', 'rm -r sub', ['', '/sub']],
+    ['a link', 'rm link', ['', '/link']],
+  ])('of %s that was deleted since is no fault', async (_, command, changed) => {
+    const since = sinceNow();
+    execFileSync('sh', ['-c', command], { cwd: original });
+    const { differences: found, missing, changedMeanwhile } = await compare({ ...later, since });
+    expect([...found, ...missing]).toEqual([]);
+    expect(changedMeanwhile.toSorted()).toEqual(changed.map((name) => `${original}${name}`));
+  });
+
+  test('of a folder that is deleted while it is compared is no fault', async () => {
+    const since = sinceNow();
+    let isDeleted = false;
+    const deleteOnce = (): void => {
+      if (!isDeleted) rmSync(join(original, 'sub'), { recursive: true });
+      isDeleted = true;
+    };
+    const result = await compare({ since, asRoot: true, onDirectory: deleteOnce });
+    expect([...result.differences, ...result.missing]).toEqual([]);
+    expect(result.changedMeanwhile).toEqual([`${original}/sub`]);
+  });
+
+  test('of something that was gone before is one', async () => {
+    rmSync(join(original, 'sub/small'));
+    const names = (await compare()).differences.map((line) => line.split(':')[0]);
+    expect(names).toContain(`${original}/sub/small`);
+  });
+
+  test('of all that was to be compared is one', async () => {
+    mkdirSync(join(folder, 'copies'));
+    renameSync(original, join(folder, 'copies/original'));
+    copy = join(folder, 'copies/original');
+    const { differences: found, changedMeanwhile } = await compare({
+      since: { seconds: 0, nanoseconds: 0 },
+      asRoot: true,
+    });
+    expect(found).toEqual([`${original}: is not there any more`]);
+    expect(changedMeanwhile).toEqual([]);
   });
 });
 

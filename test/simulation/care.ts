@@ -30,7 +30,7 @@ function keepLast(last: number): RetentionPolicy {
 /** Removes old snapshots by a policy. */
 export async function runForget(actor: Actor): Promise<string> {
   const { world, process, place } = actor;
-  return session(actor, 'exclusive', async ({ repository, lock, signal, monitor }) => {
+  return session(actor, 'exclusive', async ({ repository, signal, monitor }) => {
     const { environment } = process;
     const context = { environment, monitor, signal };
     const snapshots = await loadSnapshots(repository, { signal });
@@ -43,7 +43,7 @@ export async function runForget(actor: Actor): Promise<string> {
     const decisions = groups.flatMap((group) => group.decisions);
     const ids = decisions.filter((each) => !isKept(each)).map(({ snapshot }) => snapshot.id);
     for (const id of ids) place.oracle.mayVanish(id);
-    const { failed } = await removeSnapshots(repository, { ids, lock }, context);
+    const { failed } = await removeSnapshots(repository, ids, context);
     return failed.length > 0 ? 'failed' : 'forgot';
   });
 }
@@ -141,12 +141,13 @@ export async function runKeyRemove(actor: Actor): Promise<string> {
   });
 }
 
+async function saveCopy(): Promise<void> {}
+
 export async function runMigrate(actor: Actor): Promise<string> {
   const { world, process } = actor;
   return session(actor, 'exclusive', async ({ repository, signal, monitor }) => {
     if (repository.config.version !== 1) return 'new already';
     const { environment } = process;
-    const saveCopy = async (): Promise<void> => undefined;
     await upgradeToVersion2(repository, { saveCopy }, { environment, monitor, signal });
     world.reach('migrated');
     return 'migrated';

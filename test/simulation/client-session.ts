@@ -43,7 +43,7 @@ export class HearingMonitor implements Monitor {
 
   /** Some of what operations say must happen now and then. */
   note(text: string): void {
-    if (/stored anew$/.test(text)) this.#world.reach('provenAnew');
+    if (text.endsWith('stored anew')) this.#world.reach('provenAnew');
   }
 
   phase(): void {}

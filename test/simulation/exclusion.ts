@@ -47,7 +47,9 @@ function excludes(kind: HeldKind, other: HeldKind): boolean {
       return other === 'commit' || other === 'prune' || other === 'foreign';
     case 'prune':
       return other === 'prune';
-    default:
+    case 'shared':
+    case 'publish':
+    case 'foreign':
       return false;
   }
 }

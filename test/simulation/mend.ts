@@ -32,7 +32,6 @@ async function mend(actor: Actor, forget: boolean): Promise<string> {
     const { brokenPacks } = await check(repository, { readData: { kind: 'all' } }, context);
     const whole = world.random.pick([...actor.place.store.namesOf('pack'), ...brokenPacks, '']);
     const packs = [...new Set([...brokenPacks, ...(whole === '' ? [] : [whole])])];
-    const keep = async (id: string): Promise<string> => `kept ${id}`;
     const request = { packs, sources: {}, lock, keep };
     const result = await repairPacks(repository, request, context);
     if (result.healedPacks.length > 0) world.reach('rotHealed');
@@ -50,6 +49,10 @@ async function mend(actor: Actor, forget: boolean): Promise<string> {
 }
 
 function ignore(): void {}
+
+async function keep(id: string): Promise<string> {
+  return `kept ${id}`;
+}
 
 /** Snapshots that cannot be read are of no more use to anybody; nothing but their removal lets others go on. */
 async function removeUnreadable({ repository, lock, signal }: ClientSession): Promise<void> {

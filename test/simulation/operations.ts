@@ -4,7 +4,7 @@ import path from 'node:path';
 import { backup, SourceWalk } from '../../src/engine/backup.ts';
 import { check } from '../../src/engine/check.ts';
 import { restore } from '../../src/engine/restore.ts';
-import { loadSnapshots } from '../../src/repository/snapshots.ts';
+import { loadSnapshots, tellUnreadable } from '../../src/repository/snapshots.ts';
 import { type ClientSession, type SessionPlan, withClientSession } from './client-session.ts';
 import { type Attempt, versionOf } from './oracle.ts';
 import { PlainSource, type SimulatedFolder } from './simulated-folder.ts';
@@ -55,7 +55,8 @@ export async function runBackup(actor: Actor): Promise<string> {
   const { nowMs } = world.queue;
   return session(actor, 'shared', async ({ repository, lock, signal, monitor, loadIndex }) => {
     const { environment } = process;
-    const earlier = await loadSnapshots(repository, { signal, monitor });
+    const onUnreadable = tellUnreadable(monitor);
+    const earlier = await loadSnapshots(repository, { signal, onUnreadable });
     const indexed = await loadIndex();
     const attempt = newAttempt(actor, nowMs);
     const source = new PlainSource(attempt.folder, attempt.tree);

@@ -208,7 +208,7 @@ export class Oracle {
   }
 
   #addIndex(name: string): void {
-    const document = this.#open<IndexDocument>('index', name);
+    const document = this.#open('index', name) as IndexDocument;
     const marked = this.blobs.markedPacks();
     const keys = this.blobs.addIndex(name, document);
     if (marked.size + this.#tainted.size === 0) return;
@@ -265,7 +265,7 @@ export class Oracle {
   }
 
   #addSnapshot(name: string): void {
-    const document = this.#open<SnapshotDocument>('snapshot', name);
+    const document = this.#open('snapshot', name) as SnapshotDocument;
     const version = document.program_version ?? '';
     const [, number] = versionPattern.exec(version) ?? [];
     const attempt = this.#parts.attempts.get(Number(number));
@@ -356,8 +356,7 @@ export class Oracle {
     this.#snapshots.delete(name);
     if (!attempt || !needs || this.#isThere(attempt)) return;
     // Of a snapshot whose root is lost nothing can be had.
-    const isRoot = ([, paths]: [string, readonly string[]]): boolean => paths.includes('');
-    const [root = ''] = [...needs].find(isRoot) ?? [];
+    const [root = ''] = [...needs].find(([, paths]) => paths.includes('')) ?? [];
     if (this.#tainted.has(root) && !this.blobs.has(root)) return;
     if (this.#owed.has(attempt) && !this.#mayVanish.has(attempt)) {
       throw new Error(`I3: ${by} removed the snapshot of backup ${attempt.number}`);
@@ -375,8 +374,8 @@ export class Oracle {
     if (this.#tainted.size > 0) this.#noteHarm();
   }
 
-  #open<T>(type: 'index' | 'snapshot', name: string): T {
-    return openDocument<T>(this.#parts.sealer, this.#parts.store.get({ type, name }));
+  #open(type: 'index' | 'snapshot', name: string): unknown {
+    return openDocument(this.#parts.sealer, this.#parts.store.get({ type, name }));
   }
 }
 

@@ -4,7 +4,7 @@ import { recover } from '../../src/engine/recover.ts';
 import { executeIndexRepair, planIndexRepair } from '../../src/engine/repair-index.ts';
 import { rewriteSnapshots } from '../../src/engine/rewrite.ts';
 import { tagSnapshots } from '../../src/engine/tag.ts';
-import { loadSnapshots } from '../../src/repository/snapshots.ts';
+import { loadSnapshots, tellUnreadable } from '../../src/repository/snapshots.ts';
 import { HearingMonitor } from './client-session.ts';
 import { type Actor, session } from './operations.ts';
 import { recoveredVersion } from './oracle.ts';
@@ -34,6 +34,10 @@ export async function runRewrite(actor: Actor): Promise<string> {
   const forget = world.random.oneIn(2);
   const names = [...world.attempts.values()].flatMap(({ tree }) => [...tree.keys()]);
   const name = basename(names.length > 0 ? world.random.pick(names) : 'f1');
+  const select = (path: Uint8Array): { selected: boolean; mayHoldSelected: boolean } => {
+    const selected = !Buffer.from(path).toString().endsWith(`/${name}`);
+    return { selected, mayHoldSelected: selected };
+  };
   return session(actor, forget ? 'exclusive' : 'shared', async (opened) => {
     const { repository, lock, signal, loadIndex } = opened;
     const all = await loadSnapshots(repository, { signal });
@@ -47,10 +51,6 @@ export async function runRewrite(actor: Actor): Promise<string> {
         if (process.time.isAlive && id !== undefined) place.oracle.reportedStored(id);
       },
     });
-    const select = (path: Uint8Array): { selected: boolean; mayHoldSelected: boolean } => {
-      const selected = !Buffer.from(path).toString().endsWith(`/${name}`);
-      return { selected, mayHoldSelected: selected };
-    };
     const change = { selection: { select, isInclude: false }, withSummary: false };
     const request = { snapshots, change, forget, dryRun: false, lock };
     const { environment } = process;
@@ -80,7 +80,8 @@ export async function runRecover(actor: Actor): Promise<string> {
   return session(actor, 'exclusive', async ({ repository, lock, signal, monitor, loadIndex }) => {
     const { environment } = process;
     const context = { environment, monitor, signal };
-    const snapshots = await loadSnapshots(repository, { signal, monitor });
+    const onUnreadable = tellUnreadable(monitor);
+    const snapshots = await loadSnapshots(repository, { signal, onUnreadable });
     const plan = await planIndexRepair(repository, { readAllPacks: false }, context);
     await lock?.settled;
     await executeIndexRepair(repository, plan, context);

@@ -96,6 +96,8 @@ const expectedCodes = [
   'STORAGE_FULL',
   'READ_ONLY',
   'PERMISSION_DENIED',
+  // A prune before the first snapshot.
+  'PRUNE_REFUSED',
 ] as const;
 
 /** What it may end with besides, where something has happened. */

@@ -31,10 +31,10 @@ interface IndexedPack {
 }
 
 /** Opens a document of a repository of any version, with a decoder of its own. */
-export function openDocument<T>(sealer: Sealer, sealed: Uint8Array): T {
+export function openDocument(sealer: Sealer, sealed: Uint8Array): unknown {
   const plain = sealer.open(sealed);
   const json = plain[0] === 2 ? zstdDecompressSync(plain.subarray(1)) : plain;
-  return JSON.parse(Buffer.from(json).toString()) as T;
+  return JSON.parse(Buffer.from(json).toString());
 }
 
 /** Which blobs can be had, by index files and packs that are there now: each is opened and hashed once. */

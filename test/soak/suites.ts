@@ -49,7 +49,7 @@ function runTotals(output: string): { readonly runs: number; readonly failures: 
   const lines = [...output.matchAll(/^\{"suite":.*\}$/gm)].map(
     ([line]) => JSON.parse(line) as Partial<Record<'kills' | 'runs' | 'failures', number>>,
   );
-  const runs = lines.reduce((sum, line) => sum + (line.kills ?? line.runs ?? 0), 0);
+  const runs = lines.reduce((sum, line) => sum + (line.runs ?? line.kills ?? 0), 0);
   const failures = lines.reduce((sum, line) => sum + (line.failures ?? 0), 0);
   const tests = testTotals(output);
   return { runs, failures: Math.max(failures, tests.failures, runs === 0 ? 1 : 0) };
@@ -83,9 +83,10 @@ function longRuns(
   return { ...longTests(name, paths, variables), counts: 'runs', totals: runTotals };
 }
 
-/** Kills, errors and interrupts at every call of some commands. */
-function crashTests(name: string, file: string): SoakSuite {
-  return longRuns(name, [`test/crash/${file}.test.ts`], { HOLDFAST_CRASH: 'all' });
+/** Kills, errors and interrupts at every call of some commands: all of a file of tests, or those of one command. */
+function crashTests(name: string, file: string, title?: string): SoakSuite {
+  const chosen = title === undefined ? [] : ['-t', title];
+  return longRuns(name, [`test/crash/${file}.test.ts`, ...chosen], { HOLDFAST_CRASH: 'all' });
 }
 
 /** Every suite that can run for long. A further one is a further row. */
@@ -108,8 +109,17 @@ export const soakSuites: readonly SoakSuite[] = [
     totals: lastLineTotals,
   },
   longTests('hostile', ['test/hostile'], { HOLDFAST_HOSTILE: 'all' }),
-  crashTests('crash-backup', 'crash'),
-  crashTests('crash-keys', 'crash-keys'),
+  crashTests('crash-init', 'crash-keys', 'during init'),
+  crashTests('crash-keys', 'crash-keys', 'during key'),
+  crashTests('crash-backup', 'crash', 'backup'),
+  crashTests('crash-tag', 'crash', 'during tag'),
+  crashTests('crash-forget', 'crash', 'during forget'),
+  crashTests('crash-copy', 'crash', 'during copy'),
+  crashTests('crash-prune', 'crash-prune'),
+  crashTests('crash-repair', 'crash-repair'),
+  crashTests('crash-rewrite', 'crash-rewrite', 'during rewrite'),
+  crashTests('crash-recover', 'crash-rewrite', 'during recover'),
+  crashTests('crash-migrate', 'crash-rewrite', 'during migrate'),
   crashTests('crash-restore', 'crash-restore'),
   crashTests('crash-errno', 'errno'),
   crashTests('crash-interrupts', 'interrupts'),

@@ -269,11 +269,12 @@ const foreign = (text: string, root = '/data/checkouts/project/'): string[] =>
 
 describe('documents', () => {
   test('rows of errors on one side only', () => {
-    const row = { summary: 'a', retry: 'never', exitCode: 1, httpStatus: 500 } as const;
+    const rest = { scope: 'item', exitCode: 1, httpStatus: 500 } as const;
+    const row = { summary: 'a', retry: 'never', ...rest } as const;
     const expected = errorLines({ USAGE: row, CANCELLED: { ...row, hint: 'Do b|c.' } });
     expect(expected).toEqual([
-      '| `USAGE` | a. | never | 1 | 500 |',
-      '| `CANCELLED` | a. Do b\\|c. | never | 1 | 500 |',
+      '| `USAGE` | a. | never | item | 1 | 500 |',
+      '| `CANCELLED` | a. Do b\\|c. | never | item | 1 | 500 |',
     ]);
     expect(compareErrors(expected.join('\n'), expected)).toEqual([]);
     expect(compareErrors(expected[0] ?? '', expected)[0]).toContain('lacks the row | `CANCELLED`');

@@ -35,6 +35,15 @@ const cheapScrypt = { N: 1024, r: 8, p: 1 } as const;
 /** Without threads: for tests of what is stored and found, which start many operations that take less than a thread. */
 export const singleThreaded: Environment = { ...systemEnvironment, isSingleThreaded: true };
 
+/** As well, and waits for a moment only where the program waits to see whether somebody else is there: nobody is. */
+export const hurried: Environment = {
+  ...singleThreaded,
+  clock: {
+    ...systemEnvironment.clock,
+    sleep: (ms, signal) => systemEnvironment.clock.sleep(ms < 1000 ? Math.min(ms, 2) : ms, signal),
+  },
+};
+
 export interface EngineSettings {
   /** Default: that of the system. */
   readonly environment?: Environment;

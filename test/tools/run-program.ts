@@ -13,6 +13,8 @@ export interface RunSettings {
   readonly variables?: Readonly<Record<string, string>>;
   readonly input?: string | Uint8Array;
   readonly uid?: number;
+  /** Hears what the program writes to its file 3. */
+  readonly onLog?: (text: string) => void;
 }
 
 /** Runs a program to its end. */
@@ -21,17 +23,18 @@ export function runProgram(
   args: readonly string[],
   settings: RunSettings = {},
 ): Promise<ProgramRun> {
-  const { cwd, variables = {}, input, uid } = settings;
+  const { cwd, variables = {}, input, uid, onLog } = settings;
   const child = spawn(program, args, {
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid, gid: uid }),
     env: { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C.UTF-8', ...variables },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', ...(onLog ? (['pipe'] as const) : [])],
   });
   const output: Buffer[] = [];
   const errors: Buffer[] = [];
   child.stdout.on('data', (part: Buffer) => output.push(part));
   child.stderr.on('data', (part: Buffer) => errors.push(part));
+  child.stdio[3]?.on('data', (part: Buffer) => onLog?.(part.toString()));
   // A program that ends without reading its input is no failure of ours.
   child.stdin.on('error', () => {});
   child.stdin.end(input ?? '');

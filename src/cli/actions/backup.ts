@@ -6,7 +6,6 @@ import {
   SourceWalk,
 } from '../../engine/backup.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { loadSnapshots } from '../../repository/snapshots.ts';
 import type { StreamSource } from '../../sources/source.ts';
 import { openCommandSource } from '../../sources/stream/command-source.ts';
 import { InputSource } from '../../sources/stream/input-source.ts';
@@ -14,11 +13,13 @@ import type { BackupFlags } from '../backup-flags.ts';
 import { BackupOutput } from '../backup-output.ts';
 import { chooseSource, readsInput, type SourceChoice } from '../backup-source.ts';
 import type { Invocation } from '../command.ts';
+import { readFeatures } from '../features.ts';
 import { parseGroupBy } from '../group-by.ts';
 import { usage } from '../parse.ts';
+import { tellLosses } from '../platform-losses.ts';
 import { parsePersonTime } from '../parse-time.ts';
 import { repositoryPassword } from '../password.ts';
-import { allTags } from '../select-snapshots.ts';
+import { allSnapshots, allTags } from '../select-snapshots.ts';
 import { type Session, type SessionOptions, thisOwner, withSession } from '../session.ts';
 import { programVersion } from '../version.ts';
 
@@ -35,6 +36,7 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
   const choice = chooseSource(invocation);
   refuseSharedInput(invocation);
   const view = new BackupOutput(invocation);
+  const lossWarning = tellLosses(output, 'backup');
   let walk: SourceWalk | undefined;
   const sessionOptions: SessionOptions = {
     lock: flags.dryRun ? 'none' : 'shared',
@@ -42,8 +44,9 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
     monitor: view,
     beside: async (storage, opening) => {
       if (choice.kind !== 'files') return;
-      const source = await choice.open(storage);
+      const source = await choice.open(storage, (text) => view.note(text));
       walk = new SourceWalk(source, invocation.environment.clock);
+      // Without remarks: those of the backup itself are enough.
       if (view.wantsScan && !flags.noScan) view.scan(await choice.open(storage));
       await walk.aheadOf(opening);
     },
@@ -53,12 +56,18 @@ export async function backup(invocation: BackupInvocation): Promise<number> {
       run({ invocation, options, choice, walk, view }, session),
     );
     view.finish(result);
-    if (view.problemCount === 0) return 0;
-    output.exitError(partialExitCode, result.problems.length > 0 ? unreadWarning : damageWarning);
+    const warning = warningOf(view, result) ?? lossWarning;
+    if (warning === undefined) return 0;
+    output.exitError(partialExitCode, warning);
     return partialExitCode;
   } finally {
     view.stop();
   }
+}
+
+function warningOf({ problemCount }: BackupOutput, result: BackupResult): string | undefined {
+  if (result.problems.length > 0) return unreadWarning;
+  return problemCount > 0 ? damageWarning : undefined;
 }
 
 interface BackupParts {
@@ -75,9 +84,7 @@ async function run(parts: BackupParts, session: Session): Promise<BackupResult> 
   const { lock, signal, repository } = session;
   await rememberParity(parts, repository, signal);
   // Before the index, so that this has all that they refer to.
-  const earlier = parts.walk
-    ? await loadSnapshots(repository, { signal, monitor: session.monitor })
-    : [];
+  const earlier = parts.walk ? await allSnapshots(session) : [];
   output.verbose('load index files');
   const indexed = await session.loadIndex();
   const source = parts.walk ?? (await openStream(parts, signal));
@@ -135,6 +142,7 @@ function optionsOf(invocation: BackupInvocation): BackupOptions {
     ignoreInode: flags.ignoreInode,
     ignoreCtime: flags.ignoreCtime,
     withAtime: flags.withAtime,
+    deviceOfHardLinksOnly: readFeatures(invocation.variables).hardLinkDevices,
     skipIfUnchanged: flags.skipIfUnchanged,
     dryRun: flags.dryRun,
     ...(flags.readConcurrency ? { workerCount: flags.readConcurrency } : {}),

@@ -2,7 +2,7 @@ import type { Problem, Progress } from '../../base/monitor.ts';
 import { type CopyMonitor, type CopyResult, copySnapshots } from '../../engine/copy.ts';
 import type { TransferProgress } from '../../engine/transfer.ts';
 import { shortId, type Id } from '../../repository/id.ts';
-import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
+import { type StoredSnapshot } from '../../repository/snapshots.ts';
 import { reportProblem } from '../cli-monitor.ts';
 import type { Invocation } from '../command.ts';
 import type { CopyFlags } from '../commands/copy.ts';
@@ -12,7 +12,7 @@ import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { ProgressView } from '../progress/progress-view.ts';
 import { safeText } from '../safe-text.ts';
-import { filterOf, selectSnapshots } from '../select-snapshots.ts';
+import { allSnapshots, filterOf, selectSnapshots } from '../select-snapshots.ts';
 import { type Session, withSession } from '../session.ts';
 
 type CopyInvocation = Invocation<CopyFlags>;
@@ -41,10 +41,10 @@ async function copyBetween(
   target: Session,
 ): Promise<number> {
   const { flags, environment, output } = invocation;
-  const { signal, monitor } = target;
+  const { signal } = target;
   const wanted = { ids: invocation.arguments, filter: filterOf(flags) };
   const chosen = await selectSnapshots(source, wanted, output);
-  const existing = await loadSnapshots(target.repository, { signal, monitor });
+  const existing = await allSnapshots(target);
   const request = {
     // As restic: the newest first, which is wanted most if the rest takes long.
     snapshots: chosen.toReversed(),

@@ -105,7 +105,7 @@ async function remove(
   const view = new ProgressView<Progress>(invocation, { unit: 'snapshots' });
   try {
     const context = { environment, signal, monitor: progressTo(view, monitor) };
-    return await removeSnapshots(repository, { ids, lock }, context);
+    return await removeSnapshots(repository, ids, context);
   } finally {
     view.stop();
   }

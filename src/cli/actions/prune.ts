@@ -25,6 +25,7 @@ export function prune(invocation: Invocation<PruneFlags>): Promise<number> {
     return runPrune(invocation, session, {
       options: confirmRecovery(options, flags.unsafeRecoverNoFreeSpace, session),
       dryRun: flags.dryRun,
+      allowRemoveAll: flags.allowRemoveAll,
     });
   });
 }

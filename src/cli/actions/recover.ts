@@ -1,7 +1,7 @@
+import { allSnapshots } from '../select-snapshots.ts';
 import { recover as recoverTrees, type RecoverResult } from '../../engine/recover.ts';
 import { executeIndexRepair, planIndexRepair } from '../../engine/repair-index.ts';
 import { shortId } from '../../repository/id.ts';
-import { loadSnapshots } from '../../repository/snapshots.ts';
 import type { Invocation } from '../command.ts';
 import type { RecoverFlags } from '../commands/recover.ts';
 import type { Output } from '../output.ts';
@@ -19,7 +19,7 @@ export function recover(invocation: Invocation<RecoverFlags>): Promise<number> {
     try {
       const context = { environment, signal, monitor: view };
       output.info('ensuring index is complete');
-      const snapshots = await loadSnapshots(repository, { signal, monitor });
+      const snapshots = await allSnapshots(session);
       const plan = await planIndexRepair(repository, { readAllPacks: false }, context);
       // What was read before it was certain that nobody else writes may have changed meanwhile.
       await lock?.settled;

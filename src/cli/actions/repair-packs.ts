@@ -17,10 +17,10 @@ export function repairPacks(invocation: Invocation<RepairPacksFlags>): Promise<n
   const packs = [...new Set(invocation.arguments.map(packIdOf))];
   return withRepairSources(invocation, (sources, signal) =>
     withSession({ ...invocation, signal }, { lock: 'exclusive', writes: true }, async (session) => {
-      const { repository, lock } = session;
+      const { repository } = session;
       const monitor = new RepairOutput(invocation, session.monitor);
       try {
-        const request = { packs, sources, lock, keep };
+        const request = { packs, sources, keep };
         const context = { environment, signal: session.signal, monitor };
         const result = await repair(repository, request, context);
         monitor.stop();

@@ -4,14 +4,14 @@ import {
   type SnapshotRepairListener,
 } from '../../engine/repair-snapshots.ts';
 import { shortId } from '../../repository/id.ts';
-import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
+import { type StoredSnapshot } from '../../repository/snapshots.ts';
 import type { Invocation } from '../command.ts';
 import type { RepairSnapshotsFlags } from '../commands/repair.ts';
 import { formatStoredTime } from '../format.ts';
 import type { Output } from '../output.ts';
 import { withRepairSources } from '../repair-sources.ts';
 import { safeText } from '../safe-text.ts';
-import { filterOf, selectSnapshots } from '../select-snapshots.ts';
+import { allSnapshots, chooseSnapshots, filterOf } from '../select-snapshots.ts';
 import { type Session, withSession } from '../session.ts';
 
 /** `holdfast repair snapshots`. */
@@ -31,8 +31,8 @@ async function run(
   const { flags, environment, output } = invocation;
   const { repository, lock, signal, monitor } = session;
   const wanted = { ids: invocation.arguments, filter: filterOf(flags) };
-  const snapshots = await selectSnapshots(session, wanted, output);
-  const existing = await loadSnapshots(repository, { signal, monitor });
+  const existing = await allSnapshots(session);
+  const snapshots = await chooseSnapshots(session, { ...wanted, snapshots: existing }, output);
   const { forget, dryRun } = flags;
   const listener = new Teller(output, dryRun, forget);
   const request = { snapshots, existing, sources, lock, forget, dryRun, listener };

@@ -18,6 +18,7 @@ import { formatSeconds, formatStoredTime } from '../format.ts';
 import type { JsonOutput } from '../go-json.ts';
 import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
+import { tellLosses } from '../platform-losses.ts';
 import { ProgressView } from '../progress/progress-view.ts';
 import { type Pace, shareDone } from '../progress/status-lines.ts';
 import { rawPath } from '../raw-arguments.ts';
@@ -49,6 +50,7 @@ export function restore(invocation: RestoreInvocation): Promise<number> {
     const { snapshot, subfolder } = chosen;
     const indexed = await session.loadIndex();
     output.info(`restoring ${describe(snapshot)} to ${safeText(target)}`);
+    const lossWarning = tellLosses(output, 'restore');
     const view = new RestoreOutput(invocation);
     try {
       const request = { snapshot, target, options: { ...options, subfolder } };
@@ -59,7 +61,10 @@ export function restore(invocation: RestoreInvocation): Promise<number> {
       });
       view.finish(result);
       // A snapshot or index file that cannot be read may be the one that was meant.
-      return result.problemCount > 0 ? failed(output, result.problemCount) : session.exitCode();
+      if (result.problemCount > 0) return failed(output, result.problemCount);
+      if (lossWarning === undefined) return session.exitCode();
+      output.exitError(1, lossWarning);
+      return 1;
     } finally {
       view.stop();
     }

@@ -9,6 +9,11 @@ export const flags = {
     short: 'n',
     description: 'change nothing, only tell what would be done',
   },
+  allowRemoveAll: {
+    kind: 'boolean',
+    name: 'unsafe-allow-remove-all',
+    description: 'remove all data of a repository without snapshots; else that is refused',
+  },
   unsafeRecoverNoFreeSpace: {
     kind: 'text',
     name: 'unsafe-recover-no-free-space',
@@ -31,7 +36,8 @@ deleted. Backups may run meanwhile. So run it regularly; space becomes free with
 With --instant everything is deleted at once, as restic does, and nobody else can use the repository meanwhile.
 
 Packs that hold both used and unused data are stored anew without the unused, as far as --max-unused asks for it. Nothing is
-removed unless all snapshots, folder listings and index files could be read whole.`,
+removed unless all snapshots, folder listings and index files could be read whole, nor where there is no snapshot at all:
+then they may be missing (--unsafe-allow-remove-all).`,
   arguments: { usage: '', minimum: 0, maximum: 0 },
   flags: { ...prunePolicyFlags, ...flags },
   examples: [

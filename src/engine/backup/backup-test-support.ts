@@ -3,7 +3,7 @@ import { type Environment, systemEnvironment } from '../../base/environment.ts';
 import { describeError, HoldfastError } from '../../base/errors.ts';
 import type { Problem } from '../../base/monitor.ts';
 import type { FileStatus } from '../../platform/status.ts';
-import { loadSnapshots } from '../../repository/snapshots.ts';
+import { loadSnapshots, tellUnreadable } from '../../repository/snapshots.ts';
 import { testRepository, type TestRepositoryOptions } from '../../repository/index-test-support.ts';
 import { loadIndex, loadIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
@@ -148,7 +148,10 @@ export async function backUpHeard(
       items.push(`${action} ${Buffer.from(path).toString()}`);
     },
   };
-  const earlier = await loadSnapshots(repository, { signal: settings.signal, monitor });
+  const earlier = await loadSnapshots(repository, {
+    signal: settings.signal,
+    onUnreadable: tellUnreadable(monitor),
+  });
   const loaded = await loadIndexFiles(repository);
   const indexed = new IndexedRepository(repository, loaded.index, loaded);
   const { clock } = repository.environment;

@@ -366,6 +366,33 @@ describe('an interrupt', () => {
     expect(readdirSync(folder)).toEqual(['t']);
   });
 
+  test('of a storage that does not answer gives up what is on its way, and keeps the rest', async () => {
+    for (let i = 0; i < 12; i++) {
+      writeFileSync(`${folder}/t/noise ${i}`, noise(2_000_000, i));
+    }
+    const controller = new AbortController();
+    let packs = 0;
+    const slow: Backend = Object.create(backend, {
+      put: {
+        value: async (...args: Parameters<Backend['put']>) => {
+          const isLate = args[0].type === 'pack' && ++packs > 2;
+          if (!isLate) return backend.put(...args);
+          controller.abort();
+          const signal = args[2]?.signal;
+          await new Promise((resolve) => signal?.addEventListener('abort', resolve));
+          throw new HoldfastError('CANCELLED');
+        },
+      },
+    });
+    const { signal } = controller;
+    await expect(backUp({}, { backend: slow, signal })).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+    expect(await snapshots()).toEqual([]);
+    expect(backend.count({ operation: 'put', type: 'pack' })).toBe(2);
+    expect(backend.count({ operation: 'put', type: 'index' })).toBe(1);
+  });
+
   test('before the start writes nothing at all', async () => {
     const signal = AbortSignal.abort();
     await expect(backUp({}, { signal })).rejects.toMatchObject({ code: 'CANCELLED' });

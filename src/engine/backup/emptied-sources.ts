@@ -1,6 +1,6 @@
 import { defined } from '../../base/assert.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
 import type { Timestamp } from '../../base/timestamp.ts';
 import { shortId } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
@@ -125,7 +125,7 @@ export class EmptiedSources {
       }
     } catch (error) {
       // What it holds is not known: "check" tells of the damage.
-      if (!isHoldfastError(error) || error.code === 'CANCELLED') throw error;
+      if (endsWork(error)) throw error;
       return undefined;
     }
     return node?.type === 'dir' ? node : undefined;
@@ -138,8 +138,9 @@ function isEmpty({ subtree }: TreeNode): boolean {
   return subtree !== undefined && toHex(subtree) === emptyTreeId;
 }
 
+/** 0 stands for a device that was not stored. */
 function isOnOtherDevice({ status }: SourceEntry, { deviceId }: TreeNode): boolean {
-  return deviceId !== status.device;
+  return Number(deviceId) !== 0 && deviceId !== status.device;
 }
 
 /** The names that lead to a directory from the root of the snapshot. */

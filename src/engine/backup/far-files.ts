@@ -1,6 +1,6 @@
 import { defined } from '../../base/assert.ts';
 import { concatBytes, equalBytes } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
+import { endsWork } from '../../base/errors.ts';
 import type { FileStatus } from '../../platform/status.ts';
 import type { FarFile, FarPart, ListedRequest, Source } from '../../sources/source.ts';
 import {
@@ -172,7 +172,7 @@ class FarReading {
     try {
       return { status, attributes: await this.#file.attributes() };
     } catch (error) {
-      if (!isHoldfastError(error)) throw error;
+      if (endsWork(error)) throw error;
       return { status };
     }
   }

@@ -1,5 +1,5 @@
 import { equalBytes } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
+import { endsWork } from '../../base/errors.ts';
 import type { ChunkScanner } from '../../kernels/chunker.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
 import { closeFile } from '../../platform/files.ts';
@@ -161,7 +161,7 @@ export function newStatus(fd: number, status: FileStatus): NewStatus {
   try {
     return { status, attributes: readExtendedAttributes(fd) };
   } catch (error) {
-    if (!isHoldfastError(error)) throw error;
+    if (endsWork(error)) throw error;
     return { status };
   }
 }

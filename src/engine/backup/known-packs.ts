@@ -1,13 +1,10 @@
-import { toHex } from '../../base/bytes.ts';
+import { missingPacks } from '../packs/stored-packs.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { idBytes } from '../../repository/id.ts';
 import { loadMarks } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
-import { headerEntrySizeBytes, packSizeOf } from '../../repository/pack-header.ts';
-import type { CallOptions } from '../../storage/backend.ts';
 import type { EngineContext } from '../context.ts';
-import { statPack } from '../stat-pack.ts';
 
 /**
  * An index without the packs that are not stored any more or are cut short, or are marked as to be deleted, so that a backup leans on
@@ -66,41 +63,4 @@ function without(
     });
   }
   return new IndexedRepository(repository, sound, files);
-}
-
-/**
- * Packs of the index that are not stored, or with another size than they have by the index: after a power cut a pack may
- * be empty or cut short. One that the listing lacks is asked for by name.
- */
-export async function missingPacks(
-  { repository, index }: Pick<IndexedRepository, 'repository' | 'index'>,
-  { signal }: CallOptions,
-): Promise<Set<number>> {
-  const missing = new Set<number>();
-  if (index.packCount === 0) return missing;
-  const stored = new Map<string, number>();
-  for await (const { name, sizeBytes } of repository.backend.list('pack', { signal })) {
-    stored.set(name, sizeBytes);
-  }
-  const expected = packSizes(index);
-  for (let pack = 0; pack < index.packCount; pack++) {
-    const name = toHex(index.packId(pack));
-    // A listing may lag behind: what looks wrong in it is asked for by name.
-    if (stored.get(name) === expected[pack]) continue;
-    if ((await statPack(repository, name, { signal })) !== expected[pack]) missing.add(pack);
-  }
-  return missing;
-}
-
-/** Size of each pack by the index, in bytes. */
-function packSizes(index: BlobIndex): Float64Array {
-  const sizes = new Float64Array(index.packCount).fill(packSizeOf([]));
-  for (let entry = 0; entry < index.blobCount; entry++) {
-    if (index.isPending(entry)) continue;
-    const pack = index.packOf(entry);
-    const uncompressedLength = index.uncompressedLengthOf(entry);
-    const entryBytes = headerEntrySizeBytes({ uncompressedLength });
-    sizes[pack] = (sizes[pack] ?? 0) + index.lengthOf(entry) + entryBytes;
-  }
-  return sizes;
 }

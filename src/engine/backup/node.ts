@@ -4,6 +4,7 @@ import { groupName, userName } from '../../platform/owners.ts';
 import { goMode } from '../../repository/mode.ts';
 import type { NodeType, TreeNode } from '../../repository/tree.ts';
 import type { SourceEntry } from '../../sources/source.ts';
+import type { BackupOptions } from './options.ts';
 import { storableAttributes } from './storable-attributes.ts';
 
 const nodeTypes: Readonly<Record<FileKind, NodeType>> = {
@@ -23,8 +24,11 @@ const noLinks: ReadonlySet<NodeType> = new Set(['dir', 'fifo', 'socket']);
 /** A tree node that is still being filled. */
 export type NodeDraft = { -readonly [K in keyof TreeNode]: TreeNode[K] };
 
+/** What decides which metadata is stored. */
+export type NodeOptions = Pick<BackupOptions, 'withAtime' | 'deviceOfHardLinksOnly'>;
+
 /** The tree node of a source entry, without content and subtree. @see docs/FORMAT.md#trees */
-export function nodeOf(entry: SourceEntry, withAtime: boolean): NodeDraft {
+export function nodeOf(entry: SourceEntry, options: NodeOptions): NodeDraft {
   const { status } = entry;
   const type = nodeTypes[status.kind];
   const node: NodeDraft = {
@@ -32,14 +36,14 @@ export function nodeOf(entry: SourceEntry, withAtime: boolean): NodeDraft {
     type,
     mode: goMode(nodeTypes[status.kind], status.mode),
     mtime: status.mtime,
-    atime: withAtime ? status.atime : status.mtime,
+    atime: options.withAtime ? status.atime : status.mtime,
     ctime: status.ctime,
     uid: status.uid,
     gid: status.gid,
     user: userName(status.uid) ?? '',
     group: groupName(status.gid) ?? '',
     inode: status.inode,
-    deviceId: status.device,
+    deviceId: storedDevice(status, options),
     sizeBytes: type === 'file' ? status.sizeBytes : 0,
     links: noLinks.has(type) ? 0 : status.links,
     extendedAttributes: storableAttributes(entry.extendedAttributes),
@@ -53,12 +57,12 @@ export function nodeOf(entry: SourceEntry, withAtime: boolean): NodeDraft {
 export function updateNode(
   node: NodeDraft,
   now: { readonly status: FileStatus; readonly attributes?: TreeNode['extendedAttributes'] },
-  withAtime: boolean,
+  options: NodeOptions,
 ): void {
   const { status, attributes } = now;
   node.mode = goMode(nodeTypes[status.kind], status.mode);
   node.mtime = status.mtime;
-  node.atime = withAtime ? status.atime : status.mtime;
+  node.atime = options.withAtime ? status.atime : status.mtime;
   node.ctime = status.ctime;
   node.uid = status.uid;
   node.gid = status.gid;
@@ -66,9 +70,18 @@ export function updateNode(
   node.group = groupName(status.gid) ?? '';
   // Hard links are found by these: those of a file that is gone would lead to another one.
   node.inode = status.inode;
-  node.deviceId = status.device;
+  node.deviceId = storedDevice(status, options);
   node.links = status.links;
   if (attributes) node.extendedAttributes = storableAttributes(attributes);
+}
+
+/** The device that is stored, 0 for none; as restic decides it, which counts no links of pipes. */
+function storedDevice(
+  { kind, links, device }: FileStatus,
+  { deviceOfHardLinksOnly = false }: NodeOptions,
+): FileStatus['device'] {
+  if (!deviceOfHardLinksOnly || kind === 'fifo') return device;
+  return kind === 'directory' || links === 1 ? 0 : device;
 }
 
 /** True if both stand for the same thing with the same metadata and content. */

@@ -23,6 +23,11 @@ export interface BackupOptions {
   readonly ignoreInode?: boolean;
   readonly ignoreCtime?: boolean;
   readonly withAtime?: boolean;
+  /**
+   * Store the number of the device for hard links only, which it tells apart: it changes with every btrfs snapshot that
+   * is backed up, and with it every tree. Restic's feature `device-id-for-hardlinks`.
+   */
+  readonly deviceOfHardLinksOnly?: boolean;
   readonly skipIfUnchanged?: boolean;
   readonly dryRun?: boolean;
   /** Threads that read and store; by default one a core, at least 2. */

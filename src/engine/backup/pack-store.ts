@@ -1,3 +1,4 @@
+import { untilAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import { fromHex } from '../../base/bytes.ts';
 import { describeError } from '../../base/errors.ts';
@@ -7,6 +8,7 @@ import type { IndexWriter } from '../../repository/index-writer.ts';
 import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { storePack } from '../../repository/parity.ts';
+import type { Environment } from '../../base/environment.ts';
 import type { EngineContext } from '../context.ts';
 import type { PackEvent } from './messages.ts';
 import type { PackSlots } from './pack-slots.ts';
@@ -21,6 +23,8 @@ export class PackStore {
   readonly #writer: IndexWriter | undefined;
   readonly #running = new Set<Promise<void>>();
   readonly #puts = new AbortController();
+  readonly #ended = new AbortController();
+  #hurry: Promise<void> | undefined;
   readonly #storedIds: Id[] = [];
   #isStopped = false;
   #failure: { readonly error: unknown } | undefined;
@@ -38,7 +42,8 @@ export class PackStore {
     const bytes = typeof place === 'number' ? slots.bytesOf(place, sizeBytes) : place;
     const task: Promise<void> = this.#store(event, bytes)
       .catch((error: unknown) => {
-        this.#failure ??= { error };
+        // What was given up on the way is no failure of the storage.
+        if (!this.#puts.signal.aborted) this.#failure ??= { error };
       })
       .finally(() => {
         this.#running.delete(task);
@@ -52,15 +57,18 @@ export class PackStore {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** Resolves once everything taken is stored and known to the index writer. @throws as `assertStored` */
-  async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+  /**
+   * Resolves once everything taken is stored and known to the index writer.
+   * @throws as `assertStored`; CANCELLED as soon as `signal` aborts
+   */
+  async settled(signal: AbortSignal | undefined): Promise<void> {
+    while (this.#running.size > 0) await untilAborted(Promise.all(this.#running), signal);
     this.assertStored();
   }
 
-  /** Resolves once everything taken is stored and in index files. */
-  async finish(): Promise<void> {
-    await this.settled();
+  /** Resolves once everything taken is stored and in index files. @throws as `settled` */
+  async finish(signal: AbortSignal | undefined): Promise<void> {
+    await this.settled(signal);
     await this.#writer?.flush();
   }
 
@@ -83,20 +91,25 @@ export class PackStore {
     this.#isStopped = true;
   }
 
+  /** What is on its way has a few seconds from now on, and then is given up. */
+  hurry({ clock }: Environment): void {
+    this.#hurry ??= clock.sleep(abandonMsMax, this.#ended.signal).then(
+      () => this.#puts.abort(),
+      () => undefined,
+    );
+  }
+
   /**
-   * Waits a few seconds for what is on its way, then gives it up. Never throws.
+   * Ends the work early: waits for what is on its way as long as `hurry` lets it. Never throws.
    * @param keeps enter into the index what was stored
    */
   async abandon(keeps: boolean, { environment, monitor }: EngineContext): Promise<void> {
     if (!keeps) this.stop();
-    const ended = Promise.all(this.#running);
-    const waiting = new AbortController();
-    const late = environment.clock.sleep(abandonMsMax, waiting.signal).catch(() => undefined);
-    await Promise.race([ended, late]);
-    waiting.abort();
-    this.#puts.abort();
+    this.hurry(environment);
     while (this.#running.size > 0) await Promise.all(this.#running);
-    if (!keeps || this.#failure) return;
+    this.#ended.abort();
+    await this.#hurry;
+    if (!keeps) return;
     try {
       await this.#writer?.flush();
     } catch (error) {
@@ -105,8 +118,9 @@ export class PackStore {
   }
 
   async #store(event: PackEvent, bytes: Uint8Array): Promise<void> {
-    if (!this.#writer || this.#failure || this.#isStopped) return;
-    const options = { signal: this.#puts.signal };
+    const { signal } = this.#puts;
+    if (!this.#writer || this.#failure || this.#isStopped || signal.aborted) return;
+    const options = { signal };
     await storePack(this.#repository, { id: event.id, bytes }, options);
     const packId = fromHex(event.id);
     assert(packId, 'a pack id is hex');

@@ -1,5 +1,5 @@
 import { toHex } from '../../base/bytes.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { decodeTree, type TreeBytes, type TreeNode } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
@@ -45,9 +45,7 @@ export class ParentTrees {
   }
 
   #unreadable(id: Uint8Array, error: unknown): undefined {
-    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'ASSERTION_FAILED')) {
-      throw error;
-    }
+    if (endsWork(error)) throw error;
     this.#isDamaged = true;
     const message = 'a tree of the parent snapshot cannot be read: what is below counts as new';
     const problem = new HoldfastError('TREE_DAMAGED', { message, cause: error });

@@ -207,7 +207,7 @@ export class Pipeline {
     for (let worker = 0; this.#hasWork && worker < this.workerCount; worker++) {
       await this.send({ type: 'flush' }, { worker });
     }
-    await this.#packs.finish();
+    await this.#packs.finish(this.#context.signal);
   }
 
   /**
@@ -234,6 +234,7 @@ export class Pipeline {
    * packs that are stored are entered into the index, so that the next run need not send them again. Never throws.
    */
   async close(): Promise<void> {
+    if (this.#failure) this.#packs.hurry(this.#context.environment);
     await (await this.#pool?.catch(() => undefined))?.close();
     for (const letGo of this.#atClose.splice(0)) letGo();
     this.#index.abandonThreads();

@@ -240,7 +240,7 @@ export class BackupRun {
     const directories: TreeFrame[] = [];
     const subtrees = new Map<number, Uint8Array>();
     for (const [slot, entry] of entries.entries()) {
-      const node = nodeOf(entry, options.withAtime === true);
+      const node = nodeOf(entry, options);
       if (node.type === 'dir') {
         const subtree = matcher.takeDirectory(node);
         if (!subtree) return undefined;
@@ -293,7 +293,7 @@ export class BackupRun {
 
   /** Settles one entry, or sets it on its way. Returns the frame of a directory that is to be listed. */
   #takeEntry(entry: SourceEntry, place: Place): TreeFrame | undefined {
-    const node = nodeOf(entry, this.#parts.options.withAtime === true);
+    const node = nodeOf(entry, this.#parts.options);
     const { frame, slot, previous } = place;
     if (node.type === 'dir') {
       frame.pending++;
@@ -359,7 +359,7 @@ export class BackupRun {
       id = idEnd;
       const { now, error } = extras.get(i) ?? {};
       if (error) return this.#dropFile(file, deserializeError(error));
-      if (now) updateNode(file.node, now, this.#parts.options.withAtime === true);
+      if (now) updateNode(file.node, now, this.#parts.options);
       file.node.content = content;
       file.node.sizeBytes = response.sizes[i] ?? 0;
       this.#finishFile(file, {
@@ -416,7 +416,7 @@ export class BackupRun {
           },
         });
         if (!stored) return this.#sendFiles([file]);
-        if (stored.now) updateNode(file.node, stored.now, options.withAtime === true);
+        if (stored.now) updateNode(file.node, stored.now, options);
         file.node.content = stored.ids;
         file.node.sizeBytes = stored.sizeBytes;
         this.#finishFile(file, { changing: stored.changing, ...sizes });

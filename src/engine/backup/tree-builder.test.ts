@@ -39,7 +39,7 @@ function plainTreeId(
   const { entries } = entry ? source.list(entry) : source.root();
   const encoder = new TreeEncoder(localZone);
   for (const each of entries) {
-    const node = nodeOf(each, false);
+    const node = nodeOf(each, {});
     if (node.type === 'dir') node.subtree = Buffer.from(plainTreeId(source, each), 'hex');
     encoder.add(node);
   }

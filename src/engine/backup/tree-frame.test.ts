@@ -7,7 +7,7 @@ import { nodeOf } from './node.ts';
 import { NodeCursor } from './tree-frame.ts';
 
 function nodeNamed(name: Uint8Array): TreeNode {
-  return nodeOf({ name, path: name, status: statusOf('fifo'), extendedAttributes: [] }, false);
+  return nodeOf({ name, path: name, status: statusOf('fifo'), extendedAttributes: [] }, {});
 }
 
 const names = fc.uniqueArray(fc.uint8Array({ minLength: 1, maxLength: 3 }), {

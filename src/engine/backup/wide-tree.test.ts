@@ -131,4 +131,22 @@ describe('a directory that is listed in parts', () => {
       expect(stored).toEqual(['dir /wide', 'fifo /wide/b', 'fifo /z', 'symlink /wide/a -> x']);
     }
   });
+
+  test('does not take the last entries from the parent when none of them can be read', async () => {
+    const error = new HoldfastError('PERMISSION_DENIED');
+    class Failing extends TestSource {
+      override list(entry: SourceEntry): SourceListing {
+        const listing = super.list(entry);
+        const problems = [{ path: entry.path, error, during: 'scan' }] as const;
+        const rest = { entries: [], problems, complete: true, vanished: [] };
+        return listing.rest ? { ...listing, rest: () => rest } : listing;
+      }
+    }
+    const made = { wide: { a: 'x', b: '', c: 'old' } };
+    const backend = new MemoryBackend();
+    await backUpHeard(new TestSource(made, undefined, 2), { backend });
+    const { treeId } = await backUpHeard(new Failing(made, undefined, 2), { backend });
+    const stored = await describeStored({ backend }, treeId);
+    expect(stored).toEqual(['dir /wide', 'fifo /wide/b', 'symlink /wide/a -> x']);
+  });
 });

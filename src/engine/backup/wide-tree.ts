@@ -141,8 +141,9 @@ export class WideTree {
       this.#sameEnd = part.range.end;
       return;
     }
-    // Nothing is left of the part: it cannot tell whether the tree is the same.
-    if (part.type === 'nodes' && part.bytes.byteLength === 0) return;
+    const isEmpty = part.type === 'nodes' && part.bytes.byteLength === 0;
+    if (isEmpty && !this.#previous) return;
+    // Also if nothing is left of the part: the parent's tree may have more, and ends alike all the same.
     await this.#startStream();
     if (part.type === 'same') await this.#copy(part.range);
     else await this.#add(part.type === 'nodes' ? part.bytes : this.#patch(part));

@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { concatBytes, fromHex, toHex, utf8 } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
+import { endsWork } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
@@ -119,9 +119,7 @@ export class AffectedFiles {
     try {
       return await this.#reader.load(id);
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-        throw error;
-      }
+      if (endsWork(error)) throw error;
       return undefined;
     }
   }

@@ -1,6 +1,6 @@
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
-import { describeError, isHoldfastError } from '../../base/errors.ts';
+import { describeError, endsWork } from '../../base/errors.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { DecodedIndex } from '../../repository/index-decoded.ts';
 import { decodeIndexInto } from '../../repository/index-file.ts';
@@ -32,9 +32,7 @@ export async function loadIndexForCheck(
       const json = await repository.loadUnpacked('index', name, { signal });
       decodeIndexInto(json, index, { version: config.version, scratch, onPackAgain });
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-        throw error;
-      }
+      if (endsWork(error)) throw error;
       findings.error(`index ${name}`, describeError(error), 'INDEX_DAMAGED');
       findings.suggestRepairIndex = true;
     }

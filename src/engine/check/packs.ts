@@ -1,10 +1,9 @@
+import { storedPackSizes } from '../packs/stored-packs.ts';
 import { toHex } from '../../base/bytes.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { shortId } from '../../repository/id.ts';
-import { packSizeOf } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
-import { statPack } from '../stat-pack.ts';
 import type { BlobDamage } from './blob-damage.ts';
 import type { Findings } from './findings.ts';
 import type { CheckMonitor } from './options.ts';
@@ -24,55 +23,35 @@ export interface PackParts {
   readonly damage: BlobDamage;
 }
 
-/**
- * Compares the packs that are stored with those of the index: missing, of another size, mixed, not indexed.
- *
- * A pack that the listing lacks is asked for by name before it counts as missing.
- */
+/** Compares the packs that are stored with those of the index: missing, of another size, mixed, not indexed. */
 export async function comparePacks(
   repository: Repository,
   parts: PackParts,
-  context: EngineContext<CheckMonitor>,
+  { signal }: EngineContext<CheckMonitor>,
 ): Promise<PackList> {
   const { index, findings } = parts;
-  const stored = await listPacks(repository, context);
-  const sizes: (number | undefined)[] = [];
-  for (let pack = 0; pack < index.packCount; pack++) {
-    const name = toHex(index.packId(pack));
-    const size = stored.get(name) ?? (await statPack(repository, name, context));
-    stored.delete(name);
-    sizes.push(size);
-    comparePack(parts, { pack, name, size });
+  const { sizes, expected, others } = await storedPackSizes(repository, index, { signal });
+  for (const [pack, size] of sizes.entries()) {
+    comparePack(parts, { pack, size, expected: expected[pack] ?? 0 });
   }
-  for (const name of stored.keys()) {
+  for (const name of others.keys()) {
     findings.hint(`pack ${name} is not in any index`);
     findings.suggestPrune = true;
   }
   return { sizes };
 }
 
-async function listPacks(
-  repository: Repository,
-  { signal }: EngineContext<CheckMonitor>,
-): Promise<Map<string, number>> {
-  const sizes = new Map<string, number>();
-  for await (const { name, sizeBytes } of repository.backend.list('pack', { signal })) {
-    sizes.set(name, sizeBytes);
-  }
-  return sizes;
-}
-
 function comparePack(
   { index, order, findings, damage }: PackParts,
-  stored: { readonly pack: number; readonly name: string; readonly size: number | undefined },
+  stored: {
+    readonly pack: number;
+    readonly size: number | undefined;
+    readonly expected: number;
+  },
 ): void {
-  const { pack, name, size } = stored;
+  const { pack, size, expected } = stored;
+  const name = toHex(index.packId(pack));
   const entries = order.entriesOf(pack);
-  const blobs = Array.from(entries, (entry) => ({
-    length: index.lengthOf(entry),
-    uncompressedLength: index.uncompressedLengthOf(entry),
-  }));
-  const expected = packSizeOf(blobs);
   const types = new Set(Array.from(entries, (entry) => index.typeOf(entry)));
   if (types.size > 1) {
     findings.hint(`pack ${shortId(name)} holds both data and tree blobs`);

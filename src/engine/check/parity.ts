@@ -1,4 +1,4 @@
-import { describeError, isHoldfastError } from '../../base/errors.ts';
+import { describeError, endsWork } from '../../base/errors.ts';
 import type { Id } from '../../repository/id.ts';
 import { listParity, loadParity } from '../../repository/parity.ts';
 import { damagedParityCount, healPack, type ParityFile } from '../../repository/parity-file.ts';
@@ -6,11 +6,6 @@ import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
 import { readPack } from '../repair/pack-contents.ts';
 import type { Findings } from './findings.ts';
-
-/** Damage of the storage itself, or an end of the work: not the parity's. */
-function isFatal(error: unknown): boolean {
-  return !isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE');
-}
 
 /**
  * Tells which broken packs their parity heals, and with `readsAll` which parity is damaged itself: a hint, since
@@ -34,7 +29,7 @@ export async function checkParity(
     try {
       parity = await loadParity(repository, id, { signal });
     } catch (error) {
-      if (isFatal(error)) throw error;
+      if (endsWork(error)) throw error;
       findings.hint(`parity of pack ${id}: ${describeError(error)}`);
     }
     if (!parity) continue;
@@ -42,6 +37,8 @@ export async function checkParity(
     const { parityCount } = parity.shape;
     if (count > 0)
       findings.hint(`parity of pack ${id}: ${count} of ${parityCount} blocks are damaged`);
+    else if (!parity.copiesAgree)
+      findings.hint(`parity of pack ${id}: one of two copies of its head is damaged`);
     if (isBroken && (await heals(repository, parity, signal))) healable.push(id);
   }
   return healable;
@@ -56,7 +53,7 @@ async function heals(
     const pack = await readPack(repository, parity.packId, { signal });
     return healPack(parity, pack?.bytes ?? new Uint8Array()).healed !== undefined;
   } catch (error) {
-    if (isFatal(error)) throw error;
+    if (endsWork(error)) throw error;
     return false;
   }
 }

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { assert } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
-import { describeError, isHoldfastError } from '../../base/errors.ts';
+import { describeError, endsWork } from '../../base/errors.ts';
 import { randomBelow, type Random } from '../../base/random.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -124,9 +124,7 @@ async function readAndCheck(
   try {
     bytes = await repository.backend.get({ type: 'pack', name }, undefined, { signal, fresh });
   } catch (error) {
-    if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-      throw error;
-    }
+    if (endsWork(error)) throw error;
     const damagedEntries = Array.from(order.entriesOf(pack));
     return { type: 'pack', errors: [`it cannot be read: ${describeError(error)}`], damagedEntries };
   }

@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { describeError, isHoldfastError } from '../../base/errors.ts';
+import { describeError, endsWork } from '../../base/errors.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
@@ -99,9 +99,7 @@ export class StructureCheck {
     try {
       return await this.#reader.load(id);
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-        throw error;
-      }
+      if (endsWork(error)) throw error;
       this.#findings.error(`tree ${toHex(id)}`, describeError(error), 'TREE_DAMAGED');
       this.#damage.addFaultyTree(id);
       return undefined;

@@ -14,7 +14,7 @@ async function pruneOfGonePacks(isLost: boolean): Promise<unknown> {
   const source = { repository, loadIndex: () => loadIndexFiles(repository) };
   const plan = await planPrune(source, inPhases, context);
   expect(plan.packs.repack.length).toBeGreaterThan(0);
-  for (const key of [...backend.files.keys()]) {
+  for (const key of backend.files.keys()) {
     if (key.startsWith('pack/')) backend.files.delete(key);
   }
   if (isLost) repository.addWriteGuard(() => Promise.reject(new HoldfastError('LOCK_LOST')));

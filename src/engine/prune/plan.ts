@@ -99,7 +99,7 @@ class Planner {
     }
     if (this.#needed.length > 0) throw missingPacks(this.#needed);
     if (this.#small.length < smallPacksMin) statistics.packs.keep += this.#small.length;
-    else this.#candidates.push(...this.#small);
+    else for (const pack of this.#small) this.#candidates.push(pack);
     this.#chooseRepacked();
     if (version === 1) statistics.size.uncompressed = 0;
     statistics.packs.repack = this.#repack.length;

@@ -58,11 +58,12 @@ export interface PruneHow {
   /** By how much the wall clock is ahead. */
   readonly laterMs?: number;
   readonly monitor?: PruneMonitor;
+  readonly allowRemoveAll?: boolean;
 }
 
 /** Prunes with the real engine. */
 export async function prune(backend: Backend, how: PruneHow = {}): Promise<PruneResult> {
-  const { options = inPhases, laterMs = 0, monitor = quiet } = how;
+  const { options = inPhases, laterMs = 0, monitor = quiet, allowRemoveAll } = how;
   const clock = {
     ...systemClock,
     wallMs: () => systemClock.wallMs() + laterMs,
@@ -70,7 +71,7 @@ export async function prune(backend: Backend, how: PruneHow = {}): Promise<Prune
   };
   const repository = testRepository({ backend, clock });
   const context = { environment: { ...systemEnvironment, clock }, monitor };
-  const source = { repository, loadIndex: () => loadIndexFiles(repository) };
+  const source = { repository, loadIndex: () => loadIndexFiles(repository), allowRemoveAll };
   const plan = await planPrune(source, options, context);
   const locks = { lock: noLock, commit: () => Promise.resolve(noLock), probe: noProbe };
   return executePrune(plan, locks, context);

@@ -1,6 +1,6 @@
 import { defined } from '../../base/assert.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
-import { describeError, isHoldfastError } from '../../base/errors.ts';
+import { describeError, endsWork, isHoldfastError } from '../../base/errors.ts';
 import type { Id } from '../../repository/id.ts';
 import { type IndexChange, rewriteIndex } from '../../repository/index-rewrite.ts';
 import { shortId } from '../../repository/id.ts';
@@ -32,23 +32,13 @@ export async function removePacks(
       gone.push(name);
     } catch (error) {
       if (isHoldfastError(error, 'FILE_NOT_FOUND')) gone.push(name);
-      else if (!isHoldfastError(error) || isFatal(error)) throw error;
+      else if (endsWork(error)) throw error;
       else monitor.note(`pack ${shortId(name)} could not be removed: ${describeError(error)}`);
     }
     monitor.counted(++done, packs.length, 'files deleted');
   });
   if (gone.length > 0) await removeParity(repository, gone, { signal });
   return gone.length;
-}
-
-function isFatal(error: unknown): boolean {
-  return isHoldfastError(
-    error,
-    'CANCELLED',
-    'LOCK_LOST',
-    'REPOSITORY_LOCKED',
-    'BACKEND_UNAVAILABLE',
-  );
 }
 
 /**

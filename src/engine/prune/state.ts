@@ -1,16 +1,15 @@
+import { storedPackSizes } from '../packs/stored-packs.ts';
 import { toHex } from '../../base/bytes.ts';
-import { forEachConcurrent } from '../../base/concurrency.ts';
-import { isHoldfastError } from '../../base/errors.ts';
+import { HoldfastError } from '../../base/errors.ts';
 import { type Id, idBytes } from '../../repository/id.ts';
 import type { IndexedPack } from '../../repository/index-file.ts';
 import { type LoadedIndex, loadMarks, loadMoreIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import { addMark, type PackMark } from '../../repository/pack-marks.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { loadSnapshot, type StoredSnapshot } from '../../repository/snapshots.ts';
+import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
 import { BlobMarks } from '../blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { statPack } from '../stat-pack.ts';
 import { collectUsedBlobs } from '../used-blobs.ts';
 import type { PruneMonitor, UnlistedPack } from './options.ts';
 
@@ -21,6 +20,8 @@ export interface PruneSource {
   readonly loadIndex: () => Promise<LoadedIndex>;
   /** Snapshots that were removed just now, and that a listing may still have. */
   readonly removedSnapshots?: ReadonlySet<Id> | undefined;
+  /** Prune although there is no snapshot and this run removed none: then all data goes. */
+  readonly allowRemoveAll?: boolean | undefined;
 }
 
 /**
@@ -56,7 +57,7 @@ export class PruneState {
     this.used = new BlobMarks(loaded.index);
   }
 
-  /** @throws what cannot be read, whatever it is: a prune must know everything */
+  /** @throws what cannot be read, whatever it is: a prune must know everything; PRUNE_REFUSED */
   static async load(
     source: PruneSource,
     context: EngineContext<PruneMonitor>,
@@ -72,6 +73,7 @@ export class PruneState {
     await state.#use(snapshots);
     monitor.phase('searching used packs...');
     await state.#listPacks();
+    if (snapshots.length === 0) state.#refuseWithoutSnapshots();
     return state;
   }
 
@@ -172,6 +174,21 @@ export class PruneState {
     return pack >= 0 && !this.#onlyMarked.has(pack);
   }
 
+  /**
+   * A repository without snapshots is one that lost them more often than one that is to be emptied: a folder that a copy left
+   * out looks like one in which nothing is. What is marked already was decided by a run that saw snapshots, or was told.
+   */
+  #refuseWithoutSnapshots(): void {
+    const { removedSnapshots, allowRemoveAll } = this.#source;
+    if (allowRemoveAll || (removedSnapshots && removedSnapshots.size > 0)) return;
+    const isDecided = (id: Id): boolean => {
+      const mark = this.#marks.get(id);
+      return mark !== undefined && !this.isVoid(mark);
+    };
+    const packCount = [...this.stored.keys()].filter((id) => !isDecided(id)).length;
+    if (packCount > 0) throw new HoldfastError('PRUNE_REFUSED', { details: { packCount } });
+  }
+
   async #use(snapshots: readonly StoredSnapshot[]): Promise<void> {
     await collectUsedBlobs(this.indexed, snapshots, { ...this.#context, marks: this.used });
     for (const { id } of snapshots) this.#snapshots.add(id);
@@ -194,52 +211,22 @@ export class PruneState {
 
   async #listPacks(): Promise<void> {
     const { signal } = this.#context;
-    const { backend } = this.repository;
-    for await (const { name, sizeBytes } of backend.list('pack', { signal })) {
-      // A storage may list for a while what was removed.
-      if (!this.#deleted.has(name)) this.stored.set(name, sizeBytes);
-    }
-    // Not listed is not yet missing.
     const { index } = this.indexed;
-    const unseen: Id[] = [];
-    for (let pack = 0; pack < index.packCount; pack++) {
-      const name = toHex(index.packId(pack));
-      if (!this.stored.has(name) && !this.#deleted.has(name)) unseen.push(name);
+    const options = { signal, removed: this.#deleted };
+    const { sizes, others } = await storedPackSizes(this.repository, index, options);
+    for (const [name, sizeBytes] of others) this.stored.set(name, sizeBytes);
+    for (const [pack, sizeBytes] of sizes.entries()) {
+      if (sizeBytes !== undefined) this.stored.set(toHex(index.packId(pack)), sizeBytes);
     }
-    await forEachConcurrent(unseen, backend.connectionCount, async (name) => {
-      const sizeBytes = await statPack(this.repository, name, { signal });
-      if (sizeBytes !== undefined) this.stored.set(name, sizeBytes);
-    });
   }
 }
 
-/** All snapshots that are not `known`. One that is listed and cannot be read ends it, unless it is gone from the next listing. */
-async function loadUnknownSnapshots(
+/** All snapshots that are not `known`. One that is listed and cannot be read ends it. */
+function loadUnknownSnapshots(
   { repository, removedSnapshots }: PruneSource,
-  known: ReadonlySet<Id>,
+  seen: ReadonlySet<Id>,
   { signal }: EngineContext,
 ): Promise<StoredSnapshot[]> {
-  const { backend } = repository;
-  const list = async (): Promise<Set<Id>> => {
-    const names = new Set<Id>();
-    for await (const { name } of backend.list('snapshot', { signal })) {
-      if (!known.has(name) && !removedSnapshots?.has(name)) names.add(name);
-    }
-    return names;
-  };
-  const snapshots: StoredSnapshot[] = [];
-  const vanished: { readonly name: Id; readonly error: unknown }[] = [];
-  await forEachConcurrent(await list(), backend.connectionCount, async (name) => {
-    try {
-      snapshots.push(await loadSnapshot(repository, name, { signal }));
-    } catch (error) {
-      if (!isHoldfastError(error, 'SNAPSHOT_NOT_FOUND')) throw error;
-      vanished.push({ name, error });
-    }
-  });
-  if (vanished.length === 0) return snapshots;
-  const stillListed = await list();
-  const missing = vanished.find(({ name }) => stillListed.has(name));
-  if (missing) throw missing.error;
-  return snapshots;
+  const known = { has: (id: Id) => seen.has(id) || removedSnapshots?.has(id) === true };
+  return loadSnapshots(repository, { known, signal });
 }

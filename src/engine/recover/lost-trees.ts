@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
+import { endsWork } from '../../base/errors.ts';
 import type { Monitor, Progress } from '../../base/monitor.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
@@ -50,7 +50,7 @@ export async function findLostTrees(
         marks.add('tree', subtree, referredMark);
       }
     } catch (error) {
-      if (!isOfOneTree(error)) throw error;
+      if (endsWork(error)) throw error;
       errorCount++;
       marks.add('tree', id, unreadableMark);
       monitor.problem({ item: `tree ${toHex(id)}`, during: 'scan', error });
@@ -76,12 +76,4 @@ function treesOf(index: BlobIndex): number[] {
 /** The trees of the directories of a tree. */
 export function* subtreesOf(nodes: TreeNodes): Generator<Uint8Array> {
   for (const { type, subtree } of nodes) if (type === 'dir' && subtree) yield subtree;
-}
-
-/** True for a failure that says nothing about other trees. */
-export function isOfOneTree(error: unknown): boolean {
-  return (
-    isHoldfastError(error) &&
-    !isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE', 'LOCK_LOST')
-  );
 }

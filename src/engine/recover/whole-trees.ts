@@ -1,8 +1,9 @@
+import { endsWork } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import { contentIds } from '../blob-marks.ts';
 import { TreeReader } from '../tree-reader.ts';
-import { isOfOneTree, subtreesOf } from './lost-trees.ts';
+import { subtreesOf } from './lost-trees.ts';
 
 const unknown = 0;
 const whole = 1;
@@ -64,7 +65,7 @@ export class WholeTrees {
       }
       return { entry, subtrees: [...subtreesOf(nodes)], next: 0, isWhole };
     } catch (error) {
-      if (!isOfOneTree(error)) throw error;
+      if (endsWork(error)) throw error;
       return { entry, subtrees: [], next: 0, isWhole: false };
     }
   }

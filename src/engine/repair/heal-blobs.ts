@@ -1,5 +1,5 @@
+import { endsWork } from '../../base/errors.ts';
 import { throwIfAborted } from '../../base/abort.ts';
-import { isHoldfastError } from '../../base/errors.ts';
 import { ChunkScanner, chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import { closeFile, readAt } from '../../platform/files.ts';
@@ -104,14 +104,7 @@ class FolderHealer {
         closeFile(fd);
       }
     } catch (error) {
-      const isOfFile = isHoldfastError(
-        error,
-        'SOURCE_FAILED',
-        'FILE_NOT_FOUND',
-        'PERMISSION_DENIED',
-        'SYSTEM_CALL_FAILED',
-      );
-      if (!isOfFile) throw error;
+      if (endsWork(error) || this.#blobs.hasFailed) throw error;
       this.#context.monitor.problem({
         item: Buffer.from(path).toString('utf8'),
         during: 'scan',

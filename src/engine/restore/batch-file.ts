@@ -1,4 +1,4 @@
-import { isHoldfastError } from '../../base/errors.ts';
+import { endsWork } from '../../base/errors.ts';
 import { closeFile } from '../../platform/files.ts';
 import { moveAside, openForWriting } from './file-writer.ts';
 import type { ComparedFile, FileTask } from './messages.ts';
@@ -75,7 +75,7 @@ export class BatchFile {
       else closeFile(openForWriting(this.task));
       return true;
     } catch (error) {
-      if (!isHoldfastError(error)) throw error;
+      if (endsWork(error)) throw error;
       return false;
     }
   }

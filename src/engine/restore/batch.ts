@@ -2,7 +2,7 @@ import { throwIfAborted } from '../../base/abort.ts';
 import { assert, defined } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
 import { deserializeError } from '../../base/serialized-errors.ts';
 import { closeFile } from '../../platform/files.ts';
 import { tryReadKind } from '../../platform/status.ts';
@@ -181,7 +181,7 @@ export class Batch {
     try {
       closeFile(createTemporary(file.task));
     } catch (error) {
-      if (!isHoldfastError(error)) throw error;
+      if (endsWork(error)) throw error;
       this.#fail(file, error);
     }
   }
@@ -272,7 +272,7 @@ export class Batch {
       const { backend } = indexed.repository;
       return await backend.get({ type: 'pack', name }, range, { signal });
     } catch (error) {
-      if (isFatal(error)) throw error;
+      if (endsWork(error)) throw error;
       tally.note(`pack ${name} cannot be read; trying other copies of its blobs`);
       return undefined;
     }
@@ -290,7 +290,7 @@ export class Batch {
         throw new HoldfastError('INDEX_DAMAGED', { details: { blob: toHex(id) } });
       }
     } catch (error) {
-      if (isFatal(error)) throw error;
+      if (endsWork(error)) throw error;
       for (const { file } of targets) this.#fail(this.#files[file], error);
       return;
     }
@@ -355,7 +355,7 @@ export class Batch {
       const keep = task.metadata.attributes;
       clearAttributes({ directory: task.directory, name: task.name }, { keep, isCleared });
     } catch (error) {
-      if (!isHoldfastError(error)) throw error;
+      if (endsWork(error)) throw error;
       this.#parts.tally.problem(planned.directory.pathOf(planned.node.name), error);
     }
   }
@@ -384,11 +384,6 @@ export class Batch {
   #fd(directory: TargetDirectory): number {
     return defined(this.#parts.fds.get(directory), 'the directory of a planned file is open');
   }
-}
-
-/** Errors that concern more than one file. */
-function isFatal(error: unknown): boolean {
-  return !isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE');
 }
 
 function written(response: RestoreResponse): WriteResponse {

@@ -1,4 +1,4 @@
-import { isHoldfastError } from '../../base/errors.ts';
+import { endsWork } from '../../base/errors.ts';
 import { sealOverheadBytes } from '../../kernels/seal.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import { closeFile, openFile, readAt } from '../../platform/files.ts';
@@ -27,7 +27,7 @@ export function compareFile(index: BlobIndex, file: CompareFiles['files'][number
   try {
     fd = openFile({ directory: file.directory, name: file.name });
   } catch (error) {
-    if (!isHoldfastError(error)) throw error;
+    if (endsWork(error)) throw error;
     return unreadable;
   }
   try {
@@ -37,7 +37,7 @@ export function compareFile(index: BlobIndex, file: CompareFiles['files'][number
     const isWhole = sizeBytes === status.sizeBytes && matches.every((match) => match === 1);
     return { matches, isWhole, canBeRead: true };
   } catch (error) {
-    if (!isHoldfastError(error)) throw error;
+    if (endsWork(error)) throw error;
     return unreadable;
   } finally {
     closeFile(fd);

@@ -242,6 +242,18 @@ describe('a file of 64 MiB and more', () => {
     expect(blocks * 512).toBeLessThanOrEqual(whole.byteLength - zeros.byteLength + 8192);
   });
 
+  test('is not removed by a run with --delete that could go on with it', async () => {
+    const { snapshot, indexed } = await large();
+    const target = folder.fresh();
+    mkdirSync(target);
+    writeHalf(path.join(target, name), 4 * piece.byteLength, whole.byteLength);
+    const options = { delete: true };
+    const result = await restoreHeard(indexed, { snapshot, target, options });
+    expect(result.complaints).toEqual([]);
+    expect(result).toMatchObject({ filesDeleted: 0, bytesSkipped: 4 * piece.byteLength });
+    expectContent(target, { large: whole });
+  });
+
   test.each([
     ['always', false],
     ['always', true],

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { isHoldfastError } from '../../base/errors.ts';
+import { endsWork } from '../../base/errors.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import { Batch } from './batch.ts';
 import { compareFiles, type FileToCompare, type RestorePool } from './comparison.ts';
@@ -150,7 +150,7 @@ export class ContentWriter {
     try {
       fds.set(directory, this.#parts.opener.openOwn(directory));
     } catch (error) {
-      if (!isHoldfastError(error)) throw error;
+      if (endsWork(error)) throw error;
       this.#parts.tally.problem(directory.pathOf(), error);
     }
   }

@@ -30,6 +30,8 @@ export class TargetDirectory {
   /** As the snapshot has it; undefined for the target itself and for what the snapshot does not have. */
   readonly node: TreeNode | undefined;
   state: DirectoryState;
+  /** The directory where what this one lies in is mounted, maybe itself; known only where things are removed. */
+  mount: TargetDirectory | undefined;
   /** Tells temporary names apart from names of the snapshot in this directory. */
   temporarySalt = 0;
   #path: Uint8Array | undefined;

@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../../base/abort.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
 import { setMode } from '../../platform/attributes.ts';
 import { makeDirectoryAt, unlinkAt } from '../../platform/files.ts';
 import { currentIds, isElevated } from '../../platform/machine.ts';
@@ -122,7 +122,7 @@ export class DirectoryMaker {
       // A default ACL of the directory above would spread to all that is made below.
       clearAttributes(place, { keep: [] });
     } catch (error) {
-      if (!isHoldfastError(error)) throw error;
+      if (endsWork(error)) throw error;
       // Then everything below is looked at for inherited attributes.
       directory.state = 'existed';
     }
@@ -155,7 +155,7 @@ export class DirectoryMaker {
     try {
       action();
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'ASSERTION_FAILED')) throw error;
+      if (endsWork(error)) throw error;
       this.#parts.tally.problem(directory.pathOf(), error);
     }
   }

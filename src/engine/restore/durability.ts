@@ -1,4 +1,4 @@
-import { isHoldfastError } from '../../base/errors.ts';
+import { endsWork } from '../../base/errors.ts';
 import { syncFileSystem } from '../../platform/files.ts';
 import type { DirectoryOpener, TargetDirectory } from './directories.ts';
 import type { RestoreTally } from './tally.ts';
@@ -40,7 +40,7 @@ export class Durability {
         if (syncFileSystem(file)) continue;
         tally.note('this system cannot force what was restored to disk');
       } catch (error) {
-        if (!isHoldfastError(error)) throw error;
+        if (endsWork(error)) throw error;
         tally.problem(slash, error);
         isDurable = false;
       }

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
+import { endsWork, HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
 import { punchHole } from '../../platform/holes.ts';
 import type { EntryPlace } from '../../platform/place.ts';
 import {
@@ -102,7 +102,7 @@ function writeHole(fd: number, zeros: Uint8Array, offset: number): void {
  * @returns what could not be set; the content is in place all the same
  * @throws what keeps the file from its place
  */
-export function finishFile(fd: number, task: FileTask): HoldfastError[] {
+export function finishFile(fd: number, task: FileTask): unknown[] {
   // Others may have been longer, and sparse content may end in a hole.
   if (task.mode !== 'whole' || task.zeros !== 'written') truncateFile(fd, task.sizeBytes);
   const failures = applyMetadata(fd, task.metadata, 'file');
@@ -140,7 +140,7 @@ export function discardFile(task: FileTask): void {
     if (task.mode === 'update') moveBack(task);
     else unlinkAt(place.directory, place.name);
   } catch (error) {
-    if (!isHoldfastError(error)) throw error;
+    if (endsWork(error)) throw error;
   }
 }
 
@@ -151,7 +151,7 @@ function moveBack(task: FileTask): void {
   try {
     setTimes(place, { atime, mtime: { ...mtime, seconds: mtime.seconds - 1 } });
   } catch (error) {
-    if (!isHoldfastError(error)) throw error;
+    if (endsWork(error)) throw error;
   }
   renameAt(place, { directory: task.directory, name: task.name }, { replace: false });
 }

@@ -1,5 +1,5 @@
 import { equalBytes } from '../../base/bytes.ts';
-import { HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
+import { endsWork, HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
 import { compareTimestamps } from '../../base/timestamp.ts';
 import { listDirectory, openDirectoryAt } from '../../platform/directory.ts';
 import { closeFile, makeNodeAt, readLinkAt, symlinkAt, unlinkAt } from '../../platform/files.ts';
@@ -72,7 +72,7 @@ export class ItemRestorer {
         this.#parts.tally.restoreFile(0, 0);
         this.#parts.tally.item('restored', path, 0);
       } catch (error) {
-        if (!isHoldfastError(error) || isHoldfastError(error, 'ASSERTION_FAILED')) throw error;
+        if (endsWork(error)) throw error;
         this.#parts.tally.problem(path, error);
       }
     }

@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
+import { endsWork, HoldfastError, isHoldfastError, systemCode } from '../../base/errors.ts';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import {
   readExtendedAttributes,
@@ -34,14 +34,14 @@ export function applyMetadata(
   place: number | EntryPlace,
   metadata: Metadata,
   kind: MetadataKind,
-): HoldfastError[] {
-  const failures: HoldfastError[] = [];
+): unknown[] {
+  const failures: unknown[] = [];
   const attempt = (action: () => void): boolean => {
     try {
       action();
       return true;
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'ASSERTION_FAILED')) throw error;
+      if (endsWork(error)) throw error;
       failures.push(error);
       return false;
     }

@@ -30,3 +30,21 @@ export class NameSet {
     }
   }
 }
+
+/** Temporary names of a directory whose files this run goes on with. */
+export class KeptNames {
+  readonly #names = new Set<string>();
+
+  add(name: Uint8Array): void {
+    this.#names.add(textOf(name));
+  }
+
+  has(name: Uint8Array): boolean {
+    return this.#names.size > 0 && this.#names.has(textOf(name));
+  }
+}
+
+/** A name as a key: one character a byte. */
+function textOf(name: Uint8Array): string {
+  return Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1');
+}

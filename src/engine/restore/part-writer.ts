@@ -1,4 +1,4 @@
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { serializeError } from '../../base/serialized-errors.ts';
 import type { Sealer } from '../../kernels/seal.ts';
 import { Decompressor } from '../../kernels/zstd.ts';
@@ -125,7 +125,7 @@ export class PartWriter {
 }
 
 /** Sets the metadata of a file that is in place already. */
-function setMetadata(task: FileTask): readonly HoldfastError[] {
+function setMetadata(task: FileTask): readonly unknown[] {
   const place = { directory: task.directory, name: task.name };
   let fd: number;
   try {
@@ -254,18 +254,14 @@ function guard(task: FileTask, failures: FileFailure[], action: () => void): boo
     action();
     return true;
   } catch (error) {
-    if (!isHoldfastError(error) || isHoldfastError(error, 'ASSERTION_FAILED')) throw error;
+    if (endsWork(error)) throw error;
     failures.push({ file: task.file, fatal: true, error: serializeError(error) });
     discardFile(task);
     return false;
   }
 }
 
-function noteMetadata(
-  task: FileTask,
-  failures: FileFailure[],
-  errors: readonly HoldfastError[],
-): void {
+function noteMetadata(task: FileTask, failures: FileFailure[], errors: readonly unknown[]): void {
   for (const error of errors) {
     failures.push({ file: task.file, fatal: false, error: serializeError(error) });
   }

@@ -1,8 +1,9 @@
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
 import { listDirectory } from '../../platform/directory.ts';
 import { unlinkAt } from '../../platform/files.ts';
-import { type FileKind, readStatusAt, readStatusOf, tryReadKind } from '../../platform/status.ts';
-import type { NameSet } from './name-set.ts';
+import { isMounted } from '../../platform/mounts.ts';
+import { type FileKind, tryReadKind } from '../../platform/status.ts';
+import type { KeptNames, NameSet } from './name-set.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
 
@@ -17,17 +18,28 @@ interface Level {
 /** Removes from the target what the snapshot does not have. Never follows a link or enters a mounted file system. */
 export class Remover {
   readonly #parts: RestoreParts;
+  /** Directories where something is mounted that were told of. */
+  readonly #spared = new Set<TargetDirectory>();
 
   constructor(parts: RestoreParts) {
     this.#parts = parts;
   }
 
-  /** Removes what was in `directory` and is not marked, as far as it is selected. */
-  removeOthers(directory: TargetDirectory, present: NameSet): void {
+  /**
+   * Removes what was in `directory` and is not marked, as far as it is selected. Directories come here after those
+   * above them.
+   */
+  removeOthers(
+    directory: TargetDirectory,
+    { present, kept }: { readonly present: NameSet; readonly kept: KeptNames },
+  ): void {
     const { options } = this.#parts;
+    this.#findMount(directory);
     for (const name of present.unmarked()) {
+      if (kept.has(name)) continue;
       const choice = options.select?.(directory.pathOf(name), this.#isDirectory(directory, name));
       if (choice && !choice.selected) continue;
+      if (directory.mount) return this.#spare(directory.mount);
       this.#guard(directory.pathOf(name), () => this.#remove(directory, name, true));
     }
   }
@@ -67,21 +79,50 @@ export class Remover {
       const { select } = this.#parts.options;
       const choice = isFiltered ? select?.(directory.pathOf(next), isDirectory) : undefined;
       if (choice?.selected === false) level.isEmptied = false;
-      else if (isDirectory) levels.push(this.#enter(directory, next));
+      else if (isDirectory) levels.push(...this.#tryEnter(level, next, isFiltered));
       else this.#unlink(directory, next, false);
     }
   }
 
   #enter(parent: TargetDirectory, name: Uint8Array): Level {
-    const { opener } = this.#parts;
-    const above = opener.open(parent);
     const directory = new TargetDirectory({ parent, name, state: 'existed' });
-    if (readStatusAt(above, name).device !== readStatusOf(above).device) {
-      throw new HoldfastError('TARGET_FAILED', {
-        message: 'a file system is mounted here: nothing in it is removed',
-      });
-    }
+    if (this.#isMounted(directory)) throw mounted();
+    const { opener } = this.#parts;
     return { directory, names: listDirectory(opener.open(directory)), isEmptied: true };
+  }
+
+  /** What cannot be entered stays, and with it what is above; to make room for something else all has to go. */
+  #tryEnter(level: Level, name: Uint8Array, mayStay: boolean): Level[] {
+    const { directory } = level;
+    if (!mayStay) return [this.#enter(directory, name)];
+    const entered: Level[] = [];
+    this.#guard(directory.pathOf(name), () => entered.push(this.#enter(directory, name)));
+    if (entered.length === 0) level.isEmptied = false;
+    return entered;
+  }
+
+  #findMount(directory: TargetDirectory): void {
+    const { parent } = directory;
+    directory.mount = parent?.mount ?? (this.#isMounted(directory) ? directory : undefined);
+  }
+
+  #isMounted(directory: TargetDirectory): boolean {
+    const { parent } = directory;
+    if (!parent) return false;
+    const { opener } = this.#parts;
+    const above = opener.openOwn(parent);
+    try {
+      return isMounted(opener.open(directory), above);
+    } finally {
+      opener.release(above);
+    }
+  }
+
+  /** Tells once of a mount that something in it stays. */
+  #spare(mount: TargetDirectory): void {
+    if (this.#spared.has(mount)) return;
+    this.#spared.add(mount);
+    this.#parts.tally.problem(mount.pathOf(), mounted());
   }
 
   #unlink(directory: TargetDirectory, name: Uint8Array, isDirectory: boolean): void {
@@ -97,8 +138,15 @@ export class Remover {
     try {
       action();
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'ASSERTION_FAILED')) throw error;
+      if (endsWork(error)) throw error;
       this.#parts.tally.problem(path, error);
     }
   }
+}
+
+function mounted(): HoldfastError {
+  return new HoldfastError('TARGET_FAILED', {
+    message: 'a file system is mounted here: nothing in it is removed',
+    hint: 'To remove there what the snapshot lacks, restore that folder of the snapshot into it by itself.',
+  });
 }

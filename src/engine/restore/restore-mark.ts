@@ -1,5 +1,5 @@
+import { endsWork, isHoldfastError } from '../../base/errors.ts';
 import { utf8 } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
 import {
   closeFile,
   openFile,
@@ -110,7 +110,7 @@ function succeeds(action: () => void): boolean {
     action();
     return true;
   } catch (error) {
-    if (!isHoldfastError(error)) throw error;
+    if (endsWork(error)) throw error;
     return false;
   }
 }
@@ -138,8 +138,8 @@ function readMark(directory: number): MarkText | undefined {
       closeFile(file);
     }
   } catch (error) {
-    if (!isHoldfastError(error)) throw error;
-    return error.code === 'FILE_NOT_FOUND' ? undefined : unknown;
+    if (endsWork(error)) throw error;
+    return isHoldfastError(error, 'FILE_NOT_FOUND') ? undefined : unknown;
   }
 }
 

@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../../base/abort.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError } from '../../base/errors.ts';
 import { listNames } from '../../platform/directory.ts';
 import { unlinkAt } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/status.ts';
@@ -12,7 +12,7 @@ import { TargetDirectory } from './directories.ts';
 import { DirectoryMaker } from './directory-maker.ts';
 import type { Durability } from './durability.ts';
 import { ItemRestorer } from './items.ts';
-import { NameSet } from './name-set.ts';
+import { KeptNames, NameSet } from './name-set.ts';
 import { Remover } from './remove.ts';
 import { markName } from './restore-mark.ts';
 import { isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
@@ -84,9 +84,7 @@ export class RestoreWalk {
       nodes = await this.#trees.load(tree);
       this.#budget.enter(tree, nodes.length);
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'BACKEND_UNAVAILABLE')) {
-        throw error;
-      }
+      if (endsWork(error)) throw error;
       tally.problem(directory.pathOf(), error);
       return [];
     }
@@ -96,7 +94,7 @@ export class RestoreWalk {
     // Before anything is written here: what this run writes is under other names meanwhile.
     const present = this.#presentIn(directory);
     if (!directory.parent) present?.mark(markName);
-    const kept = new Set<string>();
+    const kept = new KeptNames();
     const below = await this.#takeAll(directory, nodes, { present, kept });
     if (!present) return below;
     // Files of this directory may be on their way already, one of them under the name that is to be removed.
@@ -104,7 +102,7 @@ export class RestoreWalk {
     if (hasBegun && present.hasUnmarked(isTemporaryName)) await this.#writer.drain();
     this.#guard(directory, undefined, () => {
       this.#removeLeftovers(directory, present, kept);
-      if (this.#parts.options.delete) this.#remover.removeOthers(directory, present);
+      if (this.#parts.options.delete) this.#remover.removeOthers(directory, { present, kept });
     });
     return below;
   }
@@ -113,7 +111,7 @@ export class RestoreWalk {
   async #takeAll(
     directory: TargetDirectory,
     nodes: TreeNodes,
-    { present, kept }: { readonly present: NameSet | undefined; readonly kept: Set<string> },
+    { present, kept }: { readonly present: NameSet | undefined; readonly kept: KeptNames },
   ): Promise<PendingDirectory[]> {
     const { tally, context } = this.#parts;
     const below: PendingDirectory[] = [];
@@ -144,11 +142,7 @@ export class RestoreWalk {
   }
 
   /** Handles one entry; returns it if it is a directory to be entered. */
-  #take(
-    directory: TargetDirectory,
-    node: TreeNode,
-    kept: Set<string>,
-  ): PendingDirectory | undefined {
+  #take(directory: TargetDirectory, node: TreeNode, kept: KeptNames): PendingDirectory | undefined {
     const { options, tally } = this.#parts;
     if (node.invalid !== undefined) {
       const message = `an entry is left out: ${node.invalid}`;
@@ -170,7 +164,7 @@ export class RestoreWalk {
     }
     this.#directories.make(directory);
     const isKept = this.#items.take(directory, node, existing);
-    if (isKept) kept.add(textOf(temporaryName(node.name, directory.temporarySalt)));
+    if (isKept) kept.add(temporaryName(node.name, directory.temporarySalt));
     return undefined;
   }
 
@@ -193,12 +187,12 @@ export class RestoreWalk {
   }
 
   /** Removes what interrupted runs left under temporary names. */
-  #removeLeftovers(directory: TargetDirectory, present: NameSet, kept: ReadonlySet<string>): void {
+  #removeLeftovers(directory: TargetDirectory, present: NameSet, kept: KeptNames): void {
     const { opener, options } = this.#parts;
     if (options.dryRun) return;
     const fd = opener.open(directory);
     for (const name of present.unmarked()) {
-      if (!isTemporaryName(name) || kept.has(textOf(name))) continue;
+      if (!isTemporaryName(name) || kept.has(name)) continue;
       if (tryReadStatus({ directory: fd, name })?.kind === 'file') unlinkAt(fd, name);
     }
   }
@@ -208,9 +202,7 @@ export class RestoreWalk {
     try {
       action();
     } catch (error) {
-      if (!isHoldfastError(error) || isHoldfastError(error, 'CANCELLED', 'ASSERTION_FAILED')) {
-        throw error;
-      }
+      if (endsWork(error)) throw error;
       this.#parts.tally.problem(directory.pathOf(name), error);
     }
   }
@@ -218,9 +210,4 @@ export class RestoreWalk {
 
 function* names(nodes: TreeNodes): Generator<Uint8Array> {
   for (const { name } of nodes) yield name;
-}
-
-/** A name as a key: one character a byte. */
-function textOf(name: Uint8Array): string {
-  return Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1');
 }

@@ -67,7 +67,7 @@ export class BlobMover {
       for (const entry of entries) if (!this.#moveEntry(entry, bytes)) damaged.push(entry);
       return true;
     });
-    if (!isRead) damaged.push(...entries);
+    if (!isRead) for (const entry of entries) damaged.push(entry);
   }
 
   /** @returns false if the blob could not be read or opened */

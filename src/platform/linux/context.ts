@@ -8,6 +8,8 @@ import { type Libc, loadLibc } from './libc.ts';
 export interface Linux {
   readonly libc: Libc;
   readonly arena: Arena;
+  /** Do without what is newer; for tests. */
+  readonly assumesOld: boolean;
   /** The kernel has `listxattrat` and its kin (6.13 and newer). */
   readonly hasAttributesAt: boolean;
   /** The kernel has `fchmodat2` (6.6 and newer). */
@@ -67,6 +69,7 @@ export function openLinux({ assumeOld = false }: { assumeOld?: boolean } = {}): 
   return {
     libc,
     arena,
+    assumesOld: assumeOld,
     hasAttributesAt:
       !assumeOld && exists(libc.syscall(callNumber.listxattrat, -1, path, 0, target, 0, 0)),
     hasModeAt: !assumeOld && exists(libc.syscall(callNumber.fchmodat2, -1, path, 0, 0, 0, 0)),

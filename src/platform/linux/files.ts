@@ -15,7 +15,7 @@ import {
   openFlag,
   tryCallAt,
 } from './context.ts';
-import { decodeStatus, statusFlagsNoFollow, statusMask } from './status.ts';
+import { decodeIsMountRoot, decodeStatus, statusFlagsNoFollow, statusMask } from './status.ts';
 
 const renameNoReplace = 1;
 
@@ -41,6 +41,16 @@ export function statusLinux(linux: Linux, place: Place, follow: boolean): FileSt
   const status = decodeStatus(arena);
   if (status === undefined) throw systemError(failed, 'EOVERFLOW');
   return status;
+}
+
+/** Whether something is mounted at an opened directory; undefined before Linux 5.8. */
+export function isMountRootLinux(linux: Linux, directory: number): boolean | undefined {
+  const { libc, arena } = linux;
+  const target = arena.base + arenaAt.status;
+  callAt(linux, { call: 'statx', place: directory }, (aim) =>
+    libc.statx(aim.directory, aim.path, aim.flags | atFlag.noAutomount, statusMask, target),
+  );
+  return linux.assumesOld ? undefined : decodeIsMountRoot(arena);
 }
 
 /** Opens a file or directory, close-on-exec. O_NOATIME is a wish: only the owner and root may ask for it. */

@@ -5,6 +5,7 @@ import { readAttributesLinux, removeAttributeLinux, setAttributeLinux } from './
 import { attempt, errnoOf, failure, type Linux, openLinux } from './context.ts';
 import { listLinux, listPackedLinux, scanNamesLinux, scanSmallLinux } from './directory.ts';
 import {
+  isMountRootLinux,
   makeDirectoryLinux,
   makeLinkLinux,
   makeNodeLinux,
@@ -38,8 +39,9 @@ export function linuxCalls(options: { assumeOld?: boolean } = {}): SystemCalls |
 function callsOf(linux: Linux): SystemCalls {
   return {
     kind: 'linux',
-    losses: [],
+    losses: { backup: [], restore: [] },
     status: (place, follow) => statusLinux(linux, place, follow),
+    isMountRoot: (directory) => isMountRootLinux(linux, directory),
     list: (directory) => listLinux(linux, directory),
     listPacked: (directory) => listPackedLinux(linux, directory),
     scanSmall: (directory, options) => scanSmallLinux(linux, directory, options),

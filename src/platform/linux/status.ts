@@ -7,6 +7,7 @@ const kinds: readonly FileKind[] = Array.from({ length: 16 }, (_, type) => kindO
 /** struct statx in the arena as 32-bit words; the offsets of `statx(2)` divided by 4. */
 const at = arenaAt.status / 4;
 const statusWord = {
+  attributes: at + 2,
   links: at + 4,
   uid: at + 5,
   gid: at + 6,
@@ -21,10 +22,14 @@ const statusWord = {
   rdevMinor: at + 33,
   deviceMajor: at + 34,
   deviceMinor: at + 35,
+  attributesKnown: at + 14,
 } as const;
 
 /** STATX_BASIC_STATS: all that `stat` gives. */
 export const statusMask = 0x7ff;
+
+/** STATX_ATTR_MOUNT_ROOT. */
+const mountRootAttribute = 0x2000;
 
 /** AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT. */
 export const statusFlagsNoFollow: number = 0x100 | 0x800;
@@ -54,6 +59,12 @@ export function decodeStatus(arena: Arena): FileStatus | undefined {
     atime: timeAt(arena, statusWord.atime),
     ctime: timeAt(arena, statusWord.ctime),
   };
+}
+
+/** Whether the entry of the last `statx` is where something is mounted; undefined if the kernel does not say. */
+export function decodeIsMountRoot({ words }: Arena): boolean | undefined {
+  if ((words[statusWord.attributesKnown]! & mountRootAttribute) === 0) return undefined;
+  return (words[statusWord.attributes]! & mountRootAttribute) !== 0;
 }
 
 function timeAt(arena: Arena, word: number): { seconds: number; nanoseconds: number } {

@@ -1,4 +1,4 @@
-import type { SystemCalls } from '../system-calls.ts';
+import type { PlatformLosses, SystemCalls } from '../system-calls.ts';
 import { noAttributes } from '../system-calls.ts';
 import {
   listPackedPortable,
@@ -23,27 +23,32 @@ import { ownerIdPortable, ownerNamePortable } from './owners.ts';
 import { statusPortable } from './status.ts';
 import { unsupported } from './unsupported.ts';
 
-const lossesEverywhere: readonly string[] = [
-  'Extended attributes, access control lists and capabilities are neither read nor set.',
-  'Times are set to about a microsecond, and those before 1970 may be refused.',
-  'Devices, FIFOs and sockets are recorded but cannot be made.',
-  'Holes of sparse files are read as zeros and are not punched.',
-  'Reading a directory changes its access time.',
-  'File flags (immutable, no dump) are neither read nor set.',
-  'Permissions are set in two steps: another program could swap the entry between them.',
-];
+const attributesLost = 'extended attributes, access control lists and capabilities';
+const holesLost = 'holes of sparse files';
 
-const lossesWithoutMagicPaths: readonly string[] = [
-  'Names below an opened directory are resolved by its path: another program could swap the directory.',
-];
+function lossesOf(platform: NodeJS.Platform): PlatformLosses {
+  // Elsewhere a name below an opened directory is resolved by its path.
+  const below = platform === 'linux' ? [] : ['names below directories that somebody swaps'];
+  return {
+    backup: [attributesLost, holesLost, 'access times of directories'],
+    restore: [
+      attributesLost,
+      holesLost,
+      'times before 1970 and below a microsecond',
+      'devices, FIFOs and sockets',
+      'permissions of entries that somebody swaps meanwhile',
+      ...below,
+    ],
+  };
+}
 
 /** The calls made from `node:fs` alone, for systems other than Linux and where libc cannot be reached. */
 export function portableCalls(): SystemCalls {
-  const isLinux = process.platform === 'linux';
   return {
     kind: 'portable',
-    losses: isLinux ? lossesEverywhere : [...lossesEverywhere, ...lossesWithoutMagicPaths],
+    losses: lossesOf(process.platform),
     status: statusPortable,
+    isMountRoot: () => undefined,
     list: listPortable,
     listPacked: listPackedPortable,
     scanSmall: scanSmallPortable,

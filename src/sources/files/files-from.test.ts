@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function names(targets: Uint8Array[]): string[] {
+function names(targets: readonly Uint8Array[]): string[] {
   return targets.map((each) => Buffer.from(each).toString());
 }
 
@@ -49,7 +49,7 @@ describe('findPaths', () => {
 
 describe('readFilesFrom', () => {
   const texts: Record<string, string> = {
-    patterns: '# comment\n t/[ab] \n\nnone*\n',
+    patterns: '# comment\n t/[ab] \n\nnone*\nnone\n',
     verbatim: ' t/a\r\n\n#x\n*\n',
     raw: 'a\nb\0 c\0',
     open: 'a\0b',
@@ -59,27 +59,26 @@ describe('readFilesFrom', () => {
   const read = (name: string): Uint8Array => Buffer.from(texts[name] ?? '');
 
   it("reads the three forms, in restic's order", () => {
-    const notes: string[] = [];
-    const targets = readFilesFrom({
+    const { targets, unmatched } = readFilesFrom({
       raw: ['raw'],
       verbatim: ['verbatim'],
       patterns: ['patterns'],
       workingDirectory: folder,
-      onNote: (text) => notes.push(text),
       read,
     });
-    expect(names(targets)).toEqual(['t/a', 't/b', ' t/a', '#x', '*', 'a\nb', ' c']);
-    expect(notes).toEqual(['none* does not match any files: skipped']);
+    expect(names(targets)).toEqual(['t/a', 't/b', 'none', ' t/a', '#x', '*', 'a\nb', ' c']);
+    expect(names(unmatched)).toEqual(['none*']);
   });
 
   it('refuses damaged raw lists', () => {
     expect(() => readFilesFrom({ raw: ['open'], read })).toThrow('last name is missing');
     expect(() => readFilesFrom({ raw: ['gap'], read })).toThrow('empty name');
-    expect(readFilesFrom({ raw: ['empty'], read })).toEqual([]);
+    expect(readFilesFrom({ raw: ['empty'], read }).targets).toEqual([]);
   });
 
   it('reads files', () => {
     writeFileSync(path.join(folder, 'list'), 'x\n');
-    expect(names(readFilesFrom({ verbatim: [path.join(folder, 'list')] }))).toEqual(['x']);
+    const { targets } = readFilesFrom({ verbatim: [path.join(folder, 'list')] });
+    expect(names(targets)).toEqual(['x']);
   });
 });

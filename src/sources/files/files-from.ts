@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { HoldfastError } from '../../base/errors.ts';
 import { currentDirectory } from '../../platform/machine.ts';
-import { printablePath } from '../../platform/place.ts';
 import { type ByteText, bytesOf, byteTextOf } from './byte-text.ts';
-import { findPaths } from './find-paths.ts';
+import { findPaths, hasWildcard } from './find-paths.ts';
 import { decodeText, linesOf, type ReadBytes, readListFile, trimSpace } from './text-file.ts';
 
 /** Files that list targets; `-` is standard input. */
@@ -16,9 +15,15 @@ export interface FilesFromOptions {
   readonly raw?: readonly string[];
   /** What relative patterns are relative to. Default: the process's own. */
   readonly workingDirectory?: string | Uint8Array;
-  /** Hears of a pattern that matches nothing. */
-  readonly onNote?: (text: string) => void;
   readonly read?: ReadBytes;
+}
+
+/** What lists ask for. */
+export interface ListedTargets {
+  /** Paths as they stand in the lists, or as their patterns found them. What has no wildcard may be missing. */
+  readonly targets: readonly Uint8Array[];
+  /** Patterns that match nothing, as where their disk is not mounted. */
+  readonly unmatched: readonly Uint8Array[];
 }
 
 /**
@@ -26,28 +31,35 @@ export interface FilesFromOptions {
  * @throws PATTERN_INVALID, USAGE, FILE_NOT_FOUND, PERMISSION_DENIED, SYSTEM_CALL_FAILED
  * @see docs/FORMAT.md
  */
-export function readFilesFrom(options: FilesFromOptions): Uint8Array[] {
+export function readFilesFrom(options: FilesFromOptions): ListedTargets {
   const read = options.read ?? readListOrInput;
+  const unmatched: ByteText[] = [];
   const targets = [
-    ...(options.patterns ?? []).flatMap((name) => targetsOfPatterns(read(name), options)),
+    ...(options.patterns ?? []).flatMap((name) =>
+      patternsIn(read(name)).flatMap((pattern) => targetsOf(pattern, options, unmatched)),
+    ),
     ...(options.verbatim ?? []).flatMap((name) => verbatimTargets(read(name))),
     ...(options.raw ?? []).flatMap((name) => rawTargets(read(name))),
   ];
-  return targets.map(bytesOf);
+  return { targets: targets.map(bytesOf), unmatched: unmatched.map(bytesOf) };
 }
 
-function targetsOfPatterns(bytes: Uint8Array, options: FilesFromOptions): ByteText[] {
-  const workingDirectory = byteTextOf(options.workingDirectory ?? currentDirectory());
+function patternsIn(bytes: Uint8Array): ByteText[] {
   return linesOf(decodeText(bytes))
     .map(trimSpace)
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .flatMap((pattern) => {
-      const found = findPaths(pattern, workingDirectory);
-      if (found.length === 0) {
-        options.onNote?.(`${printablePath(bytesOf(pattern))} does not match any files: skipped`);
-      }
-      return found;
-    });
+    .filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+function targetsOf(
+  pattern: ByteText,
+  { workingDirectory }: FilesFromOptions,
+  unmatched: ByteText[],
+): ByteText[] {
+  // A plain path that is missing is told by who opens it, as one of the command line.
+  if (!hasWildcard(pattern)) return [pattern];
+  const found = findPaths(pattern, byteTextOf(workingDirectory ?? currentDirectory()));
+  if (found.length === 0) unmatched.push(pattern);
+  return found;
 }
 
 function verbatimTargets(bytes: Uint8Array): ByteText[] {

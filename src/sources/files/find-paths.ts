@@ -13,13 +13,18 @@ import { Glob } from './glob.ts';
  * @throws PATTERN_INVALID
  */
 export function findPaths(pattern: ByteText, workingDirectory: ByteText): ByteText[] {
-  if (!/[*?[\\]/.test(pattern)) return exists(pattern, workingDirectory) ? [pattern] : [];
+  if (!hasWildcard(pattern)) return exists(pattern, workingDirectory) ? [pattern] : [];
   const slash = pattern.lastIndexOf('/');
   const glob = new Glob(pattern.slice(slash + 1));
   const parent = slash < 0 ? '.' : slash === 0 ? '/' : pattern.slice(0, slash);
   // A pattern that ends in a slash has the empty name as its last component: nothing is called so.
   const parents = parent === pattern ? [] : findPaths(parent, workingDirectory);
   return parents.flatMap((directory) => namesIn(directory, workingDirectory, glob));
+}
+
+/** True if a pattern is more than a path: without, it stands for itself. */
+export function hasWildcard(pattern: ByteText): boolean {
+  return /[*?[\\]/.test(pattern);
 }
 
 function namesIn(directory: ByteText, workingDirectory: ByteText, glob: Glob): ByteText[] {

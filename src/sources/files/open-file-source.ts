@@ -26,6 +26,8 @@ export interface FileSourceOptions {
   readonly exclude?: ExcludeOptions;
   /** For the snapshot record: only what was given by `--exclude`. Default: none. */
   readonly recordedExcludes?: readonly string[];
+  /** Patterns for targets that match nothing: each is a problem, as a missing target is. Default: none. */
+  readonly unmatched?: readonly Uint8Array[];
   /** What relative targets are relative to. Default: the process's own. */
   readonly workingDirectory?: string | Uint8Array;
   /** The folder of the repository: a target must not be it or hold it, unless a pattern excludes it. */
@@ -67,7 +69,9 @@ export async function openFileSource(
     rootOf: (device) => mounts.rootOf(device),
   });
   const mounts: MountWatch = new MountWatch(options.mounts ?? mountsOf(options, far));
-  const problems: SourceProblem[] = [];
+  const problems = (options.unmatched ?? []).map((pattern) =>
+    noMatch(byteTextOf(pattern), workingDirectory),
+  );
   const found = await findTargets(targets, { workingDirectory, mounts, problems });
   if (found.length === 0) {
     far.close();
@@ -174,6 +178,14 @@ function guardFolders(guard: FolderGuard, options: FileSourceOptions): void {
 
 function noTarget(given: ByteText): HoldfastError {
   return new HoldfastError('SOURCE_MISSING', { details: { path: printablePath(bytesOf(given)) } });
+}
+
+function noMatch(pattern: ByteText, workingDirectory: ByteText): SourceProblem {
+  const error = new HoldfastError('SOURCE_MISSING', {
+    message: 'nothing matches this pattern',
+    details: { pattern: printablePath(bytesOf(pattern)) },
+  });
+  return { path: bytesOf(absolutePath(pattern, workingDirectory)), error, during: 'scan' };
 }
 
 function missingError(problems: readonly SourceProblem[]): HoldfastError {

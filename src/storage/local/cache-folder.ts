@@ -6,6 +6,7 @@ import type { Environment } from '../../base/environment.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { type Backend, isFileName } from '../backend.ts';
 import { setTimes, status } from './files.ts';
+import { makeFolders } from './folders.ts';
 import { cacheLayout } from './layout.ts';
 import { LocalBackend } from './local-backend.ts';
 import { translate } from './translate.ts';
@@ -52,9 +53,9 @@ export async function openCacheFolder(
   assert(isFileName(repositoryId), 'a repository id is 64 lower-case hex digits');
   const folder = path.join(base, repositoryId);
   try {
-    await fs.mkdir(base, { recursive: true, mode: cacheModes.folder });
+    await makeFolders(base, { mode: cacheModes.folder, durable: false });
     await writeIfMissing(path.join(base, 'CACHEDIR.TAG'), tag);
-    const isNew = (await fs.mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined;
+    const isNew = await makeFolders(folder, { mode: cacheModes.folder, durable: false });
     await checkVersion(path.join(folder, 'version'));
     const nowSeconds = options.environment.clock.wallMs() / 1000;
     await setTimes(folder, nowSeconds, nowSeconds);

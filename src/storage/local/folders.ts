@@ -1,13 +1,13 @@
 import path from 'node:path';
 
-import { HoldfastError } from '../../base/errors.ts';
+import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { makeFolder, status } from './files.ts';
 import { fanNames, type Layout } from './layout.ts';
 import { ignore, syncFolder } from './write-file.ts';
 
 /** Makes the root, the folders of all types and the 256 folders of fanned-out types, and makes their names durable. */
 export async function createFolders(root: string, layout: Layout, mode: number): Promise<void> {
-  await makeRoot(root, mode);
+  await makeFolders(root, { mode, durable: true });
   for (const [type, folder] of Object.entries(layout.folders)) {
     const isLater = layout.madeLater?.some((later) => later === type) ?? false;
     if (folder === '' || isLater) continue;
@@ -23,6 +23,35 @@ export async function createFolders(root: string, layout: Layout, mode: number):
     await syncFolder(parent);
   }
   await syncFolder(root);
+}
+
+/**
+ * Makes a folder and those above it that are missing, each once: Node's own way (`recursive`) never ends where a folder
+ * that exists takes no new ones and says ENOENT, as `/proc` does.
+ *
+ * @returns true if it was missing
+ * @throws LOCATION_INVALID if a file is in the way, or no folder can be made there; or what `node:fs` throws
+ */
+export async function makeFolders(
+  folder: string,
+  options: { readonly mode: number; readonly durable: boolean },
+): Promise<boolean> {
+  const there = await status(folder).catch(ignore('ENOENT'));
+  if (there?.isDirectory()) return false;
+  if (there) throw fileInTheWay(folder);
+  const parent = path.dirname(folder);
+  if (parent !== folder) await makeFolders(parent, options);
+  const isMade = await makeFolder(folder, options.mode).then(
+    () => true,
+    async (error: unknown) => {
+      if (systemCode(error) === 'ENOENT') throw noFolderHere(folder, error);
+      await ignoreExistingFolder(folder)(error);
+      return false;
+    },
+  );
+  // The parent may be one that we may not read; then its durability is not ours to give.
+  if (options.durable) await syncFolder(parent).catch(ignore('EACCES', 'EPERM'));
+  return isMade;
 }
 
 /**
@@ -63,22 +92,25 @@ async function isAnyThere(places: readonly string[]): Promise<boolean> {
   return false;
 }
 
-async function makeRoot(root: string, mode: number): Promise<void> {
-  if (await status(root).catch(ignore('ENOENT'))) return;
-  const parent = path.dirname(root);
-  if (parent !== root) await makeRoot(parent, mode);
-  await makeFolder(root, mode).catch(ignoreExistingFolder(root));
-  // The parent may be one that we may not read; then its durability is not ours to give.
-  await syncFolder(parent).catch(ignore('EACCES', 'EPERM'));
+function noFolderHere(folder: string, cause: unknown): HoldfastError {
+  return new HoldfastError('LOCATION_INVALID', {
+    message: 'no folder can be made here',
+    details: { path: folder },
+    cause,
+  });
 }
 
 function ignoreExistingFolder(folder: string): (error: unknown) => Promise<void> {
   return async (error) => {
     ignore('EEXIST')(error);
     if ((await status(folder)).isDirectory()) return;
-    throw new HoldfastError('LOCATION_INVALID', {
-      message: 'a file stands where the repository needs a folder',
-      details: { path: folder },
-    });
+    throw fileInTheWay(folder);
   };
+}
+
+function fileInTheWay(folder: string): HoldfastError {
+  return new HoldfastError('LOCATION_INVALID', {
+    message: 'a file stands where a folder is needed',
+    details: { path: folder },
+  });
 }

@@ -120,6 +120,7 @@ export class LocalBackend implements Backend {
         random: this.#environment.random,
         temporaryName: (number) => this.#temporaryName(path.basename(target), number),
         replace,
+        isContended: handle.type === 'config',
         durable: this.#durable,
         signal: options?.signal,
       });
@@ -187,11 +188,13 @@ export class LocalBackend implements Backend {
     const target = this.#pathOf(handle);
     try {
       if (process.platform === 'win32') await changeMode(target, 0o600);
-      await unlink(target);
+      const isGone = await unlink(target).then(() => false, goneOrThrow);
       this.#openFiles.forget(target);
+      // Also if it was gone: an earlier try may have failed after it had removed the file.
       if (this.#durable && durablyRemoved.includes(handle.type)) {
         await this.#syncKept(path.dirname(target));
       }
+      if (isGone) throw new HoldfastError('FILE_NOT_FOUND', { details: { path: target } });
     } catch (error) {
       throw translate(error, { action: 'write', path: target });
     }
@@ -289,4 +292,10 @@ function gone(target: string, cause: unknown): HoldfastError {
     details: { path: target },
     cause,
   });
+}
+
+/** True for what was not there. */
+function goneOrThrow(error: unknown): true {
+  if (systemCode(error) !== 'ENOENT') throw error;
+  return true;
 }

@@ -269,4 +269,37 @@ describeWith(['strace'], 'with failing system calls', () => {
     expect(results).toEqual(['done']);
     expect(trace.match(/\b(unlink|fsync)\(/g)).toEqual(['unlink(', 'fsync(']);
   });
+
+  test('a config is replaced, or there is the old one, though its folder cannot be synced', async () => {
+    const config = { type: 'config', name: '' } as const;
+    await (await open()).put(config, [utf8('content of old')]);
+    for (const when of [1, 2]) {
+      const { results } = runChild(['replace config new'], {
+        strace: ['-e', calls, '-e', `inject=fsync:error=ENOSPC:when=${when}`],
+      });
+      expect(results).toEqual(['STORAGE_FULL']);
+      const left = when === 1 ? 'content of old' : 'content of new';
+      expect(await (await open()).get(config)).toEqual(utf8(left));
+    }
+    expect(filesBelow()).toEqual(['config']);
+  });
+
+  test('of two configs one is stored, also without hard links', async () => {
+    const { results, trace } = runChild(['put config x', 'put config y'], {
+      strace: ['-e', calls, '-e', 'inject=link:error=EPERM'],
+    });
+    expect(results).toEqual(['done', 'FILE_EXISTS']);
+    expect(trace).toMatch(/openat\(AT_FDCWD, "[^"]*\/config", [^)]*O_EXCL/);
+    expect(await (await open()).get({ type: 'config', name: '' })).toEqual(utf8('content of x'));
+    expect(filesBelow()).toEqual(['config']);
+  });
+
+  test('a file that a failed try has removed is gone for good when the next finds nothing', async () => {
+    await (await open()).put(handleFor('index', 'x'), [utf8('content of x')]);
+    const { results, trace } = runChild(['remove index x', 'remove index x'], {
+      strace: ['-e', calls, '-e', 'inject=fsync:error=EIO:when=1'],
+    });
+    expect(results).toEqual(['BACKEND_WRITE_FAILED', 'FILE_NOT_FOUND']);
+    expect(trace.match(/\b(unlink|fsync)\(/g)).toEqual(['unlink(', 'fsync(', 'unlink(', 'fsync(']);
+  });
 });

@@ -34,6 +34,8 @@ export interface WriteOptions {
   readonly temporaryName: (number: number) => string;
   /** Replace an existing file instead of FILE_EXISTS. */
   readonly replace: boolean;
+  /** Others may want the name at the same time, for something else. Other names say what stands in the file. */
+  readonly isContended: boolean;
   /** Wait until file and name are on the disk. */
   readonly durable: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -43,8 +45,8 @@ const temporaryNameTries = 10;
 
 /**
  * Writes one file under a temporary name and then gives it its own, as restic does: O_EXCL, write, count, fsync, close,
- * publish, fsync of the folder, read-only mode. After any failure nothing stands under either name; so a later attempt
- * always starts with a new file, which matters after a failed fsync (the kernel drops the pages, and the next fsync of
+ * publish, fsync of the folder, read-only mode. After any failure nothing new stands under either name, but for what has
+ * replaced a file already; so a later attempt always starts with a new file, which matters after a failed fsync (the kernel drops the pages, and the next fsync of
  * the same file succeeds without them: Rebello et al., ATC 2020).
  *
  * @throws system errors untranslated; FILE_EXISTS
@@ -60,7 +62,7 @@ export async function writeFile(
   try {
     await fill(temporary.file, parts, options);
     throwIfAborted(options.signal);
-    await publish(temporary.path, target, options.replace);
+    await publish(temporary.path, target, options);
   } catch (error) {
     await unlink(temporary.path).catch(() => {});
     throw error;
@@ -68,7 +70,8 @@ export async function writeFile(
   try {
     if (options.durable) await syncFolder(folder);
   } catch (error) {
-    await unlink(target).catch(() => {});
+    // What was replaced is gone: the new file is all there is, and it is synced.
+    if (!options.replace) await unlink(target).catch(() => {});
     throw error;
   }
   await changeMode(target, options.modes.final).catch(ignore('EPERM', 'EACCES', 'ENOTSUP'));
@@ -118,8 +121,8 @@ async function fill(
 // File systems without hard links answer one of these.
 const noHardLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'];
 
-async function publish(temporary: string, target: string, replace: boolean): Promise<void> {
-  if (replace) return await replaceFile(temporary, target);
+async function publish(temporary: string, target: string, how: WriteOptions): Promise<void> {
+  if (how.replace) return await replaceFile(temporary, target);
   try {
     // Unlike a rename, a link never replaces what another process put there meanwhile.
     await link(temporary, target);
@@ -128,7 +131,7 @@ async function publish(temporary: string, target: string, replace: boolean): Pro
     if (code === 'EEXIST' && (await isSameFile(temporary, target))) {
       // A network file system made the link, lost the answer and asked again.
     } else if (noHardLinks.includes(code)) {
-      return await renameIfAbsent(temporary, target);
+      return await (how.isContended ? renameToOwn : renameIfAbsent)(temporary, target);
     } else throw error;
   }
   // The file is there; a second name that stays behind is a leftover, not a failure.
@@ -144,6 +147,18 @@ async function renameIfAbsent(temporary: string, target: string): Promise<void> 
   const existing = await status(target).catch(ignore('ENOENT'));
   if (existing) throw new HoldfastError('FILE_EXISTS', { details: { path: target } });
   await rename(temporary, target);
+}
+
+/** Takes the name first, with an empty file: of two who want it at once, one alone gets it. */
+async function renameToOwn(temporary: string, target: string): Promise<void> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  await closeFile(await openFile(target, flags, 0o600));
+  try {
+    await rename(temporary, target);
+  } catch (error) {
+    await unlink(target).catch(() => {});
+    throw error;
+  }
 }
 
 async function isSameFile(a: string, b: string): Promise<boolean> {

@@ -56,11 +56,14 @@ export const filesFromTarget: FuzzTarget = {
   run: (input) => {
     const read = (): Uint8Array => input;
     const names = answerOf(() => readFilesFrom({ verbatim: ['x'], read }), 'USAGE');
-    must(names.isGiven && names.value.every(({ length }) => length > 0), 'no name is empty');
+    must(
+      names.isGiven && names.value.targets.every(({ length }) => length > 0),
+      'no name is empty',
+    );
     const raw = answerOf(() => readFilesFrom({ raw: ['x'], read }), 'USAGE');
     if (!raw.isGiven) return;
     mustEqual(
-      Buffer.concat(raw.value.map((name) => Buffer.concat([name, Buffer.of(0)]))),
+      Buffer.concat(raw.value.targets.map((name) => Buffer.concat([name, Buffer.of(0)]))),
       Buffer.from(input),
       'raw names are the bytes between the zeros',
     );

@@ -1,6 +1,6 @@
-import type { SealKey } from '../../kernels/seal.ts';
-import type { Id } from '../../repository/id.ts';
-import type { Snapshot } from '../../repository/snapshots.ts';
+import type { SealKey } from '../kernels/seal.ts';
+import type { Id } from './id.ts';
+import type { Snapshot } from './snapshot-codec.ts';
 
 /** What the threads that read snapshots are given at their start. */
 export interface SnapshotWorkerData {

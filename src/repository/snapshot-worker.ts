@@ -1,14 +1,14 @@
-import { toHex } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
-import { Sealer } from '../../kernels/seal.ts';
-import { sha256 } from '../../kernels/sha256.ts';
-import { serveWorker } from '../../kernels/worker-serve.ts';
-import { Compressor } from '../../kernels/zstd.ts';
-import { closeFile, openFile, readAt } from '../../platform/file-calls.ts';
-import type { Id } from '../../repository/id.ts';
-import { decodeSnapshot, type Snapshot } from '../../repository/snapshots.ts';
-import { openDocument, type UnpackedTools } from '../../repository/unpacked.ts';
-import type { SnapshotRequest, SnapshotResponse, SnapshotWorkerData } from './messages.ts';
+import { endsWork } from '../base/errors.ts';
+import { toHex } from '../base/bytes.ts';
+import { Sealer } from '../kernels/seal.ts';
+import { sha256 } from '../kernels/sha256.ts';
+import { serveWorker } from '../kernels/worker-serve.ts';
+import { Compressor } from '../kernels/zstd.ts';
+import { closeFile, openFile, readAt } from '../platform/file-calls.ts';
+import type { Id } from './id.ts';
+import { decodeSnapshot, type Snapshot } from './snapshot-codec.ts';
+import { openDocument, type UnpackedTools } from './unpacked.ts';
+import type { SnapshotRequest, SnapshotResponse, SnapshotWorkerData } from './snapshot-messages.ts';
 
 /** A larger one is left to the usual way. */
 const fileSizeBytesMax = 256 << 10;
@@ -47,7 +47,7 @@ function read(id: Id, { folder, buffer, tools }: ReadParts): Snapshot | undefine
     return decodeSnapshot(openDocument(tools, 'snapshot', sealed));
   } catch (error) {
     // The usual way meets it again, and has the words for it.
-    if (isHoldfastError(error) && error.code !== 'ASSERTION_FAILED') return undefined;
-    throw error;
+    if (endsWork(error)) throw error;
+    return undefined;
   }
 }
