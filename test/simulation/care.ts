@@ -83,7 +83,7 @@ async function prune(actor: Actor, instant: boolean): Promise<string> {
     if (plan.packs.repack.length > 0) world.reach('repacked');
     if (instant && place.store.namesOf('pack').length < packCount) world.reach('instantDeleted');
     if (marked.length > 0) world.reach('marked');
-    if (deleted.length > 0) world.reach('deleted');
+    if (deleted.length > 0) world.reach(world.isCalm ? 'cleaned' : 'deleted');
     world.note(`${process.name} deleted ${deleted.length} packs, marked ${marked.length}`);
     if (blockedBy !== undefined) {
       world.reach('commitBlocked');

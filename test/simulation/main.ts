@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { judge } from './judge.ts';
 import { planted } from './planted.ts';
@@ -16,7 +17,7 @@ failures are told on standard error.
   --seed N      the first seed, default 1
   --count N     how many, default 1; without end with --seconds
   --seconds N   no further seed after so long
-  --judge N     has restic, from the PATH, judge what every N-th seed leaves; 0, the default: none
+  --judge N     has restic judge what every N-th seed leaves, if it is on the PATH; 0, the default: none
   --plant NAME  a mistake that is to be found: ${[...planted.keys()].join(', ')}
   --brief       tells of a failure in few lines, and does not look for a smaller one
   --log         tells everything that happened`;
@@ -104,7 +105,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const count = Number(rest.count ?? (seconds === undefined ? 1 : Number.POSITIVE_INFINITY));
-  const judgeEvery = Number(rest.judge);
+  const judgeEvery = hasRestic() ? Number(rest.judge) : 0;
   const options = plant === undefined ? {} : { plant: planted.get(plant) ?? unknownPlant(plant) };
   const startMs = performance.now();
   const endMs = startMs + 1000 * Number(seconds ?? Number.POSITIVE_INFINITY);
@@ -126,6 +127,10 @@ async function main(args: readonly string[]): Promise<number> {
   console.log(reachTable(totals.reached, totals.runs));
   console.log(JSON.stringify(totals));
   return totals.failures > 0 ? 1 : 0;
+}
+
+function hasRestic(): boolean {
+  return spawnSync('restic', ['version']).status === 0;
 }
 
 function unknownPlant(name: string): never {

@@ -44,6 +44,8 @@ export class World {
   keepDeleteMs = 24 * 3_600_000;
   /** Reading gives what is stored: then nobody may find damage. */
   mustBeSound = true;
+  /** Nothing goes wrong any more. */
+  isCalm = false;
   /** Listings are right, so that nobody overlooks a lock. */
   areListingsRight = true;
   #pid = 0;

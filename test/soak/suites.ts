@@ -104,7 +104,11 @@ export const soakSuites: readonly SoakSuite[] = [
     name: 'simulation',
     counts: 'seeds',
     command: ({ seconds, seed }: SoakOrder) => ({
-      args: ['test/simulation/main.ts', '--seconds', String(seconds), '--seed', String(seed)],
+      args: [
+        'test/simulation/main.ts',
+        ...['--seconds', String(seconds), '--seed', String(seed)],
+        ...['--judge', '100'],
+      ],
     }),
     totals: lastLineTotals,
   },
