@@ -104,11 +104,7 @@ export const soakSuites: readonly SoakSuite[] = [
     name: 'simulation',
     counts: 'seeds',
     command: ({ seconds, seed }: SoakOrder) => ({
-      args: [
-        'test/simulation/main.ts',
-        ...['--seconds', String(seconds), '--seed', String(seed)],
-        ...['--judge', '100'],
-      ],
+      args: ['test/simulation/main.ts', `--seconds=${seconds}`, `--seed=${seed}`, '--judge=100'],
     }),
     totals: lastLineTotals,
   },
