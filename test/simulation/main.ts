@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { judge } from './judge.ts';
 import { planted } from './planted.ts';
+import { runProcesses } from './processes.ts';
 import { type Reached, reachTable } from './reach.ts';
 import { shrink } from './shrink.ts';
 import { simulate, type SimulationOptions, type SimulationResult } from './simulation.ts';
@@ -17,6 +18,8 @@ failures are told on standard error.
   --seed N      the first seed, default 1
   --count N     how many, default 1; without end with --seconds
   --seconds N   no further seed after so long
+  --processes N runs in so many at once; --count is that of each
+  --step N      takes every N-th seed
   --judge N     has restic judge what every N-th seed leaves, if it is on the PATH; 0, the default: none
   --plant NAME  a mistake that is to be found: ${[...planted.keys()].join(', ')}
   --brief       tells of a failure in few lines, and does not look for a smaller one
@@ -29,6 +32,8 @@ function flags(args: readonly string[]) {
       seed: { type: 'string', default: '1' },
       count: { type: 'string' },
       seconds: { type: 'string' },
+      processes: { type: 'string', default: '1' },
+      step: { type: 'string', default: '1' },
       judge: { type: 'string', default: '0' },
       plant: { type: 'string' },
       brief: { type: 'boolean', default: false },
@@ -104,13 +109,18 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(usage);
     return 0;
   }
+  if (Number(rest.processes) > 1) return runMany(args, Number(rest.processes), Number(seed));
   const count = Number(rest.count ?? (seconds === undefined ? 1 : Number.POSITIVE_INFINITY));
   const judgeEvery = hasRestic() ? Number(rest.judge) : 0;
   const options = plant === undefined ? {} : { plant: planted.get(plant) ?? unknownPlant(plant) };
   const startMs = performance.now();
   const endMs = startMs + 1000 * Number(seconds ?? Number.POSITIVE_INFINITY);
   const totals = new Totals();
-  for (let at = Number(seed); totals.runs < count && performance.now() < endMs; at++) {
+  for (
+    let at = Number(seed);
+    totals.runs < count && performance.now() < endMs;
+    at += Number(rest.step)
+  ) {
     const result = await simulate(at, options);
     totals.add(result);
     if (log) console.error(result.notes.join('\n'));
@@ -127,6 +137,17 @@ async function main(args: readonly string[]): Promise<number> {
   console.log(reachTable(totals.reached, totals.runs));
   console.log(JSON.stringify(totals));
   return totals.failures > 0 ? 1 : 0;
+}
+
+/** The same in several processes. */
+async function runMany(args: readonly string[], count: number, seed: number): Promise<number> {
+  const startMs = performance.now();
+  const totals = await runProcesses(import.meta.filename, { count, seed, args });
+  const { reached = {}, runs = 0, failures = 0 } = totals;
+  console.log(reachTable(reached as Totals['reached'], Number(runs)));
+  const seconds = Math.round(performance.now() - startMs) / 1000;
+  console.log(JSON.stringify({ ...totals, seconds }));
+  return Number(failures) > 0 ? 1 : 0;
 }
 
 function hasRestic(): boolean {
