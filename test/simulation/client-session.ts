@@ -5,6 +5,7 @@ import { type LoadedIndex, loadIndexFiles } from '../../src/repository/index-loa
 import { acquireLock, type HeldLock, type LockKind } from '../../src/repository/locks.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import type { Backend } from '../../src/storage/backend.ts';
+import type { Holder } from './exclusion.ts';
 import type { Keyring } from './keyring.ts';
 import type { Reached } from './reach.ts';
 import { limit } from '../../src/storage/limit.ts';
@@ -150,10 +151,7 @@ export async function withClientSession<T>(
 }
 
 /** Somebody is sure of his lock. @returns what ends that */
-export function enterExclusion(
-  world: World,
-  holder: Parameters<World['exclusion']['enter']>[0],
-): () => void {
+export function enterExclusion(world: World, holder: Holder): () => void {
   const { conflict, leave } = world.exclusion.enter(holder);
   if (conflict !== undefined && world.areListingsRight) world.fail(`I14: ${conflict}`);
   return leave;

@@ -1,13 +1,12 @@
 import type { LockKind } from '../../src/repository/locks.ts';
-import type { SimulatedProcess } from './simulated-process.ts';
-import type { Place } from './world.ts';
 
 /** A lock that a process works under; `foreign`: a shared one of the other program. */
 export type HeldKind = LockKind | 'foreign';
 
-interface Holder {
-  readonly place: Place;
-  readonly process: SimulatedProcess;
+/** Who holds a lock, and where. */
+export interface Holder {
+  readonly place: { readonly store: { hasLockOf(owner: string): boolean } };
+  readonly process: { readonly name: string; readonly time: { readonly isAlive: boolean } };
   readonly kind: HeldKind;
 }
 

@@ -138,9 +138,8 @@ export class Oracle {
   harmedSnapshots(how: { readonly onlyVisible?: boolean } = {}): string[] {
     if (this.#tainted.size === 0) return [];
     const isLost = (key: string): boolean => {
-      const taint = this.#tainted.get(key);
-      if (!taint || (how.onlyVisible && taint.visibleSinceMs === undefined)) return false;
-      return !this.blobs.has(key);
+      if (!this.#tainted.has(key) || this.blobs.has(key)) return false;
+      return !how.onlyVisible || this.blobs.isVisiblyLost(key);
     };
     return [...this.#snapshots]
       .filter(([, { needs }]) => [...needs.keys()].some(isLost))
@@ -181,7 +180,7 @@ export class Oracle {
     if (kind === 'put') {
       if (type === 'index') this.#addIndex(name);
       if (type === 'snapshot') this.#addSnapshot(name);
-      if (type === 'pack') this.blobs.distrust(name);
+      if (type === 'pack') this.blobs.addPack(name);
       return;
     }
     if (type === 'snapshot') return this.#removeSnapshot(name, by);

@@ -47,6 +47,8 @@ export class StoredBlobs {
   readonly #listed = new Map<string, readonly string[]>();
   /** By pack: the blobs that were opened and hashed, with their places. */
   readonly #proven = new Map<string, Set<string>>();
+  /** Of packs as they were stored. */
+  readonly #sizes = new Map<string, number>();
   readonly #plain = new Map<string, Uint8Array>();
   /** By index file: the packs that it marks. */
   readonly #marks = new Map<string, readonly string[]>();
@@ -118,6 +120,22 @@ export class StoredBlobs {
   /** The bytes of a pack are others: nothing is proven of it any more. */
   distrust(pack: string): void {
     this.#proven.delete(pack);
+  }
+
+  /** A pack was stored, with any bytes. */
+  addPack(pack: string): void {
+    this.distrust(pack);
+    const bytes = this.#store.files.get(`pack/${pack}`);
+    if (bytes && !this.#sizes.has(pack)) this.#sizes.set(pack, bytes.byteLength);
+  }
+
+  /** True if nobody needs to read a pack to see that the blob is lost: they are gone, or cut. */
+  isVisiblyLost(key: string): boolean {
+    const places = this.#places.get(key) ?? [];
+    return places.every(({ pack }) => {
+      const bytes = this.#store.files.get(`pack/${pack}`);
+      return bytes?.byteLength !== this.#sizes.get(pack);
+    });
   }
 
   /** True if the blob is stored somewhere, and whole. */
