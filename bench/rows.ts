@@ -207,6 +207,25 @@ export const rows: readonly Row[] = [
       tool.command('copy', '-q', '--from-repo', data, '--from-password-command', passwordCommand),
     comparesSize: true,
   },
+  {
+    name: 'prune',
+    title: 'prune after half of the snapshots are gone, at once',
+    data: 'history',
+    goal: 0.5,
+    bar: 0.8,
+    prepare: (tool, data) => {
+      forgetPrepared(tool);
+      reset(tool);
+      return [
+        { program: 'cp', args: ['-a', data, tool.repository], environment: {} },
+        tool.command('forget', '-q', '--keep-last=5'),
+      ];
+    },
+    // restic's deletes at once; Holdfast's does so where it is told that nobody else works with the repository.
+    timed: (tool) =>
+      tool.command('prune', '-q', ...(tool.name === 'holdfast' ? ['--instant'] : [])),
+    comparesSize: true,
+  },
 ];
 
 /** Where a data set lies below the benchmark's folder. */

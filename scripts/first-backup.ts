@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 
 import { formatBytes } from '../src/base/bytes.ts';
 import { systemEnvironment } from '../src/base/environment.ts';
-import { describeError, HoldfastError } from '../src/base/errors.ts';
+import { describeError, HoldfastError, isHoldfastError } from '../src/base/errors.ts';
 import { type Timestamp, timestampFromNs } from '../src/base/timestamp.ts';
 import {
   generatePassword,
@@ -146,11 +146,23 @@ function writeKit(work: Work, repositoryId: string | undefined): void {
   writeFileAtomic(Buffer.from(work.places.kitFile), Buffer.from(text), 0o600);
 }
 
+function makeFolder(folder: string): void {
+  try {
+    makeDirectories(Buffer.from(folder));
+  } catch (cause) {
+    throw new HoldfastError(isHoldfastError(cause) ? cause.code : 'TARGET_FAILED', {
+      message: `${folder} cannot be made`,
+      hint: 'Name another place, best on another disk: --to FOLDER.',
+      cause,
+    });
+  }
+}
+
 /** Makes the repository. The kit is written first: no repository without its password. */
 async function create(work: Work): Promise<void> {
   const { folder, repository, passwordFile } = work.places;
   step(`Creating a repository in ${repository}`);
-  makeDirectories(Buffer.from(folder));
+  makeFolder(folder);
   try {
     writeKit(work, undefined);
     writeFileAtomic(Buffer.from(passwordFile), Buffer.from(`${work.password}\n`), 0o600);

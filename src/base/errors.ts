@@ -1,3 +1,5 @@
+import { harmlessLine } from './harmless-text.ts';
+
 /** How an error may be retried: never, after a pause, or only if the caller knows the work is idempotent. */
 export type RetryAdvice = 'never' | 'later' | 'maybe';
 
@@ -271,7 +273,7 @@ export function systemCode(value: unknown): string | undefined {
  * Control characters are escaped, so a file name cannot forge output.
  */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return escapeControls(String(error));
+  if (!(error instanceof Error)) return harmlessLine(String(error));
   const parts = [error.message];
   if (error instanceof HoldfastError) {
     const details = Object.entries(error.details).filter(([, value]) => value !== undefined);
@@ -281,13 +283,5 @@ export function describeError(error: unknown): string {
   if (error.cause instanceof Error && !text.includes(error.cause.message)) {
     text += `: ${describeError(error.cause)}`;
   }
-  return escapeControls(text);
-}
-
-function escapeControls(text: string): string {
-  // Matching control characters is the purpose of this expression.
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) =>
-    c === '\n' ? ' ' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  return harmlessLine(text);
 }

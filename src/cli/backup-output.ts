@@ -5,7 +5,7 @@ import { type Id, shortId } from '../repository/id.ts';
 import type { SnapshotSummary } from '../repository/snapshots.ts';
 import { formatTime, localZone } from '../repository/time-format.ts';
 import type { Source } from '../sources/source.ts';
-import { reportProblem } from './cli-monitor.ts';
+import { printNote, reportProblem } from './cli-monitor.ts';
 import type { Invocation } from './command.ts';
 import { formatSeconds } from './format.ts';
 import type { JsonOutput } from './go-json.ts';
@@ -80,7 +80,7 @@ export class BackupOutput implements BackupMonitor {
   }
 
   note(text: string): void {
-    if (!this.#output.isJson && this.#output.verbosity >= 1) this.#output.errorLine(text);
+    printNote(this.#output, text);
   }
 
   /** Ends progress. Idempotent. */

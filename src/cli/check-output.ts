@@ -1,9 +1,11 @@
 import { describeError } from '../base/errors.ts';
+import { harmlessLine } from '../base/harmless-text.ts';
 import type { Problem, Progress } from '../base/monitor.ts';
 import type { CheckMonitor } from '../engine/check.ts';
 import type { Invocation } from './command.ts';
 import type { Output } from './output.ts';
 import { ProgressView } from './progress/progress-view.ts';
+import { safeText } from './safe-text.ts';
 
 /** What check says while it works. */
 export class CheckOutput implements CheckMonitor {
@@ -25,13 +27,14 @@ export class CheckOutput implements CheckMonitor {
 
   problem({ item, error }: Problem): void {
     const message = describeError(error);
-    const line = item === '' ? message : `${item}: ${message}`;
-    if (this.#output.isJson) this.#output.jsonError({ message_type: 'error', message: line });
-    else this.#output.errorLine(`error: ${line}`);
+    const named = (name: string): string => (item === '' ? message : `${name}: ${message}`);
+    if (this.#output.isJson) {
+      this.#output.jsonError({ message_type: 'error', message: named(item) });
+    } else this.#output.errorLine(`error: ${named(safeText(item))}`);
   }
 
   note(text: string): void {
-    this.#output.info(text);
+    this.#output.info(harmlessLine(text));
   }
 
   stop(): void {

@@ -153,6 +153,8 @@ export interface Invocation<T extends FlagTable = FlagTable> {
   readonly input: Input;
   /** Aborts when the user interrupts. */
   readonly signal: AbortSignal;
+  /** Has `action` done before the process ends without waiting for its work: once nothing may be changed any more. */
+  readonly beforeEnd?: ((action: () => Promise<void>) => void) | undefined;
 }
 
 /** Standard input as a command sees it. */

@@ -61,7 +61,9 @@ function openDraft(place: Uint8Array, existing: FileStatus | undefined): DraftFi
     if (isHoldfastError(error, 'FILE_NOT_FOUND'))
       throw failed('is in no folder that exists', place);
     if (existing && isHoldfastError(error, 'PERMISSION_DENIED', 'READ_ONLY')) return undefined;
-    throw error;
+    // The name that the file has while it is written says nothing to anybody.
+    const details = { path: printablePath(place) };
+    throw isHoldfastError(error) ? new HoldfastError(error.code, { details }) : error;
   }
 }
 

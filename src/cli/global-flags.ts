@@ -158,7 +158,7 @@ export const globalFlags = {
   noExtraVerify: {
     kind: 'boolean',
     name: 'no-extra-verify',
-    description: 'refused: Holdfast always verifies what it stores',
+    description: 'without effect: Holdfast always verifies what it stores',
   },
   stuckRequestTimeout: {
     kind: 'duration',

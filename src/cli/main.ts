@@ -1,8 +1,10 @@
+import { isatty } from 'node:tty';
 import { systemEnvironment } from '../base/environment.ts';
 import { HoldfastError, systemCode } from '../base/errors.ts';
 import { hasNativeLibrary } from '../base/native-library.ts';
 import { hasStuckThreads } from '../base/stuck-threads.ts';
 import type { Input } from './command.ts';
+import { Ending } from './ending.ts';
 import { Output, type Sink } from './output.ts';
 import { runProgram } from './program.ts';
 import { StandardInput } from './stdin.ts';
@@ -14,13 +16,22 @@ const endMsMax = 60_000;
 /** Exit code of a process that was interrupted. */
 const cancelledExitCode = 130;
 
-const controller = new AbortController();
+/** Standard input, output and error: those that were terminals when the program began. */
+const terminals = [0, 1, 2].filter((file) => isatty(file));
+
+const ending = new Ending({
+  clock: systemEnvironment.clock,
+  tell: (text) => {
+    if (!output.isJson) output.errorLine(text);
+  },
+  exit: () => void endProcess(cancelledExitCode),
+});
 
 function sinkOf(stream: NodeJS.WriteStream, onClosed: () => void): Sink {
   stream.on('error', (error) => {
     if (systemCode(error) === 'EPIPE') onClosed();
     // Whoever read the output is gone, or its disk is full: end in order, so that locks are released.
-    controller.abort(outputError(error));
+    ending.fail(outputError(error));
   });
   return {
     isTerminal: stream.isTTY,
@@ -67,16 +78,18 @@ async function endProcess(exitCode: number): Promise<void> {
   platform.endProcess(exitCode);
 }
 
-/** The first signal asks the work to stop and release what it holds; the second ends the process at once. */
-function onSignal(): void {
-  if (controller.signal.aborted) void endProcess(cancelledExitCode);
-  controller.abort(new HoldfastError('CANCELLED', { message: 'interrupted' }));
+/**
+ * A terminal that is closed ends the work. The signal alone does not: with it "restic unlock" asks whether the owners of
+ * locks are alive, and nohup and the like keep a program from it that has no terminal any more.
+ */
+function onHangup(): void {
+  if (terminals.some((file) => !isatty(file))) ending.request();
 }
 
 /** What nobody caught ends the work in order, so that locks are released; the process ends in any case. */
 function onUncaught(cause: unknown): void {
   const message = 'an error was not handled';
-  controller.abort(new HoldfastError('ASSERTION_FAILED', { message, cause }));
+  ending.fail(new HoldfastError('ASSERTION_FAILED', { message, cause }));
   systemEnvironment.clock.every(endMsMax, () => void endProcess(1));
 }
 
@@ -87,20 +100,22 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
   });
 }
 
-async function main(): Promise<void> {
-  const onClosed = (): void => {
+const output: Output = new Output({
+  stdout: sinkOf(process.stdout, () => {
     output.isClosed = true;
-  };
-  const output: Output = new Output({
-    stdout: sinkOf(process.stdout, onClosed),
-    stderr: sinkOf(process.stderr, onClosed),
-  });
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  // "restic unlock" probes with this signal whether the owners of locks are alive: it must not end them.
-  process.on('SIGHUP', () => {});
-  // Asks other programs for their progress. The runtime would open its debugger, but for a flag in bin/holdfast.
-  process.on('SIGUSR1', () => {});
+  }),
+  stderr: sinkOf(process.stderr, () => {
+    output.isClosed = true;
+  }),
+});
+
+async function main(): Promise<void> {
+  process.on('SIGINT', () => ending.request());
+  process.on('SIGTERM', () => ending.request());
+  process.on('SIGHUP', onHangup);
+  // As with restic. The runtime would open its debugger, but for a flag in bin/holdfast. SIGINFO is Ctrl-T of BSD and macOS.
+  process.on('SIGUSR1', () => output.askProgress());
+  process.on('SIGINFO', () => output.askProgress());
   process.on('uncaughtException', onUncaught);
   const exitCode = await runProgram({
     args: process.argv.slice(2),
@@ -108,7 +123,8 @@ async function main(): Promise<void> {
     environment: systemEnvironment,
     output,
     input: lazyInput(),
-    signal: controller.signal,
+    signal: ending.signal,
+    beforeEnd: ending.beforeEnd,
   });
   await flushed(process.stdout);
   await flushed(process.stderr);

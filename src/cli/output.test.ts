@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { HoldfastError } from '../base/errors.ts';
+import { printNote, reportProblem } from './cli-monitor.ts';
 import { Output, type Sink } from './output.ts';
 
 class Memory implements Sink {
-  readonly isTerminal = false;
+  readonly isTerminal: boolean;
   readonly columns = 80;
   text = '';
+
+  constructor(isTerminal = false) {
+    this.isTerminal = isTerminal;
+  }
 
   write(text: string | Uint8Array): void {
     this.text += Buffer.from(text).toString();
@@ -88,4 +93,42 @@ test('a bulk writer keeps order and loses nothing', () => {
   expect(expected.startsWith(stdout.text)).toBe(true);
   lines.end();
   expect(stdout.text).toBe(expected);
+});
+
+describe('what comes from outside', () => {
+  const name = 'x\u001b[2J\u009b31m\u202e';
+  const shown = String.raw`x\x1b[2J\x9b31m\u202e`;
+
+  test('drives no terminal, and nothing that standard error may be', () => {
+    for (const isTerminal of [false, true]) {
+      const stdout = new Memory(isTerminal);
+      const stderr = new Memory(isTerminal);
+      const output = new Output({ stdout, stderr });
+      output.info(name);
+      output.errorLine(name);
+      output.exitError(1, name, name);
+      const bulk = output.bulk();
+      bulk.line(name);
+      bulk.end();
+      expect(stderr.text).toBe(`${shown}\n`.repeat(3));
+      expect(stdout.text).toBe(`${isTerminal ? shown : name}\n`.repeat(2));
+    }
+  });
+
+  test('stays what it is in JSON', () => {
+    const stdout = new Memory(true);
+    const output = new Output({ stdout, stderr: new Memory(true) });
+    output.json({ name });
+    expect(stdout.text).not.toMatch(/[\u009b\u202e]/);
+    expect(JSON.parse(stdout.text)).toEqual({ name });
+  });
+
+  test('forges no line as the name of an item or in a remark', () => {
+    const { output, stderr } = create(false);
+    const error = new HoldfastError('SOURCE_FAILED', { message: 'a\nFatal: b' });
+    reportProblem(output, { item: '/x\nFatal: y', during: 'scan', error });
+    printNote(output, 'z\nFatal: c');
+    expect(stderr.text.split('\n')).toHaveLength(3);
+    expect(stderr.text).not.toMatch(/^Fatal/m);
+  });
 });

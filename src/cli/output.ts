@@ -1,3 +1,4 @@
+import { harmlessJson, harmlessText } from '../base/harmless-text.ts';
 import { type HoldfastError, describeError, isHoldfastError } from '../base/errors.ts';
 import { type JsonOutput, goJson } from './go-json.ts';
 
@@ -39,6 +40,8 @@ export class Output {
   /** Nobody reads standard output any more, so there is nobody to tell how it ended either. */
   isClosed = false;
   #status: StatusArea | undefined;
+  /** Prints how far the work is; there while some of it runs. */
+  #tellProgress: (() => void) | undefined;
 
   constructor(options: OutputOptions) {
     this.stdout = options.stdout;
@@ -62,7 +65,7 @@ export class Output {
 
   /** One JSON document on a line of its own. */
   json(value: JsonOutput): void {
-    this.line(goJson(value));
+    this.#document(this.stdout, value);
   }
 
   /** A line on standard error. */
@@ -72,7 +75,7 @@ export class Output {
 
   /** A JSON document on standard error. */
   jsonError(value: JsonOutput): void {
-    this.errorLine(goJson(value));
+    this.#document(this.stderr, value);
   }
 
   /** The last words of a command that did not succeed whole: a line, or `exit_error` with --json. */
@@ -94,7 +97,7 @@ export class Output {
 
   /** For many lines: collects them into large writes. Call `end` before anything else is printed. */
   bulk(): BulkWriter {
-    return new BulkWriter((bytes) => this.#writeRaw(this.stdout, bytes));
+    return new BulkWriter((bytes) => this.#writeRaw(this.stdout, bytes), this.stdout.isTerminal);
   }
 
   /** Shows a status area until the function returned is called. */
@@ -106,14 +109,35 @@ export class Output {
     };
   }
 
+  /** Has `tell` print how far the work is whenever somebody asks, until the function returned is called. */
+  answerWith(tell: () => void): () => void {
+    this.#tellProgress = tell;
+    return () => {
+      if (this.#tellProgress === tell) this.#tellProgress = undefined;
+    };
+  }
+
+  /** Somebody asks how far the work is. */
+  askProgress(): void {
+    this.#tellProgress?.();
+  }
+
   /** Draws the status area again. */
   refresh(): void {
     if (this.#status) this.stdout.write(this.#status.clear() + this.#status.draw());
   }
 
+  #document(sink: Sink, value: JsonOutput): void {
+    const json = goJson(value);
+    this.#writeRaw(sink, `${sink.isTerminal ? harmlessJson(json) : json}\n`);
+  }
+
+  /** Where people read, which standard error always is, names from outside must not drive the terminal. */
   #write(sink: Sink, text: string | Uint8Array): void {
-    if (typeof text === 'string') this.#writeRaw(sink, `${text}\n`);
-    else this.#writeRaw(sink, Buffer.concat([text, Buffer.from('\n')]));
+    const isForPeople = sink === this.stderr || sink.isTerminal;
+    if (typeof text === 'string') {
+      this.#writeRaw(sink, `${isForPeople ? harmlessText(text) : text}\n`);
+    } else this.#writeRaw(sink, Buffer.concat([text, Buffer.from('\n')]));
   }
 
   #writeRaw(sink: Sink, text: string | Uint8Array): void {
@@ -127,16 +151,19 @@ export class Output {
 /** Collects lines and hands them on in large pieces. */
 export class BulkWriter {
   readonly #emit: (bytes: Uint8Array) => void;
+  readonly #isTerminal: boolean;
   #parts: Uint8Array[] = [];
   #sizeBytes = 0;
 
-  constructor(emit: (bytes: Uint8Array) => void) {
+  constructor(emit: (bytes: Uint8Array) => void, isTerminal: boolean) {
     this.#emit = emit;
+    this.#isTerminal = isTerminal;
   }
 
-  /** Adds bytes as they are. They must not change afterwards. */
+  /** Adds bytes as they are, and text that is made harmless for a terminal. They must not change afterwards. */
   write(part: string | Uint8Array): void {
-    const bytes = typeof part === 'string' ? Buffer.from(part) : part;
+    const text = typeof part === 'string' && this.#isTerminal ? harmlessText(part) : part;
+    const bytes = typeof text === 'string' ? Buffer.from(text) : text;
     this.#parts.push(bytes);
     this.#sizeBytes += bytes.byteLength;
     if (this.#sizeBytes >= bulkSizeBytes) this.end();

@@ -5,6 +5,7 @@ import {
   type FlagTable,
   type FlagValues,
   type Input,
+  type Invocation,
   isGroup,
 } from './command.ts';
 import { globalFlags } from './global-flags.ts';
@@ -31,6 +32,8 @@ export interface ProgramOptions {
   readonly output: Output;
   readonly input: Input;
   readonly signal: AbortSignal;
+  /** See `Invocation`. */
+  readonly beforeEnd?: Invocation['beforeEnd'];
 }
 
 /** Runs one command line. Reports every error itself. @returns the exit code */
@@ -130,12 +133,6 @@ async function runCommand(
   const flags = readFlags(command.flags, parsed, variables);
   if (globals.quiet && globals.verbose > 0) {
     throw usage('--quiet and --verbose cannot be given together');
-  }
-  if (globals.noExtraVerify) {
-    throw usage(
-      'unknown flag: --no-extra-verify',
-      'Holdfast verifies everything that it stores; this cannot be switched off.',
-    );
   }
   framesPerSecond(variables);
   await refuseLostPaths(table, { ...globals, ...flags });

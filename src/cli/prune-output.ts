@@ -3,7 +3,7 @@ import type { Problem, Progress } from '../base/monitor.ts';
 import type { PruneMonitor, PrunePlan, PruneResult } from '../engine/prune.ts';
 import type { Invocation } from './command.ts';
 import { formatPercent } from './format.ts';
-import { reportProblem } from './cli-monitor.ts';
+import { printNote, reportProblem } from './cli-monitor.ts';
 import type { Output } from './output.ts';
 import { ProgressView } from './progress/progress-view.ts';
 
@@ -41,7 +41,7 @@ export class PruneOutput implements PruneMonitor {
   }
 
   note(text: string): void {
-    if (!this.#output.isJson && this.#output.verbosity >= 1) this.#output.errorLine(text);
+    printNote(this.#output, text);
   }
 
   stop(): void {

@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../base/abort.ts';
+import { cancelled, throwIfAborted } from '../base/abort.ts';
 import { toHex, utf8 } from '../base/bytes.ts';
 import { isHoldfastError } from '../base/errors.ts';
 import type { Monitor, Problem } from '../base/monitor.ts';
@@ -303,18 +303,23 @@ async function lockFor(
   repository: Repository,
   { kind, settleLater, tellsLock, writes, beside, monitor }: LockChoice,
 ): Promise<HeldLock> {
-  if (tellsLock && !repository.noLock)
-    invocation.output.info('create exclusive lock for repository');
-  return acquireLock(repository, {
+  const { output, command, signal, globals } = invocation;
+  if (tellsLock && !repository.noLock) output.info('create exclusive lock for repository');
+  const acquiring = acquireLock(repository, {
     kind,
-    operation: invocation.command,
+    operation: command,
     owner: thisOwner(),
     probe: thisProbe(),
     beside,
     settleLater,
     writes,
     monitor,
-    signal: invocation.signal,
-    retryMs: invocation.globals.retryLock,
+    signal,
+    retryMs: globals.retryLock,
   });
+  invocation.beforeEnd?.(async () => {
+    repository.addWriteGuard(() => Promise.reject(cancelled(signal)));
+    await (await acquiring).release();
+  });
+  return acquiring;
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
-import { cancelled } from '../base/abort.ts';
+import { untilAborted } from '../base/abort.ts';
 import { concatBytes } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Input } from './command.ts';
@@ -77,7 +77,7 @@ export class StandardInput implements Input {
 
   async #nextChunk(signal: AbortSignal): Promise<Uint8Array | undefined> {
     this.#chunks ??= this.#stdin[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-    const result = await unlessAborted(this.#chunks.next(), signal);
+    const result = await untilAborted(this.#chunks.next(), signal);
     return result.done ? undefined : result.value;
   }
 }
@@ -104,19 +104,5 @@ function edit(typed: number[], byte: number): 'go-on' | 'line' | 'end' {
     default:
       typed.push(byte);
       return 'go-on';
-  }
-}
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) throw cancelled(signal);
-  const ended = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    const options = { once: true, signal: ended.signal };
-    signal.addEventListener('abort', () => reject(cancelled(signal)), options);
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    ended.abort();
   }
 }

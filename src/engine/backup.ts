@@ -7,6 +7,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import { markIncomplete } from '../repository/completeness.ts';
 import type { Id } from '../repository/id.ts';
+import type { StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/snapshots.ts';
@@ -100,7 +101,7 @@ export async function backup(
   const summary = summaryOf(report.counters, started, ended);
   const excludes = isStream ? [] : (source as SourceWalk).source.excludes;
   const snapshot = snapshotOf({ options, paths, excludes, parent, time, tree, summary, report });
-  const own = pipeline.savedIndexIds;
+  const own = pipeline.stored;
   const snapshotId = await publish(indexed, snapshot, { request, parent, own, context });
   return {
     ...(snapshotId === undefined ? {} : { snapshotId }),
@@ -129,8 +130,8 @@ async function publish(
   how: {
     readonly request: BackupRequest;
     readonly parent: StoredSnapshot | undefined;
-    /** Index files that this run stored. */
-    readonly own: readonly Id[];
+    /** What this run stored. */
+    readonly own: StoredByWork | undefined;
     readonly context: EngineContext;
   },
 ): Promise<Id | undefined> {

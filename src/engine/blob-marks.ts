@@ -20,6 +20,15 @@ export function* contentIds({
   }
 }
 
+/** Blobs that a node refers to against its type: as data they may be of use, so nobody who deletes passes over them. */
+export function* strayBlobs({
+  stray,
+}: Pick<TreeNode, 'stray'>): Generator<{ readonly type: BlobType; readonly id: Uint8Array }> {
+  if (!stray) return;
+  if (stray.subtree) yield { type: 'tree', id: stray.subtree };
+  for (const id of contentIds(stray)) yield { type: 'data', id };
+}
+
 /**
  * Up to eight marks for every blob of an index, one byte a blob: a set of ten million blobs takes 10 MB. A blob with
  * several copies has its marks at the first entry.

@@ -1,14 +1,16 @@
 import { sha256 } from '../kernels/sha256.ts';
 import type { BlobType } from '../repository/blob.ts';
-import { IndexWriter } from '../repository/index-writer.ts';
+import { IndexWriter, type StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
-import type { Id } from '../repository/id.ts';
+import { unreliablePacks } from './backup/known-packs.ts';
 import { PackStore } from './backup/pack-store.ts';
 import type { EngineContext } from './context.ts';
 import { type Movers, startMovers } from './transfer/movers.ts';
 
 /** Bytes that may be on their way to the storage. */
 const unsettledSizeBytesMax: number = 32 << 20;
+/** Copies of a blob that are looked at, the latest first: a hostile index lists millions. */
+const copiesMax = 100;
 
 /** Stores single new blobs, mostly trees, in this thread: for what is small beside the repository. */
 export class BlobWriter {
@@ -17,6 +19,9 @@ export class BlobWriter {
   readonly #index: IndexWriter;
   readonly #movers: Promise<Movers>;
   readonly #again: boolean;
+  readonly #signal: AbortSignal | undefined;
+  /** Packs that blobs are not to be found in, once that was asked. */
+  #unreliable: Promise<ReadonlySet<number>> | undefined;
   #unsettledSizeBytes = 0;
   #hasFailed = false;
 
@@ -32,10 +37,12 @@ export class BlobWriter {
     const { again = false } = how;
     this.#indexed = indexed;
     this.#again = again;
+    this.#signal = context.signal;
     this.#index = how.writer ?? new IndexWriter(indexed.repository, { signal: context.signal });
     this.#store = new PackStore(indexed.repository, indexed.index, this.#index);
-    const parts = { source: indexed, target: indexed, again, store: this.#store };
-    this.#movers = startMovers({ ...parts, sizeBytes: 0 }, context);
+    const parts = { source: indexed, target: indexed, store: this.#store };
+    // What is known is left out here.
+    this.#movers = startMovers({ ...parts, again: true, sizeBytes: 0 }, context);
   }
 
   /** True once something could not be stored: what `add` threw was no fault of the bytes it was given. */
@@ -43,19 +50,20 @@ export class BlobWriter {
     return this.#hasFailed;
   }
 
-  /** Index files saved so far. */
-  get savedIds(): readonly Id[] {
-    return this.#index.savedIds;
+  /** What was stored so far. */
+  get stored(): StoredByWork {
+    return this.#index.stored;
   }
 
   /**
-   * Stores a blob unless it is known, or always with `again`. Nothing may refer to it before `finish`.
+   * Stores a blob unless it is known, or always with `again`. What only packs hold that are lost, or that a prune means to
+   * delete, counts as unknown. Nothing may refer to it before `finish`.
    * @returns its id
    * @throws VERIFY_FAILED, and what storing throws
    */
   async add(type: BlobType, bytes: Uint8Array): Promise<Uint8Array> {
     const id = sha256(bytes);
-    if (!this.#again && this.#indexed.index.find(type, id) >= 0) return id;
+    if (!this.#again && (await this.#isKnown(type, id))) return id;
     try {
       await this.#storeNew({ type, id, bytes });
     } catch (error) {
@@ -75,6 +83,15 @@ export class BlobWriter {
     await movers.run({ type: 'plain', blobType, id, bytes });
     this.#unsettledSizeBytes += bytes.byteLength;
     if (this.#unsettledSizeBytes >= unsettledSizeBytesMax) await this.#settle();
+  }
+
+  async #isKnown(type: BlobType, id: Uint8Array): Promise<boolean> {
+    const { index } = this.#indexed;
+    if (index.find(type, id) < 0) return false;
+    this.#unreliable ??= unreliablePacks(this.#indexed, { signal: this.#signal });
+    const unreliable = await this.#unreliable;
+    const copies = index.findSome(type, id, copiesMax);
+    return copies.some((entry) => index.isPending(entry) || !unreliable.has(index.packOf(entry)));
   }
 
   /** Resolves once everything added is stored, confirmed and listed in an index file. */

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
+import { toHex } from '../base/bytes.ts';
 import { systemEnvironment } from '../base/environment.ts';
 import { describeError } from '../base/errors.ts';
 import type { SealKey } from '../kernels/seal.ts';
 import type { BlobType } from '../repository/blob.ts';
 import { hashOf, testRepository } from '../repository/index-test-support.ts';
-import { loadIndex } from '../repository/index-load.ts';
+import { loadIndexFiles } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../repository/snapshots.ts';
@@ -15,6 +16,7 @@ import { memoryKey, MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
 import { check } from './check.ts';
 import { type CopyResult, copySnapshots } from './copy.ts';
+import { prune } from './prune/prune-test-support.ts';
 import { madeOfPieces, madeSpecial, noise, SnapshotMaker } from './engine-test-support.ts';
 
 const targetKey: SealKey = {
@@ -87,7 +89,8 @@ const targetOf = (backend: Backend): Repository =>
   testRepository({ backend, masterKey: targetKey });
 
 async function indexed(repository: Repository): Promise<IndexedRepository> {
-  return new IndexedRepository(repository, await loadIndex(repository));
+  const loaded = await loadIndexFiles(repository);
+  return new IndexedRepository(repository, loaded.index, loaded);
 }
 
 /** Everything that is there can be restored. @returns the snapshots */
@@ -161,6 +164,20 @@ test('the parent is left out: it means nothing elsewhere', async () => {
   expect(copy?.original).toBe('f'.repeat(64));
 });
 
+test('what a node refers to against its type arrives as well, as far as it is there', async () => {
+  const maker = new SnapshotMaker();
+  const below = toHex(maker.folder({ x: 'below a link' }));
+  const content = [toHex(maker.blob('data', a)), '7'.repeat(64)];
+  const link = { name: 'a', type: 'symlink', mode: 0o777, linktarget: 'x' };
+  const tree = maker.rawTree(JSON.stringify({ nodes: [{ ...link, content, subtree: below }] }));
+  const backend = new MemoryBackend();
+  const result = await copyTo(backend, { maker, snapshots: [await maker.snapshot(tree)] });
+  expect(result).toMatchObject({ failed: [], complaints: [], blobCount: 4 });
+  const target = await indexed(targetOf(backend));
+  await target.loadBlob('data', hashOf(a));
+  await target.loadTree(Buffer.from(below, 'hex'));
+});
+
 test('the source is only read', async () => {
   const source = await makeSource();
   const from = record(source.maker.backend);
@@ -213,6 +230,61 @@ async function damage({ maker }: Source, type: BlobType, id: Uint8Array): Promis
   const at = index.offsetOf(entry) + 20;
   bytes[at] = (bytes[at] ?? 0) ^ 4;
 }
+
+/** A target without the snapshots that were copied to it, and its packs. */
+async function copiedOnce(source: Source): Promise<MemoryBackend> {
+  const backend = new MemoryBackend();
+  await copyTo(backend, source);
+  for (const key of backend.files.keys()) {
+    if (key.startsWith('snapshot/')) backend.files.delete(key);
+  }
+  return backend;
+}
+
+const keysOf = (backend: MemoryBackend, type: string): string[] =>
+  [...backend.files.keys()].filter((key) => key.startsWith(`${type}/`));
+
+async function expectReadable(backend: MemoryBackend, from: Source): Promise<void> {
+  const packs = keysOf(backend, 'pack').map((key) => key.slice('pack/'.length));
+  const { index, repository } = await indexed(targetOf(backend));
+  const target = new IndexedRepository(repository, index);
+  for (const { id, plain } of [a, b, c].map((bytes) => ({ id: hashOf(bytes), plain: bytes }))) {
+    expect(Buffer.compare(await target.loadBlob('data', id), plain)).toBe(0);
+  }
+  for (const { tree } of from.snapshots) await target.loadTree(Buffer.from(tree, 'hex'));
+  expect(packs.length).toBeGreaterThan(1);
+}
+
+describe('what the target has lost', () => {
+  test.each([
+    ['gone', (backend: MemoryBackend, key: string) => void backend.files.delete(key)],
+    [
+      'cut short',
+      (backend: MemoryBackend, key: string) =>
+        void backend.files.set(key, backend.files.get(key)?.slice(0, -1) ?? new Uint8Array(0)),
+    ],
+  ])('a pack that is %s is sent again, and told of', async (_, lose) => {
+    const source = await makeSource();
+    const backend = await copiedOnce(source);
+    for (const key of keysOf(backend, 'pack')) lose(backend, key);
+    const result = await copyTo(backend, source);
+    expect(result.complaints).toEqual([
+      expect.stringContaining('packs that the index lists are missing or cut short'),
+    ]);
+    expect(result.copied).toHaveLength(3);
+    await expectReadable(backend, source);
+  });
+
+  test('what is marked as to be deleted is sent again', async () => {
+    const source = await makeSource();
+    const backend = await copiedOnce(source);
+    const marked = keysOf(backend, 'pack');
+    await prune(backend, { masterKey: targetKey });
+    await copyTo(backend, source);
+    for (const key of marked) backend.files.delete(key);
+    await expectReadable(backend, source);
+  });
+});
 
 describe('damage in the source', () => {
   test('a damaged blob: its snapshots are named and left out, the others are copied', async () => {

@@ -9,6 +9,7 @@ import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
+import { reliablePacks } from './backup/known-packs.ts';
 import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
 import { findLostContent } from './copy/lost-content.ts';
@@ -63,7 +64,7 @@ export interface CopyResult {
  * their ids. The source is only read.
  *
  * Packs come first, then their index files, then the snapshots: the target has a snapshot whole or not at all. What
- * one run stored the next one need not send again. A snapshot that cannot be read whole is told to the monitor, file by
+ * one run stored the next one need not send again. What the target has lost, or means to delete, is sent again. A snapshot that cannot be read whole is told to the monitor, file by
  * file, and left out; the others go on.
  * @throws CANCELLED, LOCK_LOST, and what storing throws; snapshots told of as copied are there
  * @see docs/FORMAT.md#snapshots
@@ -72,7 +73,8 @@ export async function copySnapshots(
   request: CopyRequest,
   context: EngineContext<CopyMonitor>,
 ): Promise<CopyResult> {
-  return new CopyRun(request, context).run();
+  const target = await reliablePacks(request.target, context);
+  return new CopyRun({ ...request, target }, context).run();
 }
 
 class CopyRun {
@@ -174,7 +176,7 @@ class CopyRun {
       if (lost.length > 0) return this.#fail(snapshot, lost);
     }
     const copy = copyOf(snapshot);
-    const data = { indexed: target, own: this.#writer.savedIds };
+    const data = { indexed: target, own: this.#writer.stored };
     const publication = { snapshot: copy, lock, data };
     const id = await publishSnapshot(target.repository, publication, this.#context);
     this.#known.add({ ...copy, id });

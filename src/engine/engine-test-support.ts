@@ -226,6 +226,8 @@ export async function restoreHeard(
     readonly options?: Partial<RestoreOptions>;
     /** Default true: hear of every item. */
     readonly hearsItems?: boolean;
+    /** Hears each complaint as it comes. */
+    readonly onComplaint?: (text: string) => void;
   },
   context: Partial<EngineContext> = {},
 ): Promise<HeardRestore> {
@@ -238,7 +240,11 @@ export async function restoreHeard(
   };
   const { snapshot, target, options, hearsItems = true } = request;
   const monitor: RestoreMonitor = {
-    problem: ({ item: at, error }: Problem) => complaints.push(`${at}: ${describeError(error)}`),
+    problem: ({ item: at, error }: Problem) => {
+      const text = `${at}: ${describeError(error)}`;
+      complaints.push(text);
+      request.onComplaint?.(text);
+    },
     note: (text) => notes.push(text),
     progress: (progress) => (lastProgress = progress),
     ...(hearsItems ? { item } : {}),

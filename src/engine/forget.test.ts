@@ -102,7 +102,7 @@ function failing(backend: Backend, call: number, code: ErrorCode): Backend {
 }
 
 describe('removeSnapshots', () => {
-  test('removes one after the other and does nothing else', async () => {
+  test('removes each and does nothing else', async () => {
     const { backend, ids, remove, left } = await bed();
     const recorded = record(backend);
     expect(await remove(recorded)).toEqual({ removed: ids, failed: [] });
@@ -128,6 +128,6 @@ describe('removeSnapshots', () => {
     const { backend, ids, remove, left } = await bed();
     const broken = failing(backend, 2, 'BACKEND_UNAVAILABLE');
     await expect(remove(broken)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
-    expect(await left()).toEqual(ids.slice(1));
+    expect(await left()).toContain(ids[1]);
   });
 });

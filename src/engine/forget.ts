@@ -1,5 +1,6 @@
 import { removeSnapshot } from '../repository/snapshots.ts';
 import { throwIfAborted } from '../base/abort.ts';
+import { forEachConcurrent } from '../base/concurrency.ts';
 import { endsWork, HoldfastError } from '../base/errors.ts';
 import type { Monitor, Progress } from '../base/monitor.ts';
 import { timestampFromNs } from '../base/timestamp.ts';
@@ -97,7 +98,7 @@ export interface ForgetResult {
 }
 
 /**
- * Removes snapshots, one file after the other; the data they refer to stays. A failure with one does not keep the others;
+ * Removes snapshots, a few at once; the data they refer to stays. A failure with one does not keep the others;
  * one that is gone already counts as removed, so an interrupted run can be repeated.
  *
  * @throws what ends the work, such as LOCK_LOST, CANCELLED, BACKEND_UNAVAILABLE: some may be removed then
@@ -110,7 +111,7 @@ export async function removeSnapshots(
   const { signal, monitor } = context;
   const removed: Id[] = [];
   const failed: FailedRemoval[] = [];
-  for (const id of ids) {
+  await forEachConcurrent(ids, repository.backend.connectionCount, async (id) => {
     throwIfAborted(signal);
     try {
       await removeSnapshot(repository, id, { signal });
@@ -126,6 +127,6 @@ export async function removeSnapshots(
       errorCount: failed.length,
       currentItems: [],
     });
-  }
+  });
   return { removed, failed };
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../base/clock.ts';
 import { systemEnvironment as environment } from '../base/environment.ts';
+import { HoldfastError } from '../base/errors.ts';
 import { testRepository } from '../repository/index-test-support.ts';
 import { rewriteIndex } from '../repository/index-rewrite.ts';
 import { acquireLock, encodeLock, noIdentity } from '../repository/locks.ts';
@@ -14,6 +15,8 @@ import { MemoryBackend, memoryKey } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
 import { backUpHeard, type HeardBackup } from './backup/backup-test-support.ts';
 import { noise } from './engine-test-support.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
+import { proveReferences } from './prove-references.ts';
 import { executePrune, planPrune, type PruneResult } from './prune.ts';
 import { loadIndexFiles } from '../repository/index-load.ts';
 import {
@@ -120,6 +123,25 @@ describe('data that is marked', () => {
     expect(await assertWhole(backend.files, [{ id: result.snapshotId ?? '' }])).toEqual([]);
   });
 
+  test('is found also if a file with marks is replaced while the proof reads it', async () => {
+    forget(await backUp(backend));
+    const readCounts = new Map<string, number>();
+    const replaced = new (class extends ForwardingBackend {
+      /** Each is read once to look what it is, and then for its marks: there it seems gone. */
+      override get(...call: Parameters<Backend['get']>): ReturnType<Backend['get']> {
+        const [{ type, name }] = call;
+        const count = (readCounts.get(name) ?? 0) + 1;
+        readCounts.set(name, count);
+        if (type === 'index' && count === 2) throw new HoldfastError('FILE_NOT_FOUND');
+        return this.inner.get(...call);
+      }
+    })(backend);
+    const { snapshotId = '' } = await backUp(new BeforeListing(replaced, 2, () => prune(backend)));
+    expect(Math.max(...readCounts.values())).toBeGreaterThan(2);
+    expect(await deleteMarked()).toBe(2);
+    expect(await assertWhole(backend.files, [{ id: snapshotId }])).toEqual([]);
+  });
+
   test('after the proof and before the snapshot is kept, for the snapshot needs it', async () => {
     forget(await backUp(backend));
     const late = new (class extends ForwardingBackend {
@@ -163,6 +185,45 @@ describe('data that is gone', () => {
     expect(await assertWhole(backend.files, [{ id: snapshotId }])).toEqual([]);
   });
 
+  test('ends a backup that stored it itself', async () => {
+    const losing = new (class extends ForwardingBackend {
+      override async stat(...call: Parameters<Backend['stat']>): ReturnType<Backend['stat']> {
+        const answer = await this.inner.stat(...call);
+        // Its index file is confirmed last.
+        if (call[0].type === 'index') {
+          const pack = [...backend.files.keys()].find((key) => key.startsWith('pack/'));
+          backend.files.delete(pack ?? '');
+        }
+        return answer;
+      }
+    })(backend);
+    await expect(backUp(losing)).rejects.toEqual(
+      expect.objectContaining({ code: 'REFERENCE_LOST' }),
+    );
+    expect([...backend.files.keys()].filter((key) => key.startsWith('snapshot/'))).toEqual([]);
+  });
+
+  test('is found missing among many that a work stored', async () => {
+    const { treeId: tree } = await backUp(backend);
+    const repository = testRepository({ backend });
+    const loaded = await loadIndexFiles(repository);
+    const indexed = new IndexedRepository(repository, loaded.index, loaded);
+    const packs = [...backend.files.keys()].filter((key) => key.startsWith('pack/'));
+    const others = Array.from({ length: 300 }, (_, i) => String(i).padStart(64, '0'));
+    for (const name of others) backend.files.set(`pack/${name}`, new Uint8Array(1));
+    const recorded = record(backend);
+    const prove = (): Promise<void> => {
+      const unseenPacks = new Set([...others, ...packs.map((key) => key.slice('pack/'.length))]);
+      const own = { indexIds: [], unseenPacks };
+      const on = new IndexedRepository(testRepository({ backend: recorded }), indexed.index);
+      return proveReferences(on, { known: loaded, own, tree }, { environment, monitor: quiet });
+    };
+    await prove();
+    expect(recorded.count({ operation: 'stat' })).toBe(0);
+    for (const key of packs) backend.files.delete(key);
+    await expect(prove()).rejects.toEqual(expect.objectContaining({ code: 'REFERENCE_LOST' }));
+  });
+
   test('from the index only is stored again', async () => {
     forget(await backUp(backend));
     const unlist = async (): Promise<void> => {
@@ -194,7 +255,11 @@ describe('what an operation may lean on that runs since before the mark', () => 
 
   async function pruneNow(): Promise<PruneResult> {
     const repository = testRepository({ backend });
-    const source = { repository, loadIndex: () => loadIndexFiles(repository) };
+    const source = {
+      repository,
+      loadIndex: () => loadIndexFiles(repository),
+      allowRemoveAll: true,
+    };
     const context = { environment, monitor: quiet };
     const plan = await planPrune(source, { ...inPhases, keepDeleteMs: 0 }, context);
     const commit = () =>

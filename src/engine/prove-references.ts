@@ -1,4 +1,5 @@
 import { toHex } from '../base/bytes.ts';
+import { forEachConcurrent } from '../base/concurrency.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Id, idBytes } from '../repository/id.ts';
 import {
@@ -7,21 +8,24 @@ import {
   loadMarks,
   loadMoreIndexFiles,
 } from '../repository/index-load.ts';
-import { IndexWriter } from '../repository/index-writer.ts';
+import { IndexWriter, type StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import { missingPacks } from './packs/stored-packs.ts';
 import type { EngineContext } from './context.ts';
+import { statPack } from './stat-pack.ts';
 import { transferBlobs } from './transfer.ts';
 import { collectUsedBlobs, usedMark } from './used-blobs.ts';
 
 /** Times that data is stored anew because more was marked or removed meanwhile. */
 const roundsMax = 5;
+/** More packs than these are looked for in a listing first. */
+const askedSinglyMax = 200;
 
 export interface Proof {
   /** Index files that were listed when `indexed` was loaded; what is in none of them is taken for new. */
   readonly known: IndexFileNames;
-  /** Index files that this work stored since. */
-  readonly own: readonly Id[];
+  /** What this work stored since. */
+  readonly own: StoredByWork | undefined;
   /** Root tree of the snapshot that is to be stored. */
   readonly tree: Id;
 }
@@ -31,7 +35,8 @@ export interface Proof {
  * the work began was marked as to be deleted, or taken from the index, since. What lies in such packs only is stored anew.
  *
  * Usually one listing. Index files that others stored since are read; if some vanished, all are. If the process was away,
- * so that others may have taken it for gone, all packs are looked for, too.
+ * so that others may have taken it for gone, all packs are looked for, too; those that this work stored are in any case,
+ * once: until an index file listed them, they looked left.
  * @throws REFERENCE_LOST if data is gone and cannot be stored anew: then no snapshot may be stored; what the backend throws
  * @see docs/CONCURRENCY.md
  */
@@ -40,8 +45,10 @@ export async function proveReferences(
   proof: Proof,
   context: EngineContext,
 ): Promise<void> {
-  const seen = new Set([...proof.known.names, ...proof.own]);
-  let lost = await lostPacks(indexed, seen, context);
+  const seen = new Set([...proof.known.names, ...(proof.own?.indexIds ?? [])]);
+  const unseen = proof.own?.unseenPacks ?? new Set<Id>();
+  const gone = await unseenGone(indexed, unseen, context);
+  let lost = new Set([...gone, ...(await lostPacks(indexed, seen, context))]);
   for (let round = 0; lost.size > 0; round++) {
     if (round === roundsMax) throw lostError('packs were marked or removed again and again');
     const wanted = await loneEntries(indexed, { lost, tree: proof.tree }, context);
@@ -53,6 +60,25 @@ export async function proveReferences(
     if (all.size === lost.size) return;
     lost = all;
   }
+}
+
+/** Those of the packs stored by this work that are gone. The others are taken out of `unseen`. */
+async function unseenGone(
+  { repository, index }: IndexedRepository,
+  unseen: Set<Id>,
+  { signal }: EngineContext,
+): Promise<Set<number>> {
+  const { backend } = repository;
+  const gone = new Set<number>();
+  if (unseen.size > askedSinglyMax) {
+    for await (const { name } of backend.list('pack', { signal })) unseen.delete(name);
+  }
+  await forEachConcurrent([...unseen], backend.connectionCount, async (name) => {
+    const isThere = (await statPack(repository, name, { signal })) !== undefined;
+    if (isThere) unseen.delete(name);
+    else gone.add(index.findPack(idBytes(name)));
+  });
+  return gone;
 }
 
 /** As `lostSince`, and again if index files vanish before they are read: somebody is replacing them. */
@@ -89,11 +115,12 @@ async function lostSince(
   if (names.length === 0 && !isAnyGone) return lost;
   const packCount = index.packCount;
   const { markNames } = await loadMoreIndexFiles(repository, index, { names, signal });
-  for (const name of names) seen.add(name);
   for (const { id, blobs } of (await loadMarks(repository, markNames, { signal })).values()) {
     const pack = index.findPack(idBytes(id));
     if (pack >= 0 && blobs.count > 0) lost.add(pack);
   }
+  // Not before: after a failure all of them are read again, whose marks did not count yet.
+  for (const name of names) seen.add(name);
   if (!isAnyGone) return lost;
   const now = await loadIndexFiles(repository, { signal });
   for (let pack = 0; pack < packCount; pack++) {

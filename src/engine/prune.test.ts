@@ -243,7 +243,9 @@ describe.each([
     await prune(bed.backend);
     await break_(bed);
     const recorded = record(fault(bed.backend, rules));
-    const error: unknown = await prune(recorded, how).catch((e: unknown) => e);
+    const error: unknown = await prune(recorded, { ...how, allowRemoveAll: false }).catch(
+      (e: unknown) => e,
+    );
     expect(error).toEqual(expect.objectContaining({ code }));
     expect(recorded.count({ operation: 'remove' }) + recorded.count({ operation: 'put' })).toBe(0);
   }
@@ -315,12 +317,12 @@ describe.each([
 test('without snapshots, all goes if that is asked for, and what was marked then without asking again', async () => {
   const { backend, kept } = await prunable();
   for (const { id } of kept) backend.files.delete(`snapshot/${id}`);
-  const { marked } = await prune(backend, { allowRemoveAll: true });
-  const { deleted } = await prune(backend, later);
+  const { marked } = await prune(backend);
+  const { deleted } = await prune(backend, { ...later, allowRemoveAll: false });
   expect(deleted).toHaveLength(marked.length);
   expect(packsOf(backend.files)).toEqual([]);
   // Nothing is there that could go.
-  await prune(backend, now);
+  await prune(backend, { ...now, allowRemoveAll: false });
 });
 
 describe('one listing that lacks', () => {
@@ -344,6 +346,26 @@ describe('one listing that lacks', () => {
     }
   });
 });
+
+test.each([
+  ['at once', now],
+  ['in the second phase', later],
+] as const)(
+  '%s no index file lists what was deleted because one listing lacked it',
+  async (_, how) => {
+    for (let call = 1; ; call++) {
+      const { backend, kept } = await prunable();
+      if (how === later) await prune(backend);
+      const faulty = fault(backend, [
+        { operation: 'list', type: 'index', call, fault: { kind: 'hidden', name: () => true } },
+      ]);
+      await prune(faulty, how).catch(() => undefined);
+      if (faulty.faultCount === 0) break;
+      await assertWhole(backend.files, kept);
+      expect(call).toBeLessThan(9);
+    }
+  },
+);
 
 describe.each([
   ['at once', now, false],

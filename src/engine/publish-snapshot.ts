@@ -1,4 +1,5 @@
 import type { Id } from '../repository/id.ts';
+import type { StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -17,8 +18,8 @@ export interface Publication {
   /** Where its data is; absent if another snapshot refers to the very same tree, and stays meanwhile. */
   readonly data?: {
     readonly indexed: IndexedRepository;
-    /** Index files that this work stored. */
-    readonly own: readonly Id[];
+    /** What this work stored; absent if nothing. */
+    readonly own: StoredByWork | undefined;
   };
 }
 

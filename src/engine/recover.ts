@@ -75,7 +75,7 @@ export async function recover(
     paths: [recoveredPath],
     tags: [recoveredTag],
   };
-  const data = { indexed, own: writer.savedIds };
+  const data = { indexed, own: writer.stored };
   const publication = { snapshot, lock: request.lock, data };
   return { ...found, snapshotId: await publishSnapshot(indexed.repository, publication, context) };
 }

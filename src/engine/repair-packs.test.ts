@@ -130,6 +130,16 @@ describe('repair of packs', () => {
     await expect(repair([data])).rejects.toMatchObject({ code: 'USAGE' });
   });
 
+  test('counts as lost what only another pack lists that is gone', async () => {
+    await maker.snapshotOf({ more: madeOfPieces([first]) });
+    const copy = maker.packs.at(-2);
+    files.delete(`pack/${copy?.id ?? ''}`);
+    damage(data, 100);
+    const result = await repair([data]);
+    expect(result).toMatchObject({ lostCount: 1 });
+    expect(result.affectedFiles.map((file) => file.path).toSorted()).toEqual(['/left', '/more']);
+  });
+
   test('takes lost blobs from a second repository', async () => {
     const other = await (await madeSnapshot()).indexed();
     damage(data, 100);

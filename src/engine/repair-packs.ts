@@ -11,9 +11,11 @@ import type { PackedBlob, PackedBlobs } from '../repository/pack.ts';
 import { removeParity } from '../repository/parity.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot, tellUnreadable } from '../repository/snapshots.ts';
+import { withoutPacks } from './backup/known-packs.ts';
 import { PackOrder } from './check/pack-order.ts';
 import type { AffectedFile } from './check/options.ts';
 import type { EngineContext } from './context.ts';
+import { missingPacks } from './packs/stored-packs.ts';
 import type { IndexRepairMonitor } from './repair-index.ts';
 import { healByParity } from './repair/heal-by-parity.ts';
 import { nameLosses } from './repair/name-losses.ts';
@@ -110,10 +112,9 @@ export async function repairPacks(
   const healedCount = await repair.heal(salvaged.lost, request.sources);
   const { removed, unread } = await repair.replace(salvaged.unread);
   const lostCount = salvaged.lost.size;
-  const indexed = new IndexedRepository(repository, await loadIndex(repository, { signal }));
   const losses =
     lostCount > 0
-      ? await nameLosses(indexed, await snapshots(), context)
+      ? await lossesOf(repository, await snapshots(), context)
       : { affectedFiles: [], affectedSnapshots: [] };
   return {
     wholePacks,
@@ -126,6 +127,18 @@ export async function repairPacks(
     lostCount,
     ...losses,
   };
+}
+
+/** Names what snapshots have lost. What only packs hold that are gone is lost as well. */
+async function lossesOf(
+  repository: Repository,
+  snapshots: readonly StoredSnapshot[],
+  context: EngineContext,
+): ReturnType<typeof nameLosses> {
+  const { signal } = context;
+  const indexed = new IndexedRepository(repository, await loadIndex(repository, { signal }));
+  const stored = withoutPacks(indexed, await missingPacks(indexed, { signal }), context);
+  return nameLosses(stored, snapshots, context);
 }
 
 function assertIndexWhole({ damagedFiles, conflictingPacks }: IndexListing): void {
@@ -231,12 +244,13 @@ class PackRepair {
     const lost = new WantedBlobs();
     const unread = new Set<Id>();
     for (const { readError, id } of this.#damaged) if (readError !== undefined) unread.add(id);
+    const leaving = result.failed.length > 0 ? await this.#leaving() : new Set<number>();
     for (const { entry, error } of result.failed) {
       const [type, id] = [index.typeOf(entry), index.idOf(entry)];
       if (!isHoldfastError(error, 'BLOB_DAMAGED', 'BLOB_NOT_FOUND')) {
         unread.add(of[index.packOf(entry)] ?? '');
       }
-      if (!this.#isElsewhere(type, id)) lost.add(type, id);
+      if (!this.#isElsewhere(type, id, leaving)) lost.add(type, id);
     }
     return { count: result.blobCount, newPacks: result.packs, lost, unread };
   }
@@ -303,10 +317,16 @@ class PackRepair {
     return { index, of };
   }
 
-  /** True if a pack that is not to be repaired lists a blob, or one that was stored just now. */
-  #isElsewhere(type: BlobType, id: Uint8Array): boolean {
+  /** Packs of the index that hold nothing for certain: those to be repaired, and those that are gone. */
+  async #leaving(): Promise<Set<number>> {
+    const { signal } = this.#context;
+    const damaged = this.#damaged.map(({ pack }) => pack);
+    return new Set([...damaged, ...(await missingPacks(this.#target, { signal }))]);
+  }
+
+  /** True if a pack that stays lists a blob, or one that was stored just now. */
+  #isElsewhere(type: BlobType, id: Uint8Array, leaving: ReadonlySet<number>): boolean {
     const { index } = this.#target;
-    const leaving = new Set(this.#damaged.map(({ pack }) => pack));
     return index
       .findAll(type, id)
       .some((entry) => !index.isPending(entry) && !leaving.has(index.packOf(entry)));

@@ -99,6 +99,21 @@ describe('repair of snapshots', () => {
     expect(await errorsNow()).toEqual([]);
   });
 
+  test.each([{ forget: true }, { dryRun: true }])(
+    'is refused with packs gone that the index lists: %o',
+    async (how) => {
+      await repair({ forget: true });
+      const snapshot = await maker.snapshotOf({ new: madeOfPieces([noise(500, 9)]) });
+      files.delete(`pack/${maker.packs.at(-2)?.id ?? ''}`);
+      const before = [...files.keys()];
+      await expect(repair({ ...how, snapshots: [snapshot] })).rejects.toMatchObject({
+        code: 'PACK_DAMAGED',
+        hint: expect.stringContaining('repair index'),
+      });
+      expect([...files.keys()]).toEqual(before);
+    },
+  );
+
   test('stores nothing twice', async () => {
     await repair();
     const before = [...files.keys()];

@@ -1,6 +1,7 @@
 import { publishSnapshot, replaceSnapshot } from './publish-snapshot.ts';
 import { removeSnapshot } from '../repository/snapshots.ts';
 import { throwIfAborted } from '../base/abort.ts';
+import { HoldfastError } from '../base/errors.ts';
 import { compareTimestamps } from '../base/timestamp.ts';
 import type { Id } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
@@ -9,6 +10,7 @@ import { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
+import { missingPacks } from './packs/stored-packs.ts';
 import { BlobWriter } from './blob-writer.ts';
 import type { EngineContext } from './context.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
@@ -63,7 +65,7 @@ const repairedTag = 'repaired';
  *
  * Trees, their index files and the new snapshot are stored and confirmed, in this order, before the old snapshot goes,
  * and that only with `forget`. Running it again finds what it stored before.
- * @throws INDEX_DAMAGED; what the storage throws when it cannot read: that is no damage; CANCELLED, LOCK_LOST
+ * @throws INDEX_DAMAGED; PACK_DAMAGED if packs are missing that the index lists; what the storage throws when it cannot read: that is no damage; CANCELLED, LOCK_LOST
  */
 export async function repairSnapshots(
   repository: Repository,
@@ -71,6 +73,7 @@ export async function repairSnapshots(
   context: EngineContext,
 ): Promise<SnapshotRepairResult> {
   const { signal } = context;
+  await refuseMissingPacks(repository, context);
   const healedCount = await heal(repository, request, context);
   const { index, ...files } = await loadIndexFiles(repository, { signal });
   const indexed = new IndexedRepository(repository, index, files);
@@ -89,6 +92,22 @@ export async function repairSnapshots(
     request.listener.ended(snapshot, outcome);
   }
   return { modifiedCount, healedCount };
+}
+
+/**
+ * Content counts as there if the index lists it: with packs gone that it lists, nothing would be found missing. Whether
+ * they are gone for good, or their folder is not there just now, is the question of who repairs the index.
+ */
+async function refuseMissingPacks(repository: Repository, context: EngineContext): Promise<void> {
+  const { signal } = context;
+  const index = await loadIndex(repository, { signal });
+  const { size: packCount } = await missingPacks({ repository, index }, { signal });
+  if (packCount === 0) return;
+  throw new HoldfastError('PACK_DAMAGED', {
+    message: 'packs that the index lists are missing or cut short',
+    details: { packCount },
+    hint: 'Nothing was changed. Run "holdfast repair index" first, then repair the snapshots.',
+  });
 }
 
 /** Stores what the sources have of the missing blobs. Trees that come back may lead to further ones. */
@@ -138,7 +157,7 @@ async function finish(
   }
   const known = request.existing.find((other) => isRepairOf(other, snapshot, tree));
   if (dryRun) return { kind: 'repaired', newId: known?.id, isNew: !known, isRemoved };
-  const data = { indexed, own: writer?.savedIds ?? [] };
+  const data = { indexed, own: writer?.stored };
   const publication = { snapshot: repairedOf(snapshot, tree, forget), lock, data, oldId };
   const store = isRemoved ? replaceSnapshot : publishSnapshot;
   if (known && isRemoved) await removeSnapshot(repository, oldId, removal);

@@ -7,6 +7,7 @@ import {
   readFileSync,
   readdirSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -348,6 +349,41 @@ describe('hard links', () => {
     await restoreTo(await made({ f: madeFile('same', { mode: 0o666 }) }), target);
     expect(statSync(outside).mode & 0o777).toBe(0o600);
     expect(statSync(path.join(target, 'f')).nlink).toBe(1);
+  });
+
+  test('to a file outside are cut, not led through, though the snapshot has links as well', async () => {
+    const target = folder.fresh();
+    const outside = folder.fresh();
+    mkdirSync(target);
+    writeFileSync(outside, 'same', { mode: 0o600 });
+    const before = statSync(outside);
+    linkSync(outside, path.join(target, 'a'));
+    const file = madeFile('same', { inode: 5, links: 2, mode: 0o777 });
+    const result = await restoreTo(await made({ a: file, b: file }), target);
+    expect(result.complaints).toEqual([]);
+    const { mode, mtimeMs, nlink, ino } = statSync(outside);
+    expect([mode & 0o777, mtimeMs, nlink]).toEqual([0o600, before.mtimeMs, 1]);
+    const [a, b] = ['a', 'b'].map((name) => statSync(path.join(target, name)));
+    expect(a?.ino).toBe(b?.ino);
+    expect(a?.ino).not.toBe(ino);
+  });
+
+  test('are kept as far as all of them are there, and not those that are left alone', async () => {
+    const target = folder.fresh();
+    const file = madeFile('shared', linked);
+    const snapshot = await made({ a: file, sub: { b: file }, z: file });
+    await restoreTo(snapshot, target);
+    const inode = (name: string): number => statSync(path.join(target, name)).ino;
+    const first = inode('a');
+    rmSync(path.join(target, 'sub/b'));
+    expect(await restoreTo(snapshot, target)).toMatchObject({ bytesRestored: 0, problemCount: 0 });
+    expect([inode('a'), inode('sub/b'), inode('z')]).toEqual([first, first, first]);
+    chmodSync(path.join(target, 'z'), 0o600);
+    await restoreTo(snapshot, target, { select: leaveOut(/^\/z/) });
+    expect(inode('z')).toBe(first);
+    expect(statSync(path.join(target, 'z')).mode & 0o777).toBe(0o600);
+    expect(inode('a')).not.toBe(first);
+    expect(inode('a')).toBe(inode('sub/b'));
   });
 
   test('in the target do not make two groups of the snapshot one', async () => {

@@ -1,4 +1,4 @@
-import { loadIndex } from '../repository/index-load.ts';
+import { loadIndex, loadIndexFiles } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import { testRepository } from '../repository/index-test-support.ts';
 import { fault } from '../storage/fault.ts';
@@ -10,6 +10,7 @@ import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
 import { memoryKey } from '../storage/memory/memory-backend.ts';
 import { check } from './check.ts';
 import { type FolderContent, madeFile, madeLink, SnapshotMaker } from './engine-test-support.ts';
+import { prune } from './prune/prune-test-support.ts';
 import { walkTree } from './list.ts';
 import {
   type RewriteChange,
@@ -56,8 +57,9 @@ async function rewrite(
   const complaints: string[] = [];
   const { repository } = maker;
   const snapshots = await loadSnapshots(repository);
+  const loaded = await loadIndexFiles(repository);
   const result = await rewriteSnapshots(
-    await maker.indexed(),
+    new IndexedRepository(repository, loaded.index, loaded),
     {
       snapshots,
       change: { withSummary: false, ...change },
@@ -228,4 +230,41 @@ test('a snapshot that cannot be read is named and stays; the others are rewritte
   expect(result).toMatchObject({ changedCount: 1, failed: [broken.id] });
   expect(result.snapshots).toHaveLength(2);
   expect(result.complaints[0]).toContain(`snapshot ${broken.id}: a tree blob`);
+});
+
+/** Rewrites, and forgets that. @returns the new tree */
+async function rewrittenOnce(maker: SnapshotMaker): Promise<string> {
+  await maker.snapshotOf(content);
+  const { snapshots } = await rewrite(maker, { selection: without('.log') });
+  const done = snapshots.find(({ original }) => original !== undefined);
+  maker.backend.files.delete(memoryKey({ type: 'snapshot', name: done?.id ?? '' }));
+  return done?.tree ?? '';
+}
+
+const hasPack = ({ backend }: SnapshotMaker, name: string): boolean =>
+  backend.files.has(memoryKey({ type: 'pack', name }));
+
+describe('a tree that the repository should have', () => {
+  test('is stored again if its pack is gone', async () => {
+    const maker = new SnapshotMaker();
+    const tree = await rewrittenOnce(maker);
+    const ours = new Set(maker.packs.map(({ id }) => memoryKey({ type: 'pack', name: id })));
+    for (const key of maker.backend.files.keys()) {
+      if (key.startsWith('pack/') && !ours.has(key)) maker.backend.files.delete(key);
+    }
+    const { snapshots, complaints } = await rewrite(maker, { selection: without('.log') });
+    expect(complaints).toEqual([]);
+    expect(snapshots.map((each) => each.tree)).toContain(tree);
+    await (await maker.indexed()).loadTree(Buffer.from(tree, 'hex'));
+  });
+
+  test('is stored again if its pack is marked as to be deleted', async () => {
+    const maker = new SnapshotMaker();
+    const tree = await rewrittenOnce(maker);
+    const { marked } = await prune(maker.backend);
+    expect(marked.filter(({ id }) => hasPack(maker, id))).toHaveLength(1);
+    await rewrite(maker, { selection: without('.log') });
+    for (const { id } of marked) maker.backend.files.delete(memoryKey({ type: 'pack', name: id }));
+    await (await maker.indexed()).loadTree(Buffer.from(tree, 'hex'));
+  });
 });

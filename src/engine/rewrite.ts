@@ -163,7 +163,7 @@ async function replace(
     return;
   }
   await writer.finish();
-  const data = { indexed, own: writer.savedIds };
+  const data = { indexed, own: writer.stored };
   const publication = { snapshot: rewritten, lock, data };
   const { repository } = indexed;
   const onStored = (newId: Id): void => monitor.snapshotRewritten?.(snapshot, newId);

@@ -53,6 +53,27 @@ test('marks a blob with several copies once, and all copies have the mark', asyn
   expect(await used(indexed, [first])).toEqual([dataOf('one'), `tree ${first.tree}`].toSorted());
 });
 
+test('marks what a node refers to against its type, as far as it is there', async () => {
+  const maker = new SnapshotMaker();
+  const below = toHex(maker.folder({ x: 'below a link' }));
+  const data = toHex(maker.blob('data', Buffer.from('of a folder')));
+  const gone = '7'.repeat(64);
+  const link = { name: 'a', type: 'symlink', mode: 0o777, linktarget: 'x', content: [gone] };
+  const nodes = [
+    { ...link, subtree: below },
+    { name: 'b', type: 'dir', mode: 0o755, content: [data], subtree: below },
+    { ...link, name: 'c', subtree: gone },
+  ];
+  const tree = maker.rawTree(JSON.stringify({ nodes }));
+  const snapshot = await maker.snapshot(tree);
+  const all = [dataOf('below a link'), `data ${data}`, `tree ${below}`, `tree ${snapshot.tree}`];
+  expect(await used(await maker.indexed(), [snapshot])).toEqual(all.toSorted());
+  const lone = maker.rawTree(JSON.stringify({ nodes: nodes.slice(0, 1) }));
+  const second = await maker.snapshot(lone);
+  const fewer = [dataOf('below a link'), `tree ${below}`, `tree ${second.tree}`];
+  expect(await used(await maker.indexed(), [second])).toEqual(fewer.toSorted());
+});
+
 test('reads each tree pack once, however snapshots are mixed', async () => {
   const maker = new SnapshotMaker();
   const snapshots = [];

@@ -6,7 +6,7 @@ import type { BlobType } from '../repository/blob.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { TreeNode, TreeNodes } from '../repository/tree.ts';
-import { BlobMarks, contentIds } from './blob-marks.ts';
+import { BlobMarks, contentIds, strayBlobs } from './blob-marks.ts';
 import type { EngineContext } from './context.ts';
 import { TreeReader } from './tree-reader.ts';
 
@@ -123,8 +123,11 @@ class Collector {
   #useNode(node: TreeNode, by: string): void {
     if (node.subtree) this.use('tree', node.subtree, by);
     else if (node.type === 'dir') throw damaged(`a folder of ${by} has no tree`, {});
-    if (!node.content) return;
     for (const id of contentIds(node)) this.use('data', id, by);
+    // What nobody can restore holds nothing up if it is not there.
+    for (const { type, id } of strayBlobs(node)) {
+      if (this.#indexed.index.find(type, id) >= 0) this.use(type, id, by);
+    }
   }
 }
 

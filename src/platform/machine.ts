@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { homedir, hostname, userInfo } from 'node:os';
+import { constants, homedir, hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { systemCode } from '../base/errors.ts';
@@ -53,6 +53,14 @@ export function endProcess(exitCode: number): never {
  */
 export function detachOutput(): void {
   system().detachOutput();
+}
+
+/**
+ * Lets this thread get a signal that the runtime was told to hold back, such as SIGUSR1 by `--disable-sigusr1`. Its listener
+ * must be there before.
+ */
+export function admitSignal(signal: NodeJS.Signals): void {
+  system().admitSignal(constants.signals[signal]);
 }
 
 /** Id of this process, as locks record it. */

@@ -73,6 +73,12 @@ export class ScanAhead {
     return tickets;
   }
 
+  /** True once the answer is there, also if no turn of the event loop has brought it yet. */
+  isDone(ticket: ScanTicket): boolean {
+    if (!ticket.isDone) this.#receive();
+    return ticket.isDone;
+  }
+
   /**
    * Settles when the ticket is done; undefined if it is. What the thread has not begun is done at once, for the caller
    * to read. Never rejects.

@@ -163,6 +163,8 @@ export interface SystemCalls {
   groupId(name: string): number | undefined;
   /** True if this process may write to the terminal `file` as its foreground; true when unknown. */
   isForeground(file: number): boolean;
+  /** Lets this thread get a signal, by its number, that is held back for it; where that is possible. */
+  admitSignal(signal: number): void;
   /** Lets standard output and standard error lead nowhere, where that is possible. */
   detachOutput(): void;
   /** Ends the process without waiting for its threads, where that is possible. */

@@ -36,6 +36,8 @@ export interface IndexChange {
   readonly marks?: readonly PackMark[];
   /** Files that are not read, and removed: what they list is lost unless it is in `added`. */
   readonly dropped?: ReadonlySet<Id>;
+  /** Files that the caller has read before: one that the listing lacks is asked for by name. */
+  readonly known?: Iterable<Id>;
   /** Leave small files alone that nothing is to change in; default: they are joined to larger ones. */
   readonly keepsSmall?: boolean;
 }
@@ -113,10 +115,9 @@ class Rewriter {
 
   /** Stores all new files. */
   async run(): Promise<void> {
-    const { signal, onProgress } = this.#options;
-    const { backend } = this.#repository;
+    const { onProgress } = this.#options;
     const names: Id[] = [];
-    for await (const { name } of backend.list('index', { signal })) {
+    for (const name of await this.#fileNames()) {
       if (this.#change.dropped?.has(name)) this.old.push(name);
       else names.push(name);
     }
@@ -136,6 +137,24 @@ class Rewriter {
       await this.#storePacks();
     }
     await this.#storeMarks();
+  }
+
+  /** All files that are listed, and those that are known and still there. */
+  async #fileNames(): Promise<ReadonlySet<Id>> {
+    const { signal } = this.#options;
+    const { backend } = this.#repository;
+    const names = new Set<Id>();
+    for await (const { name } of backend.list('index', { signal })) names.add(name);
+    const unseen = [...(this.#change.known ?? [])].filter((name) => !names.has(name));
+    await forEachConcurrent(unseen, backend.connectionCount, async (name) => {
+      try {
+        await backend.stat({ type: 'index', name }, { signal });
+        names.add(name);
+      } catch (error) {
+        if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+      }
+    });
+    return names;
   }
 
   /** Removes the files that the new ones stand for. */

@@ -7,8 +7,9 @@ import { JumpingClock } from '../storage/test-support.ts';
 import type { PackedBlobs } from './blob.ts';
 import { BlobIndex } from './blob-index.ts';
 import { decodeIndexInto } from './index-file.ts';
-import { IndexWriter } from './index-writer.ts';
+import { IndexWriter, indexAgeMsMax } from './index-writer.ts';
 import { idOf, madeUpPacks } from './index-test-support.ts';
+import { ManualClock } from './lock-test-support.ts';
 import { Absences } from './repository-guard.ts';
 
 /** Takes index files and remembers what they list. */
@@ -94,6 +95,31 @@ describe('IndexWriter', () => {
     taker.clock.nowMs += 600_000;
     await add(writer, 3);
     expect(taker.packCounts).toEqual([3]);
+  });
+
+  it('saves what has waited 10 minutes while no pack comes, as long as it keeps time', async () => {
+    const clock = new ManualClock();
+    const taker = new IndexTaker();
+    const writer = new IndexWriter(
+      Object.assign(taker, { environment: { clock, random: systemRandom } }),
+    );
+    const timer = writer.keepTime();
+    await clock.advance(indexAgeMsMax);
+    await add(writer, 0);
+    await clock.advance(indexAgeMsMax - 1);
+    expect(taker.packCounts).toEqual([]);
+    await clock.advance(indexAgeMsMax);
+    expect(taker.packCounts).toEqual([1]);
+    await clock.advance(10 * indexAgeMsMax);
+    await writer.flush();
+    expect(taker.packCounts).toEqual([1]);
+    taker.failure = new Error('no room');
+    await add(writer, 1);
+    await clock.advance(2 * indexAgeMsMax);
+    await expect(add(writer, 2)).rejects.toThrow('no room');
+    await expect(writer.flush()).rejects.toThrow('no room');
+    timer.stop();
+    expect(clock.timerCount).toBe(0);
   });
 
   it('flushes only once all files that are being saved are stored', async () => {

@@ -1,4 +1,5 @@
 import { toHex } from '../base/bytes.ts';
+import type { Timer } from '../base/clock.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { CallOptions } from '../storage/backend.ts';
@@ -12,6 +13,9 @@ export const indexBlobCountMax = 50_000;
 /** An index file is saved when its first pack has waited this long. */
 export const indexAgeMsMax: number = 10 * 60 * 1000;
 
+/** How often an index writer that keeps time looks for packs that have waited too long. */
+const lookMs: number = indexAgeMsMax / 4;
+
 /** What an index writer needs of a repository. */
 export type IndexTarget = Pick<
   Repository,
@@ -24,6 +28,14 @@ export interface IndexWriterOptions extends CallOptions {
    * on, a share of what is saved may: else there would be too many index files.
    */
   readonly packCountMin?: number;
+}
+
+/** What a piece of work stored, as far as its index writer knows. */
+export interface StoredByWork {
+  /** Index files. */
+  readonly indexIds: readonly Id[];
+  /** Packs that nobody has looked for since they are listed; who has takes them out. */
+  readonly unseenPacks: Set<Id>;
 }
 
 /** Share of the saved packs that may wait besides. */
@@ -43,6 +55,8 @@ export class IndexWriter {
   readonly #options: IndexWriterOptions;
   readonly #saving = new Set<Promise<void>>();
   readonly #savedIds: Id[] = [];
+  /** What was stored, growing. */
+  readonly stored: StoredByWork = { indexIds: this.#savedIds, unseenPacks: new Set<Id>() };
   readonly #unlisted = new Set<Id>();
   #packs: IndexedPack[] = [];
   #blobCount = 0;
@@ -58,7 +72,7 @@ export class IndexWriter {
 
   /** Index files saved so far. */
   get savedIds(): readonly Id[] {
-    return this.#savedIds;
+    return this.stored.indexIds;
   }
 
   /** Blobs that no saved index file lists yet. */
@@ -73,11 +87,29 @@ export class IndexWriter {
     if (this.#packs.length === 0) this.#firstMs = nowMs;
     this.#packs.push({ id: idBytes(packId), blobs });
     this.#unlisted.add(packId);
+    this.stored.unseenPacks.add(packId);
     this.#blobCount += blobs.count;
     // The absence may have been between the end of its put and this call.
     if (this.#repository.absences.count > 0) await this.#confirm([packId], this.#options);
     const isOld = nowMs - this.#firstMs >= indexAgeMsMax;
     if (isOld || this.#blobCount >= indexBlobCountMax || this.#isPackCountDue()) await this.#save();
+  }
+
+  /**
+   * From now on, until stopped, also saves while no pack comes: what waits for a slow source through a day must not look
+   * left. What fails so, the next call throws.
+   */
+  keepTime(): Timer {
+    const { clock } = this.#repository.environment;
+    return clock.every(lookMs, () => {
+      const isDue = this.#packs.length > 0 && clock.monotonicMs() - this.#firstMs >= indexAgeMsMax;
+      if (isDue && !this.#failure) this.#save().catch(() => undefined);
+    });
+  }
+
+  /** Resolves once nothing is being saved. Never throws. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#saving);
   }
 
   /** Saves what is pending, and resolves once every pack added so far is listed in a stored index file. */

@@ -3,7 +3,7 @@ import type { Timestamp } from '../base/timestamp.ts';
 import { idSizeBytes } from './id.ts';
 import { endOfObject, JsonKeys, type JsonReader } from './json.ts';
 import { unquoteName } from './name-quoting.ts';
-import type { ExtendedAttribute, NodeType, TreeNode } from './node.ts';
+import type { ExtendedAttribute, NodeType, StrayReferences, TreeNode } from './node.ts';
 import { parseTimeBytes, zeroTime } from './time-format.ts';
 
 /** The keys of a node in restic's order. */
@@ -71,6 +71,7 @@ export class NodeDraft implements TreeNode {
   subtree: Uint8Array | undefined = undefined;
   error: string | undefined = undefined;
   invalid: string | undefined = undefined;
+  stray: StrayReferences | undefined = undefined;
 }
 
 /** Text that mostly repeats: equal bytes give the same string without decoding again. */
@@ -334,12 +335,22 @@ function setNull(node: NodeDraft, field: NodeKey): void {
   else if (field === 'generic_attributes') node.genericAttributes = undefined;
 }
 
-/** Why a node whose fields are all right one by one must not be used; drops what its type cannot have. */
+/** Sets apart what the type of a node cannot have. */
+function setStraysApart(node: NodeDraft): void {
+  const content = node.type === 'file' ? undefined : node.content;
+  const subtree = node.type === 'dir' ? undefined : node.subtree;
+  if (content === undefined && subtree === undefined) return;
+  if (content) node.content = undefined;
+  if (subtree) node.subtree = undefined;
+  if (subtree || (content && content.byteLength > 0)) node.stray = { content, subtree };
+}
+
+/** Why a node whose fields are all right one by one must not be used. */
 function whyInvalid(node: NodeDraft): string | undefined {
-  if (node.type !== 'file') node.content = undefined;
-  else if (node.content === undefined) return 'it is a file without content';
-  if (node.type !== 'dir') node.subtree = undefined;
-  else if (node.subtree === undefined) return 'it is a directory without a subtree';
+  setStraysApart(node);
+  if (node.type === 'file' && node.content === undefined) return 'it is a file without content';
+  if (node.type === 'dir' && node.subtree === undefined)
+    return 'it is a directory without a subtree';
   const { name } = node;
   if (name.length === 0) return 'its name is empty';
   if (name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))) {

@@ -53,6 +53,17 @@ export interface TreeNode {
    * system; the other nodes of the tree are not affected.
    */
   readonly invalid?: string | undefined;
+  /**
+   * Set by the decoder only: what the node refers to though nothing of its type can, such as the content of a link. Of no
+   * use to anybody but who decides what data is needed.
+   */
+  readonly stray?: StrayReferences | undefined;
+}
+
+/** What a node of another type would have; see `TreeNode`. */
+export interface StrayReferences {
+  readonly content: Uint8Array | undefined;
+  readonly subtree: Uint8Array | undefined;
 }
 
 /** True if a tree has the name `a` before `b`: unsigned byte order, strictly. Quicker than a native call. */

@@ -187,6 +187,8 @@ describe('redactLocation', () => {
     ['sftp://user:secret@host:22/p', 'sftp://user:***@host:22/p'],
     ['ftp://user:secret@host', 'ftp://user:***@host'],
     ['rest:user:secret@host/', 'rest:user:***@host/'],
+    ['sftp:user:secret@host:/p', 'sftp:user:***@host:/p'],
+    ['sftp:user:sec@ret@host:p@q/r@s', 'sftp:user:***@q/r@s'],
     ['rest:https:///user:secret@host/', 'rest:https:///user:***@host/'],
     ['rest:https://\\\\user:secret@host/', 'rest:https://\\\\user:***@host/'],
   ])('shows %j as %j', (location, shown) => {
@@ -197,6 +199,7 @@ describe('redactLocation', () => {
     '',
     '/srv/backup@home',
     'sftp:user@host:path',
+    'sftp:host:/path@x',
     'sftp://user@host:22/path',
     'rest:http://host:8000/a@b',
     'rest:http://host/a:b@c',

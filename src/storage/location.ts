@@ -99,7 +99,10 @@ export function parseLocation(location: string): Location {
 /** Password in a location's URL becomes `***`. Never throws, also for what is no location. */
 export function redactLocation(location: string): string {
   if (!location.includes('://')) {
-    return location.replace(/^((?:rest|webdav|s3):[^/@:]*:).*@/s, '$1***@');
+    const isSftp = location.startsWith('sftp:');
+    // A path of sftp may hold an "@"; what stands before a slash may be a password.
+    const login = isSftp ? /^(sftp:[^/@:]*:)[^/]*@/s : /^((?:rest|webdav|s3):[^/@:]*:).*@/s;
+    return location.replace(login, '$1***@');
   }
   let start = location.indexOf('://') + 3;
   while (location[start] === '/' || location[start] === '\\') start++;

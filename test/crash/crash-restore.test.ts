@@ -56,7 +56,7 @@ function targetOf({ command }: Disturbed): string {
 /** What has its final name is whole, or as it was before. */
 function expectNoHalves(target: string, ...wholes: ReadonlyMap<string, Buffer>[]): void {
   for (const [name, bytes] of existsSync(target) ? contentOf(target) : []) {
-    const isTemporary = /[/][.]holdfast-\w+[.]part$/.test(name);
+    const isTemporary = /[/][.]holdfast-\w+[.](part|half)$/.test(name);
     const isWhole = wholes.some((whole) => whole.get(name)?.equals(bytes));
     expect(isTemporary || isWhole, `${name} is whole`).toBe(true);
   }
@@ -65,7 +65,7 @@ function expectNoHalves(target: string, ...wholes: ReadonlyMap<string, Buffer>[]
 /** What may not be on the disk yet has a mark, so that no later run takes it for right by its times. */
 function expectMarked(target: string, whole: Manifest): void {
   const names = existsSync(target) ? [...contentOf(target).keys()] : [];
-  const isBegun = names.some((name) => !name.endsWith('.part'));
+  const isBegun = names.some((name) => !/[.](part|half)$/.test(name));
   const isMarked = isBegun && existsSync(join(target, Buffer.from(markName).toString()));
   if (isBegun && !isMarked) expectRestored(target, whole);
 }

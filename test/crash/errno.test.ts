@@ -56,7 +56,7 @@ const operations: Readonly<Record<string, Operation>> = {
       if (exitCode === 0) expect(equalManifests(manifestOf(target), expected)).toBe(true);
       const content = contentOf(bed.source);
       for (const [name, bytes] of contentOf(target)) {
-        const isTemporary = name.endsWith('.part');
+        const isTemporary = /[.](part|half)$/.test(name);
         expect(isTemporary || content.get(name)?.equals(bytes), `${name} is right`).toBe(true);
       }
       await mustSucceed({ repository, args });

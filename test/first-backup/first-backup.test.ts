@@ -185,6 +185,11 @@ describe('one clear line, and nothing made, for', () => {
     );
   });
 
+  test('a place where nothing can be made', async () => {
+    const line = errorLine(await firstBackup(source, '--to', '/dev/null/x'));
+    expect(line).toMatch(/^first-backup: \/dev\/null\/x cannot be made[^]*--to FOLDER\.$/);
+  });
+
   test('an unknown flag', async () => {
     expect(errorLine(await firstBackup(source, '--from', 'x'))).toMatchInlineSnapshot(
       `"first-backup: Unknown option '--from'. Usage: npm run first-backup -- PATH [--to FOLDER]"`,

@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path/posix';
 import { type Finding, finding } from './rule.ts';
 import type { SourceFile } from './source-file.ts';
 
@@ -48,4 +49,34 @@ function linkProblem(
   if (place === undefined) return undefined;
   if (!place.startsWith('#')) return `name a heading, as in ${path}#heading`;
   return anchors.has(place.slice(1)) ? undefined : 'there is no such heading';
+}
+
+/**
+ * Links of documents to documents that lead nowhere.
+ * @param texts documents by path
+ */
+export function brokenLinks(texts: ReadonlyMap<string, string>): Finding[] {
+  const anchors = new Map([...texts].map(([path, text]) => [path, anchorsOf(text)]));
+  return [...texts].flatMap(([from, text]) =>
+    text.split('\n').flatMap((line, i) =>
+      [...line.matchAll(/\]\((?!https?:)([^)#]*)(#[^)]*)?\)/g)].flatMap(
+        ([, target = '', place]) => {
+          const path = target === '' ? from : join(dirname(from), target);
+          const known = anchors.get(path);
+          if (!known)
+            return path.endsWith('.md') ? [finding(from, i + 1, `there is no ${path}`)] : [];
+          const isThere = place === undefined || known.has(place.slice(1));
+          return isThere ? [] : [finding(from, i + 1, `${path} has no heading ${place}`)];
+        },
+      ),
+    ),
+  );
+}
+
+/** Changelog fragments that do not begin as `changelog/TEMPLATE.md` says. */
+export function oddFragments(texts: ReadonlyMap<string, string>): Finding[] {
+  const usual = /^(Security|Bugfix|Change|Enhancement): \S.*\n\n\S/;
+  return [...texts]
+    .filter(([path, text]) => path.startsWith('changelog/unreleased/') && !usual.test(text))
+    .map(([path]) => finding(path, 1, 'begins with no kind, a sentence and an empty line'));
 }

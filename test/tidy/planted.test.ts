@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { errorLines } from '../../scripts/error-lines.ts';
-import { anchorsOf, brokenDocumentLinks } from './document-links.ts';
+import { anchorsOf, brokenDocumentLinks, brokenLinks, oddFragments } from './document-links.ts';
 import { compareDependencies, compareErrors, unusedCodes } from './documents.ts';
 import { foreignText } from './foreign-text.ts';
 import { deadFiles, importCycles } from './graph.ts';
@@ -57,6 +57,19 @@ test('a file that is no TypeScript', () => {
 
 const check = (path: string, text: string): string[] =>
   layersRule(layers)(tree({ [path]: text })).map((found) => found.replace(/^[^:]*:/, ''));
+
+function links(text: string): string[] {
+  return brokenLinks(
+    new Map([
+      ['README.md', text],
+      ['docs/A.md', '# One two\n[up](../README.md)\n'],
+    ]),
+  );
+}
+
+function fragment(text: string): string[] {
+  return oddFragments(new Map([['changelog/unreleased/a.md', text]]));
+}
 
 describe('layers', () => {
   test.each([
@@ -324,6 +337,15 @@ describe('documents', () => {
     expect(found('@see docs/NONE.md')[0]).toContain('no such document');
     expect(found('@see other/docs/FORMAT.md')[0]).toContain('no such document');
     expect(found('@see docs/FORMAT.md chapter 21')[0]).toContain('name a heading');
+  });
+
+  test('links and fragments', () => {
+    expect(links('[a](docs/A.md) [b](docs/A.md#one-two) [c](https://example.com)')).toEqual([]);
+    expect(links('[a](docs/B.md)')[0]).toContain('there is no docs/B.md');
+    expect(links('x\n[a](docs/A.md#three)')[0]).toContain('has no heading #three');
+    expect(fragment('Bugfix: Do it\n\nWhy.\n')).toEqual([]);
+    expect(fragment('Faster: Do it\n\nWhy.\n')).toHaveLength(1);
+    expect(fragment('Bugfix: Do it\nWhy.\n')).toHaveLength(1);
   });
 
   test('machines and registries', () => {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 import { errorLines } from '../../scripts/error-lines.ts';
 import { errorTable } from '../../src/base/errors.ts';
-import { anchorsOf, brokenDocumentLinks } from './document-links.ts';
+import { anchorsOf, brokenDocumentLinks, brokenLinks, oddFragments } from './document-links.ts';
 import { compareDependencies, compareErrors, unusedCodes } from './documents.ts';
 import { foreignText } from './foreign-text.ts';
 import { deadFiles, importCycles } from './graph.ts';
@@ -78,6 +78,13 @@ describe('documents', () => {
   test('docs/ERRORS.md has the rows of the error table', () => {
     const document = readText('docs/ERRORS.md');
     expect(hold(errorLines(), (lines) => compareErrors(document, lines))).toEqual([]);
+  });
+
+  test('links of documents lead somewhere, and fragments of the changelog begin as they should', () => {
+    const paths = listFiles().filter((path) => path.endsWith('.md'));
+    const texts = new Map(paths.map((path) => [path, readText(path)]));
+    expect(hold([texts], ([all = new Map()]) => brokenLinks(all))).toEqual([]);
+    expect(hold([texts], ([all = new Map()]) => oddFragments(all))).toEqual([]);
   });
 
   test('every error code is used', () => {

@@ -62,7 +62,7 @@ async function copyBetween(
   }
   if (output.isJson) output.json(summaryJson(result));
   const { length } = result.failed;
-  if (length === 0) return Math.max(source.exitCode(), target.exitCode());
+  if (length === 0) return Math.max(source.exitCode(), target.exitCode(), view.exitCode());
   output.exitError(1, `Fatal: ${length} of ${chosen.length} snapshots could not be copied`);
   return 1;
 }
@@ -83,6 +83,7 @@ function summaryJson(result: CopyResult): Parameters<Output['json']>[0] {
 class CopyOutput implements CopyMonitor {
   readonly #output: Output;
   readonly #view: ProgressView<Progress>;
+  #hasProblem = false;
 
   constructor(invocation: CopyInvocation) {
     this.#output = invocation.output;
@@ -126,8 +127,14 @@ class CopyOutput implements CopyMonitor {
   }
 
   problem(problem: Problem): void {
+    this.#hasProblem = true;
     const item = this.#output.isJson ? problem.item : safeText(problem.item);
     reportProblem(this.#output, { ...problem, item });
+  }
+
+  /** 1 if there was any problem. */
+  exitCode(): number {
+    return this.#hasProblem ? 1 : 0;
   }
 
   note(text: string): void {

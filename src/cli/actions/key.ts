@@ -51,13 +51,18 @@ function keyJson({ isCurrent, id, username, hostname, created }: ListedKey): {
   };
 }
 
+/** As restic, which has no JSON for this: in the same words with --json. */
+function tell({ output }: Pick<Invocation, 'output'>, text: string): void {
+  if (output.verbosity >= 1) output.line(text);
+}
+
 /** `holdfast key add`. */
 export function keyAdd(invocation: Invocation<NewKeyFlags>): Promise<number> {
   const options = { lock: 'shared', writes: true } as const;
   return withSession(invocation, options, async ({ repository, lock, signal }) => {
     await lock?.settled;
     const id = await addKey(repository, await newKeyOptions(invocation, signal));
-    invocation.output.info(`saved new key with ID ${id}`);
+    tell(invocation, `saved new key with ID ${id}`);
     return 0;
   });
 }
@@ -67,7 +72,7 @@ export function keyPasswd(invocation: Invocation<NewKeyFlags>): Promise<number> 
   const options = { lock: 'exclusive', writes: true } as const;
   return withSession(invocation, options, async ({ repository, signal }) => {
     const id = await changePassword(repository, await newKeyOptions(invocation, signal));
-    invocation.output.info(`saved new key with ID ${id}`);
+    tell(invocation, `saved new key with ID ${id}`);
     return 0;
   });
 }

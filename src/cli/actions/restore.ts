@@ -11,7 +11,7 @@ import {
 } from '../../engine/restore.ts';
 import { shortId } from '../../repository/id.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import { reportProblem } from '../cli-monitor.ts';
+import { printNote, reportProblem } from '../cli-monitor.ts';
 import type { Invocation } from '../command.ts';
 import type { RestoreFlags } from '../commands/restore.ts';
 import { formatSeconds, formatStoredTime } from '../format.ts';
@@ -128,7 +128,7 @@ class RestoreOutput implements RestoreMonitor {
   }
 
   note(text: string): void {
-    if (!this.#output.isJson && this.#output.verbosity >= 1) this.#output.errorLine(text);
+    printNote(this.#output, text);
   }
 
   privileged(path: Uint8Array): void {

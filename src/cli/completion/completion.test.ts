@@ -35,6 +35,12 @@ test.skipIf(!isBashThere).each([
   ],
   [['cat', 'in'], ['index']],
   [['help', 'unl'], ['unlock']],
+  [
+    ['help', 'key', ''],
+    ['add', 'kit', 'list', 'passwd', 'remove'],
+  ],
+  [['help', 'key', 'pa'], ['passwd']],
+  [['help', 'backup', ''], []],
   [['backup', '--tag', 'x', '--exclude-l'], ['--exclude-larger-than']],
   [['backup', '--tag', ''], []],
 ])('bash completes %j', (words, expected) => {

@@ -23,7 +23,8 @@ function commandLines(command: CompletedCommand, model: CompletionModel): string
   const below = model.commands.filter(
     ({ path }) => path.length === 2 && command.path.length === 1 && path[0] === command.path[0],
   );
-  if (below.length > 0) {
+  // The words after "help" are all commands, and come below.
+  if (below.length > 0 && command.path[0] !== 'help') {
     const names = below.map(({ path }) => path[1]).join(' ');
     const condition = `-n '${seen}; and not __fish_seen_subcommand_from ${names}'`;
     return below.map(

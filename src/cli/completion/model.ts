@@ -1,4 +1,10 @@
-import { type Command, type CommandEntry, type Flag, isGroup } from '../command.ts';
+import {
+  type Command,
+  type CommandEntry,
+  type CommandGroup,
+  type Flag,
+  isGroup,
+} from '../command.ts';
 import { globalFlags } from '../global-flags.ts';
 import { loadAllCommands } from '../registry.ts';
 
@@ -38,8 +44,18 @@ export async function completionModel(): Promise<CompletionModel> {
   const names = entries.map((entry) => entry.name);
   return {
     globalFlags: Object.values(globalFlags).map(completedFlag),
-    commands: entries.flatMap((entry) => completedEntry(entry, names)),
+    commands: [
+      ...entries.flatMap((entry) => completedEntry(entry, names)),
+      ...entries.filter(isGroup).map(helpOn),
+    ],
   };
+}
+
+/** `help` about the commands of a group. */
+function helpOn(group: CommandGroup): CompletedCommand {
+  const words = group.commands.map((command) => command.name.split(' ').at(-1) ?? '');
+  const { name, summary } = group;
+  return { path: ['help', name], summary, flags: [], arguments: { kind: 'words', words } };
 }
 
 function completedEntry(entry: CommandEntry, names: readonly string[]): CompletedCommand[] {

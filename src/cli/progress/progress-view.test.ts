@@ -84,6 +84,7 @@ function setUp(options: {
   isJson?: boolean;
   fps?: string;
   verbosity?: number;
+  term?: string;
 }) {
   const hand = new HandClock();
   const stdout = new TestSink(options.isTerminal);
@@ -91,7 +92,7 @@ function setUp(options: {
   const output = new Output({ stdout, stderr });
   output.isJson = options.isJson ?? false;
   output.verbosity = options.verbosity ?? 1;
-  const variables = new Variables(options.fps ? { RESTIC_PROGRESS_FPS: options.fps } : {});
+  const variables = new Variables({ RESTIC_PROGRESS_FPS: options.fps, TERM: options.term });
   const environment = { ...systemEnvironment, clock: hand.clock };
   const view = new ProgressView<Progress>(
     { output, environment, variables },
@@ -146,6 +147,7 @@ describe('on a terminal', () => {
 test.each([
   ['a pipe', { isTerminal: false }],
   ['--quiet', { isTerminal: true, verbosity: 0 }],
+  ['a terminal that can only write lines', { isTerminal: true, term: 'dumb' }],
 ])('%s shows nothing', (_, options) => {
   const { hand, stdout, view } = setUp(options);
   view.update(progress(5));
@@ -163,4 +165,31 @@ test('--json gives status messages, as often as RESTIC_PROGRESS_FPS says', () =>
   hand.advance(4000);
   view.stop();
   expect(stdout.text).toBe('{"message_type":"status","files_done":3}\n'.repeat(2));
+});
+
+describe('who asks', () => {
+  test.each([
+    ['a pipe', { isTerminal: false }],
+    ['--quiet', { isTerminal: true, verbosity: 0 }],
+  ])('is told on %s', (_, options) => {
+    const { hand, stdout, output, view } = setUp(options);
+    output.askProgress();
+    view.update({ ...progress(5), bytesDone: 1024 });
+    hand.advance(2000);
+    output.askProgress();
+    const lines = stdout.text.split('\n');
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toMatch(/^\[0:02\] .*5 \/ 10 files {2}1\.000 KiB/);
+    expect(lines[1]).toBe('/some/file');
+    view.stop();
+    output.askProgress();
+    expect(stdout.text.split('\n')).toHaveLength(3);
+  });
+
+  test('with --json gets a status message', () => {
+    const { stdout, output, view } = setUp({ isTerminal: false, isJson: true });
+    view.update(progress(3));
+    output.askProgress();
+    expect(stdout.text).toBe('{"message_type":"status","files_done":3}\n');
+  });
 });

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Progress } from '../../base/monitor.ts';
-import { isForeground } from '../../platform/machine.ts';
+import { admitSignal, isForeground } from '../../platform/machine.ts';
 import type { Invocation } from '../command.ts';
 import type { JsonOutput } from '../go-json.ts';
 import type { Output, StatusArea } from '../output.ts';
@@ -19,6 +19,9 @@ export interface ProgressFormat<P extends Progress> {
 
 const standardOutput = 1;
 
+/** How often progress that is not shown is measured, for who asks how fast it is. */
+const sampleRate = 1;
+
 /** More would only cost time: a person cannot read faster. */
 const terminalFramesPerSecondMax = 10;
 
@@ -35,6 +38,10 @@ export class ProgressView<P extends Progress> {
   #progress: P | undefined;
   #timer: Timer | undefined;
   #detach: (() => void) | undefined;
+  /** Takes back the answers to who asks. */
+  readonly #forget: () => void;
+  /** The terminal can only write lines. */
+  readonly #isDumb: boolean;
 
   constructor(
     { output, environment, variables }: Pick<Invocation, 'output' | 'environment' | 'variables'>,
@@ -44,9 +51,12 @@ export class ProgressView<P extends Progress> {
     this.#clock = environment.clock;
     this.#format = format;
     this.#startMs = environment.clock.monotonicMs();
-    if (!this.isShown) return;
-    let rate = framesPerSecond(variables);
-    if (!output.isJson) {
+    this.#isDumb = variables.plain('TERM') === 'dumb';
+    this.#forget = output.answerWith(() => this.#tell());
+    // Held back from the start of the process (bin/holdfast), when the runtime would open its debugger for it.
+    admitSignal('SIGUSR1');
+    let rate = this.isShown ? framesPerSecond(variables) : sampleRate;
+    if (this.isShown && !output.isJson) {
       rate = Math.min(rate, terminalFramesPerSecondMax);
       this.#detach = output.attach(new DrawnLines(() => this.#lines()));
     }
@@ -57,7 +67,7 @@ export class ProgressView<P extends Progress> {
   get isShown(): boolean {
     const { isJson, verbosity, stdout } = this.#output;
     if (verbosity < 1) return false;
-    return isJson ? this.#format.json !== undefined : stdout.isTerminal;
+    return isJson ? this.#format.json !== undefined : stdout.isTerminal && !this.#isDumb;
   }
 
   /** Takes new numbers; they are shown with the next frame. */
@@ -67,6 +77,7 @@ export class ProgressView<P extends Progress> {
 
   /** Ends the display. Idempotent. */
   stop(): void {
+    this.#forget();
     this.#timer?.stop();
     this.#detach?.();
     this.#timer = undefined;
@@ -77,10 +88,20 @@ export class ProgressView<P extends Progress> {
     const progress = this.#progress;
     if (!progress) return;
     this.#bytes.add(this.#clock.monotonicMs(), progress.bytesDone);
+    if (!this.isShown) return;
     // A job in the background of a shell must not write over what runs in front.
     if (!this.#output.isJson && isForeground(standardOutput)) this.#output.refresh();
     if (this.#output.isJson && this.#format.json)
       this.#output.json(this.#format.json(progress, this.#pace()));
+  }
+
+  /** Somebody asks how far the work is: also where progress is not shown. */
+  #tell(): void {
+    const progress = this.#progress;
+    if (!progress) return;
+    this.#bytes.add(this.#clock.monotonicMs(), progress.bytesDone);
+    if (!this.#output.isJson) for (const line of this.#lines()) this.#output.line(line);
+    else if (this.#format.json) this.#output.json(this.#format.json(progress, this.#pace()));
   }
 
   #pace(): Pace {

@@ -72,11 +72,6 @@ export class PackStore {
     await this.#writer?.flush();
   }
 
-  /** Index files that were stored. */
-  get savedIndexIds(): readonly Id[] {
-    return this.#writer?.savedIds ?? [];
-  }
-
   /** Packs that are stored and known to the index writer. */
   get storedIds(): readonly Id[] {
     return this.#storedIds;

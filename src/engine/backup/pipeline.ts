@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os';
 import type { Transferable } from 'node:worker_threads';
 import { assert } from '../../base/assert.ts';
+import type { Timer } from '../../base/clock.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import { formatPolynomial } from '../../kernels/polynomial.ts';
 import { chunkSizeBytesMax } from '../../kernels/chunker.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
-import type { Id } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
-import { IndexWriter } from '../../repository/index-writer.ts';
+import { IndexWriter, type StoredByWork } from '../../repository/index-writer.ts';
 import { packBufferSizeBytes } from '../../repository/pack.ts';
 import type { EngineContext } from '../context.ts';
 import { isFileFailure } from './file-failure.ts';
@@ -69,6 +69,8 @@ export class Pipeline {
   #pool: Promise<BackupPool> | undefined;
   readonly #index: BlobIndex;
   readonly #packs: PackStore;
+  readonly #writer: IndexWriter | undefined;
+  readonly #timer: Timer | undefined;
   readonly #slots: PackSlots;
   readonly #context: EngineContext;
   #outstanding = 0;
@@ -86,6 +88,8 @@ export class Pipeline {
       readonly workerCount: number;
       readonly index: BlobIndex;
       readonly packs: PackStore;
+      /** Absent in a dry run. */
+      readonly writer: IndexWriter | undefined;
       readonly slots: PackSlots;
       readonly context: EngineContext;
     },
@@ -94,6 +98,8 @@ export class Pipeline {
     this.workerCount = parts.workerCount;
     this.#index = parts.index;
     this.#packs = parts.packs;
+    this.#writer = parts.writer;
+    this.#timer = parts.writer?.keepTime();
     this.#slots = parts.slots;
     this.#context = parts.context;
   }
@@ -129,7 +135,7 @@ export class Pipeline {
       });
     const writer = options.dryRun ? undefined : new IndexWriter(repository);
     const packs = new PackStore(repository, index, writer);
-    return new Pipeline(startPool, { workerCount, index, packs, slots, context });
+    return new Pipeline(startPool, { workerCount, index, packs, writer, slots, context });
   }
 
   /** Has the threads come up while something else is done; the first request does so at the latest. */
@@ -197,6 +203,7 @@ export class Pipeline {
   /** Ends the run: `ready`, `idle` and `finish` throw `error`. */
   fail(error: unknown): void {
     this.#failure ??= { error };
+    this.#timer?.stop();
     if (!isHoldfastError(error, 'CANCELLED')) this.#packs.stop();
     this.#notify();
   }
@@ -219,9 +226,9 @@ export class Pipeline {
     else letGo();
   }
 
-  /** Index files that were stored. */
-  get savedIndexIds(): readonly Id[] {
-    return this.#packs.savedIndexIds;
+  /** What was stored; nothing in a dry run. */
+  get stored(): StoredByWork | undefined {
+    return this.#writer?.stored;
   }
 
   /** Something failed: the run will end. */
@@ -234,12 +241,14 @@ export class Pipeline {
    * packs that are stored are entered into the index, so that the next run need not send them again. Never throws.
    */
   async close(): Promise<void> {
+    this.#timer?.stop();
     if (this.#failure) this.#packs.hurry(this.#context.environment);
     await (await this.#pool?.catch(() => undefined))?.close();
     for (const letGo of this.#atClose.splice(0)) letGo();
     this.#index.abandonThreads();
     if (!this.#failure) return;
     await this.#packs.abandon(isHoldfastError(this.#failure.error, 'CANCELLED'), this.#context);
+    await this.#writer?.settled();
   }
 
   #onEvent(event: unknown): void {

@@ -34,6 +34,8 @@ import { type FramePart, type MatchedTree, NodeCursor, TreeFrame } from './tree-
 
 /** How long this thread works before results of the workers are looked at. */
 const turnMs = 15;
+/** How often numbers are told while nothing is left to walk. */
+const progressMs = 100;
 const idSizeBytes = 32;
 /** Bytes of the parent's tree that an entry may take, on average, to be compared as bytes. */
 const matchedEntryBytes = 1024;
@@ -110,10 +112,16 @@ export class BackupRun {
       await clock.nextTurn();
       turnStart = clock.monotonicMs();
     }
-    this.#batches.flush();
-    await pipeline.idle();
-    this.#trees.flush();
-    await pipeline.finish();
+    // The walk is ahead of reading and storing, which may take far longer.
+    const ticker = clock.every(progressMs, () => report.progress());
+    try {
+      this.#batches.flush();
+      await pipeline.idle();
+      this.#trees.flush();
+      await pipeline.finish();
+    } finally {
+      ticker.stop();
+    }
     report.progress();
     const root = defined(this.#trees.root, 'the root tree is complete once nothing is on the way');
     if (this.#holdsTarget || toHex(root) === emptyTreeId) return root;

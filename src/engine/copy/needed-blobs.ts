@@ -5,7 +5,7 @@ import type { BlobType } from '../../repository/blob.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
-import { BlobMarks, contentIds } from '../blob-marks.ts';
+import { BlobMarks, contentIds, strayBlobs } from '../blob-marks.ts';
 import type { EngineContext } from '../context.ts';
 import { TreeReader } from '../tree-reader.ts';
 
@@ -81,6 +81,11 @@ export class NeededBlobs {
         // Trees are copied as they are, with nodes that are not valid: what they name is needed all the same.
         if (node.subtree) pending.push(node.subtree);
         for (const blob of contentIds(node)) this.#need('data', blob);
+        for (const { type, id: stray } of strayBlobs(node)) {
+          if (this.#source.index.find(type, stray) < 0) continue;
+          if (type === 'tree') pending.push(stray);
+          else this.#need(type, stray);
+        }
       }
       if (clock.monotonicMs() - turnStart < turnMsMax) continue;
       await clock.nextTurn();

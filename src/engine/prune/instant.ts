@@ -42,7 +42,8 @@ export async function pruneAtOnce(
   const removed = idsOf(state, unneeded);
   monitor.phase('rebuilding index');
   const added = state.onlyMarkedExcept(unneeded);
-  const change = { removed: new Set(removed), added, keepsMark: () => false };
+  const known = state.indexNames;
+  const change = { removed: new Set(removed), added, known, keepsMark: () => false };
   await rewriteIndexWithoutRoom(repository, { change, unneeded: removed }, context);
   const stored = removed.filter((id) => state.stored.has(id));
   if (stored.length === 0) return;

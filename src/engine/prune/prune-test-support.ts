@@ -3,6 +3,7 @@ import { systemClock } from '../../base/clock.ts';
 import { concatBytes } from '../../base/bytes.ts';
 import { systemEnvironment } from '../../base/environment.ts';
 import { HoldfastError } from '../../base/errors.ts';
+import type { SealKey } from '../../kernels/seal.ts';
 import { loadIndex, loadIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import { loadSnapshot } from '../../repository/snapshots.ts';
@@ -58,18 +59,22 @@ export interface PruneHow {
   /** By how much the wall clock is ahead. */
   readonly laterMs?: number;
   readonly monitor?: PruneMonitor;
+  /** Default true. */
   readonly allowRemoveAll?: boolean;
+  /** Default: that of other tests. */
+  readonly masterKey?: SealKey;
 }
 
 /** Prunes with the real engine. */
 export async function prune(backend: Backend, how: PruneHow = {}): Promise<PruneResult> {
-  const { options = inPhases, laterMs = 0, monitor = quiet, allowRemoveAll } = how;
+  const { options = inPhases, laterMs = 0, monitor = quiet, allowRemoveAll = true } = how;
   const clock = {
     ...systemClock,
     wallMs: () => systemClock.wallMs() + laterMs,
     wallNs: () => systemClock.wallNs() + BigInt(laterMs) * 1_000_000n,
   };
-  const repository = testRepository({ backend, clock });
+  const { masterKey } = how;
+  const repository = testRepository({ backend, clock, ...(masterKey ? { masterKey } : {}) });
   const context = { environment: { ...systemEnvironment, clock }, monitor };
   const source = { repository, loadIndex: () => loadIndexFiles(repository), allowRemoveAll };
   const plan = await planPrune(source, options, context);

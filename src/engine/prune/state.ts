@@ -99,6 +99,11 @@ export class PruneState {
     return snapshots.length + names.length > 0;
   }
 
+  /** Index files that any listing of this run showed. */
+  get indexNames(): ReadonlySet<Id> {
+    return this.#indexNames;
+  }
+
   /** The marks that count, by pack id: a pack without known blobs that is listed by now is no longer one to delete. */
   get marks(): ReadonlyMap<Id, PackMark> {
     return this.#marks;

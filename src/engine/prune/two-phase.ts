@@ -99,6 +99,7 @@ export async function deleteMarked(
   const change = {
     removed: new Set(ids),
     added: dropped.filter((mark) => isOnlyListing(state, mark)).map(listingOf),
+    known: state.indexNames,
     keepsMark: ({ id }: PackMark) => !gone.has(id),
     keepsSmall: true,
   };

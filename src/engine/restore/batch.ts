@@ -1,3 +1,4 @@
+import type { Transferable } from 'node:worker_threads';
 import { throwIfAborted } from '../../base/abort.ts';
 import { assert, defined } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
@@ -6,7 +7,7 @@ import { endsWork, HoldfastError } from '../../base/errors.ts';
 import { deserializeError } from '../../base/serialized-errors.ts';
 import { closeFile } from '../../platform/files.ts';
 import { tryReadKind } from '../../platform/status.ts';
-import { BatchFile, keptBytesMin } from './batch-file.ts';
+import { BatchFile, type FoundContent, keptBytesMin } from './batch-file.ts';
 import { compareFiles, type FileToCompare, type RestorePool } from './comparison.ts';
 import { plainSizeOf } from './compare.ts';
 import { privilegeBits } from './metadata.ts';
@@ -14,17 +15,11 @@ import type { RestoreParts } from './parts.ts';
 import type { TargetDirectory } from './directories.ts';
 import { createTemporary, discardFile } from './file-writer.ts';
 import type { PackContent } from '../pack-content.ts';
-import type {
-  ComparedFile,
-  FileTask,
-  RestoreRequest,
-  RestoreResponse,
-  WriteResponse,
-} from './messages.ts';
+import type { FileTask, RestoreRequest, RestoreResponse, WriteResponse } from './messages.ts';
 import { clearAttributes } from './metadata.ts';
 import { attributeName, type PlannedFile } from './plan.ts';
 import { isReadable, type PackRange, type WantedBlob, WantedBlobs } from './ranges.ts';
-import { temporaryName } from './temporary-name.ts';
+import { type TemporaryKind, temporaryName } from './temporary-name.ts';
 
 /** Files of one message that finishes them or sets their metadata. */
 const filesPerMessage = 256;
@@ -72,6 +67,7 @@ export class Batch {
       await this.#write();
     } finally {
       this.#discardUnfinished();
+      this.#endUpdates();
     }
   }
 
@@ -85,55 +81,64 @@ export class Batch {
       await this.#writeRange(range);
       tally.progress();
     });
-    const rest = this.#files.filter(({ state }) => state === 'open');
+    const rest = this.#files.filter((file) => this.#isReady(file));
     await this.#inMessages(rest, (tasks) => ({ type: 'finish', tasks }));
     for (const file of rest) this.#place(file);
   }
 
   /** Compares what is there: existing files, and what an interrupted run left of large ones. */
-  async #compareExisting(planned: readonly PlannedFile[]): Promise<Map<PlannedFile, ComparedFile>> {
+  async #compareExisting(planned: readonly PlannedFile[]): Promise<Map<PlannedFile, FoundContent>> {
     const { pool, fds } = this.#parts;
-    const result = new Map<PlannedFile, ComparedFile>();
-    const files: PlannedFile[] = [];
+    const result = new Map<PlannedFile, FoundContent>();
+    const files: { readonly file: PlannedFile; readonly leftover?: TemporaryKind }[] = [];
     const candidates: FileToCompare[] = [];
     for (const file of planned) {
       const { directory, node, content } = file;
       if (file.isTrusted) {
-        result.set(file, { matches: new Uint8Array(0), isWhole: true, canBeRead: true });
+        const compared = { matches: new Uint8Array(0), isWhole: true, canBeRead: true };
+        result.set(file, { compared });
       } else if (file.canStay) {
-        files.push(file);
+        files.push({ file });
         candidates.push({ directory, name: node.name, content });
-      } else if (this.#hasPartial(file)) {
-        files.push(file);
-        const name = temporaryName(node.name, directory.temporarySalt);
+      } else {
+        const leftover = this.#leftoverOf(file);
+        if (!leftover) continue;
+        files.push({ file, leftover });
+        const name = temporaryName(node.name, directory.temporarySalt, leftover);
         candidates.push({ directory, name, content });
       }
     }
     const compared = await compareFiles(pool, candidates, fds);
-    files.forEach((file, i) => {
+    files.forEach(({ file, leftover }, i) => {
       const found = defined(compared[i], 'each file is compared');
       // Whole under its temporary name is not yet in its place.
-      result.set(file, file.canStay ? found : { ...found, isWhole: false });
+      if (leftover) result.set(file, { compared: { ...found, isWhole: false }, leftover });
+      else result.set(file, { compared: found });
     });
     return result;
   }
 
-  #hasPartial({ directory, node, existing }: PlannedFile): boolean {
-    if (existing !== 'none' || node.sizeBytes <= keptBytesMin || !directory.existed) return false;
-    if (this.#parts.options.dryRun) return false;
-    const name = temporaryName(node.name, directory.temporarySalt);
-    return tryReadKind({ directory: this.#fd(directory), name }) === 'file';
+  /** What an interrupted run left of a large file. */
+  #leftoverOf({ directory, node, existing }: PlannedFile): TemporaryKind | undefined {
+    if (existing !== 'none' || node.sizeBytes <= keptBytesMin) return undefined;
+    if (this.#parts.options.dryRun || !directory.existed) return undefined;
+    const fd = this.#fd(directory);
+    const kinds = ['half', 'part'] as const;
+    return kinds.find((kind) => {
+      const name = temporaryName(node.name, directory.temporarySalt, kind);
+      return tryReadKind({ directory: fd, name }) === 'file';
+    });
   }
 
-  #addFile(planned: PlannedFile, compared: ComparedFile | undefined): void {
+  #addFile(planned: PlannedFile, found: FoundContent | undefined): void {
     const { options } = this.#parts;
     const directory = options.dryRun ? -1 : this.#fd(planned.directory);
     const file = new BatchFile(planned, { file: this.#files.length, directory }, options);
     this.#files.push(file);
-    if (compared?.isWhole) {
+    if (found?.compared.isWhole) {
       file.wasRight = true;
       file.state = 'placed';
-    } else this.#want(file, options.dryRun ? undefined : file.keep(compared, options));
+    } else this.#want(file, options.dryRun ? undefined : file.keep(found, options));
   }
 
   /** Asks for the blobs that are not there yet. */
@@ -238,7 +243,7 @@ export class Batch {
       entry,
       targets: targets.flatMap(({ file, offset }) => {
         const batchFile = this.#files[file];
-        if (batchFile?.state !== 'open') return [];
+        if (!this.#isReady(batchFile)) return [];
         const task = taskOf.get(batchFile) ?? tasks.push(batchFile.task) - 1;
         taskOf.set(batchFile, task);
         return [{ task, offset }];
@@ -247,9 +252,40 @@ export class Batch {
     const request = { type: 'part', content, tasks, blobs } as const;
     const transfer = content.kind === 'bytes' ? [content.bytes.buffer] : [];
     // Without the signal: the files must not be let go while a thread still writes.
-    const response = await this.#parts.pool.run(request, transfer);
+    const response = await this.#runWriting(request, tasks, transfer);
     if (response.type === 'unread') return undefined;
     return { response: written(response), files: [...taskOf.keys()] };
+  }
+
+  /** True for a file that may be written now. */
+  #isReady(file: BatchFile | undefined): file is BatchFile {
+    if (file?.state !== 'open') return false;
+    try {
+      file.prepare();
+      return true;
+    } catch (error) {
+      if (endsWork(error)) throw error;
+      this.#fail(file, error);
+      return false;
+    }
+  }
+
+  /** Has a thread write into `tasks`; if it does not come to an end, nobody knows what it wrote. */
+  async #runWriting(
+    request: RestoreRequest,
+    tasks: readonly FileTask[],
+    transfer: readonly Transferable[] = [],
+  ): Promise<RestoreResponse> {
+    try {
+      return await this.#parts.pool.run(request, transfer);
+    } catch (error) {
+      for (const { file } of tasks) this.#file(file).isChanged = true;
+      throw error;
+    }
+  }
+
+  #file(number: number): BatchFile {
+    return defined(this.#files[number], 'a message is about a file of the batch');
   }
 
   #wholeFilesOf(blobs: readonly WantedBlob[]): Set<BatchFile> {
@@ -280,7 +316,7 @@ export class Batch {
 
   /** Writes a blob from any other copy of it, or fails the files that need it. */
   async #writeElsewhere({ entry, targets }: WantedBlob): Promise<void> {
-    const { indexed, context, pool } = this.#parts;
+    const { indexed, context } = this.#parts;
     let plain: Uint8Array<ArrayBuffer>;
     try {
       const id = indexed.index.idOf(entry);
@@ -296,9 +332,10 @@ export class Batch {
     }
     for (const { file, offset } of targets) {
       const batchFile = this.#files[file];
-      if (batchFile?.state !== 'open') continue;
-      const request = { type: 'plain', bytes: plain, task: batchFile.task, offset } as const;
-      this.#takeFailures(written(await pool.run(request)));
+      if (!this.#isReady(batchFile)) continue;
+      const { task } = batchFile;
+      const request = { type: 'plain', bytes: plain, task, offset } as const;
+      this.#takeFailures(written(await this.#runWriting(request, [task])));
     }
   }
 
@@ -309,11 +346,12 @@ export class Batch {
     const { pool } = this.#parts;
     const tasks = files.map((file) => file.task);
     await forEachConcurrent(chunksOf(tasks, filesPerMessage), pool.size, async (part) => {
-      this.#takeFailures(written(await pool.run(message(part))));
+      this.#takeFailures(written(await this.#runWriting(message(part), part)));
     });
   }
 
   #takeFailures(response: WriteResponse): void {
+    for (const file of response.changed) this.#file(file).isChanged = true;
     for (const { file, fatal, error } of response.failures) {
       const batchFile = this.#files[file];
       if (fatal) this.#fail(batchFile, deserializeError(error));
@@ -363,6 +401,9 @@ export class Batch {
   #fail(file: BatchFile | undefined, error: unknown): void {
     if (!file || file.state === 'failed') return;
     file.state = 'failed';
+    file.failure = error;
+    // Threads may still write into it.
+    if (file.task.mode === 'update') return;
     if (!this.#parts.options.dryRun) discardFile(file.task);
     this.#report(file, error);
   }
@@ -378,6 +419,14 @@ export class Batch {
   #discardUnfinished(): void {
     for (const { state, task } of this.#files) {
       if (state === 'open' && task.sizeBytes <= keptBytesMin) discardFile(task);
+    }
+  }
+
+  /** Says what became of existing files that could not be updated. */
+  #endUpdates(): void {
+    for (const file of this.#files) {
+      const error = file.endUpdate();
+      if (error !== undefined) this.#report(file, error);
     }
   }
 

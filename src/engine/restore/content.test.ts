@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -6,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   utimesSync,
   writeFileSync,
@@ -15,6 +17,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { defined } from '../../base/assert.ts';
+import { concatBytes } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
@@ -31,7 +34,7 @@ import {
   testFolder,
 } from '../engine-test-support.ts';
 import { markName } from './restore-mark.ts';
-import { temporaryName } from './temporary-name.ts';
+import { type TemporaryKind, temporaryName } from './temporary-name.ts';
 
 let folder: TestFolder;
 beforeAll(() => {
@@ -63,6 +66,10 @@ function expectContent(target: string, content: Record<string, Buffer>): void {
   for (const [name, bytes] of Object.entries(content)) {
     expect(readFileSync(path.join(target, name)).equals(bytes), name).toBe(true);
   }
+}
+
+function digest(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
 /** Flips a bit in the middle of a stored blob. */
@@ -186,11 +193,11 @@ describe('an index that lies', () => {
   });
 });
 
-/** Lets reads of file data fail until the returned function is called. */
-function failingGets({ backend }: SnapshotMaker, error: HoldfastError): () => void {
+/** Lets reads of file data fail, but for those of one pack, until the returned function is called. */
+function failingGets({ backend }: SnapshotMaker, error: HoldfastError, spared = ''): () => void {
   const get = backend.get.bind(backend);
   backend.get = async (handle, range, options) => {
-    if (handle.type === 'pack' && !handle.holdsTrees) throw error;
+    if (handle.type === 'pack' && !handle.holdsTrees && handle.name !== spared) throw error;
     return get(handle, range, options);
   };
   return () => {
@@ -198,21 +205,56 @@ function failingGets({ backend }: SnapshotMaker, error: HoldfastError): () => vo
   };
 }
 
+/** The temporary name of the file `large`. */
+function largeName(kind: TemporaryKind): string {
+  return Buffer.from(temporaryName(Buffer.from('large'), 0, kind)).toString();
+}
+
+/** All that a file is. */
+function stateOf(at: string): unknown {
+  const { ino, mtimeMs, mode, size } = statSync(at);
+  return { ino, mtimeMs, mode, size, names: readdirSync(path.dirname(at)), content: digest(at) };
+}
+
+function selectOther(at: Uint8Array): { selected: boolean; mayHoldSelected: boolean } {
+  const selected = Buffer.from(at).toString() !== '/large';
+  return { selected, mayHoldSelected: selected };
+}
+
 describe('a file of 64 MiB and more', () => {
   const piece = noise(7 << 20, 9);
   const zeros = new Uint8Array(1 << 20);
   const pieces = [...Array.from({ length: 10 }, () => piece), zeros, a];
   const whole = Buffer.concat(pieces);
-  const name = Buffer.from(temporaryName(Buffer.from('large'), 0)).toString();
+  const [name, half] = [largeName('part'), largeName('half')];
 
   function large(): Promise<Made> {
     return made({ large: madeOfPieces(pieces) });
   }
 
-  async function largeWithBackend(): Promise<Made & { readonly maker: SnapshotMaker }> {
+  async function largeWithBackend(): Promise<
+    Made & { readonly maker: SnapshotMaker; readonly first: string }
+  > {
     const maker = new SnapshotMaker();
-    const snapshot = await maker.snapshotOf({ large: madeOfPieces(pieces) });
-    return { maker, snapshot, indexed: await maker.indexed() };
+    // Two packs, so that one of them may be read and the other not.
+    const front = maker.node('large', madeOfPieces(pieces.slice(0, -2)));
+    const [first] = await maker.store();
+    const back = maker.node('large', madeOfPieces(pieces.slice(-2)));
+    const content = concatBytes([front, back].map((node) => node.content ?? new Uint8Array(0)));
+    const sizeBytes = whole.byteLength;
+    const snapshot = await maker.snapshot(maker.tree([{ ...front, content, sizeBytes }]));
+    return { maker, first: first?.id ?? '', snapshot, indexed: await maker.indexed() };
+  }
+
+  /** A target in which the last three of all pieces are wrong. */
+  function staleTarget(): { readonly target: string; readonly at: string } {
+    const target = folder.fresh();
+    mkdirSync(target);
+    const at = path.join(target, 'large');
+    writeHalf(at, 9 * piece.byteLength, whole.byteLength);
+    const past = new Date(1_400_000_000_000);
+    utimesSync(at, past, past);
+    return { target, at };
   }
 
   /** Makes a file that has the first `wholeBytes` right, and rubbish up to `sizeBytes`. */
@@ -281,45 +323,93 @@ describe('a file of 64 MiB and more', () => {
     ['always', 'CANCELLED'],
     ['if-newer', 'BACKEND_UNAVAILABLE'],
     ['never', 'CANCELLED'],
+    ['always', 'BACKEND_READ_FAILED'],
   ] as const)(
-    'that is half updated does not have its name (next run %s)',
+    'that is half updated is named, and does not have its name (next run %s, %s)',
     async (overwrite, code) => {
-      const { maker, snapshot, indexed } = await largeWithBackend();
-      const target = folder.fresh();
-      mkdirSync(target);
-      const at = path.join(target, 'large');
-      writeHalf(at, 9 * piece.byteLength, whole.byteLength);
-      const stop = failingGets(maker, new HoldfastError(code));
-      await expect(restoreHeard(indexed, { snapshot, target })).rejects.toMatchObject({ code });
+      const { maker, first, snapshot, indexed } = await largeWithBackend();
+      const { target } = staleTarget();
+      const stop = failingGets(maker, new HoldfastError(code), first);
+      const complaints: string[] = [];
+      const heard = { onComplaint: (text: string): void => void complaints.push(text) };
+      const run = restoreHeard(indexed, { snapshot, target, ...heard });
+      if (code === 'BACKEND_READ_FAILED') await run;
+      else await expect(run).rejects.toMatchObject({ code });
       stop();
-      expect(namesIn(target)).toEqual([name]);
+      expect({ names: namesIn(target), complaints }).toMatchObject({ names: [half] });
+      expect(complaints).toEqual([
+        expect.stringMatching(/^\/large: it is updated in part, and kept beside its place as [.]/),
+      ]);
+      expect(complaints[0]).toContain(half);
       const result = await restoreHeard(indexed, { snapshot, target, options: { overwrite } });
       expect(result.complaints).toEqual([]);
-      expect(result.bytesSkipped).toBe(9 * piece.byteLength);
+      expect(result.bytesSkipped).toBe(10 * piece.byteLength);
       expectContent(target, { large: whole });
     },
   );
 
-  test.each(['always', 'if-changed', 'if-newer'] as const)(
-    'that cannot be updated is still there, and never taken for right (next run %s)',
-    async (overwrite) => {
+  test.each(['CANCELLED', 'BACKEND_UNAVAILABLE', 'BACKEND_READ_FAILED'] as const)(
+    'that nothing could be written into is as it was (%s)',
+    async (code) => {
       const { maker, snapshot, indexed } = await largeWithBackend();
-      const target = folder.fresh();
-      mkdirSync(target);
-      const at = path.join(target, 'large');
-      writeHalf(at, 9 * piece.byteLength, whole.byteLength);
-      const { ino } = statSync(at);
-      const stop = failingGets(maker, new HoldfastError('BACKEND_READ_FAILED'));
-      const first = await restoreHeard(indexed, { snapshot, target });
-      expect(first.complaints).toEqual([expect.stringMatching(/^\/large: /)]);
+      const { target, at } = staleTarget();
+      const before = stateOf(at);
+      const stop = failingGets(maker, new HoldfastError(code));
+      const run = restoreHeard(indexed, { snapshot, target });
+      if (code === 'BACKEND_READ_FAILED') {
+        expect((await run).complaints).toEqual([expect.stringMatching(/^\/large: /)]);
+      } else await expect(run).rejects.toMatchObject({ code });
       stop();
-      expect(readdirSync(target)).toEqual(['large']);
-      expect(statSync(at).ino).toBe(ino);
-      const second = await restoreHeard(indexed, { snapshot, target, options: { overwrite } });
-      expect(second.complaints).toEqual([]);
-      expectContent(target, { large: whole });
+      rmSync(path.join(target, Buffer.from(markName).toString()), { force: true });
+      expect(stateOf(at)).toEqual(before);
     },
   );
+
+  test('of which a blob is in no index is as it was', async () => {
+    const maker = new SnapshotMaker();
+    const node = maker.node('large', madeOfPieces(pieces));
+    const content = defined(node.content, 'a file has content');
+    content[content.byteLength - 1] = (content.at(-1) ?? 0) ^ 1;
+    const snapshot = await maker.snapshot(maker.tree([node]));
+    const { target, at } = staleTarget();
+    const before = stateOf(at);
+    const result = await restoreHeard(await maker.indexed(), { snapshot, target });
+    expect(result.complaints).toEqual([expect.stringMatching(/^\/large: a blob is not in/)]);
+    expect(stateOf(at)).toEqual(before);
+  });
+
+  test('that is half updated is not removed by a run that does not restore it', async () => {
+    const { maker, snapshot, indexed } = await largeWithBackend();
+    const target = folder.fresh();
+    mkdirSync(target);
+    writeHalf(path.join(target, half), 4 * piece.byteLength, whole.byteLength);
+    const other = await maker.snapshotOf({ other: 'text' });
+    const loaded = await maker.indexed();
+    for (const options of [
+      {},
+      { select: selectOther },
+      { select: selectOther, delete: true },
+      { dryRun: true },
+    ]) {
+      const result = await restoreHeard(loaded, { snapshot: other, target, options });
+      const isDry = 'dryRun' in options;
+      expect(result.notes.filter((note) => note.includes(half))).toHaveLength(isDry ? 0 : 1);
+      expect(readdirSync(target).toSorted()).toEqual([half, 'other']);
+    }
+    const result = await restoreHeard(indexed, { snapshot, target, options: { delete: true } });
+    expect(result.bytesSkipped).toBe(4 * piece.byteLength);
+    expectContent(target, { large: whole });
+  });
+
+  test('is written anew where another one is half updated', async () => {
+    const { snapshot, indexed } = await large();
+    const { target, at } = staleTarget();
+    writeFileSync(path.join(target, half), 'half of something');
+    const { ino } = statSync(at);
+    expect((await restoreHeard(indexed, { snapshot, target })).complaints).toEqual([]);
+    expect(statSync(at).ino).not.toBe(ino);
+    expectContent(target, { large: whole, [half]: Buffer.from('half of something') });
+  });
 
   test('is cut to its size if it is only too long', async () => {
     const { snapshot, indexed } = await large();

@@ -10,7 +10,6 @@ import {
   writeAt,
 } from '../../platform/files.ts';
 import { readStatusOf, tryReadKind } from '../../platform/status.ts';
-import { setTimes } from '../../platform/attributes.ts';
 import { applyMetadata } from './metadata.ts';
 import type { FileTask, Zeros } from './messages.ts';
 import { temporaryName } from './temporary-name.ts';
@@ -23,7 +22,8 @@ const noReplaceUnknown: ReadonlySet<string | undefined> = new Set(['EINVAL', 'EN
 /** Where the content of a file is written. */
 export function writePlace(task: FileTask): EntryPlace {
   const { directory, name, salt } = task;
-  return { directory, name: temporaryName(name, salt) };
+  const kind = task.mode === 'update' ? 'half' : 'part';
+  return { directory, name: temporaryName(name, salt, kind) };
 }
 
 /**
@@ -45,14 +45,26 @@ function openSole(place: EntryPlace): number {
 }
 
 /**
+ * Makes sure that an existing file can be updated, and that nothing has the temporary name that it gets for that.
+ * @throws if it cannot: a running program, a file that is read-only for us, another one that is half updated
+ */
+export function assertUpdatable(task: FileTask): void {
+  closeFile(openSole({ directory: task.directory, name: task.name }));
+  if (tryReadKind(writePlace(task))) throw nameTaken();
+}
+
+/**
  * Gives an existing file that is to be updated its temporary name: while it is half updated it must not have the final
  * one, for its new time would make a later run with "if-newer" take it for right.
- * @throws if it cannot be written: a running program, a file that is read-only for us
+ * @throws what renaming throws, TARGET_FAILED if something has the temporary name
  */
 export function moveAside(task: FileTask): void {
-  const place = { directory: task.directory, name: task.name };
-  closeFile(openSole(place));
-  renameAt(place, writePlace(task));
+  renameFree({ directory: task.directory, name: task.name }, writePlace(task));
+}
+
+/** Gives a file back the name that `moveAside` took from it. @throws as `moveAside` */
+export function moveBack(task: FileTask): void {
+  renameFree(writePlace(task), { directory: task.directory, name: task.name });
 }
 
 /** Makes the file under its temporary name, new, whatever an interrupted run left there. */
@@ -114,7 +126,12 @@ export function finishFile(fd: number, task: FileTask): unknown[] {
 function putInPlace(task: FileTask): void {
   const from = writePlace(task);
   const to = { directory: task.directory, name: task.name };
-  if (task.replaces) return renameAt(from, to);
+  if (task.replaces) renameAt(from, to);
+  else renameFree(from, to);
+}
+
+/** Renames, and replaces nothing. */
+function renameFree(from: EntryPlace, to: EntryPlace): void {
   try {
     renameAt(from, to, { replace: false });
   } catch (error) {
@@ -126,34 +143,22 @@ function putInPlace(task: FileTask): void {
   }
 }
 
-function nameTaken(cause: unknown): HoldfastError {
+function nameTaken(cause?: unknown): HoldfastError {
   return new HoldfastError('TARGET_FAILED', {
     message: 'its name is taken: something made it meanwhile, or two names are one here',
     cause,
   });
 }
 
-/** Removes what was written under the temporary name; an existing file that was to be updated gets its name back. */
+/** Removes what was written under the temporary name; never a file that was there before. */
 export function discardFile(task: FileTask): void {
+  if (task.mode === 'update') return;
   try {
-    const place = writePlace(task);
-    if (task.mode === 'update') moveBack(task);
-    else unlinkAt(place.directory, place.name);
+    const { directory, name } = writePlace(task);
+    unlinkAt(directory, name);
   } catch (error) {
     if (endsWork(error)) throw error;
   }
-}
-
-/** It may be half updated: its time says that it is neither what the snapshot holds nor newer. */
-function moveBack(task: FileTask): void {
-  const place = writePlace(task);
-  const { atime, mtime } = task.metadata;
-  try {
-    setTimes(place, { atime, mtime: { ...mtime, seconds: mtime.seconds - 1 } });
-  } catch (error) {
-    if (endsWork(error)) throw error;
-  }
-  renameAt(place, { directory: task.directory, name: task.name }, { replace: false });
 }
 
 /** Runs `action` with the open file. */

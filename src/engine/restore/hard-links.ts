@@ -13,6 +13,12 @@ interface FirstName extends TargetEntry {
   readonly file?: PlannedFile;
 }
 
+/** A file that waits for its further names. */
+interface AwaitedFile {
+  readonly file: PlannedFile;
+  missingCount: number;
+}
+
 interface FurtherName extends TargetEntry {
   readonly first: FirstName;
 }
@@ -21,8 +27,8 @@ interface FurtherName extends TargetEntry {
 export class HardLinks {
   readonly #firstNames = new Map<string, FirstName>();
   readonly #furtherNames: FurtherName[] = [];
-  /** Existing files that one of the snapshot's has taken over, by inode. */
-  readonly #taken = new Set<string>();
+  /** Existing files of several names that may stay if all of these are found, by inode. */
+  readonly #awaited = new Map<string, AwaitedFile>();
 
   /** Further names, in the order in which they came. */
   get furtherNames(): readonly FurtherName[] {
@@ -35,27 +41,48 @@ export class HardLinks {
     if (key !== undefined) this.#firstNames.set(key, { ...entry, node, ...(file ? { file } : {}) });
   }
 
-  /** Plans a further name if the entry has a first one already. @returns false if it has none */
-  addFurther(entry: TargetEntry, node: TreeNode): boolean {
+  /**
+   * Plans a further name if the entry has a first one already.
+   * @returns false if it has none; a file of several names whose last one in the target this is
+   */
+  addFurther(
+    entry: TargetEntry,
+    node: TreeNode,
+    existing: FileStatus | undefined,
+  ): boolean | PlannedFile {
     const key = keyOf(node);
     const first = key === undefined ? undefined : this.#firstNames.get(key);
     // Inode numbers are used again while a backup runs: one number does not prove one file.
     if (!first || !isSameContent(first.node, node)) return false;
     this.#furtherNames.push({ ...entry, first });
-    return true;
+    return (existing && this.#count(first.file, existing)) ?? true;
   }
 
   /**
-   * Whether an existing entry may stay as what `node` is, so that its metadata is set: not if it has
-   * names that are not those of the snapshot.
+   * Keeps the first name of an existing file of several names until all of them are found: what is done to it shows
+   * under each, and one may lie outside the target, or be left alone.
+   * @returns false if it cannot stay anyway: the snapshot has fewer names of it, or has it for another file already
    */
-  mayStay(existing: FileStatus, node: TreeNode): boolean {
-    if (existing.links === 1) return true;
-    if (existing.links > node.links) return false;
-    const key = `${existing.device}:${existing.inode}`;
-    if (this.#taken.has(key)) return false;
-    this.#taken.add(key);
+  await(file: PlannedFile, existing: FileStatus): boolean {
+    const key = inodeKey(existing);
+    if (existing.links > file.node.links || this.#awaited.has(key)) return false;
+    this.#awaited.set(key, { file, missingCount: existing.links - 1 });
     return true;
+  }
+
+  /** Files of which not all names were found: they must not stay. */
+  takeIncomplete(): PlannedFile[] {
+    const incomplete = [...this.#awaited.values()].filter(({ missingCount }) => missingCount > 0);
+    this.#awaited.clear();
+    return incomplete.map(({ file }) => file);
+  }
+
+  /** @returns the file if this was the last name missing */
+  #count(file: PlannedFile | undefined, existing: FileStatus): PlannedFile | undefined {
+    const awaited = this.#awaited.get(inodeKey(existing));
+    if (!awaited || awaited.file !== file) return undefined;
+    awaited.missingCount--;
+    return awaited.missingCount === 0 ? file : undefined;
   }
 
   /**
@@ -95,6 +122,10 @@ export function firstMissing(): HoldfastError {
 function keyOf(node: TreeNode): string | undefined {
   const isNumbered = node.links > 1 && BigInt(node.inode) !== 0n;
   return isNumbered ? `${node.deviceId}:${node.inode}` : undefined;
+}
+
+function inodeKey({ device, inode }: FileStatus): string {
+  return `${device}:${inode}`;
 }
 
 function isSameContent(a: TreeNode, b: TreeNode): boolean {

@@ -54,12 +54,18 @@ export class ItemRestorer {
       return false;
     }
     if (existing?.kind === 'directory') this.#removeDirectory(directory, node.name);
-    const isFurther =
-      node.links > 1 && this.#links.addFurther({ directory, name: node.name }, node);
-    if (isFurther) return false;
+    if (node.links > 1 && this.#takeFurther(directory, node, existing)) return false;
     if (node.type === 'file') return this.#takeFile(directory, node, existing);
     this.#takeSpecial(directory, node, existing);
     return false;
+  }
+
+  /** Takes in the files that waited for further names in vain, once all of the snapshot was looked at. */
+  async finishFiles(): Promise<void> {
+    for (const file of this.#links.takeIncomplete()) {
+      this.#writer.add(file);
+      if (this.#writer.isFull) await this.#writer.flush();
+    }
   }
 
   /** Gives the further names to what has several, once all files are written. */
@@ -89,22 +95,41 @@ export class ItemRestorer {
     });
   }
 
+  /** Takes in a further name of a file that came before; false if none did. */
+  #takeFurther(
+    directory: TargetDirectory,
+    node: TreeNode,
+    existing: FileStatus | undefined,
+  ): boolean {
+    const found = this.#links.addFurther({ directory, name: node.name }, node, existing);
+    if (typeof found === 'boolean') return found;
+    if (existing) this.#letStay(found, existing);
+    this.#writer.add(found);
+    return true;
+  }
+
+  #letStay(file: PlannedFile, existing: FileStatus): void {
+    const { options, trustsTimes } = this.#parts;
+    file.canStay = true;
+    file.isTrusted =
+      trustsTimes && options.overwrite === 'if-changed' && isSame(existing, file.node);
+  }
+
   #takeFile(directory: TargetDirectory, node: TreeNode, existing: FileStatus | undefined): boolean {
-    const { options, tally, trustsTimes } = this.#parts;
-    const isFile = existing?.kind === 'file';
-    const canStay = isFile && this.#links.mayStay(existing, node);
     const file: PlannedFile = {
       directory,
       node,
       content: node.content ?? new Uint8Array(0),
       existing: existing && existing.kind !== 'directory' ? existingOf(existing) : 'none',
-      canStay,
-      isTrusted:
-        canStay && trustsTimes && options.overwrite === 'if-changed' && isSame(existing, node),
+      linkCount: existing?.links ?? 1,
+      canStay: false,
+      isTrusted: false,
     };
-    tally.bytesTotal += node.sizeBytes;
+    this.#parts.tally.bytesTotal += node.sizeBytes;
     this.#links.addFirst({ directory, name: node.name }, node, file);
-    this.#writer.add(file);
+    if (existing && file.existing === 'regular') this.#letStay(file, existing);
+    const waits = existing && file.existing === 'linked' && this.#links.await(file, existing);
+    if (!waits) this.#writer.add(file);
     return file.existing === 'none' && node.sizeBytes > keptBytesMin;
   }
 
@@ -120,8 +145,8 @@ export class ItemRestorer {
     const { opener, options, tally } = this.#parts;
     const fd = opener.open(directory);
     const place = { directory: fd, name: node.name };
-    const isRight =
-      existing && isSameSpecial(fd, node, existing) && this.#links.mayStay(existing, node);
+    // What has further names is made anew: they may lie outside the target.
+    const isRight = existing?.links === 1 && isSameSpecial(fd, node, existing);
     if (!isRight) {
       if (existing && existing.kind !== 'directory') unlinkAt(fd, node.name);
       makeSpecial(fd, node);

@@ -28,7 +28,10 @@ export type WriteMode =
   | 'whole'
   /** Made before under its temporary name, written by several messages, finished by a later one. */
   | 'parts'
-  /** The existing file, of which only what differs is written. It has its temporary name meanwhile. */
+  /**
+   * A file that was there before, of which only what differs is written. It has a temporary name of its own meanwhile,
+   * which it keeps if that fails: it may be the only copy of what it holds.
+   */
   | 'update';
 
 /** What becomes of long runs of zeros. */
@@ -51,8 +54,8 @@ export interface FileTask {
   readonly zeros: Zeros;
   /** Something has its name and may be replaced; else the name must be free. */
   readonly replaces: boolean;
-  /** It has several names in the snapshot. */
-  readonly isLinked: boolean;
+  /** How many names an existing file that stays may have: those that were found in the target. */
+  readonly linkCount: number;
   readonly metadata: Metadata;
 }
 
@@ -119,6 +122,8 @@ export interface WriteResponse {
   /** Blobs that could not be opened from this copy: index entries. */
   readonly damagedEntries: readonly number[];
   readonly bytesWritten: number;
+  /** Files of mode `update` that something was written into, or nearly so. */
+  readonly changed: readonly number[];
 }
 
 /** How one file agrees with what it should hold. */

@@ -11,10 +11,17 @@ export class NameSet {
     this.#marks = new Uint8Array(Math.ceil(names.length / 8));
   }
 
-  /** Marks a name of the snapshot, which need not be among the names. */
-  mark(name: Uint8Array): void {
+  /** Marks a name of the snapshot. @returns false if it is not among the names */
+  mark(name: Uint8Array): boolean {
     const index = this.#names.find(name);
-    if (index >= 0) this.#marks[index >> 3] = (this.#marks[index >> 3] ?? 0) | (1 << (index & 7));
+    if (index < 0) return false;
+    this.#marks[index >> 3] = (this.#marks[index >> 3] ?? 0) | (1 << (index & 7));
+    return true;
+  }
+
+  /** All names. */
+  *all(): Generator<Uint8Array, void, void> {
+    for (let i = 0; i < this.#names.length; i++) yield this.#names.at(i);
   }
 
   /** True if a name that was not marked is one that `isWanted`. */
@@ -36,15 +43,15 @@ export class KeptNames {
   readonly #names = new Set<string>();
 
   add(name: Uint8Array): void {
-    this.#names.add(textOf(name));
+    this.#names.add(nameKey(name));
   }
 
   has(name: Uint8Array): boolean {
-    return this.#names.size > 0 && this.#names.has(textOf(name));
+    return this.#names.size > 0 && this.#names.has(nameKey(name));
   }
 }
 
 /** A name as a key: one character a byte. */
-function textOf(name: Uint8Array): string {
+export function nameKey(name: Uint8Array): string {
   return Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('latin1');
 }

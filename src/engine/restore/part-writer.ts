@@ -72,8 +72,8 @@ export class PartWriter {
     } finally {
       files.closeAll();
     }
-    const { failures, bytesWritten } = files;
-    return { type: 'written', failures, damagedEntries, bytesWritten };
+    const { failures, bytesWritten, changed } = files;
+    return { type: 'written', failures, damagedEntries, bytesWritten, changed: [...changed] };
   }
 
   writePlain({ task, bytes, offset }: PlainWrite): WriteResponse {
@@ -81,8 +81,7 @@ export class PartWriter {
     guard(task, failures, () =>
       withFile(task, (fd) => writeContent(fd, bytes, { offset, zeros: task.zeros })),
     );
-    const bytesWritten = bytes.byteLength;
-    return { type: 'written', failures, damagedEntries: [], bytesWritten };
+    return answer(failures, [task], bytes.byteLength);
   }
 
   finish({ tasks }: FinishFiles): WriteResponse {
@@ -96,7 +95,7 @@ export class PartWriter {
         ),
       );
     }
-    return { type: 'written', failures, damagedEntries: [], bytesWritten: 0 };
+    return answer(failures, tasks);
   }
 
   setMetadata({ tasks }: SetMetadata): WriteResponse {
@@ -104,7 +103,7 @@ export class PartWriter {
     for (const task of tasks) {
       guard(task, failures, () => noteMetadata(task, failures, setMetadata(task)));
     }
-    return { type: 'written', failures, damagedEntries: [], bytesWritten: 0 };
+    return answer(failures, []);
   }
 
   /** The plain bytes, valid until the next call; undefined if this copy is damaged or cannot be read. */
@@ -124,6 +123,16 @@ export class PartWriter {
   }
 }
 
+/** @param touched files that are not as they were */
+function answer(
+  failures: readonly FileFailure[],
+  touched: readonly FileTask[],
+  bytesWritten = 0,
+): WriteResponse {
+  const changed = touched.filter(({ mode }) => mode === 'update').map(({ file }) => file);
+  return { type: 'written', failures, damagedEntries: [], bytesWritten, changed };
+}
+
 /** Sets the metadata of a file that is in place already. */
 function setMetadata(task: FileTask): readonly unknown[] {
   const place = { directory: task.directory, name: task.name };
@@ -137,7 +146,7 @@ function setMetadata(task: FileTask): readonly unknown[] {
   }
   try {
     const { kind, links } = readStatusOf(fd);
-    if (kind === 'file' && (links === 1 || task.isLinked)) {
+    if (kind === 'file' && links === task.linkCount) {
       return applyMetadata(fd, task.metadata, 'file');
     }
   } finally {
@@ -152,6 +161,8 @@ function setMetadata(task: FileTask): readonly unknown[] {
 class OpenTasks {
   readonly failures: FileFailure[] = [];
   bytesWritten = 0;
+  /** Numbers of the files of mode `update` that are not as they were. */
+  readonly changed = new Set<number>();
   readonly #tasks: readonly FileTask[];
   /** Blobs of each task that are still to come in this message. */
   readonly #remaining: Int32Array;
@@ -182,6 +193,7 @@ class OpenTasks {
     if (!this.#failed.has(task)) {
       const written = guard(file, this.failures, () => {
         const fd = this.#open(task, file);
+        if (file.mode === 'update') this.changed.add(file.file);
         if (isHole && file.zeros === 'skipped') return;
         writeContent(fd, plain, { offset, zeros: file.zeros });
       });

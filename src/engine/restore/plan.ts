@@ -16,10 +16,12 @@ export interface PlannedFile {
    * change with it, or something that is no file.
    */
   readonly existing: 'none' | 'regular' | 'linked' | 'other';
-  /** The existing file may stay if its content is right. */
-  readonly canStay: boolean;
+  /** How many names the existing file has. */
+  readonly linkCount: number;
+  /** The existing file may stay if its content is right. Of one with several names it is decided when all were looked at. */
+  canStay: boolean;
   /** The content of the existing file is taken to be right without looking. */
-  readonly isTrusted: boolean;
+  isTrusted: boolean;
 }
 
 /** A name in the target. */

@@ -6,6 +6,7 @@ import { type FileKind, tryReadKind } from '../../platform/status.ts';
 import type { KeptNames, NameSet } from './name-set.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
+import { isHalfName } from './temporary-name.ts';
 
 interface Level {
   readonly directory: TargetDirectory;
@@ -36,12 +37,18 @@ export class Remover {
     const { options } = this.#parts;
     this.#findMount(directory);
     for (const name of present.unmarked()) {
-      if (kept.has(name)) continue;
+      if (kept.has(name) || this.spares(name)) continue;
       const choice = options.select?.(directory.pathOf(name), this.#isDirectory(directory, name));
       if (choice && !choice.selected) continue;
       if (directory.mount) return this.#spare(directory.mount);
       this.#guard(directory.pathOf(name), () => this.#remove(directory, name, true));
     }
+  }
+
+  /** True for a file that is half updated, where it may be one that is not selected to be removed. */
+  spares(name: Uint8Array): boolean {
+    const { select, delete: removes } = this.#parts.options;
+    return (!removes || select !== undefined) && isHalfName(name);
   }
 
   /** Removes a directory and all that is in it, to make room for something else. */
@@ -78,7 +85,7 @@ export class Remover {
       const isDirectory = found === 'directory';
       const { select } = this.#parts.options;
       const choice = isFiltered ? select?.(directory.pathOf(next), isDirectory) : undefined;
-      if (choice?.selected === false) level.isEmptied = false;
+      if (choice?.selected === false || (isFiltered && this.spares(next))) level.isEmptied = false;
       else if (isDirectory) levels.push(...this.#tryEnter(level, next, isFiltered));
       else this.#unlink(directory, next, false);
     }

@@ -5,21 +5,33 @@ import { sha256 } from '../../kernels/sha256.ts';
 const prefix = utf8('.holdfast-');
 const nameSizeBytes = 39;
 
+/** What has a temporary name: a part of a new file, or a file that was there before and is half updated. */
+export type TemporaryKind = 'part' | 'half';
+
 /**
  * The name under which a file is written until it is whole. It follows from the final name, so that a
  * later run finds what an interrupted one left.
  * @param salt another one gives another name, for directories whose own names collide with these
  */
-export function temporaryName(name: Uint8Array, salt: number): Uint8Array<ArrayBuffer> {
+export function temporaryName(
+  name: Uint8Array,
+  salt: number,
+  kind: TemporaryKind = 'part',
+): Uint8Array<ArrayBuffer> {
   const salted = salt === 0 ? name : concatBytes([name, utf8(`/${salt}`)]);
-  return utf8(`.holdfast-${toHex(sha256(salted).subarray(0, 12))}.part`);
+  return utf8(`.holdfast-${toHex(sha256(salted).subarray(0, 12))}.${kind}`);
 }
 
 /** True for a name that `temporaryName` may have given. */
 export function isTemporaryName(name: Uint8Array): boolean {
   if (name.byteLength !== nameSizeBytes) return false;
   for (let i = 0; i < prefix.byteLength; i++) if (name[i] !== prefix[i]) return false;
-  return /^[.]holdfast-[0-9a-f]{24}[.]part$/.test(Buffer.from(name).toString('latin1'));
+  return /^[.]holdfast-[0-9a-f]{24}[.](part|half)$/.test(Buffer.from(name).toString('latin1'));
+}
+
+/** True for the temporary name of a file that was there before a restore: what it holds may be nowhere else. */
+export function isHalfName(name: Uint8Array): boolean {
+  return isTemporaryName(name) && name.at(-1) === 0x66;
 }
 
 /**

@@ -15,13 +15,25 @@ import { ItemRestorer } from './items.ts';
 import { KeptNames, NameSet } from './name-set.ts';
 import { Remover } from './remove.ts';
 import { markName } from './restore-mark.ts';
-import { isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
+import { TakenNames } from './taken-names.ts';
+import { isHalfName, isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
 import { TreeBudget } from '../tree-budget.ts';
 
 /** Work of this thread before it looks for messages of the others. */
 const turnMsMax = 5;
 /** Entries of one directory that are planned before the writer is asked whether it has enough. */
 const entriesAtOnce = 1024;
+
+const halfNote =
+  ': an interrupted restore was updating this file: restore it again, or remove it if it is not needed';
+
+/** What is known of the names in the directory at hand; undefined: it was not there before. */
+interface NamesAtHand {
+  readonly present: NameSet | undefined;
+  readonly taken: TakenNames | undefined;
+  /** Temporary names of files that this run goes on with. */
+  readonly kept: KeptNames;
+}
 
 interface PendingDirectory {
   readonly directory: TargetDirectory;
@@ -37,9 +49,6 @@ export class RestoreWalk {
   readonly #directories: DirectoryMaker;
   readonly #items: ItemRestorer;
   readonly #remover: Remover;
-  /** Inodes of existing entries that a name of the directory at hand has. */
-  readonly #inodes = new Set<number | bigint>();
-  #device: number | bigint | undefined;
 
   constructor(parts: RestoreParts, writer: ContentWriter, durability: Durability) {
     this.#parts = parts;
@@ -68,6 +77,7 @@ export class RestoreWalk {
         await clock.nextTurn();
         turnStart = clock.monotonicMs();
       }
+      await this.#items.finishFiles();
       await this.#writer.drain();
       this.#items.finishLinks();
       await this.#directories.finish();
@@ -89,13 +99,12 @@ export class RestoreWalk {
       return [];
     }
     directory.temporarySalt = saltFor(names(nodes), context.environment.random);
-    this.#inodes.clear();
-    this.#device = undefined;
     // Before anything is written here: what this run writes is under other names meanwhile.
     const present = this.#presentIn(directory);
     if (!directory.parent) present?.mark(markName);
     const kept = new KeptNames();
-    const below = await this.#takeAll(directory, nodes, { present, kept });
+    const taken = present && this.#takenNames(directory, nodes, present);
+    const below = await this.#takeAll(directory, nodes, { present, kept, taken });
     if (!present) return below;
     // Files of this directory may be on their way already, one of them under the name that is to be removed.
     const hasBegun = nodes.length >= entriesAtOnce;
@@ -111,15 +120,14 @@ export class RestoreWalk {
   async #takeAll(
     directory: TargetDirectory,
     nodes: TreeNodes,
-    { present, kept }: { readonly present: NameSet | undefined; readonly kept: KeptNames },
+    atHand: NamesAtHand,
   ): Promise<PendingDirectory[]> {
     const { tally, context } = this.#parts;
     const below: PendingDirectory[] = [];
     let count = 0;
     for (const node of nodes) {
-      present?.mark(node.name);
       this.#guard(directory, node.name, () => {
-        const entered = this.#take(directory, node, kept);
+        const entered = this.#take(directory, node, atHand);
         if (entered) below.push(entered);
       });
       // Between directories `run` looks after this.
@@ -142,8 +150,13 @@ export class RestoreWalk {
   }
 
   /** Handles one entry; returns it if it is a directory to be entered. */
-  #take(directory: TargetDirectory, node: TreeNode, kept: KeptNames): PendingDirectory | undefined {
+  #take(
+    directory: TargetDirectory,
+    node: TreeNode,
+    { present, kept, taken }: NamesAtHand,
+  ): PendingDirectory | undefined {
     const { options, tally } = this.#parts;
+    const wasListed = present?.mark(node.name) ?? false;
     if (node.invalid !== undefined) {
       const message = `an entry is left out: ${node.invalid}`;
       throw new HoldfastError('TREE_DAMAGED', { message });
@@ -157,6 +170,7 @@ export class RestoreWalk {
       return undefined;
     }
     const existing = this.#existing(directory, node.name);
+    if (existing) taken?.take(node.name, { status: existing, wasListed });
     if (isDirectory) {
       if (!node.subtree) return undefined;
       const entered = this.#directories.take({ parent: directory, node }, existing, isSelected);
@@ -164,35 +178,47 @@ export class RestoreWalk {
     }
     this.#directories.make(directory);
     const isKept = this.#items.take(directory, node, existing);
-    if (isKept) kept.add(temporaryName(node.name, directory.temporarySalt));
+    if (isKept) {
+      for (const kind of ['part', 'half'] as const) {
+        kept.add(temporaryName(node.name, directory.temporarySalt, kind));
+      }
+    }
     return undefined;
   }
 
   /** What has a name in the target. In a directory that was not there before this is not even asked. */
   #existing(directory: TargetDirectory, name: Uint8Array): FileStatus | undefined {
     if (!directory.existed) return undefined;
-    const fd = this.#parts.opener.open(directory);
-    const status = tryReadStatus({ directory: fd, name });
-    if (!status || (status.kind !== 'directory' && status.links > 1)) return status;
-    this.#device ??= readStatusOf(fd).device;
-    if (status.device !== this.#device) return status;
-    if (this.#inodes.has(status.inode)) {
-      throw new HoldfastError('TARGET_FAILED', {
-        message: 'another entry of this folder has the same name in the target',
-        hint: 'Its file system takes names for equal that are not: restore to another one.',
-      });
-    }
-    this.#inodes.add(status.inode);
-    return status;
+    return tryReadStatus({ directory: this.#parts.opener.open(directory), name });
   }
 
-  /** Removes what interrupted runs left under temporary names. */
+  #takenNames(directory: TargetDirectory, nodes: TreeNodes, present: NameSet): TakenNames {
+    const { opener } = this.#parts;
+    let device: number | bigint | undefined;
+    return new TakenNames({
+      present,
+      device: () => (device ??= readStatusOf(opener.open(directory)).device),
+      status: (name) => this.#existing(directory, name),
+      isListedNow: (name) => listNames(opener.open(directory)).find(name) >= 0,
+      wanted: () => names(nodes),
+    });
+  }
+
+  /**
+   * Removes what interrupted runs left under temporary names; not what they were updating: that is somebody's file,
+   * and it may have been of a name that is not selected now.
+   */
   #removeLeftovers(directory: TargetDirectory, present: NameSet, kept: KeptNames): void {
-    const { opener, options } = this.#parts;
+    const { opener, options, tally } = this.#parts;
     if (options.dryRun) return;
     const fd = opener.open(directory);
     for (const name of present.unmarked()) {
       if (!isTemporaryName(name) || kept.has(name)) continue;
+      if (isHalfName(name)) {
+        if (this.#remover.spares(name))
+          tally.note(`${pathText(directory.pathOf(name))}${halfNote}`);
+        continue;
+      }
       if (tryReadStatus({ directory: fd, name })?.kind === 'file') unlinkAt(fd, name);
     }
   }

@@ -65,6 +65,8 @@ export interface Libc {
   getgrnam_r(name: Address, entry: Address, text: Address, size: number, result: Address): number;
   /** Ends all threads at once; never returns. */
   exitGroup(exitCode: number): void;
+  /** Unblocks the signals of a set of 8 bytes for this thread. */
+  unblockSignals(set: Address): number;
   tcgetpgrp(file: number): number;
   getpgrp(): number;
   /** Any system call by number; arguments are numbers. */
@@ -141,6 +143,7 @@ function bind(koffi: Koffi, library: LibraryHandle, assumeOld: boolean): Libc {
     tcgetpgrp: library.func('int tcgetpgrp(int)'),
     getpgrp: library.func('int getpgrp()'),
     exitGroup: (exitCode) => void syscall(numbers.exitGroup, exitCode, 0, 0, 0, 0, 0),
+    unblockSignals: (set) => syscall(numbers.signalMask, signalUnblock, set, 0, 8, 0, 0),
     syscall,
     errno: () => koffi.errno(),
     address: (bytes) => Number(koffi.address(bytes)),
@@ -150,8 +153,10 @@ function bind(koffi: Koffi, library: LibraryHandle, assumeOld: boolean): Libc {
 /** System call numbers, for a libc that has no function for them: x64, and all other supported architectures. */
 const numbers =
   process.arch === 'x64'
-    ? { statx: 332, getdents64: 217, renameat2: 316, exitGroup: 231 }
-    : { statx: 291, getdents64: 61, renameat2: 276, exitGroup: 94 };
+    ? { statx: 332, getdents64: 217, renameat2: 316, exitGroup: 231, signalMask: 14 }
+    : { statx: 291, getdents64: 61, renameat2: 276, exitGroup: 94, signalMask: 135 };
+/** SIG_UNBLOCK. */
+const signalUnblock = 1;
 
 /** Functions that glibc before 2.30 and some versions of musl lack. */
 function bindNewer(

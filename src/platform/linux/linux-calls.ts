@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 
 import type { SystemCalls } from '../system-calls.ts';
+import { arenaAt } from './arena.ts';
 import { readAttributesLinux, removeAttributeLinux, setAttributeLinux } from './attributes.ts';
 import { attempt, errnoOf, failure, type Linux, openLinux } from './context.ts';
 import { listLinux, listPackedLinux, scanNamesLinux, scanSmallLinux } from './directory.ts';
@@ -75,6 +76,7 @@ function callsOf(linux: Linux): SystemCalls {
     userId: (name) => ownerIdLinux(linux, 'user', name),
     groupId: (name) => ownerIdLinux(linux, 'group', name),
     isForeground: (file) => isForegroundLinux(linux, file),
+    admitSignal: (signal) => admitSignalLinux(linux, signal),
     detachOutput: () => detachOutputLinux(linux),
     endProcess: (exitCode) => linux.libc.exitGroup(exitCode),
   };
@@ -92,6 +94,14 @@ function syncLinux(linux: Linux, file: number): true {
   const result = attempt(linux, () => linux.libc.syncfs(file));
   if (result < 0) throw failure({ call: 'syncfs', place: file }, -result);
   return true;
+}
+
+function admitSignalLinux({ libc, arena }: Linux, signal: number): void {
+  const at = arenaAt.record / 4;
+  const isHigh = signal > 32;
+  arena.words[at] = isHigh ? 0 : (1 << (signal - 1)) >>> 0;
+  arena.words[at + 1] = isHigh ? (1 << (signal - 33)) >>> 0 : 0;
+  libc.unblockSignals(arena.base + arenaAt.record);
 }
 
 function detachOutputLinux({ libc }: Linux): void {

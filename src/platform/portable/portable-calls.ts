@@ -87,6 +87,7 @@ export function portableCalls(): SystemCalls {
     userId: (name) => ownerIdPortable('passwd', name),
     groupId: (name) => ownerIdPortable('group', name),
     isForeground: () => true,
+    admitSignal: () => {},
     detachOutput: () => {},
     endProcess: (exitCode) => process.exit(exitCode),
   };
