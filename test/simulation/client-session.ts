@@ -111,7 +111,6 @@ export async function withClientSession<T>(
     }),
   );
   const { lock: kind, retryMs } = plan;
-  const leaves: (() => void)[] = [];
   const take = async (of: LockKind, beside?: HeldLock): Promise<HeldLock> => {
     const held = await acquireLock(repository, {
       kind: of,
@@ -124,8 +123,16 @@ export async function withClientSession<T>(
       retryMs,
       monitor,
     });
-    const enter = (): void => void leaves.push(enterExclusion(world, { place, process, kind: of }));
+    const release = held.release.bind(held);
+    let leave = (): void => {};
+    const enter = (): void => {
+      leave = enterExclusion(world, { place, process, kind: of });
+    };
     held.settled.then(enter, () => undefined);
+    held.release = () => {
+      leave();
+      return release();
+    };
     return held;
   };
   const lock = kind === 'none' ? undefined : await take(kind);
@@ -145,7 +152,6 @@ export async function withClientSession<T>(
       lockPart: (of) => take(of, lock),
     });
   } finally {
-    for (const leave of leaves.splice(0)) leave();
     await lock?.release();
   }
 }

@@ -189,9 +189,12 @@ class Simulation {
     for (const place of places) {
       await this.#mustEnd(client, place, ['check', 'sound']);
       await this.#mustEnd(client, place, ['restore', 'restored', 'nothing there']);
-      const locks = place.store.namesOf('lock');
-      if (locks.length > 0)
-        world.fail(`liveness: ${locks.length} locks of ${place.name} are stuck`);
+      // What a power cut left empty is in nobody's way, and `unlock` passes over it.
+      const stuck = place.store
+        .namesOf('lock')
+        .find((lock) => place.store.get({ type: 'lock', name: lock }).byteLength > 0);
+      const owner = stuck && place.store.lockOwner(stuck);
+      if (stuck !== undefined) world.fail(`liveness: a lock of ${owner} is stuck in ${place.name}`);
     }
   }
 
