@@ -124,13 +124,13 @@ export async function withClientSession<T>(
       monitor,
     });
     const release = held.release.bind(held);
-    let leave = (): void => {};
+    let leave: (() => void) | undefined;
     const enter = (): void => {
       leave = enterExclusion(world, { place, process, kind: of });
     };
     held.settled.then(enter, () => undefined);
     held.release = () => {
-      leave();
+      leave?.();
       return release();
     };
     return held;
