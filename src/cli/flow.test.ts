@@ -471,6 +471,7 @@ describe('restore', () => {
     [['restore', 'a', 'b', '--target', 'x'], /more than one snapshot/],
     [['restore', 'latest', '-t', 'x', '-i', 'a', '-e', 'b'], /mutually exclusive/],
     [['restore', 'latest', '-t', '/', '--delete'], /must be combined/],
+    [['restore', 'latest', '-t', 'x', '--dry-run', '--verify'], /mutually exclusive/],
     [['restore', 'latest:none', '-t', 'x'], /no such folder|not in the snapshot/],
     [['restore', 'ffff', '-t', 'x'], /no such snapshot/],
   ])('refuses %j', async (args, reason) => {

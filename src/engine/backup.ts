@@ -5,7 +5,7 @@ import { fromHex, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { sha256 } from '../kernels/sha256.ts';
-import { markIncomplete } from '../repository/completeness.ts';
+import { isIncomplete, markIncomplete } from '../repository/completeness.ts';
 import type { Id } from '../repository/id.ts';
 import type { StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
@@ -136,12 +136,18 @@ async function publish(
   },
 ): Promise<Id | undefined> {
   const { options, lock } = how.request;
-  if (options.skipIfUnchanged && how.parent?.tree === snapshot.tree) return undefined;
+  if (options.skipIfUnchanged && isAsGoodAs(how.parent, snapshot)) return undefined;
   if (options.dryRun) return toHex(sha256(encodeSnapshot(snapshot)));
   // All packs and index files are stored and synced.
   const data = { indexed, own: how.own };
   const publication = { snapshot, lock, isLast: true, data };
   return publishSnapshot(indexed.repository, publication, how.context);
+}
+
+/** Whether `snapshot` says no more than `parent`: of one that was incomplete there may be a whole one now. */
+function isAsGoodAs(parent: Snapshot | undefined, snapshot: Snapshot): boolean {
+  if (parent?.tree !== snapshot.tree) return false;
+  return !isIncomplete(parent) || isIncomplete(snapshot);
 }
 
 function snapshotOf(parts: {

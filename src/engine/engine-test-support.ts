@@ -228,6 +228,7 @@ export async function restoreHeard(
     readonly hearsItems?: boolean;
     /** Hears each complaint as it comes. */
     readonly onComplaint?: (text: string) => void;
+    readonly onProgress?: (progress: RestoreProgress) => void;
   },
   context: Partial<EngineContext> = {},
 ): Promise<HeardRestore> {
@@ -246,7 +247,10 @@ export async function restoreHeard(
       request.onComplaint?.(text);
     },
     note: (text) => notes.push(text),
-    progress: (progress) => (lastProgress = progress),
+    progress: (progress) => {
+      lastProgress = progress;
+      request.onProgress?.(progress);
+    },
     ...(hearsItems ? { item } : {}),
   };
   const result = await restore(

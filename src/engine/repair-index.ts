@@ -166,7 +166,7 @@ class IndexRepair {
     monitor.phase('write the index');
     const { newFiles, removedFiles } = await replaceListings(
       { repository: this.#repository, writer: this.#writer },
-      { damagedFiles: listing.damagedFiles, replaced: this.#replaced },
+      { damagedFiles: listing.damagedFiles, files: listing.files, replaced: this.#replaced },
       { signal },
     );
     return {

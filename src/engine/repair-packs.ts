@@ -279,7 +279,8 @@ class PackRepair {
       else await this.#writer.add(id, healed);
     }
     const how = { repository: this.#repository, writer: this.#writer };
-    await replaceListings(how, { damagedFiles: [], replaced }, { signal });
+    const { files } = this.#listing;
+    await replaceListings(how, { damagedFiles: [], files, replaced }, { signal });
     const removed: { id: Id; keptAt: string | undefined }[] = [];
     for (const { id, isStored, keptAt } of leaving) {
       if (isStored) {

@@ -55,7 +55,10 @@ export async function restore(
   const startedMs = clock.monotonicMs();
   const { subfolder, dryRun } = options;
   const { localPath } = indexed.repository.backend;
-  assertTargetApart(localPath, target, { deletes: options.delete ?? false });
+  assertTargetApart(localPath, target, {
+    deletes: options.delete ?? false,
+    select: options.select,
+  });
   const tree = await findTree(indexed, { snapshot, subfolder }, { signal: context.signal });
   const isWhole = subfolder === undefined && options.select === undefined;
   const summary = isWhole ? snapshot.summary : undefined;

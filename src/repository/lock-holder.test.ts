@@ -2,6 +2,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import { utf8 } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { PackedBlobs } from './blob.ts';
+import { IndexWriter } from './index-writer.ts';
 import { hour, LockBed, minute } from './lock-test-support.ts';
 import { acquireLock, type HeldLock, loadLocks, removeStaleLocks } from './locks.ts';
 import type { Repository } from './repository.ts';
@@ -224,6 +226,19 @@ describe('a shared lock whose holder was away', () => {
     await confirmed;
     expect(repository.absences.count).toBe(1);
     expect(bed.lockNames()).toHaveLength(1);
+    await lock.release();
+  });
+
+  test('is found removed once an index file is stored, which is taken back if a pack is gone', async () => {
+    const repository = bed.open(bed.backend);
+    const lock = await bed.acquire(repository, bed.wanted(1));
+    const writer = new IndexWriter(repository);
+    await writer.add('33'.repeat(32), new PackedBlobs(new Uint8Array()));
+    bed.files.clear();
+    const refused = expect(writer.flush()).rejects.toThrow(code('LOCK_LOST'));
+    await bed.clock.advance(minute);
+    await refused;
+    expect([...bed.files.keys()].filter((key) => key.startsWith('index'))).toEqual([]);
     await lock.release();
   });
 

@@ -132,7 +132,9 @@ export class RepositoryLock implements HeldLock {
       operation: parts.operation,
       began: timestampFromNs(environment.clock.wallNs()),
     };
-    this.#removeGuard = parts.repository.addWriteGuard(() => this.#guard());
+    this.#removeGuard = parts.repository.addWriteGuard((surely) =>
+      surely ? this.confirm() : this.#guard(),
+    );
     this.#timer = environment.clock.every(lockTickMs, () => this.#tick());
   }
 

@@ -131,5 +131,9 @@ export const soakSuites: readonly SoakSuite[] = [
   crashTests('crash-errno', 'errno'),
   crashTests('crash-interrupts', 'interrupts'),
   longRuns('faults', ['test/faults'], { HOLDFAST_FAULTS: 'all' }),
+  crashTests('crash-stopped', 'stopped', 'slept'),
+  crashTests('crash-init-race', 'stopped', 'create one repository'),
   longTests('damage', ['test/damage'], { HOLDFAST_TEST_SCALE: '20' }),
+  longRuns('damage-matrix', ['test/damage/matrix.test.ts'], { HOLDFAST_DAMAGE: 'all' }),
+  longRuns('damage-bits', ['test/damage/every-bit.test.ts'], { HOLDFAST_DAMAGE: 'all' }),
 ];

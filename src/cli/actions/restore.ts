@@ -43,6 +43,12 @@ export function restore(invocation: RestoreInvocation): Promise<number> {
   if (flags.delete && flags.target === '/' && !options.select) {
     throw usage("'--target / --delete' must be combined with an include or exclude filter");
   }
+  if (flags.dryRun && flags.verify) {
+    throw usage(
+      '--dry-run and --verify are mutually exclusive',
+      'A dry run writes nothing to verify.',
+    );
+  }
   const target = rawPath(flags.target);
   return withSession(invocation, { lock: 'shared' }, async (session) => {
     const { signal } = session;

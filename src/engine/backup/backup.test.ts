@@ -218,6 +218,18 @@ describe('skipIfUnchanged', () => {
     expect(await snapshots()).toHaveLength(2);
   });
 
+  test('writes one if the parent was incomplete, and this one is not', async () => {
+    const options = { skipIfUnchanged: true };
+    await backUpHeard(new TestSource({ made: { a: 'x' } }), { backend });
+    const emptied = await backUpHeard(new TestSource({ made: {} }), { backend, options });
+    expect(emptied.complaints).toHaveLength(1);
+    const whole = await backUpHeard(new TestSource({ made: {} }), { backend, options });
+    expect(whole.snapshotId).toBeDefined();
+    expect(whole).toMatchObject({ complaints: [], treeId: emptied.treeId });
+    const same = await backUpHeard(new TestSource({ made: {} }), { backend, options });
+    expect(same.snapshotId).toBeUndefined();
+  });
+
   test('writes one if there is no parent to compare with', async () => {
     await backUp();
     expect((await backUp({ skipIfUnchanged: true, force: true })).snapshotId).toBeDefined();

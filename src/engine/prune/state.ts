@@ -20,7 +20,7 @@ export interface PruneSource {
   readonly loadIndex: () => Promise<LoadedIndex>;
   /** Snapshots that were removed just now, and that a listing may still have. */
   readonly removedSnapshots?: ReadonlySet<Id> | undefined;
-  /** Prune although there is no snapshot and this run removed none: then all data goes. */
+  /** Prune although there is no snapshot: then all data goes. */
   readonly allowRemoveAll?: boolean | undefined;
 }
 
@@ -184,8 +184,7 @@ export class PruneState {
    * out looks like one in which nothing is. What is marked already was decided by a run that saw snapshots, or was told.
    */
   #refuseWithoutSnapshots(): void {
-    const { removedSnapshots, allowRemoveAll } = this.#source;
-    if (allowRemoveAll || (removedSnapshots && removedSnapshots.size > 0)) return;
+    if (this.#source.allowRemoveAll) return;
     const isDecided = (id: Id): boolean => {
       const mark = this.#marks.get(id);
       return mark !== undefined && !this.isVoid(mark);

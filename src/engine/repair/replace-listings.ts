@@ -11,6 +11,8 @@ import type { IndexListing } from './index-listing.ts';
 /** What of the index may not stay. */
 export interface ReplacedListings {
   readonly damagedFiles: IndexListing['damagedFiles'];
+  /** Index files that were read: none of them is missed. */
+  readonly files: IndexListing['files'];
   /** Packs of which no listing of an old file may stay, and what is listed of them instead; undefined: nothing. */
   readonly replaced: ReadonlyMap<Id, PackedBlobs | undefined>;
 }
@@ -21,7 +23,7 @@ export interface ReplacedListings {
  */
 export async function replaceListings(
   { repository, writer }: { readonly repository: Repository; readonly writer: IndexWriter },
-  { damagedFiles, replaced }: ReplacedListings,
+  { damagedFiles, files, replaced }: ReplacedListings,
   options: CallOptions,
 ): Promise<{ readonly newFiles: readonly Id[]; readonly removedFiles: readonly Id[] }> {
   await writer.flush();
@@ -30,7 +32,8 @@ export async function replaceListings(
     return { newFiles: writer.savedIds, removedFiles: [] };
   }
   const added = [...replaced].flatMap(([id, blobs]) => (blobs ? [{ id: idBytes(id), blobs }] : []));
-  const change = { removed: new Set(replaced.keys()), added, dropped, keepsSmall: true };
+  const known = [...files.map(({ id }) => id), ...dropped];
+  const change = { removed: new Set(replaced.keys()), added, dropped, known, keepsSmall: true };
   const { stored, removed } = await rewriteIndex(repository, change, options);
   return {
     newFiles: [...writer.savedIds, ...stored],

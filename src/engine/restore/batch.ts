@@ -15,7 +15,13 @@ import type { RestoreParts } from './parts.ts';
 import type { TargetDirectory } from './directories.ts';
 import { createTemporary, discardFile } from './file-writer.ts';
 import type { PackContent } from '../pack-content.ts';
-import type { FileTask, RestoreRequest, RestoreResponse, WriteResponse } from './messages.ts';
+import type {
+  FileTask,
+  RestoreEvent,
+  RestoreRequest,
+  RestoreResponse,
+  WriteResponse,
+} from './messages.ts';
 import { clearAttributes } from './metadata.ts';
 import { attributeName, type PlannedFile } from './plan.ts';
 import { isReadable, type PackRange, type WantedBlob, WantedBlobs } from './ranges.ts';
@@ -54,7 +60,9 @@ export class Batch {
   }
 
   async run(planned: readonly PlannedFile[]): Promise<void> {
+    const { tally, context } = this.#parts;
     const compared = await this.#compareExisting(planned);
+    throwIfAborted(context.signal);
     for (const file of planned) this.#addFile(file, compared.get(file));
     if (this.#parts.options.dryRun) {
       for (const file of this.#files) this.#settle(file);
@@ -68,6 +76,7 @@ export class Batch {
     } finally {
       this.#discardUnfinished();
       this.#endUpdates();
+      tally.endWriting();
     }
   }
 
@@ -108,7 +117,7 @@ export class Batch {
         candidates.push({ directory, name, content });
       }
     }
-    const compared = await compareFiles(pool, candidates, fds);
+    const compared = await this.#tellLarge(files, () => compareFiles(pool, candidates, fds));
     files.forEach(({ file, leftover }, i) => {
       const found = defined(compared[i], 'each file is compared');
       // Whole under its temporary name is not yet in its place.
@@ -116,6 +125,24 @@ export class Batch {
       else result.set(file, { compared: found });
     });
     return result;
+  }
+
+  /** Names what takes long while `work` goes on. */
+  async #tellLarge<T>(
+    files: readonly { readonly file: PlannedFile }[],
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const { tally, pool } = this.#parts;
+    const large = files
+      .filter(({ file }) => file.node.sizeBytes > keptBytesMin)
+      .slice(0, pool.size);
+    for (const { file } of large) tally.atWork.add(file);
+    tally.progress();
+    try {
+      return await work();
+    } finally {
+      for (const { file } of large) tally.atWork.delete(file);
+    }
   }
 
   /** What an interrupted run left of a large file. */
@@ -276,11 +303,23 @@ export class Batch {
     tasks: readonly FileTask[],
     transfer: readonly Transferable[] = [],
   ): Promise<RestoreResponse> {
+    const { pool, tally } = this.#parts;
+    const [first] = tasks;
+    const atWork = first && this.#file(first.file).planned;
+    const onEvent = ({ bytesWritten }: RestoreEvent): void => {
+      tally.write(bytesWritten);
+      tally.progress();
+    };
+    if (atWork) tally.atWork.add(atWork);
     try {
-      return await this.#parts.pool.run(request, transfer);
+      const response = await pool.run(request, transfer, { onEvent });
+      if (response.type === 'written') tally.write(response.bytesWritten);
+      return response;
     } catch (error) {
       for (const { file } of tasks) this.#file(file).isChanged = true;
       throw error;
+    } finally {
+      if (atWork) tally.atWork.delete(atWork);
     }
   }
 

@@ -6,6 +6,7 @@ import { readStatusOf } from '../../platform/status.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { dataSizeBytesMax } from '../../repository/blob-open.ts';
 import type { ComparedFile, CompareFiles } from './messages.ts';
+import type { StopFlag } from './stop-flag.ts';
 
 const idSizeBytes = 32;
 
@@ -21,8 +22,15 @@ const unreadable: ComparedFile = {
   canBeRead: false,
 };
 
-/** Hashes the parts of a file and compares them with the ids that it should be made of. */
-export function compareFile(index: BlobIndex, file: CompareFiles['files'][number]): ComparedFile {
+/**
+ * Hashes the parts of a file and compares them with the ids that it should be made of.
+ * @throws CANCELLED once `stop` is set
+ */
+export function compareFile(
+  index: BlobIndex,
+  file: CompareFiles['files'][number],
+  stop: StopFlag,
+): ComparedFile {
   let fd: number;
   try {
     fd = openFile({ directory: file.directory, name: file.name });
@@ -33,7 +41,7 @@ export function compareFile(index: BlobIndex, file: CompareFiles['files'][number
   try {
     const status = readStatusOf(fd);
     if (status.kind !== 'file') return unreadable;
-    const { matches, sizeBytes } = compareBlobs(index, fd, file.content);
+    const { matches, sizeBytes } = compareBlobs(index, { fd, content: file.content }, stop);
     const isWhole = sizeBytes === status.sizeBytes && matches.every((match) => match === 1);
     return { matches, isWhole, canBeRead: true };
   } catch (error) {
@@ -47,12 +55,14 @@ export function compareFile(index: BlobIndex, file: CompareFiles['files'][number
 /** @returns what matches, and the sum of the blobs, undefined if one of them is not known */
 function compareBlobs(
   index: BlobIndex,
-  fd: number,
-  content: Uint8Array,
+  { fd, content }: { readonly fd: number; readonly content: Uint8Array },
+  stop: StopFlag,
 ): { readonly matches: Uint8Array; readonly sizeBytes: number | undefined } {
   const matches = new Uint8Array(content.byteLength / idSizeBytes);
   let sizeBytes = 0;
   for (let i = 0; i < matches.length; i++) {
+    // A large file takes minutes.
+    stop.throwIfSet();
     const entry = index.find('data', content, i * idSizeBytes);
     // The size of an unknown blob is unknown, and so is where the next one starts.
     if (entry < 0) return { matches, sizeBytes: undefined };

@@ -2,12 +2,12 @@ import { assert, defined } from '../../base/assert.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import type { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { TargetDirectory } from './directories.ts';
-import type { ComparedFile, RestoreRequest, RestoreResponse } from './messages.ts';
+import type { ComparedFile, RestoreEvent, RestoreRequest, RestoreResponse } from './messages.ts';
 
 /** Files of one message. */
 const filesPerMessage = 256;
 
-export type RestorePool = WorkerPool<RestoreRequest, RestoreResponse>;
+export type RestorePool = WorkerPool<RestoreRequest, RestoreResponse, RestoreEvent>;
 
 /** A file in the target, and what it should hold. */
 export interface FileToCompare {

@@ -6,12 +6,14 @@ import { compareFiles, type FileToCompare, type RestorePool } from './comparison
 import type { TargetDirectory } from './directories.ts';
 import type {
   ComparedFile,
+  RestoreEvent,
   RestoreRequest,
   RestoreResponse,
   RestoreWorkerData,
 } from './messages.ts';
 import type { RestoreParts } from './parts.ts';
 import type { PlannedFile } from './plan.ts';
+import { StopFlag } from './stop-flag.ts';
 
 /** Limits of one batch: what is planned before it is written. Bounds memory and open directories. */
 const batchFilesMax = 8_000;
@@ -29,6 +31,9 @@ export class ContentWriter {
   readonly #parts: RestoreParts;
   /** Comes up while the first files are planned. */
   readonly #starting: Promise<RestorePool>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #stop = new StopFlag();
+  readonly #onAbort = (): void => this.#stop.set();
   #planned: PlannedFile[] = [];
   #directories = new Set<TargetDirectory>();
   #blobCount = 0;
@@ -46,10 +51,14 @@ export class ContentWriter {
     const workerData: RestoreWorkerData = {
       index: indexed.index.share(),
       masterKey: indexed.repository.masterKey,
+      stop: this.#stop.words,
     };
+    this.#signal = context.signal;
+    this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (this.#signal?.aborted) this.#onAbort();
     const size = options.workerCount ?? Math.max(2, availableParallelism());
     const { environment } = context;
-    this.#starting = WorkerPool.start<RestoreRequest, RestoreResponse>(workerModule, {
+    this.#starting = WorkerPool.start<RestoreRequest, RestoreResponse, RestoreEvent>(workerModule, {
       size,
       workerData,
       environment,
@@ -77,6 +86,7 @@ export class ContentWriter {
     const [pool] = await Promise.allSettled([this.#starting]);
     if (pool.status === 'fulfilled') await pool.value.close();
     await Promise.allSettled([this.#running]);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
     for (const fd of this.#abandoned.splice(0)) this.#parts.opener.release(fd);
   }
 

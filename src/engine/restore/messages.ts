@@ -7,6 +7,8 @@ import type { PackContent } from '../pack-content.ts';
 export interface RestoreWorkerData {
   readonly index: BlobIndexShare;
   readonly masterKey: SealKey;
+  /** Its first number is not 0 once nobody wants the work any more: looked at amid a message. */
+  readonly stop: Int32Array<SharedArrayBuffer>;
 }
 
 /** What a file, directory or link gets besides content. */
@@ -121,6 +123,7 @@ export interface WriteResponse {
   readonly failures: readonly FileFailure[];
   /** Blobs that could not be opened from this copy: index entries. */
   readonly damagedEntries: readonly number[];
+  /** Without what events told. */
   readonly bytesWritten: number;
   /** Files of mode `update` that something was written into, or nearly so. */
   readonly changed: readonly number[];
@@ -147,3 +150,9 @@ export interface UnreadResponse {
 }
 
 export type RestoreResponse = WriteResponse | CompareResponse | UnreadResponse;
+
+/** What a thread says while it works on one message. */
+export interface RestoreEvent {
+  /** Written since it last said so. */
+  readonly bytesWritten: number;
+}

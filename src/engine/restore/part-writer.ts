@@ -23,20 +23,26 @@ import type {
   FinishFiles,
   PackPart,
   PlainWrite,
+  RestoreEvent,
   SetMetadata,
   WriteResponse,
 } from './messages.ts';
+import type { StopFlag } from './stop-flag.ts';
 
 const plainBytes = 8 << 20;
+/** What is written of one message until something is said of it: of zeros, one may be of many gibibytes. */
+const bytesToldMin = 16 << 20;
 
 /** Opens blobs and writes them into files. One per thread. */
 export class PartWriter {
   readonly #index: BlobIndex;
   readonly #tools: BlobTools;
   readonly #contents = new PackContents();
+  readonly #stop: StopFlag;
 
-  constructor(index: BlobIndex, sealer: Sealer) {
+  constructor(index: BlobIndex, sealer: Sealer, stop: StopFlag) {
     this.#index = index;
+    this.#stop = stop;
     this.#tools = {
       sealer,
       decompressor: new Decompressor(),
@@ -47,14 +53,21 @@ export class PartWriter {
 
   /**
    * Writes the wanted blobs of one part of a pack, and finishes the files that are whole with it.
+   * @param onEvent hears while it goes on how much was written
    * @returns undefined, and nothing is written, if the part is a file that cannot be opened
+   * @throws CANCELLED once nobody wants the work any more
    */
-  writePart(part: PackPart): WriteResponse | undefined {
-    return this.#contents.with(part.content, (bytes) => this.#writeBlobs(part, bytes));
+  writePart(part: PackPart, onEvent: (event: RestoreEvent) => void): WriteResponse | undefined {
+    return this.#contents.with(part.content, (bytes) => this.#writeBlobs(part, bytes, onEvent));
   }
 
-  #writeBlobs(part: PackPart, bytes: PackBytes): WriteResponse {
+  #writeBlobs(
+    part: PackPart,
+    bytes: PackBytes,
+    onEvent: (event: RestoreEvent) => void,
+  ): WriteResponse {
     const files = new OpenTasks(part);
+    let bytesTold = 0;
     const damagedEntries: number[] = [];
     try {
       for (const { entry, targets } of part.blobs) {
@@ -66,14 +79,26 @@ export class PartWriter {
         }
         // A hole of a large file is one blob with very many targets: look at it once.
         const isHole = targets.length > 1 && isZeros(plain);
-        for (const { task, offset } of targets) files.write(task, { plain, isHole }, offset);
+        for (const { task, offset } of targets) {
+          this.#stop.throwIfSet();
+          files.write(task, { plain, isHole }, offset);
+          if (files.bytesWritten - bytesTold < bytesToldMin) continue;
+          onEvent({ bytesWritten: files.bytesWritten - bytesTold });
+          bytesTold = files.bytesWritten;
+        }
       }
       files.finishEmpty();
     } finally {
       files.closeAll();
     }
     const { failures, bytesWritten, changed } = files;
-    return { type: 'written', failures, damagedEntries, bytesWritten, changed: [...changed] };
+    return {
+      type: 'written',
+      failures,
+      damagedEntries,
+      bytesWritten: bytesWritten - bytesTold,
+      changed: [...changed],
+    };
   }
 
   writePlain({ task, bytes, offset }: PlainWrite): WriteResponse {

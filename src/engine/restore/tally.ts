@@ -1,6 +1,7 @@
 import type { Problem } from '../../base/monitor.ts';
 import { pathText } from '../backup/report.ts';
 import type { RestoreItem, RestoreMonitor } from './options.ts';
+import type { PlannedFile } from './plan.ts';
 
 /** Problems that are kept for the result: a restore by the wrong user may have one for each item. */
 const problemsKeptMax = 10_000;
@@ -16,6 +17,10 @@ export class RestoreTally {
   bytesSkipped = 0;
   filesVerified = 0;
   privilegedFiles = 0;
+  /** Files that threads are at. */
+  readonly atWork: Set<PlannedFile> = new Set<PlannedFile>();
+  /** Written into files that are not whole yet. */
+  #bytesWriting = 0;
   /** The first ones; all were told as they came. */
   readonly problems: Problem[] = [];
   problemCount = 0;
@@ -50,8 +55,19 @@ export class RestoreTally {
   restoreFile(writtenBytes: number, keptBytes: number): void {
     this.filesRestored++;
     this.bytesRestored += writtenBytes;
+    this.#bytesWriting = Math.max(0, this.#bytesWriting - writtenBytes);
     this.bytesSkipped += keptBytes;
     this.bytesTotal -= keptBytes;
+  }
+
+  /** Bytes were written into a file that is not whole yet. */
+  write(sizeBytes: number): void {
+    this.#bytesWriting += sizeBytes;
+  }
+
+  /** No file is being written any more. */
+  endWriting(): void {
+    this.#bytesWriting = 0;
   }
 
   /** A file has got setuid or setgid. */
@@ -82,13 +98,15 @@ export class RestoreTally {
     this.#monitor.progress({
       filesDone: this.filesRestored,
       filesTotal: Math.max(this.filesTotal, (files ?? 0) - this.filesSkipped),
-      bytesDone: this.bytesRestored,
+      bytesDone: this.bytesRestored + this.#bytesWriting,
       bytesTotal: Math.max(this.bytesTotal, (bytes ?? 0) - this.bytesSkipped),
       filesSkipped: this.filesSkipped,
       bytesSkipped: this.bytesSkipped,
       filesDeleted: this.filesDeleted,
       errorCount: this.problemCount,
-      currentItems: [],
+      currentItems: Array.from(this.atWork, ({ directory, node }) =>
+        pathText(directory.pathOf(node.name)),
+      ),
     });
   }
 }

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 
 import { backUp, initRepository, restoreLatest } from '../../../test/tools/engine.ts';
 import { scratchFolder } from '../../../test/tools/scratch.ts';
+import type { RestoreSelect } from './options.ts';
 import { assertTargetApart } from './target-apart.ts';
 
 const scratch = scratchFolder('target-apart');
@@ -16,9 +17,11 @@ function placeWithRepository(): { folder: string; repository: string } {
   return { folder, repository };
 }
 
-function judge(repository: string, target: string, deletes: boolean): string {
+function judge(
+  ...[repository, target, deletes, select]: [string, string, boolean, RestoreSelect?]
+): string {
   try {
-    assertTargetApart(repository, Buffer.from(target), { deletes });
+    assertTargetApart(repository, Buffer.from(target), { deletes, select });
     return 'may go on';
   } catch (error) {
     return String(error);
@@ -32,6 +35,28 @@ test('nothing is deleted around the repository, by whatever path', () => {
   for (const target of [folder, `${folder}/`, `${folder}/backups/..`, link, '/']) {
     expect(judge(repository, target, true)).toContain('the repository lies in the target');
     expect(judge(repository, target, false)).toBe('may go on');
+  }
+});
+
+test.each<[string, RegExp, boolean]>([
+  ['another folder', /^\/etc(\/|$)/, true],
+  ['what lies beside it', /^\/backups\/repository-2(\/|$)/, true],
+  ['a folder above', /^\/backups(\/|$)/, false],
+  ['the repository', /^\/backups\/repository(\/|$)/, false],
+  ['something in it', /^\/backups\/repository\/locks(\/|$)/, false],
+])('deleting is free of the repository only where it is not selected: %s', (_, wanted, isFree) => {
+  const { folder, repository } = placeWithRepository();
+  const select = (path: Uint8Array): { selected: boolean; mayHoldSelected: boolean } => {
+    const text = Buffer.from(path).toString();
+    const selected = wanted.test(text);
+    const inside = wanted.source.replaceAll('\\', '').replace('(/|$)', '');
+    return { selected, mayHoldSelected: selected || inside.startsWith(`^${text}/`) };
+  };
+  const link = scratch.fresh('link');
+  symlinkSync(folder, link);
+  for (const target of [folder, `${folder}/`, link]) {
+    const said = judge(repository, target, true, select);
+    expect(said).toContain(isFree ? 'may go on' : 'the repository lies in the target');
   }
 });
 
