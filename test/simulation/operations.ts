@@ -127,8 +127,10 @@ export async function runRestore(actor: Actor): Promise<string> {
       if (result.problems.length > 0) {
         if (isHarmed) world.reach('rotMet');
         // Who may not read tells of each file.
-        const isExcused =
-          !world.mustBeSound || world.reached.has('denied') || world.reached.has('rolledBack');
+        // Nor whoever slept until the snapshot was forgotten and pruned.
+        const isGone = !place.oracle.snapshots.has(snapshot.id);
+        const isInTheWay = world.reached.has('denied') || world.reached.has('rolledBack');
+        const isExcused = !world.mustBeSound || isInTheWay || isGone;
         if (process.time.isAlive && !isExcused) {
           world.fail(`I1: restore of ${snapshot.id.slice(0, 8)}: ${monitor.problems[0]}`);
         }
