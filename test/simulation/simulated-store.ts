@@ -218,7 +218,8 @@ export class SimulatedStore {
     const key = memoryKey(handle);
     if (!tearable.has(handle.type) || this.files.has(key)) return;
     const sectorCount = Math.ceil(bytes.byteLength / sectorSizeBytes);
-    const torn = bytes.slice(0, sectorSizeBytes * this.#random.below(sectorCount + 1));
+    // Always shorter: what keeps its size and its header is taken for whole by who does not read it.
+    const torn = bytes.slice(0, sectorSizeBytes * this.#random.below(sectorCount));
     for (let at = 0; at < torn.byteLength; at += sectorSizeBytes) {
       if (this.#random.oneIn(4)) torn.fill(0, at, at + sectorSizeBytes);
     }
