@@ -63,6 +63,11 @@ export function versionOf(attempt: Pick<Attempt, 'number'>): string {
   return `simulation ${attempt.number}`;
 }
 
+/** The number of the attempt that a snapshot is of, by what its program's version says; NaN if it is of none. */
+export function attemptNumberOf(version: string): number {
+  return Number(versionPattern.exec(version)?.[1]);
+}
+
 /** What an oracle is made of. */
 export interface OracleParts {
   readonly store: SimulatedStore;
@@ -266,8 +271,7 @@ export class Oracle {
   #addSnapshot(name: string): void {
     const document = this.#open('snapshot', name) as SnapshotDocument;
     const version = document.program_version ?? '';
-    const [, number] = versionPattern.exec(version) ?? [];
-    const attempt = this.#parts.attempts.get(Number(number));
+    const attempt = this.#parts.attempts.get(attemptNumberOf(version));
     const isRecovered = version.startsWith(recoveredVersion);
     if (!attempt && !isRecovered)
       throw new Error(`snapshot ${name} is of no backup that was tried`);

@@ -7,7 +7,7 @@ import { tagSnapshots } from '../../src/engine/tag.ts';
 import { loadSnapshots, tellUnreadable } from '../../src/repository/snapshots.ts';
 import { HearingMonitor } from './client-session.ts';
 import { type Actor, session } from './operations.ts';
-import { recoveredVersion } from './oracle.ts';
+import { attemptNumberOf, recoveredVersion } from './oracle.ts';
 import type { Place } from './world.ts';
 
 /** Changes tags of some snapshots. */
@@ -43,8 +43,9 @@ export async function runRewrite(actor: Actor): Promise<string> {
     const all = await loadSnapshots(repository, { signal });
     const snapshots = all.filter(() => world.random.oneIn(3));
     const indexed = await loadIndex();
-    for (const { id } of snapshots) {
-      place.oracle.snapshots.get(id)?.attempt?.excluded.add(name);
+    // By what they say, not by what is there: somebody may have removed them since.
+    for (const { programVersion = '' } of snapshots) {
+      world.attempts.get(attemptNumberOf(programVersion))?.excluded.add(name);
     }
     const monitor = Object.assign(new HearingMonitor(world), {
       snapshotRewritten: (_: unknown, id: string | undefined) => {
