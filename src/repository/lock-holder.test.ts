@@ -5,7 +5,7 @@ import { HoldfastError } from '../base/errors.ts';
 import { PackedBlobs } from './blob.ts';
 import { IndexWriter } from './index-writer.ts';
 import { hour, LockBed, minute } from './lock-test-support.ts';
-import { type HeldLock, loadLocks, removeStaleLocks } from './locks.ts';
+import { acquireLock, type HeldLock, loadLocks, removeStaleLocks } from './locks.ts';
 import type { Repository } from './repository.ts';
 
 const snapshotHandle = { type: 'snapshot', name: '22'.repeat(32) } as const;
@@ -82,6 +82,20 @@ describe('renewal', () => {
     const put = repository.backend.put(snapshotHandle, [utf8('x')]);
     await expect(put).rejects.toThrow(code('LOCK_LOST'));
     expect(lock.signal.aborted).toBe(true);
+    await lock.release();
+    expect(bed.files.size).toBe(0);
+  });
+
+  test('who sleeps between the two looks changes nothing without his lock', async () => {
+    const repository = bed.open(bed.backend);
+    const lock = await acquireLock(repository, bed.wanted(1, { kind: 'prune', settleLater: true }));
+    const put = repository.backend.put(snapshotHandle, [utf8('x')]);
+    put.catch(() => undefined);
+    await bed.clock.advance(0);
+    bed.clock.suspend(hour);
+    expect(await removeStaleLocks(bed.open(), { probe: bed.probe, all: false })).toBe(1);
+    await bed.clock.advance(200);
+    await expect(put).rejects.toThrow(code('LOCK_LOST'));
     await lock.release();
     expect(bed.files.size).toBe(0);
   });

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fuzzTargets } from '../fuzz/targets.ts';
 
 /** What a suite is told. */
@@ -104,7 +105,13 @@ export const soakSuites: readonly SoakSuite[] = [
     name: 'simulation',
     counts: 'seeds',
     command: ({ seconds, seed }: SoakOrder) => ({
-      args: ['test/simulation/main.ts', '--seconds', String(seconds), '--seed', String(seed)],
+      args: [
+        'test/simulation/main.ts',
+        `--processes=${availableParallelism()}`,
+        `--seconds=${seconds}`,
+        `--seed=${seed}`,
+        '--judge=100',
+      ],
     }),
     totals: lastLineTotals,
   },

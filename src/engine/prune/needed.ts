@@ -15,6 +15,20 @@ export function blobsThatStay(state: PruneState, going: ReadonlySet<number>): Ui
   return isSafe;
 }
 
+/** Those of the packs `gone`, which are not stored, whose used blobs are all in stored packs: with them nothing was lost. */
+export function replacedOf(state: PruneState, gone: ReadonlySet<number>): Set<number> {
+  const replaced = new Set(gone);
+  if (gone.size === 0) return replaced;
+  const { index } = state.indexed;
+  const isSafe = blobsThatStay(state, gone);
+  for (let entry = 0; entry < index.blobCount; entry++) {
+    const first = index.firstOf(entry);
+    if (isSafe[first] !== 1 && state.used.has(first, usedMark))
+      replaced.delete(index.packOf(entry));
+  }
+  return replaced;
+}
+
 /**
  * Those of the packs `going` that nobody needs: every blob of theirs that is used has a copy in a stored pack that stays.
  * Where several could be kept for a blob, the first one is.

@@ -137,6 +137,11 @@ export class PruneState {
     return packs;
   }
 
+  /** Packs that are only marked, and not stored any more: a repair has replaced them. */
+  goneMarkedPacks(): Set<number> {
+    return new Set([...this.#onlyMarked].filter((pack) => !this.isStored(pack)));
+  }
+
   /** Takes in that marks were dropped, and packs deleted. */
   forget(marks: ReadonlySet<Id>, packs: ReadonlySet<Id>): void {
     for (const id of marks) this.#marks.delete(id);
