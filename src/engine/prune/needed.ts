@@ -1,4 +1,4 @@
-import { usedMark } from '../used-blobs.ts';
+import { usedMark } from '../trees/used-blobs.ts';
 import type { PruneState } from './state.ts';
 
 /** 1 at the first entry of each blob with a copy in a stored pack that is not among `going`. */

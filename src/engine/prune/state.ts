@@ -8,9 +8,9 @@ import { IndexedRepository } from '../../repository/indexed.ts';
 import { addMark, type PackMark } from '../../repository/pack-marks.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
-import { BlobMarks } from '../blob-marks.ts';
+import { BlobMarks } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { collectUsedBlobs } from '../used-blobs.ts';
+import { collectUsedBlobs } from '../trees/used-blobs.ts';
 import type { PruneMonitor, UnlistedPack } from './options.ts';
 
 /** Where a prune gets the repository from. */

@@ -1,9 +1,8 @@
-import { equalBytes } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import { type Id, idBytes } from '../../repository/id.ts';
 import { rewriteIndex } from '../../repository/index-rewrite.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
-import type { PackedBlob, PackedBlobs } from '../../repository/pack.ts';
+import type { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import type { IndexListing } from './index-listing.ts';
@@ -39,23 +38,6 @@ export async function replaceListings(
     newFiles: [...writer.savedIds, ...stored],
     removedFiles: removed.filter((id) => !dropped.has(id)),
   };
-}
-
-/** Whether a header and a listing by offset hold the same. */
-export function isSameListing(header: PackedBlobs, listed: readonly PackedBlob[]): boolean {
-  return (
-    header.count === listed.length &&
-    listed.every((blob, i) => {
-      const own = header.at(i);
-      return (
-        own.offset === blob.offset &&
-        own.length === blob.length &&
-        own.uncompressedLength === blob.uncompressedLength &&
-        own.type === blob.type &&
-        equalBytes(own.id, blob.id)
-      );
-    })
-  );
 }
 
 /** Passes over the removal of what is not there. */
