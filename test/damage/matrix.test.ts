@@ -46,7 +46,6 @@ const operations: Readonly<Record<string, Operation>> = {
   snapshots: reading('snapshots'),
   'ls latest': reading('ls', 'latest'),
   'find text': reading('find', 'text'),
-  stats: reading('stats', '--mode', 'raw-data'),
   diff: reading('diff', 'latest', 'latest'),
   'list blobs': reading('list', 'blobs'),
   'list packs': reading('list', 'packs'),
