@@ -29,6 +29,11 @@ import { PackStore } from './pack-store.ts';
 const requestsPerWorkerMax = 4;
 /** Finished packs that may wait to be stored. */
 const packsAheadMax = 2;
+/**
+ * Stored packs may wait for their index file up to this size, besides a share of all (see `IndexWriter`): what a run that
+ * is killed stores again. Less would make more index files, which everybody loads.
+ */
+const unlistedBytesMax = 128 << 20;
 /** Memory reserved for packs, of which the system commits what is used. */
 const slotBytesMax = 1 << 30;
 
@@ -133,7 +138,8 @@ export class Pipeline {
         workerData: workerData(),
         environment: context.environment,
       });
-    const writer = options.dryRun ? undefined : new IndexWriter(repository);
+    const packCountMin = Math.ceil(unlistedBytesMax / repository.packSizeBytes);
+    const writer = options.dryRun ? undefined : new IndexWriter(repository, { packCountMin });
     const packs = new PackStore(repository, index, writer);
     return new Pipeline(startPool, { workerCount, index, packs, writer, slots, context });
   }
