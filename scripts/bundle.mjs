@@ -12,7 +12,7 @@ const source = join(root, 'src');
 const target = join(root, 'dist');
 const program = 'cli/main.ts';
 /** How a module names a file that a thread or process of its own starts from. */
-const startPattern = /'\.\/([\w-]+)\.ts' : '\.\/\1\.js'/g;
+const startPattern = /workerModule\('\.\/([\w-]+)\.ts', import\.meta\.url\)/g;
 
 /** Files that something starts from, relative to src/. */
 function findStarts() {
@@ -23,7 +23,7 @@ function findStarts() {
     const names = [...code.matchAll(startPattern)].map(([, name]) => name);
     for (const name of names) starts.add(join(dirname(path), `${name}.ts`));
     // One that is missed here would be missed by whoever starts it, in the field.
-    if (names.length === 0 && /new URL\([^)]*import\.meta\.url/s.test(code)) {
+    if (names.length === 0 && /(new URL|workerModule)\([^)]*import\.meta\.url/s.test(code)) {
       throw new Error(
         `${path} names a file by its address in a way that the bundler does not know`,
       );

@@ -26,5 +26,13 @@ export interface Monitor {
   note(text: string): void;
 }
 
+/** What work in several phases tells. */
+export interface PhaseMonitor extends Monitor {
+  /** What is done now, such as `check all packs`. */
+  phase(name: string): void;
+  /** How far this phase is. What is counted as files depends on it: packs, trees, snapshots. */
+  progress(progress: Progress): void;
+}
+
 /** Hears nothing. */
 export const silentMonitor: Monitor = { problem: () => {}, note: () => {} };

@@ -24,6 +24,10 @@ type CacheInvocation = Pick<Invocation, 'globals' | 'variables' | 'environment' 
 export function cacheBase({ globals, variables }: CacheInvocation): string {
   const base = globals.cacheDirectory ?? cacheDirectory(variables.all);
   if (base !== undefined) {
+    // The folder lies below what one of these names, or is what a flag or another variable names.
+    const homes = [variables.plain('HOME'), variables.plain('XDG_CACHE_HOME')];
+    const home = homes.find((one) => one !== undefined && base.startsWith(one));
+    assertDecoded(home ?? base, 'folder for caches');
     assertDecoded(base, 'folder for caches');
     return base;
   }

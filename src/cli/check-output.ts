@@ -1,14 +1,13 @@
 import { describeError } from '../base/errors.ts';
 import { harmlessLine } from '../base/harmless-text.ts';
-import type { Problem, Progress } from '../base/monitor.ts';
-import type { CheckMonitor } from '../engine/check.ts';
+import type { PhaseMonitor, Problem, Progress } from '../base/monitor.ts';
 import type { Invocation } from './command.ts';
 import type { Output } from './output.ts';
 import { ProgressView } from './progress/progress-view.ts';
 import { safeText } from './safe-text.ts';
 
 /** What check says while it works. */
-export class CheckOutput implements CheckMonitor {
+export class CheckOutput implements PhaseMonitor {
   readonly #output: Output;
   readonly #view: ProgressView<Progress>;
 

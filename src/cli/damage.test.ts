@@ -32,22 +32,42 @@ function damage(file: string): void {
 }
 
 const harms = [
-  { what: 'a damaged index file', harm: () => filesOf('index').forEach(damage) },
-  { what: 'damaged packs', harm: () => filesOf('data').forEach(damage) },
-  { what: 'lost packs', harm: () => filesOf('data').forEach((file) => rmSync(file)) },
-  { what: 'a damaged snapshot', harm: () => filesOf('snapshots').forEach(damage) },
+  {
+    what: 'a damaged index file',
+    harm: () => filesOf('index').forEach(damage),
+    next: /"holdfast repair index"/,
+  },
+  {
+    what: 'damaged packs',
+    harm: () => filesOf('data').forEach(damage),
+    next: /"holdfast repair (packs|index)"/,
+  },
+  {
+    what: 'lost packs',
+    harm: () => filesOf('data').forEach((file) => rmSync(file)),
+    next: /"holdfast repair (packs|index)"/,
+  },
+  {
+    what: 'a damaged snapshot',
+    harm: () => filesOf('snapshots').forEach(damage),
+    next: /"holdfast repair snapshots --dry-run"/,
+  },
 ];
 
-test.each(harms)('$what: check tells it, and so does a backup, however quiet', async ({ harm }) => {
-  harm();
-  const check = await place.run(['check', '--read-data', '--quiet']);
-  expect(check).toMatchObject({ exitCode: 1, output: '' });
-  expect(check.errors).toMatch(/^error: /);
-  const backup = await place.run(['backup', 'source', '--quiet']);
-  expect(backup).toMatchObject({ exitCode: 3, output: '' });
-  expect(backup.errors).toMatch(/^error: /);
-  expect(backup.errors).toContain('Warning: the repository is damaged');
-});
+test.each(harms)(
+  '$what: check tells it, and so does a backup, however quiet',
+  async ({ harm, next }) => {
+    harm();
+    const check = await place.run(['check', '--read-data', '--quiet']);
+    expect(check).toMatchObject({ exitCode: 1, output: '' });
+    expect(check.errors).toMatch(/^error: /);
+    expect(check.errors).toMatch(next);
+    const backup = await place.run(['backup', 'source', '--quiet']);
+    expect(backup).toMatchObject({ exitCode: 3, output: '' });
+    expect(backup.errors).toMatch(/^error: /);
+    expect(backup.errors).toContain('Warning: the repository is damaged');
+  },
+);
 
 test('a snapshot that cannot be read is told once, however often it is asked for', async () => {
   filesOf('snapshots').forEach(damage);

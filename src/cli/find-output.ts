@@ -1,6 +1,6 @@
 import { toHex } from '../base/bytes.ts';
 import type { FoundObject } from '../engine/find-objects.ts';
-import type { WalkedNode } from '../engine/list.ts';
+import type { WalkedNode } from '../engine/trees/walk-paths.ts';
 import { shortId } from '../repository/id.ts';
 import { JsonWriter } from '../repository/json.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';

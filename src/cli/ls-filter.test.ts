@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { splitSnapshotPath } from '../engine/snapshot-path.ts';
+import { splitSnapshotPath } from '../engine/trees/snapshot-path.ts';
 import { LsFilter } from './ls-filter.ts';
 
 function shown(folders: string[], recursive: boolean, paths: string[]): string[] {

@@ -1,5 +1,5 @@
 import { compareBytes } from '../base/bytes.ts';
-import { splitSnapshotPath } from '../engine/snapshot-path.ts';
+import { splitSnapshotPath } from '../engine/trees/snapshot-path.ts';
 
 /** What to do with an entry of a listing. */
 export interface LsDecision {

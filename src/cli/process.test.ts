@@ -39,6 +39,7 @@ describe('what is typed wrong', () => {
   test('is told in one line and changes nothing', async () => {
     const before = readdirSync(place.repository, { recursive: true });
     expect(await failure(['snapshotz'])).toBe('1 Fatal: unknown command "snapshotz"');
+    expect((await place.run(['mount', 'x'])).errors).toMatch(/"restic mount" works/);
     expect(await failure(['snapshots', '--bogus'])).toBe('1 Fatal: unknown flag: --bogus');
     expect(await failure(['--bogus', 'snapshots'])).toBe('1 Fatal: unknown flag: --bogus');
     expect(await failure(['list'])).toMatch(/^1 Fatal: the list command needs/);

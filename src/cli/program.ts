@@ -104,11 +104,20 @@ function findName(
   return undefined;
 }
 
+/** Commands of restic that are not here, and what to use. */
+const commandsElsewhere: ReadonlyMap<string, string> = new Map([
+  [
+    'mount',
+    'It is not there yet: "restic mount" works on the same repository, and "holdfast ls", "dump" and "restore" do.',
+  ],
+  ['self-update', 'Update Holdfast the way it was installed, such as with "git pull && npm ci".'],
+]);
+
 function unknownName(given: string, names: readonly string[], what: string): Error {
   const meant = nearest(given, names);
   return usage(
     `unknown ${what} ${JSON.stringify(given)}`,
-    meant ? `Did you mean "${meant}"?` : 'See "holdfast help".',
+    commandsElsewhere.get(given) ?? (meant ? `Did you mean "${meant}"?` : 'See "holdfast help".'),
   );
 }
 

@@ -35,7 +35,7 @@ test('a repository that lost its snapshots is left alone, unless all shall go', 
   const { exitCode, output, errors } = await place.run(['prune', '--instant']);
   expect(exitCode).toBe(1);
   expect(output).not.toMatch(/remov|marked/);
-  expect(errors).toMatch(/^Fatal: no snapshot was found, .*\n.*--unsafe-allow-remove-all\.$/m);
+  expect(errors).toMatch(/^Fatal: no snapshot was found, .*\n.*--unsafe-allow-remove-all"\.$/m);
   expect(await place.must(['list', 'packs'])).toBe(packs);
   await place.must(['prune', '--instant', '--unsafe-allow-remove-all']);
   expect(await place.must(['list', 'packs'])).toBe('');

@@ -84,6 +84,12 @@ describe('paths that are not UTF-8', () => {
     shell('rm -r "$B"');
   });
 
+  test('as the home are no place for the cache, and the work goes on', () => {
+    const run = shell('mkdir "$B"; HOME="$PWD/$B" "$N" "$P" snapshots; rm -r "$B"');
+    expect(run).toMatchObject({ exitCode: 0, errors: expect.stringMatching(/not UTF-8/) });
+    expect(namesHere()).toEqual(['file']);
+  });
+
   test('are told from the character that stands for what cannot be decoded', () => {
     const name = 'x-\ufffd';
     const init = shell(`hf -r '${name}' init`);

@@ -1,6 +1,5 @@
-import type { Monitor, Problem, Progress } from '../base/monitor.ts';
+import type { Monitor, PhaseMonitor, Problem, Progress } from '../base/monitor.ts';
 import type { AffectedFile } from '../engine/check.ts';
-import type { IndexRepairMonitor } from '../engine/repair-index.ts';
 import type { Invocation } from './command.ts';
 import type { Output } from './output.ts';
 import { ProgressView } from './progress/progress-view.ts';
@@ -10,7 +9,7 @@ import { safeText } from './safe-text.ts';
 const filesShownMax = 100;
 
 /** What a repair says while it works. */
-export class RepairOutput implements IndexRepairMonitor {
+export class RepairOutput implements PhaseMonitor {
   readonly #output: Output;
   readonly #problems: Monitor;
   readonly #view: ProgressView<Progress>;

@@ -1,4 +1,4 @@
-import type { RestoreSelect } from '../engine/restore.ts';
+import type { EntrySelect } from '../engine/trees/entry-select.ts';
 import { byteTextOf } from '../sources/files/byte-text.ts';
 import { componentsOf } from '../sources/files/clean-path.ts';
 import { readPatternFiles } from '../sources/files/pattern-files.ts';
@@ -54,7 +54,7 @@ export function pathSelection({
   variables,
 }: Pick<Invocation, 'variables'> & {
   readonly flags: FlagValues<SelectionFlags>;
-}): RestoreSelect | undefined {
+}): EntrySelect | undefined {
   const read = (names: readonly string[]): Uint8Array[] =>
     readPatternFiles(names, { variables: variables.all });
   const includes = statesOf(

@@ -1,5 +1,5 @@
 import { concatBytes } from '../base/bytes.ts';
-import type { WalkedNode } from '../engine/list.ts';
+import type { WalkedNode } from '../engine/trees/walk-paths.ts';
 import { quoteName } from '../repository/name-quoting.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { compareBytes } from '../base/bytes.ts';
 import { compareTimestamps } from '../base/timestamp.ts';
-import type { WalkedNode } from '../engine/list.ts';
+import type { WalkedNode } from '../engine/trees/walk-paths.ts';
 
 /** What `ls --sort` can order by. */
 export type SortMode = 'name' | 'size' | 'time' | 'mtime' | 'atime' | 'ctime' | 'extension';

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { usefulThreadCount } from '../base/worker-module.ts';
 import { publishSnapshot } from './publish-snapshot.ts';
 import { cancelled } from '../base/abort.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
@@ -14,7 +14,7 @@ import type { Snapshot, SnapshotSummary, StoredSnapshot } from '../repository/sn
 import { encodeSnapshot } from '../repository/snapshots.ts';
 import { localTime } from '../repository/time-format.ts';
 import type { StreamSource } from '../sources/source.ts';
-import { reliablePacks } from './backup/known-packs.ts';
+import { reliablePacks } from './packs/known-packs.ts';
 import type { ParentTime } from './backup/change-detection.ts';
 import type { Counters } from './backup/counters.ts';
 import type { BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
@@ -23,12 +23,12 @@ import { Pipeline } from './backup/pipeline.ts';
 import { emptyTreeId } from './backup/empty-tree.ts';
 import { BackupReport } from './backup/report.ts';
 import { BackupRun } from './backup/run.ts';
-import { SourceWalk } from './backup/source-walk.ts';
+import { SourceWalk } from './source-walk.ts';
 import { storeStream } from './backup/stream.ts';
 import type { EngineContext } from './context.ts';
 
 export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
-export { SourceWalk } from './backup/source-walk.ts';
+export { SourceWalk } from './source-walk.ts';
 
 export interface BackupRequest {
   readonly options: BackupOptions;
@@ -119,7 +119,7 @@ function startPipeline(
   options: BackupOptions,
   context: EngineContext,
 ): Pipeline {
-  const workerCount = options.workerCount ?? Math.max(2, availableParallelism());
+  const workerCount = options.workerCount ?? usefulThreadCount();
   return Pipeline.start(indexed, { workerCount, dryRun: options.dryRun === true }, context);
 }
 

@@ -3,25 +3,21 @@ import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
 import { describeError, endsWork } from '../base/errors.ts';
 import { listKeys } from '../repository/keys.ts';
-import { AffectedFiles } from './check/affected.ts';
-import { BlobDamage } from './check/blob-damage.ts';
+import { type AffectedFile, AffectedFiles } from './trees/affected-files.ts';
+import { BlobDamage } from './trees/blob-damage.ts';
 import { Findings } from './check/findings.ts';
 import { loadIndexForCheck } from './check/index-files.ts';
-import type { AffectedFile, CheckMonitor, CheckOptions, CheckResult } from './check/options.ts';
-import { PackOrder } from './check/pack-order.ts';
+import type { CheckOptions, CheckResult } from './check/options.ts';
+import { PackOrder } from './packs/pack-order.ts';
 import { checkParity } from './check/parity.ts';
 import { comparePacks } from './check/packs.ts';
 import { type DataRead, readPacks, type ReadParts } from './check/read-data.ts';
 import { StructureCheck } from './check/structure.ts';
 import type { EngineContext } from './context.ts';
+import type { PhaseMonitor } from '../base/monitor.ts';
 
-export type {
-  AffectedFile,
-  CheckMonitor,
-  CheckOptions,
-  CheckResult,
-  ReadData,
-} from './check/options.ts';
+export type { AffectedFile } from './trees/affected-files.ts';
+export type { CheckOptions, CheckResult, ReadData } from './check/options.ts';
 
 /**
  * Checks a repository: index files, packs, snapshots, trees, and with `readData` the stored bytes.
@@ -33,7 +29,7 @@ export type {
 export async function check(
   repository: Repository,
   options: CheckOptions,
-  context: EngineContext<CheckMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<CheckResult> {
   const { monitor } = context;
   const findings = new Findings(monitor);
@@ -80,7 +76,7 @@ async function follow(
     readonly parts: ReadParts;
     readonly options: CheckOptions;
   },
-  context: EngineContext<CheckMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<DataRead> {
   const { snapshots, parts, options } = work;
   const { readData } = options;
@@ -88,7 +84,7 @@ async function follow(
   const marksData = options.selectSnapshot !== undefined;
   monitor.phase(`check snapshots, trees and blobs${readData ? ', read packs' : ''}`);
   // Beside reading packs, which other threads do, only that tells its progress.
-  const quiet: CheckMonitor = {
+  const quiet: PhaseMonitor = {
     problem: (problem) => monitor.problem(problem),
     note: (text) => monitor.note(text),
     phase: (name) => monitor.phase(name),
@@ -158,7 +154,7 @@ async function nameAffected(
     readonly findings: Findings;
     readonly affectedFilesMax: number;
   },
-  context: EngineContext<CheckMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<Pick<CheckResult, 'affectedFiles' | 'hasMoreAffectedFiles'>> {
   const { snapshots, damage, findings, affectedFilesMax } = parts;
   const affectedFiles: AffectedFile[] = [];

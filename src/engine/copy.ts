@@ -9,12 +9,12 @@ import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
-import { reliablePacks } from './backup/known-packs.ts';
+import { reliablePacks } from './packs/known-packs.ts';
 import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
 import { findLostContent } from './copy/lost-content.ts';
 import { NeededBlobs } from './copy/needed-blobs.ts';
-import { transferBlobs, type TransferMonitor } from './transfer.ts';
+import { transferBlobs, type TransferMonitor } from './packs/transfer.ts';
 
 /** What is stored before it is entered into the index, and its snapshots are written. */
 const batchSizeBytesMin: number = 1 << 30;

@@ -3,12 +3,12 @@ import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import { areSorted, type TreeNode, type TreeNodes } from '../repository/tree.ts';
-import { BlobMarks, contentIds, plainSizeBytes } from './blob-marks.ts';
+import { BlobMarks, contentIds } from './trees/blob-marks.ts';
 import type { EngineContext } from './context.ts';
-import { equalNodes } from './equal-nodes.ts';
-import { joinSnapshotPath } from './snapshot-path.ts';
-import { assertWalkable, TreeBudget, type TreeLimits } from './tree-budget.ts';
-import { TreeReader } from './tree-reader.ts';
+import { equalNodes } from './trees/equal-nodes.ts';
+import { joinSnapshotPath } from './trees/snapshot-path.ts';
+import { assertWalkable, TreeBudget, type TreeLimits } from './trees/tree-budget.ts';
+import { TreeReader } from './trees/tree-reader.ts';
 
 /** One difference. */
 export interface DiffChange {
@@ -102,7 +102,7 @@ class Comparison {
       const counts = marks === markAfter ? this.#added : this.#removed;
       if (index.typeOf(entry) === 'data') counts.dataBlobs++;
       else counts.treeBlobs++;
-      counts.bytes += plainSizeBytes(index, entry);
+      counts.bytes += index.plainSizeOf(entry);
     }
     return { changedFiles: this.#changedFiles, added: this.#added, removed: this.#removed };
   }

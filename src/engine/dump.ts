@@ -7,8 +7,8 @@ import type { ArchiveEntry, ArchiveWriter, ByteWriter } from './dump/archive.ts'
 import { contentSizeBytes, readContent } from './dump/content.ts';
 import { TarWriter } from './dump/tar.ts';
 import { ZipWriter } from './dump/zip.ts';
-import { walkTree } from './list.ts';
-import { findChild, splitSnapshotPath } from './snapshot-path.ts';
+import { walkTree } from './trees/walk-paths.ts';
+import { findChild, splitSnapshotPath } from './trees/snapshot-path.ts';
 
 export type { ByteWriter } from './dump/archive.ts';
 

@@ -3,9 +3,9 @@ import { endsWork } from '../base/errors.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import { readPackHeader } from '../repository/pack.ts';
 import type { ByteRange } from '../storage/backend.ts';
-import { contentIds } from './blob-marks.ts';
+import { contentIds } from './trees/blob-marks.ts';
 import type { EngineContext } from './context.ts';
-import { type TreeVisitor, walkTree } from './list.ts';
+import { type TreeVisitor, walkTree } from './trees/walk-paths.ts';
 
 /** A use of an object that was searched for. */
 export interface FoundObject {

@@ -3,7 +3,7 @@ import { compareTimestamps, type Timestamp } from '../base/timestamp.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode } from '../repository/tree.ts';
 import type { EngineContext } from './context.ts';
-import { type TreeVisitor, type WalkedNode, walkTree } from './list.ts';
+import { type TreeVisitor, type WalkedNode, walkTree } from './trees/walk-paths.ts';
 
 /**
  * Decides about paths one component at a time, so that a walk never looks at the beginning of a path twice. States are

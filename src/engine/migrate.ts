@@ -1,8 +1,9 @@
 import { HoldfastError } from '../base/errors.ts';
 import { upgradeConfig, type UpgradeOptions } from '../repository/config-upgrade.ts';
 import type { Repository } from '../repository/repository.ts';
-import { check, type CheckMonitor } from './check.ts';
+import { check } from './check.ts';
 import type { EngineContext } from './context.ts';
+import type { PhaseMonitor } from '../base/monitor.ts';
 
 /** A change of the whole repository that is made once. */
 export interface Migration {
@@ -32,7 +33,7 @@ export const migrations: readonly Migration[] = [
 export async function upgradeToVersion2(
   repository: Repository,
   options: Pick<UpgradeOptions, 'saveCopy'> & { onChecked?(): void },
-  context: EngineContext<CheckMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<void> {
   const { signal } = context;
   const { errorCount } = await check(repository, {}, context);

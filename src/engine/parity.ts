@@ -5,8 +5,8 @@ import { listParity, loadParity, storeParity } from '../repository/parity.ts';
 import { damagedParityCount, parityFileSizeBytes } from '../repository/parity-file.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { EngineContext } from './context.ts';
-import { readPack } from './repair/pack-contents.ts';
-import type { IndexRepairMonitor } from './repair-index.ts';
+import { readPack } from './packs/read-pack.ts';
+import type { PhaseMonitor } from '../base/monitor.ts';
 
 /** How much parity a repository has. */
 export interface ParityStatus {
@@ -50,7 +50,7 @@ export async function loadParityStatus(
 export async function updateParity(
   repository: Repository,
   percent: number,
-  context: EngineContext<IndexRepairMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<ParityUpdate> {
   const { monitor, signal } = context;
   await repository.parity.save(percent, { signal });

@@ -12,9 +12,9 @@ import { IndexWriter, type StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import { missingPacks } from './packs/stored-packs.ts';
 import type { EngineContext } from './context.ts';
-import { statPack } from './stat-pack.ts';
-import { transferBlobs } from './transfer.ts';
-import { collectUsedBlobs, usedMark } from './used-blobs.ts';
+import { statPack } from './packs/stat-pack.ts';
+import { transferBlobs } from './packs/transfer.ts';
+import { collectUsedBlobs, usedMark } from './trees/used-blobs.ts';
 
 /** Times that data is stored anew because more was marked or removed meanwhile. */
 const roundsMax = 5;

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { defined } from '../base/assert.ts';
+import { concatBytes } from '../base/bytes.ts';
+import { type PackedBlob, PackedBlobs } from '../repository/blob.ts';
+import { packSizeOf } from '../repository/pack-header.ts';
+import { idBytes } from '../repository/id.ts';
 import { encodeIndex } from '../repository/index-file.ts';
 import { loadIndexFiles, loadMarks } from '../repository/index-load.ts';
 import { rewriteIndex } from '../repository/index-rewrite.ts';
@@ -144,6 +148,44 @@ describe('in two phases', () => {
     expect(await assertWhole(backend.files, kept)).toEqual([]);
     expect(packsOf(backend.files)).toHaveLength(packsLeft);
   });
+
+  test.each([true, false])(
+    'a marked pack is gone, and a repair has stored anew what it held: %s',
+    async (isReplaced) => {
+      const { backend, gone, kept } = await prunable();
+      await prune(backend);
+      const { id: _, ...snapshot } = defined(gone[0], 'a snapshot is gone');
+      const repository = testRepository({ backend });
+      const needed = { id: await saveSnapshot(repository, snapshot) };
+      const marks = (await marksOf(backend)).filter(({ blobs }) => blobs.count > 0);
+      const removed = new Set(marks.map(({ id }) => id));
+      await rewriteIndex(repository, { removed, keepsMark: () => true });
+      // Together with what nobody needs, so that a copy that is alone in its pack would be preferred.
+      const whole: Uint8Array[] = [];
+      const blobs: PackedBlob[] = [];
+      let offset = 0;
+      for (const mark of marks) {
+        const bytes = defined(backend.files.get(`pack/${mark.id}`), 'what is marked is stored');
+        backend.files.delete(`pack/${mark.id}`);
+        whole.push(bytes);
+        for (const blob of mark.blobs.iterate()) {
+          blobs.push({ ...blob, offset: offset + blob.offset });
+        }
+        offset += bytes.byteLength;
+      }
+      if (isReplaced) {
+        const name = 'e'.repeat(64);
+        const size = packSizeOf(blobs);
+        backend.files.set(`pack/${name}`, concatBytes(whole).slice(0, size));
+        const listed = { id: idBytes(name), blobs: PackedBlobs.from(blobs) };
+        await repository.saveUnpacked('index', encodeIndex([listed], []));
+      }
+      const pruned = prune(backend, later);
+      if (!isReplaced) return expect(pruned).rejects.toMatchObject({ code: 'BLOB_DAMAGED' });
+      await pruned;
+      await assertWhole(backend.files, [...kept, needed]);
+    },
+  );
 
   test('a pack in no index is marked, and its mark is void once one lists it', async () => {
     const { backend, maker, kept } = await prunable();

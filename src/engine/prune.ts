@@ -2,8 +2,9 @@ import { isHoldfastError } from '../base/errors.ts';
 import type { HeldLock, ProcessProbe } from '../repository/locks.ts';
 import type { PackMark } from '../repository/pack-marks.ts';
 import type { EngineContext } from './context.ts';
+import { damageIfHeld } from './prune/damage-if-held.ts';
 import { pruneAtOnce } from './prune/instant.ts';
-import { unneededOf } from './prune/needed.ts';
+import { replacedOf, unneededOf } from './prune/needed.ts';
 import type { PruneMonitor, PrunePolicy } from './prune/options.ts';
 import { PackUsage } from './prune/pack-usage.ts';
 import { emptyStatistics, type PackPlan, planPacks } from './prune/plan.ts';
@@ -60,7 +61,8 @@ export async function planPrune(
   options: PruneOptions,
   context: EngineContext<PruneMonitor>,
 ): Promise<PrunePlan> {
-  const state = await PruneState.load(source, context);
+  const { repository } = source;
+  const state = await damageIfHeld(repository, () => PruneState.load(source, context));
   context.monitor.phase('collecting packs for deletion and repacking');
   const marks = options.instant
     ? { due: [], waiting: [], dropped: [] }
@@ -72,7 +74,8 @@ function packsOf(state: PruneState, { policy, instant }: PruneOptions): PackPlan
   const { index } = state.indexed;
   const statistics = emptyStatistics();
   const settled = instant ? new Set<number>() : unneededOf(state, state.settledPacks());
-  const isPassedOver = (pack: number): boolean => settled.has(pack);
+  const replaced = replacedOf(state, state.goneMarkedPacks());
+  const isPassedOver = (pack: number): boolean => settled.has(pack) || replaced.has(pack);
   const usage = PackUsage.of(index, { used: state.used, isPassedOver, statistics });
   const { version } = state.repository.config;
   const { stored } = state;
@@ -97,12 +100,14 @@ export async function executePrune(
   const { state, packs, options } = plan;
   await locks.lock?.settled;
   locks.lock?.assertHeld();
-  if (options.instant) {
-    await pruneAtOnce(state, packs, context);
-    return { deleted: [], awaiting: [], marked: [], blockedBy: undefined };
-  }
-  const done = await deleteDue(plan, locks, context);
-  return { ...done, marked: await markUnneeded(state, packs, context) };
+  return damageIfHeld(state.repository, async () => {
+    if (options.instant) {
+      await pruneAtOnce(state, packs, context);
+      return { deleted: [], awaiting: [], marked: [], blockedBy: undefined };
+    }
+    const done = await deleteDue(plan, locks, context);
+    return { ...done, marked: await markUnneeded(state, packs, context) };
+  });
 }
 
 async function deleteDue(

@@ -7,12 +7,11 @@ import type { HeldLock } from '../repository/locks.ts';
 import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
 import { localTime, localZone } from '../repository/time-format.ts';
 import { bareNode, goMode, TreeEncoder } from '../repository/tree.ts';
-import { BlobWriter } from './blob-writer.ts';
+import { BlobWriter } from './packs/blob-writer.ts';
 import type { EngineContext } from './context.ts';
-import { findLostTrees, type RecoverMonitor } from './recover/lost-trees.ts';
+import { findLostTrees } from './recover/lost-trees.ts';
 import { WholeTrees } from './recover/whole-trees.ts';
-
-export type { RecoverMonitor } from './recover/lost-trees.ts';
+import type { PhaseMonitor } from '../base/monitor.ts';
 
 export interface RecoverRequest {
   /** All that can be read, listed before the index was loaded. */
@@ -48,7 +47,7 @@ const shortNameLength = 8;
 export async function recover(
   indexed: IndexedRepository,
   request: RecoverRequest,
-  context: EngineContext<RecoverMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<RecoverResult> {
   const { monitor, signal, environment } = context;
   monitor.phase('load trees');

@@ -3,24 +3,18 @@ import { throwIfAborted } from '../base/abort.ts';
 import { toHex } from '../base/bytes.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
-import type { Monitor, Progress } from '../base/monitor.ts';
+import type { PhaseMonitor } from '../base/monitor.ts';
 import type { Id } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
 import { PackedBlobs } from '../repository/pack.ts';
 import type { Repository } from '../repository/repository.ts';
-import { PackOrder } from './check/pack-order.ts';
+import { PackOrder } from './packs/pack-order.ts';
 import type { EngineContext } from './context.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
-import { readHeader, readRemains } from './repair/pack-contents.ts';
-import { statPack } from './stat-pack.ts';
-import { isSameListing, replaceListings } from './repair/replace-listings.ts';
-
-export interface IndexRepairMonitor extends Monitor {
-  /** What is done now, such as `read headers of packs`. */
-  phase(name: string): void;
-  /** Packs read so far, as files. */
-  progress(progress: Progress): void;
-}
+import { readHeader, readRemains } from './packs/read-pack.ts';
+import { statPack } from './packs/stat-pack.ts';
+import { replaceListings } from './repair/replace-listings.ts';
+import { isSameListing } from './packs/same-listing.ts';
 
 /** A pack whose own header decides what the index lists of it. */
 interface PackToRead {
@@ -65,7 +59,7 @@ export interface IndexRepairResult {
 export async function planIndexRepair(
   repository: Repository,
   options: { readonly readAllPacks: boolean },
-  context: EngineContext<IndexRepairMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<IndexRepairPlan> {
   const { monitor, signal } = context;
   monitor.phase('load index files');
@@ -109,7 +103,7 @@ export async function planIndexRepair(
 export async function executeIndexRepair(
   repository: Repository,
   plan: IndexRepairPlan,
-  context: EngineContext<IndexRepairMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<IndexRepairResult> {
   const repair = new IndexRepair(repository, plan, context);
   await repair.readPacks();
@@ -120,7 +114,7 @@ export async function executeIndexRepair(
 class IndexRepair {
   readonly #repository: Repository;
   readonly #plan: IndexRepairPlan;
-  readonly #context: EngineContext<IndexRepairMonitor>;
+  readonly #context: EngineContext<PhaseMonitor>;
   readonly #writer: IndexWriter;
   /** Packs of which no listing of an old file may stay, and what the new ones list of them. */
   readonly #replaced = new Map<Id, PackedBlobs | undefined>();
@@ -129,11 +123,7 @@ class IndexRepair {
   readonly #damagedPacks: Id[] = [];
   readonly #unreadablePacks: Id[] = [];
 
-  constructor(
-    repository: Repository,
-    plan: IndexRepairPlan,
-    context: EngineContext<IndexRepairMonitor>,
-  ) {
+  constructor(repository: Repository, plan: IndexRepairPlan, context: EngineContext<PhaseMonitor>) {
     this.#repository = repository;
     this.#plan = plan;
     this.#context = context;
@@ -166,7 +156,7 @@ class IndexRepair {
     monitor.phase('write the index');
     const { newFiles, removedFiles } = await replaceListings(
       { repository: this.#repository, writer: this.#writer },
-      { damagedFiles: listing.damagedFiles, replaced: this.#replaced },
+      { damagedFiles: listing.damagedFiles, files: listing.files, replaced: this.#replaced },
       { signal },
     );
     return {

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemEnvironment as environment } from '../base/environment.ts';
+import { idBytes } from '../repository/id.ts';
 import { flipBit, testRepository } from '../repository/index-test-support.ts';
 import { loadIndex } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
@@ -116,6 +117,17 @@ describe('repair of packs', () => {
     damage(data, 100);
     expect(await repair([data])).toMatchObject({ salvagedCount: 3, lostCount: 1 });
     expect(await whatIsThere()).toBe('.234');
+  });
+
+  test('takes a pack out of every index file that it has read', async () => {
+    damage(data, 100);
+    const backend = fault(maker.backend, [
+      { operation: 'list', type: 'index', call: 2, fault: { kind: 'hidden', name: () => true } },
+    ]);
+    await repair([data], {}, testRepository({ backend }));
+    expect(backend.faultCount).toBe(1);
+    const index = await loadIndex(maker.repository);
+    expect(index.findPack(idBytes(data.id))).toBe(-1);
   });
 
   test('takes a pack out of the index that is gone', async () => {

@@ -11,21 +11,22 @@ import type { PackedBlob, PackedBlobs } from '../repository/pack.ts';
 import { removeParity } from '../repository/parity.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot, tellUnreadable } from '../repository/snapshots.ts';
-import { withoutPacks } from './backup/known-packs.ts';
-import { PackOrder } from './check/pack-order.ts';
-import type { AffectedFile } from './check/options.ts';
+import { withoutPacks } from './packs/known-packs.ts';
+import { PackOrder } from './packs/pack-order.ts';
 import type { EngineContext } from './context.ts';
 import { missingPacks } from './packs/stored-packs.ts';
-import type { IndexRepairMonitor } from './repair-index.ts';
 import { healByParity } from './repair/heal-by-parity.ts';
 import { nameLosses } from './repair/name-losses.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
-import { statPack } from './stat-pack.ts';
-import { headerBlobs, readPack } from './repair/pack-contents.ts';
-import { ignoreGone, isSameListing, replaceListings } from './repair/replace-listings.ts';
+import { statPack } from './packs/stat-pack.ts';
+import { headerBlobs, readPack } from './packs/read-pack.ts';
+import { ignoreGone, replaceListings } from './repair/replace-listings.ts';
+import { isSameListing } from './packs/same-listing.ts';
 import { findWanted, WantedBlobs } from './repair/wanted-blobs.ts';
-import { transferBlobs } from './transfer.ts';
+import { transferBlobs } from './packs/transfer.ts';
+import type { AffectedFile } from './trees/affected-files.ts';
+import type { PhaseMonitor } from '../base/monitor.ts';
 
 export interface PackRepairRequest {
   readonly packs: readonly Id[];
@@ -84,7 +85,7 @@ interface DamagedPack {
 export async function repairPacks(
   repository: Repository,
   request: PackRepairRequest,
-  context: EngineContext<IndexRepairMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<PackRepairResult> {
   const { monitor, signal } = context;
   monitor.phase('load index files');
@@ -158,7 +159,7 @@ async function takePack(
     readonly order: PackOrder;
     readonly request: PackRepairRequest;
   },
-  context: EngineContext<IndexRepairMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<DamagedPack | undefined> {
   const { signal, monitor } = context;
   const { id, listing, order, request } = from;
@@ -206,7 +207,7 @@ class PackRepair {
   readonly #damaged: readonly DamagedPack[];
   readonly #healed: readonly DamagedPack[];
   readonly #snapshots: () => Promise<readonly StoredSnapshot[]>;
-  readonly #context: EngineContext<IndexRepairMonitor>;
+  readonly #context: EngineContext<PhaseMonitor>;
   readonly #writer: IndexWriter;
   readonly #target: IndexedRepository;
 
@@ -219,7 +220,7 @@ class PackRepair {
       readonly healed: readonly DamagedPack[];
       readonly snapshots: () => Promise<readonly StoredSnapshot[]>;
     },
-    context: EngineContext<IndexRepairMonitor>,
+    context: EngineContext<PhaseMonitor>,
   ) {
     this.#repository = repository;
     this.#listing = parts.listing;
@@ -279,7 +280,8 @@ class PackRepair {
       else await this.#writer.add(id, healed);
     }
     const how = { repository: this.#repository, writer: this.#writer };
-    await replaceListings(how, { damagedFiles: [], replaced }, { signal });
+    const { files } = this.#listing;
+    await replaceListings(how, { damagedFiles: [], files, replaced }, { signal });
     const removed: { id: Id; keptAt: string | undefined }[] = [];
     for (const { id, isStored, keptAt } of leaving) {
       if (isStored) {

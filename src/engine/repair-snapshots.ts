@@ -11,7 +11,7 @@ import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
 import { missingPacks } from './packs/stored-packs.ts';
-import { BlobWriter } from './blob-writer.ts';
+import { BlobWriter } from './packs/blob-writer.ts';
 import type { EngineContext } from './context.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
 import { type TreeLoss, TreeRepair } from './repair/tree-repair.ts';

@@ -30,7 +30,8 @@ import {
   type TestFolder,
   testFolder,
 } from './engine-test-support.ts';
-import type { RestoreOptions, RestoreSelect } from './restore.ts';
+import type { RestoreOptions } from './restore.ts';
+import type { EntrySelect } from './trees/entry-select.ts';
 
 let folder: TestFolder;
 beforeAll(() => {
@@ -71,7 +72,7 @@ function contentOf(root: string): Record<string, string | null> {
 }
 
 /** Selects what `selected` matches; every folder may hold more. */
-function select(selected: RegExp): RestoreSelect {
+function select(selected: RegExp): EntrySelect {
   return (at, isDirectory) => {
     const isSelected = selected.test(Buffer.from(at).toString('latin1'));
     return { selected: isSelected, mayHoldSelected: isSelected || isDirectory };
@@ -79,7 +80,7 @@ function select(selected: RegExp): RestoreSelect {
 }
 
 /** Leaves out what `left` matches, and all below. */
-function leaveOut(left: RegExp): RestoreSelect {
+function leaveOut(left: RegExp): EntrySelect {
   return (at) => {
     const selected = !left.test(Buffer.from(at).toString('latin1'));
     return { selected, mayHoldSelected: selected };

@@ -17,7 +17,7 @@ import { RestoreTally } from './restore/tally.ts';
 import { assertTargetApart } from './restore/target-apart.ts';
 import { verifyFiles } from './restore/verify.ts';
 import { RestoreWalk } from './restore/walk.ts';
-import { findTree } from './snapshot-path.ts';
+import { findTree } from './trees/snapshot-path.ts';
 
 export { isOwnerRefused } from './restore/metadata.ts';
 export type {
@@ -27,7 +27,6 @@ export type {
   RestoreOptions,
   RestoreProgress,
   RestoreResult,
-  RestoreSelect,
 } from './restore/options.ts';
 
 /**

@@ -11,7 +11,7 @@ import { memoryKey } from '../storage/memory/memory-backend.ts';
 import { check } from './check.ts';
 import { type FolderContent, madeFile, madeLink, SnapshotMaker } from './engine-test-support.ts';
 import { prune } from './prune/prune-test-support.ts';
-import { walkTree } from './list.ts';
+import { walkTree } from './trees/walk-paths.ts';
 import {
   type RewriteChange,
   type RewriteRequest,

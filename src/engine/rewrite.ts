@@ -12,7 +12,7 @@ import {
   type SnapshotSummary,
   type StoredSnapshot,
 } from '../repository/snapshots.ts';
-import { BlobWriter } from './blob-writer.ts';
+import { BlobWriter } from './packs/blob-writer.ts';
 import type { EngineContext } from './context.ts';
 import { type Selection, TreeFilter } from './rewrite/tree-filter.ts';
 

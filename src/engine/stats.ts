@@ -1,12 +1,15 @@
+import { sealOverheadBytes } from '../kernels/seal.ts';
+import { idSizeBytes } from '../repository/id.ts';
+import { OnceWalk } from './trees/walk-once.ts';
 import { toHex } from '../base/bytes.ts';
 import { unreachable } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode } from '../repository/tree.ts';
-import { BlobMarks, contentIds, plainSizeBytes } from './blob-marks.ts';
+import { BlobMarks, contentIds } from './trees/blob-marks.ts';
 import type { EngineContext } from './context.ts';
-import { type TreeVisitor, walkTree } from './list.ts';
+import { type TreeVisitor, walkTree } from './trees/walk-paths.ts';
 
 /** What is counted; see `holdfast help stats`. */
 export type StatsMode = 'restore-size' | 'files-by-contents' | 'blobs-per-file' | 'raw-data';
@@ -32,9 +35,6 @@ export interface StatsCounter {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-const idSizeBytes = 32;
-const sealOverheadBytes = 32;
 
 /** The counter of a mode. */
 export function createStatsCounter(indexed: IndexedRepository, mode: StatsMode): StatsCounter {
@@ -172,7 +172,7 @@ class ContentCounter implements StatsCounter {
       seen.add(latin1(id));
       const entry = index.find('data', id);
       if (entry < 0) throw missingBlob('data', id);
-      this.#stats.totalSize += plainSizeBytes(index, entry);
+      this.#stats.totalSize += index.plainSizeOf(entry);
       this.#stats.totalBlobCount++;
     }
   }
@@ -193,15 +193,31 @@ class RawDataCounter implements StatsCounter {
   }
 
   async add(root: Uint8Array, context: EngineContext): Promise<void> {
-    const visitor: TreeVisitor = {
-      enter: (_, tree) => this.#marks.add('tree', tree, 1) !== true,
-      node: ({ node }) => {
-        for (const id of contentIds(node)) {
-          if (this.#marks.add('data', id, 1) === undefined) throw missingBlob('data', id);
-        }
+    const tell = (tree: Uint8Array, error: unknown): void =>
+      context.monitor.problem({ item: `tree ${toHex(tree)}`, during: 'scan', error });
+    const walk: OnceWalk = new OnceWalk(
+      this.#indexed,
+      {
+        isNew: (tree) => this.#marks.add('tree', tree, 1) !== true,
+        nodes: (tree, nodes) => {
+          for (const node of nodes) {
+            if (node.invalid === undefined) this.#count(node, walk);
+            else tell(tree, new HoldfastError('TREE_DAMAGED', { message: node.invalid }));
+          }
+        },
+        unreadable: tell,
       },
-    };
-    await walkTree(this.#indexed, root, visitor, context);
+      context,
+    );
+    walk.enter(root);
+    await walk.run();
+  }
+
+  #count(node: TreeNode, walk: OnceWalk): void {
+    for (const id of contentIds(node)) {
+      if (this.#marks.add('data', id, 1) === undefined) throw missingBlob('data', id);
+    }
+    if (node.type === 'dir' && node.subtree) walk.enter(node.subtree);
   }
 
   result(): RepositoryStats {
@@ -211,7 +227,7 @@ class RawDataCounter implements StatsCounter {
     let compressedPlainSize = 0;
     for (const { entry } of this.#marks.marked()) {
       const storedSize = index.lengthOf(entry);
-      const plainSize = plainSizeBytes(index, entry) + sealOverheadBytes;
+      const plainSize = index.plainSizeOf(entry) + sealOverheadBytes;
       stats.totalBlobCount++;
       stats.totalSize += storedSize;
       stats.totalUncompressedSize += plainSize;

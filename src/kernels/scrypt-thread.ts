@@ -1,14 +1,12 @@
 import { pbkdf2 } from 'node:crypto';
 import { promisify } from 'node:util';
+import { workerModule } from '../base/worker-module.ts';
 import type { Environment } from '../base/environment.ts';
 import type { ScryptInput } from './portable/scrypt.ts';
 import type { MixRequest } from './scrypt-worker.ts';
 import { WorkerPool } from './worker-pool.ts';
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './scrypt-worker.ts' : './scrypt-worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./scrypt-worker.ts', import.meta.url);
 
 const pbkdf2Async = promisify(pbkdf2);
 
@@ -24,7 +22,7 @@ export async function threadedScrypt(
   const { password, salt, N, r, p } = input;
   const [pool, blocks] = await Promise.all([
     // One thread: a second would take fresh memory of its own, which costs more than it saves.
-    WorkerPool.start<MixRequest, Uint8Array>(workerModule, {
+    WorkerPool.start<MixRequest, Uint8Array>(moduleAddress, {
       size: 1,
       workerData: undefined,
       environment,

@@ -4,6 +4,7 @@ import {
   receiveMessageOnPort,
   Worker,
 } from 'node:worker_threads';
+import { workerModule } from '../base/worker-module.ts';
 import { concatBytes } from '../base/bytes.ts';
 import { type PackedScans, type ScannedDirectory, ScanReader } from './packed-scan.ts';
 import { claim, type ScanAheadRequest, type ScanWorkerData } from './scan-messages.ts';
@@ -24,10 +25,7 @@ export interface ScanTicket {
 /** Directories of one request: few, so that nobody waits long for the first of them. */
 const requestDirectories = 8;
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './scan-worker.ts' : './scan-worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./scan-worker.ts', import.meta.url);
 
 /**
  * Reads directories with the status and attributes of their entries in a thread of its own, before they are needed.
@@ -47,7 +45,7 @@ export class ScanAhead {
   constructor() {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    this.#worker = new Worker(workerModule, {
+    this.#worker = new Worker(moduleAddress, {
       workerData: { port: port2 } satisfies ScanWorkerData,
       transferList: [port2],
     });
@@ -71,6 +69,12 @@ export class ScanAhead {
       tickets.push(...this.#request(paths.slice(at, at + requestDirectories)));
     }
     return tickets;
+  }
+
+  /** True once the answer is there, also if no turn of the event loop has brought it yet. */
+  isDone(ticket: ScanTicket): boolean {
+    if (!ticket.isDone) this.#receive();
+    return ticket.isDone;
   }
 
   /**

@@ -1,6 +1,8 @@
+import { sealOverheadBytes } from '../kernels/seal.ts';
+import { idSizeBytes } from './id.ts';
 import { assert } from '../base/assert.ts';
 import { type Random, randomBytes, systemRandom } from '../base/random.ts';
-import { type BlobType, idSizeBytes, recordSizeBytes, recordWords } from './blob.ts';
+import { type BlobType, type PackedBlob, recordSizeBytes, recordWords } from './blob.ts';
 import { SharedMutex } from './blob-mutex.ts';
 import {
   BlobTable,
@@ -326,6 +328,23 @@ export class BlobIndex {
 
   lengthOf(entry: number): number {
     return this.#word(entry, 9);
+  }
+
+  /** The blob of an entry, as its pack stores it. */
+  blobOf(entry: number): PackedBlob {
+    return {
+      type: this.typeOf(entry),
+      id: this.idOf(entry),
+      offset: this.offsetOf(entry),
+      length: this.lengthOf(entry),
+      uncompressedLength: this.uncompressedLengthOf(entry),
+    };
+  }
+
+  /** Bytes of a blob before compression and sealing, 0 where the index declares less than sealing takes. */
+  plainSizeOf(entry: number): number {
+    const plain = this.uncompressedLengthOf(entry);
+    return plain > 0 ? plain : Math.max(0, this.lengthOf(entry) - sealOverheadBytes);
   }
 
   uncompressedLengthOf(entry: number): number {

@@ -1,3 +1,4 @@
+import { idSizeBytes } from './id.ts';
 import { assert } from '../base/assert.ts';
 
 /** What a blob holds: a piece of a file, or a directory listing. Part of a blob's identity. */
@@ -16,8 +17,6 @@ export interface PackedBlob {
   readonly uncompressedLength: number;
 }
 
-/** Bytes of an id. */
-export const idSizeBytes = 32;
 /** 32-bit words of one blob record: id (8), offset, length, uncompressed length, flags. */
 export const recordWords = 12;
 /** Bytes of one blob record. */

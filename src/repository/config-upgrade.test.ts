@@ -6,6 +6,7 @@ import { type Fault, fault, type FaultRule } from '../storage/fault.ts';
 import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
 import { upgradeConfig } from './config-upgrade.ts';
+import { acquireLock, noIdentity } from './locks.ts';
 import { createRepository, openRepository, type Repository } from './repository.ts';
 
 const password = Buffer.from('x');
@@ -77,4 +78,27 @@ test.each(failures)('when the put of the config %s, it opens', async (_, kind, v
   expect((await open(backend)).config.version).toBe(version);
   if (version === 1) await upgrade(backend);
   expect((await open(backend)).config.version).toBe(2);
+});
+
+test('who waited for the end of an upgrade is told to begin again', async () => {
+  const backend = await makeRepository();
+  const waiting = await open(backend);
+  await upgrade(backend);
+  const options = {
+    kind: 'shared',
+    operation: 'test',
+    owner: { hostname: 'host', username: 'user', pid: 1 },
+    probe: {
+      hostname: 'host',
+      identity: noIdentity,
+      processStart: () => undefined,
+      machineUpSeconds: () => 1,
+    },
+  } as const;
+  await expect(acquireLock(waiting, options)).rejects.toMatchObject({
+    code: 'REPOSITORY_LOCKED',
+    message: 'the repository was upgraded to version 2 while this command waited for it',
+  });
+  expect([...backend.files.keys()].filter((key) => key.startsWith('lock/'))).toEqual([]);
+  await (await acquireLock(await open(backend), options)).release();
 });

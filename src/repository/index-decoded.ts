@@ -1,5 +1,6 @@
+import { idSizeBytes } from './id.ts';
 import { defined } from '../base/assert.ts';
-import { idSizeBytes, recordWords } from './blob.ts';
+import { recordWords } from './blob.ts';
 
 /**
  * What index files list, pack after pack, in few large arrays. Cleared and used again for the next file, so that

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
-import { idSizeBytes, type PackedBlobs, recordSizeBytes, recordWords, treeFlag } from './blob.ts';
-import { idBytes } from './id.ts';
+import { type PackedBlobs, recordSizeBytes, recordWords, treeFlag } from './blob.ts';
+import { idBytes, idSizeBytes } from './id.ts';
 import type { PackMark } from './pack-marks.ts';
 import { formatTime, utcZone } from './time-format.ts';
 
@@ -11,9 +11,9 @@ export interface IndexedPack {
 }
 
 /** Most bytes of one blob's entry, comma included: 64 digits of id, three numbers of 10 digits, and the keys. */
-const blobSizeBytesMax = 192;
+const blobEntrySizeBytesMax = 192;
 /** Most bytes of a pack's entry besides its blobs, of a marked one too. */
-const packSizeBytesMax = 192;
+const packEntrySizeBytesMax = 192;
 
 const text = {
   start: latin1('{"packs":['),
@@ -43,7 +43,9 @@ export function encodeIndex(
 ): Uint8Array<ArrayBuffer> {
   const blobCount = [...packs, ...marks].reduce((sum, pack) => sum + pack.blobs.count, 0);
   const packCount = packs.length + marks.length;
-  const writer = new IndexBytes(packCount * packSizeBytesMax + blobCount * blobSizeBytesMax + 64);
+  const writer = new IndexBytes(
+    packCount * packEntrySizeBytesMax + blobCount * blobEntrySizeBytesMax + 64,
+  );
   writer.put(text.start);
   for (const [index, pack] of packs.entries()) {
     assert(pack.id.byteLength === idSizeBytes, 'a pack id has 32 bytes');

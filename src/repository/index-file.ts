@@ -1,8 +1,9 @@
+import { idSizeBytes } from './id.ts';
 import { toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { sealOverheadBytes } from '../kernels/seal.ts';
 import type { Timestamp } from '../base/timestamp.ts';
-import { idSizeBytes, PackedBlobs, recordSizeBytes, recordWords, treeFlag } from './blob.ts';
+import { PackedBlobs, recordSizeBytes, recordWords, treeFlag } from './blob.ts';
 import type { BlobIndex } from './blob-index.ts';
 import { DecodedIndex } from './index-decoded.ts';
 import { UsualBlobDecoder } from './index-usual.ts';

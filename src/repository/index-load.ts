@@ -1,3 +1,4 @@
+import { workerModule } from '../base/worker-module.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { WorkerPool } from '../kernels/worker-pool.ts';
@@ -33,10 +34,7 @@ export interface LoadIndexOptions extends CallOptions {
   readonly limits?: Partial<IndexLoadLimits>;
 }
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './index-worker.ts' : './index-worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./index-worker.ts', import.meta.url);
 /** From when on it pays to do more than the simplest thing. */
 export interface IndexLoadLimits {
   /** Stored bytes of index files from which on threads decode them: one thread takes as long as those to start. */
@@ -307,7 +305,7 @@ function startWorkers(repository: Repository, options: DecodeOptions): Promise<I
   };
   const size =
     options.workerCount ?? Math.min(workerCountMax, globalThis.navigator.hardwareConcurrency);
-  return WorkerPool.start(workerModule, { size, workerData, environment });
+  return WorkerPool.start(moduleAddress, { size, workerData, environment });
 }
 
 async function decodeInWorker(

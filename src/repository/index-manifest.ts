@@ -1,8 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { equalBytes, toHex, utf8 } from '../base/bytes.ts';
-import { idSizeBytes } from './blob.ts';
 import type { IndexPart } from './blob-index.ts';
-import { type Id, idBytes } from './id.ts';
+import { type Id, idBytes, idSizeBytes } from './id.ts';
 
 /** A file of the cache that holds some of the index. */
 export interface IndexCacheSegment {

@@ -2,8 +2,10 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import { utf8 } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { PackedBlobs } from './blob.ts';
+import { IndexWriter } from './index-writer.ts';
 import { hour, LockBed, minute } from './lock-test-support.ts';
-import { type HeldLock, loadLocks, removeStaleLocks } from './locks.ts';
+import { acquireLock, type HeldLock, loadLocks, removeStaleLocks } from './locks.ts';
 import type { Repository } from './repository.ts';
 
 const snapshotHandle = { type: 'snapshot', name: '22'.repeat(32) } as const;
@@ -80,6 +82,20 @@ describe('renewal', () => {
     const put = repository.backend.put(snapshotHandle, [utf8('x')]);
     await expect(put).rejects.toThrow(code('LOCK_LOST'));
     expect(lock.signal.aborted).toBe(true);
+    await lock.release();
+    expect(bed.files.size).toBe(0);
+  });
+
+  test('who sleeps between the two looks changes nothing without his lock', async () => {
+    const repository = bed.open(bed.backend);
+    const lock = await acquireLock(repository, bed.wanted(1, { kind: 'prune', settleLater: true }));
+    const put = repository.backend.put(snapshotHandle, [utf8('x')]);
+    put.catch(() => undefined);
+    await bed.clock.advance(0);
+    bed.clock.suspend(hour);
+    expect(await removeStaleLocks(bed.open(), { probe: bed.probe, all: false })).toBe(1);
+    await bed.clock.advance(200);
+    await expect(put).rejects.toThrow(code('LOCK_LOST'));
     await lock.release();
     expect(bed.files.size).toBe(0);
   });
@@ -210,6 +226,19 @@ describe('a shared lock whose holder was away', () => {
     await confirmed;
     expect(repository.absences.count).toBe(1);
     expect(bed.lockNames()).toHaveLength(1);
+    await lock.release();
+  });
+
+  test('is found removed once an index file is stored, which is taken back if a pack is gone', async () => {
+    const repository = bed.open(bed.backend);
+    const lock = await bed.acquire(repository, bed.wanted(1));
+    const writer = new IndexWriter(repository);
+    await writer.add('33'.repeat(32), new PackedBlobs(new Uint8Array()));
+    bed.files.clear();
+    const refused = expect(writer.flush()).rejects.toThrow(code('LOCK_LOST'));
+    await bed.clock.advance(minute);
+    await refused;
+    expect([...bed.files.keys()].filter((key) => key.startsWith('index'))).toEqual([]);
     await lock.release();
   });
 

@@ -132,7 +132,9 @@ export class RepositoryLock implements HeldLock {
       operation: parts.operation,
       began: timestampFromNs(environment.clock.wallNs()),
     };
-    this.#removeGuard = parts.repository.addWriteGuard(() => this.#guard());
+    this.#removeGuard = parts.repository.addWriteGuard((surely) =>
+      surely ? this.confirm() : this.#guard(),
+    );
     this.#timer = environment.clock.every(lockTickMs, () => this.#tick());
   }
 
@@ -286,7 +288,8 @@ export class RepositoryLock implements HeldLock {
 
   /** Undefined while the lock is certain; else the wait until it is, or is lost. */
   #guard(): Promise<void> | undefined {
-    if (this.#state === 'settling') return this.#settled;
+    // Who slept meanwhile is not sure of his lock, though the second look found no other.
+    if (this.#state === 'settling') return this.#settled.then(() => this.#guard());
     if (this.#state === 'lost') return Promise.reject(this.#lost.signal.reason);
     if (this.#state === 'away') return this.#recover();
     return this.#ageMs() < lockExpiryMs ? undefined : this.#recover();

@@ -2,6 +2,7 @@ import { throwIfAborted } from '../base/abort.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Monitor, silentMonitor } from '../base/monitor.ts';
 import type { CallOptions } from '../storage/backend.ts';
+import { loadSealedConfig, openConfig } from './config.ts';
 import type { LockKind, LockOwner } from './lock-codec.ts';
 import { type HeldLock, type LockParts, RepositoryLock } from './lock-holder.ts';
 import { isStaleLock, type ProcessProbe } from './lock-judge.ts';
@@ -75,6 +76,10 @@ export async function acquireLock(repository: Repository, options: LockOptions):
     const found = await lookForConflicts(repository, wanted, options);
     if (!(await wait.isClear(found))) continue;
     const lock = await writeLock(repository, options);
+    await assertNotUpgraded(repository, options).catch(async (error: unknown) => {
+      await lock.release();
+      throw error;
+    });
     if (options.settleLater && !options.retryMs) return lock;
     try {
       await lock.settled;
@@ -84,6 +89,23 @@ export async function acquireLock(repository: Repository, options: LockOptions):
       await wait.afterCollision(error);
     }
   }
+}
+
+/**
+ * The config was read before the lock was there, and an upgrade may have come in between: who waited for its end would take
+ * new files for damaged ones.
+ */
+async function assertNotUpgraded(
+  { backend, config, sealer }: Repository,
+  { signal }: CallOptions,
+): Promise<void> {
+  if (config.version !== 1) return;
+  const now = openConfig(await loadSealedConfig(backend, { signal, fresh: true }), sealer);
+  if (now.version === config.version) return;
+  throw new HoldfastError('REPOSITORY_LOCKED', {
+    message: `the repository was upgraded to version ${now.version} while this command waited for it`,
+    hint: 'Run the command again.',
+  });
 }
 
 async function writeLock(repository: Repository, options: LockOptions): Promise<RepositoryLock> {

@@ -1,8 +1,9 @@
+import { idSizeBytes } from './id.ts';
 import { assert } from '../base/assert.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Sealer, sealOverheadBytes } from '../kernels/seal.ts';
 import type { ByteRange } from '../storage/backend.ts';
-import { idSizeBytes, type PackedBlob, PackedBlobs, recordWords, treeFlag } from './blob.ts';
+import { type PackedBlob, PackedBlobs, recordWords, treeFlag } from './blob.ts';
 
 /** Bytes behind the sealed header: its length as a 32-bit number. */
 const lengthSizeBytes = 4;

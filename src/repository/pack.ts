@@ -1,3 +1,4 @@
+import { idSizeBytes } from './id.ts';
 import { assert } from '../base/assert.ts';
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
@@ -7,7 +8,6 @@ import { sha256, sha256Into } from '../kernels/sha256.ts';
 import { type CompressionMode, compressBound, Compressor, Decompressor } from '../kernels/zstd.ts';
 import {
   type BlobType,
-  idSizeBytes,
   type PackedBlob,
   PackedBlobs,
   recordSizeBytes,

@@ -111,6 +111,30 @@ describe('a parity file', () => {
     expect(damagedParityCount(inside)).toBeGreaterThan(0);
   });
 
+  test('takes no memory for a pack that its head makes up', () => {
+    const { id, pack, file } = made(20_000, 20);
+    const announce = (
+      packSizeBytes: number,
+      blockSizeBytes: number,
+      parityCount: number,
+    ): Uint8Array => {
+      const forged = file.slice();
+      const view = new DataView(forged.buffer);
+      const dataCount = Math.ceil(packSizeBytes / blockSizeBytes);
+      for (const [nth, value] of [packSizeBytes, blockSizeBytes, dataCount, parityCount].entries())
+        view.setUint32(48 + 4 * nth, value, true);
+      forged.set(hashOf(forged.subarray(0, 64)), 64);
+      return forged;
+    };
+    const huge = announce(0xffff_ffff, 1 << 20, 2048);
+    expect(() => decodeParityFile(id, huge)).toThrow(
+      expect.objectContaining({ code: 'PARITY_DAMAGED' }),
+    );
+    // 4 GiB of pack and one block of parity: the pack that is there is far too short to be healed.
+    const lean = decodeParityFile(id, announce(0xffff_ffff, 1 << 20, 1));
+    expect(healPack(lean, pack)).toMatchObject({ healed: undefined, lostBlockCount: 4095 });
+  });
+
   test('never gives another pack, whatever stands in it', () => {
     const { id, pack, file } = made(3000, 30);
     fc.assert(

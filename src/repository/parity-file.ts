@@ -36,6 +36,9 @@ const blockSizeBytesMin = 64;
 const blockSizeBytesUsual = 4096;
 /** Small packs get smaller blocks, so that a part of them is a part and not the whole. */
 const blockCountWanted = 256;
+/** A file may lack much of its end; but anybody can write a head, and memory is taken for what it announces. */
+const announcedFactorMax = 16;
+const announcedSizeBytesFree: number = 32 << 20;
 
 /** The code for a pack of a size: enough blocks that any `percent` of its bytes can be lost. */
 export function parityShape(packSizeBytes: number, percent: number): CodeShape {
@@ -110,8 +113,12 @@ export function decodeParityFile(packId: Id, file: Uint8Array): ParityFile {
   const { dataCount, parityCount, blockSizeBytes } = shape;
   const digestsSizeBytes = (dataCount + parityCount) * digestSizeBytes;
   const paritySizeBytes = parityCount * blockSizeBytes;
+  const wholeSizeBytes = 2 * (headSizeBytes + digestsSizeBytes) + paritySizeBytes;
+  if (wholeSizeBytes > Math.max(announcedSizeBytesFree, announcedFactorMax * file.byteLength)) {
+    throw damaged(packId);
+  }
   // What a truncated file lacks reads as zeros, which fit no digest.
-  const whole = new Uint8Array(2 * (headSizeBytes + digestsSizeBytes) + paritySizeBytes);
+  const whole = new Uint8Array(wholeSizeBytes);
   whole.set(file.subarray(0, whole.byteLength));
   const parityStart = headSizeBytes + digestsSizeBytes;
   const parityEnd = parityStart + paritySizeBytes;
@@ -170,6 +177,11 @@ export interface ParityFindings {
 /** Heals a pack in memory. @param pack its bytes as they are, of any length */
 export function healPack(file: ParityFile, pack: Uint8Array): ParityFindings {
   const { shape } = file;
+  const missing = shape.dataCount - Math.ceil(pack.byteLength / shape.blockSizeBytes);
+  if (missing > shape.parityCount) {
+    const counts = { lostBlockCount: missing, parityBlockCount: shape.parityCount };
+    return { healed: undefined, ...counts };
+  }
   const data = paddedData(pack.subarray(0, file.packSizeBytes), shape);
   const found = digestsOf(data, file.parity, shape);
   const lost = { data: [] as number[], parity: [] as number[] };

@@ -12,8 +12,9 @@ import type {
 /**
  * Asked before every change of the repository. Undefined: go on at once. A promise: wait for it; if it rejects, the
  * change is not made and its error is thrown.
+ * @param surely asks the storage for the lock, whatever the clocks say
  */
-export type WriteGuard = () => Promise<void> | undefined;
+export type WriteGuard = (surely: boolean) => Promise<void> | undefined;
 
 /** Looks, after an absence, whether what a piece of work relies on is still so. Must not change the repository. */
 export type AbsenceCheck = (signal: AbortSignal) => Promise<void>;
@@ -61,9 +62,9 @@ export class GuardedBackend implements Backend {
   readonly #inner: Backend;
   readonly #guards = new Set<WriteGuard>();
   /** The first wait that a guard wants; undefined if all agree at this moment. */
-  readonly #ask: WriteGuard = () => {
+  readonly #ask = (): Promise<void> | undefined => {
     for (const guard of this.#guards) {
-      const wait = guard();
+      const wait = guard(false);
       if (wait) return wait;
     }
     return undefined;
@@ -124,6 +125,12 @@ export class GuardedBackend implements Backend {
 
   close(): Promise<void> {
     return this.#inner.close();
+  }
+
+  /** As `pass`, and asks the storage for the locks. @throws as `pass` */
+  async passSurely(): Promise<void> {
+    for (const guard of this.#guards) await guard(true);
+    await this.pass();
   }
 
   /** Waits until every guard agrees that changes may be made. @throws the error of one that does not */

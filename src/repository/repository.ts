@@ -72,6 +72,18 @@ interface RepositoryParts {
 }
 
 /**
+ * How documents are compressed. Indexes are mostly hex: what is quickest also makes the smallest files of them, by 3 % in
+ * two thirds of the time; documents are compressed even where blobs are not.
+ */
+const documentModes = {
+  off: 'fastest',
+  auto: 'fastest',
+  fastest: 'fastest',
+  better: 'better',
+  max: 'max',
+} as const satisfies Record<CompressionMode, CompressionMode>;
+
+/**
  * An open repository: its config and master key, and the files that hold one document each. Blobs need an index as
  * well: see `IndexedRepository`.
  *
@@ -111,7 +123,7 @@ export class Repository {
     this.#tools = {
       version: config.version,
       sealer: this.sealer,
-      compressor: onceCreated(compression === 'off' ? 'auto' : compression),
+      compressor: onceCreated(documentModes[compression]),
     };
   }
 
@@ -185,11 +197,11 @@ export class Repository {
 
   /**
    * Waits until it is certain that the lock is held, and was while the changes made so far were on their way: a change that
-   * was allowed may reach the storage long after, when the machine slept in between. Makes no call unless it did.
+   * was allowed may reach the storage long after, when the process stood still in between. Asks the storage for the lock.
    * @throws LOCK_LOST; what a check of `absences` throws
    */
   certain(): Promise<void> {
-    return this.#guarded.pass();
+    return this.#guarded.passSurely();
   }
 
   /** Asks `guard` before every change from now on. Returns what ends that. */

@@ -1,3 +1,4 @@
+import { workerModule } from '../base/worker-module.ts';
 import { WorkerPool } from '../kernels/worker-pool.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import type { Id } from './id.ts';
@@ -9,10 +10,7 @@ import type { SnapshotRequest, SnapshotResponse, SnapshotWorkerData } from './sn
 const threadedCountMin = 150;
 const idsPerRequest = 100;
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './snapshot-worker.ts' : './snapshot-worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./snapshot-worker.ts', import.meta.url);
 
 /**
  * Reads many snapshots of a repository on this machine at once, in a thread that opens the files itself. Four asynchronous calls
@@ -29,7 +27,7 @@ export async function readSnapshotsInThread(
   if (folder === undefined || ids.length < threadedCountMin) return known;
   const { masterKey, config, environment } = repository;
   const workerData: SnapshotWorkerData = { masterKey, version: config.version, folder };
-  const pool = await WorkerPool.start<SnapshotRequest, SnapshotResponse>(workerModule, {
+  const pool = await WorkerPool.start<SnapshotRequest, SnapshotResponse>(moduleAddress, {
     size: 1,
     workerData,
     environment,

@@ -7,7 +7,7 @@ import type { ProgramRun } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { CrashBed, namesIn } from './crash-bed.ts';
 import { chosenOf, killTimeoutMs } from './kill-points.ts';
-import { interrupted } from './interrupted-run.ts';
+import { interrupted } from './paused-run.ts';
 import { changingCalls, type Command, listCalls, mustSucceed, trace } from './killed-run.ts';
 
 const scratch = scratchFolder('interrupts');

@@ -1,5 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
 
+import { systemCode } from '../../src/base/errors.ts';
 import { hurried, password } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
 import { program as main } from '../tools/program.ts';
@@ -14,6 +16,8 @@ export const changingCalls: string =
   'fsync,fdatasync,syncfs,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,linkat,symlink,symlinkat,' +
   'mknodat,chmod,fchmod,fchmodat,fchown,fchownat,ftruncate,fallocate,utimensat,pwrite64,pwritev,setxattr,fsetxattr';
 
+const clockedProgram = path.join(import.meta.dirname, 'clocked-program.ts');
+
 /** A command of the program, and what it is told besides. */
 export interface Command {
   readonly repository: string;
@@ -23,6 +27,8 @@ export interface Command {
   readonly input?: Uint8Array;
   /** Where it works; default: where the tests do. */
   readonly cwd?: string;
+  /** A file that says how many milliseconds its clock is ahead, whenever it looks; default: it has the right time. */
+  readonly clock?: string;
 }
 
 /** Runs the program undisturbed. */
@@ -40,7 +46,8 @@ function settingsOf(command: Command): RunSettings {
  * the program takes most of the time of these tests, and only what is killed has to be a process.
  */
 export async function runAgain(command: Command): Promise<ProgramRun> {
-  if (command.input !== undefined || command.cwd !== undefined) return run(command);
+  const { input, cwd, clock } = command;
+  if (input !== undefined || cwd !== undefined || clock !== undefined) return run(command);
   const variables = { ...variablesOf(command), PATH: process.env['PATH'] ?? '' };
   const args = ['-r', command.repository, '--no-cache', ...command.args];
   return { signal: null, ...(await runCommand(args, { variables, environment: hurried })) };
@@ -121,9 +128,8 @@ export async function runDisturbed(
     log += part;
     const [, thread] = /^(\d+) +fsync\([12]\) .*INJECTED/m.exec(log) ?? [];
     if (thread === undefined || hasHung) return;
-    // The runtime syncs its output when it ends, and waits for ever if that fails, as it never does on a real machine.
-    hasHung = true;
-    process.kill(Number(thread), 'SIGKILL');
+    // The runtime syncs its output when it ends, and may wait for ever if that fails, as it never does on a real machine.
+    hasHung = isKilledNow(Number(thread));
   };
   const result = await runProgram(program, args, { ...settingsOf(command), variables, onLog });
   // All was done and said before.
@@ -131,6 +137,16 @@ export async function runDisturbed(
   const isKilled = result.signal === 'SIGKILL' || result.exitCode === 137;
   const wasDisturbed = isKilled || log.includes(' (INJECTED)');
   return { ...result, ...(hasHung ? { exitCode, signal: null } : {}), wasDisturbed };
+}
+
+/** False if it has ended by itself meanwhile. */
+function isKilledNow(id: number): boolean {
+  try {
+    return process.kill(id, 'SIGKILL');
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
+    return false;
+  }
 }
 
 /** Runs the program with a tracer that is told how by `options`. */
@@ -161,8 +177,10 @@ export function tracerOf(
   };
 }
 
-function programOf({ repository, args }: Command): readonly string[] {
-  return ['--disable-warning=ExperimentalWarning', main, '-r', repository, '--no-cache', ...args];
+function programOf({ repository, args, clock }: Command): readonly string[] {
+  const start = clock === undefined ? [main] : [clockedProgram, clock];
+  const options = ['-r', repository, '--no-cache', ...args];
+  return ['--disable-warning=ExperimentalWarning', ...start, ...options];
 }
 
 function variablesOf({ password: given = password }: Command): Record<string, string> {

@@ -9,6 +9,7 @@ import {
 import { flagsTarget } from './targets/flags.ts';
 import { indexFileTarget } from './targets/index-file.ts';
 import { jsonReaderTarget } from './targets/json-reader.ts';
+import { indexManifestTarget, indexMarksTarget, parityFileTarget } from './targets/own-files.ts';
 import { blobTarget, packHeaderTarget, packTarget } from './targets/packs.ts';
 import { filesFromTarget, patternsTarget } from './targets/patterns.ts';
 import { locationTarget, textsTarget, timeTarget } from './targets/texts.ts';
@@ -23,6 +24,9 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   blobTarget,
   unpackedFileTarget,
   indexFileTarget,
+  indexMarksTarget,
+  indexManifestTarget,
+  parityFileTarget,
   snapshotTarget,
   treeTarget,
   configTarget,

@@ -1,6 +1,5 @@
 import { describeError, isHoldfastError } from '../../src/base/errors.ts';
-import type { Problem } from '../../src/base/monitor.ts';
-import type { CheckMonitor } from '../../src/engine/check.ts';
+import type { PhaseMonitor, Problem } from '../../src/base/monitor.ts';
 import type { EngineContext } from '../../src/engine/context.ts';
 import { MemoryBackend } from '../../src/storage/memory/memory-backend.ts';
 import { password, singleThreaded } from '../tools/engine.ts';
@@ -24,7 +23,7 @@ export class CountingBackend extends MemoryBackend {
 }
 
 /** A context that remembers problems as `item: message`. */
-export function hearingContext(): EngineContext<CheckMonitor> & { readonly problems: string[] } {
+export function hearingContext(): EngineContext<PhaseMonitor> & { readonly problems: string[] } {
   const problems: string[] = [];
   const monitor = {
     problem: ({ item, error }: Problem): void => {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { check } from '../../src/engine/check.ts';
 import { diffTrees } from '../../src/engine/diff.ts';
-import { walkTree } from '../../src/engine/list.ts';
+import { walkTree } from '../../src/engine/trees/walk-paths.ts';
 import { loadIndex } from '../../src/repository/index-load.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
 import { decodeTree } from '../../src/repository/tree.ts';

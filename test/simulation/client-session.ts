@@ -5,6 +5,9 @@ import { type LoadedIndex, loadIndexFiles } from '../../src/repository/index-loa
 import { acquireLock, type HeldLock, type LockKind } from '../../src/repository/locks.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import type { Backend } from '../../src/storage/backend.ts';
+import type { Holder } from './exclusion.ts';
+import type { Keyring } from './keyring.ts';
+import type { Reached } from './reach.ts';
 import { limit } from '../../src/storage/limit.ts';
 import { retry } from '../../src/storage/retry.ts';
 import { SimulatedBackend } from './simulated-backend.ts';
@@ -29,12 +32,21 @@ export interface ClientSession {
 /** Hears everything that operations of all kinds tell. */
 export class HearingMonitor implements Monitor {
   readonly problems: string[] = [];
+  readonly #world: World;
 
   problem({ item, error }: Problem): void {
     this.problems.push(`${item}: ${describeError(error)}`);
   }
 
-  note(): void {}
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Some of what operations say must happen now and then. */
+  note(text: string): void {
+    if (text.endsWith('stored anew')) this.#world.reach('provenAnew');
+  }
+
   phase(): void {}
   progress(): void {}
   counted(): void {}
@@ -47,7 +59,9 @@ export interface SessionPlan {
 
 /** The way of a process to a repository, with the limits and retries that `storage/open.ts` puts around every store. */
 export function openStorage(world: World, process: SimulatedProcess, place: Place): Backend {
-  const parts = { ...place, queue: world.queue, caller: process };
+  const { queue } = world;
+  const reach = (what: Reached): void => world.reach(what);
+  const parts = { ...place, queue, caller: process, reach };
   const plain = new SimulatedBackend(parts);
   const backend = world.plant.disguise?.(plain) ?? plain;
   const { environment } = process;
@@ -59,22 +73,22 @@ export function openStorage(world: World, process: SimulatedProcess, place: Plac
  * before he could tell. At every moment one of them opens the repository.
  */
 export async function openWithKnown(
-  world: World,
+  keyring: Keyring,
   open: (password: Uint8Array) => Promise<Repository>,
 ): Promise<Repository> {
   for (;;) {
-    const knownCount = world.passwords.length;
-    for (const word of [world.password, ...world.passwords.toReversed()]) {
+    const { knownCount } = keyring;
+    for (const word of keyring.candidates()) {
       try {
         const repository = await open(Buffer.from(word));
-        world.password = word;
+        keyring.password = word;
         return repository;
       } catch (error) {
         if (!isHoldfastError(error, 'PASSWORD_WRONG')) throw error;
       }
     }
     // Somebody may have changed it while this one slept between the list of keys and their reading.
-    if (world.passwords.length === knownCount) throw new HoldfastError('PASSWORD_WRONG');
+    if (keyring.knownCount === knownCount) throw new HoldfastError('PASSWORD_WRONG');
   }
 }
 
@@ -86,9 +100,9 @@ export async function withClientSession<T>(
 ): Promise<T> {
   const { process, place, plan } = to;
   const { environment } = process;
-  const monitor = new HearingMonitor();
+  const monitor = new HearingMonitor(world);
   const { signal: killed } = process;
-  const repository = await openWithKnown(world, (password) =>
+  const repository = await openWithKnown(place.keyring, (password) =>
     openRepository(openStorage(world, process, place), {
       environment,
       password,
@@ -97,8 +111,8 @@ export async function withClientSession<T>(
     }),
   );
   const { lock: kind, retryMs } = plan;
-  const take = (of: LockKind, beside?: HeldLock): Promise<HeldLock> =>
-    acquireLock(repository, {
+  const take = async (of: LockKind, beside?: HeldLock): Promise<HeldLock> => {
+    const held = await acquireLock(repository, {
       kind: of,
       operation: 'simulation',
       owner: process.owner,
@@ -107,7 +121,20 @@ export async function withClientSession<T>(
       settleLater: of === 'shared' || of === 'prune',
       signal: process.signal,
       retryMs,
+      monitor,
     });
+    const release = held.release.bind(held);
+    let leave: (() => void) | undefined;
+    const enter = (): void => {
+      leave = enterExclusion(world, { place, process, kind: of });
+    };
+    held.settled.then(enter, () => undefined);
+    held.release = () => {
+      leave?.();
+      return release();
+    };
+    return held;
+  };
   const lock = kind === 'none' ? undefined : await take(kind);
   const signal = lock ? AbortSignal.any([process.signal, lock.signal]) : process.signal;
   const loadWholeIndex = (): Promise<LoadedIndex> => loadIndexFiles(repository, { signal });
@@ -127,4 +154,11 @@ export async function withClientSession<T>(
   } finally {
     await lock?.release();
   }
+}
+
+/** Somebody is sure of his lock. @returns what ends that */
+export function enterExclusion(world: World, holder: Holder): () => void {
+  const { conflict, leave } = world.exclusion.enter(holder);
+  if (conflict !== undefined && world.areListingsRight) world.fail(`I14: ${conflict}`);
+  return leave;
 }

@@ -4,7 +4,7 @@ import { HoldfastError, isHoldfastError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/kernels/sha256.ts';
 import { openRepository, type Repository } from '../../src/repository/repository.ts';
 import type { Sealer } from '../../src/kernels/seal.ts';
-import { openStorage, openWithKnown } from './client-session.ts';
+import { enterExclusion, openStorage, openWithKnown } from './client-session.ts';
 import {
   type ForeignBlob,
   ForeignFiles,
@@ -35,7 +35,7 @@ interface ForeignTree {
 
 function openAsForeign({ world, process, place }: Actor): Promise<Repository> {
   const { environment, signal } = process;
-  return openWithKnown(world, (password) =>
+  return openWithKnown(place.keyring, (password) =>
     openRepository(openStorage(world, process, place), { environment, password, signal }),
   );
 }
@@ -50,9 +50,12 @@ async function withForeign<T>(
   const repository = await openAsForeign(actor);
   const files = new ForeignFiles(repository);
   const held = await ForeignLock.take(files, process, lock === 'exclusive');
+  const kind = lock === 'shared' ? 'foreign' : 'exclusive';
+  const leave = enterExclusion(actor.world, { place: actor.place, process, kind });
   try {
     return await work({ actor, files, sealer: repository.sealer, lock: held });
   } finally {
+    leave();
     await held.release();
   }
 }
@@ -119,28 +122,23 @@ export async function runForeignBackup(actor: Actor): Promise<string> {
   return withForeign(actor, 'shared', async (foreign) => {
     const { files, lock } = foreign;
     const writer = new ForeignWriter(foreign, await loadPlaces(foreign));
-    const attempt = newAttempt(actor, actor.folder.state());
-    try {
-      const root = await saveFolder(writer, new Map([[attempt.folder, attempt.tree]]));
-      await writer.finish();
-      await lock.assertHeld();
-      const snapshotId = await files.save('snapshot', {
-        time: new Date(process.time.wallMs()).toISOString(),
-        tree: root,
-        paths: [`/${attempt.folder}`],
-        hostname: process.machine.name,
-        username: 'user',
-        program_version: versionOf(attempt),
-      });
-      if (!process.time.isAlive) return 'ended';
-      const isClean = [...attempt.tree.values()].every(({ isReadable }) => isReadable);
-      place.oracle.reported(attempt, { snapshotId, isClean });
-      world.note(`${process.name} stored backup ${attempt.number} ${snapshotId.slice(0, 8)}`);
-      return isClean ? 'complete' : 'partial';
-    } catch (error) {
-      attempt.state = 'failed';
-      throw error;
-    }
+    const attempt = newAttempt(actor, Number.NEGATIVE_INFINITY);
+    const root = await saveFolder(writer, new Map([[attempt.folder, attempt.tree]]));
+    await writer.finish();
+    await lock.assertHeld();
+    const snapshotId = await files.save('snapshot', {
+      time: new Date(process.time.wallMs()).toISOString(),
+      tree: root,
+      paths: [`/${attempt.folder}`],
+      hostname: process.machine.name,
+      username: 'user',
+      program_version: versionOf(attempt),
+    });
+    if (!process.time.isAlive) return 'ended';
+    const isClean = [...attempt.tree.values()].every(({ isReadable }) => isReadable);
+    place.oracle.reported(attempt, { snapshotId, isClean });
+    world.note(`${process.name} stored backup ${attempt.number} ${snapshotId.slice(0, 8)}`);
+    return isClean ? 'complete' : 'partial';
   });
 }
 
@@ -246,6 +244,7 @@ export async function runForeignPrune(actor: Actor): Promise<string> {
     const name = kept.size > 0 ? await files.save('index', { packs: [...kept.values()] }) : '';
     for (const old of indexes.keys()) if (old !== name) await remove(foreign, 'index', old);
     for (const pack of unused) await remove(foreign, 'pack', pack);
+    actor.world.reach('foreignDeleted');
     return 'removed';
   });
 }

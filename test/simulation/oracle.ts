@@ -1,43 +1,22 @@
-import { zstdDecompressSync } from 'node:zlib';
-import { fromHex, toHex } from '../../src/base/bytes.ts';
+import { toHex } from '../../src/base/bytes.ts';
+import type { Sealer } from '../../src/kernels/seal.ts';
 import { sha256 } from '../../src/kernels/sha256.ts';
-import type { Repository } from '../../src/repository/repository.ts';
+import type { Reached } from './reach.ts';
 import type { PlainFile, PlainTree } from './simulated-folder.ts';
 import { timeOf } from './simulated-folder.ts';
 import type { SimulatedStore, StoreChange } from './simulated-store.ts';
-
-/** What a client was told about a backup that it tried. */
-export type AttemptState = 'running' | 'complete' | 'partial' | 'failed';
+import { type IndexDocument, openDocument, StoredBlobs } from './stored-blobs.ts';
 
 /** One backup, and what it must give back. */
 export interface Attempt {
   readonly number: number;
   readonly folder: string;
   readonly tree: PlainTree;
-  state: AttemptState;
-  /** Somebody decided to remove its snapshots. */
-  mayVanish: boolean;
-}
-
-interface Place {
-  readonly index: string;
-  readonly pack: string;
-  readonly offset: number;
-  readonly length: number;
-  readonly isCompressed: boolean;
-}
-
-interface IndexDocument {
-  readonly packs: readonly {
-    readonly id: string;
-    readonly blobs: readonly {
-      readonly id: string;
-      readonly type: string;
-      readonly offset: number;
-      readonly length: number;
-      readonly uncompressed_length?: number;
-    }[];
-  }[];
+  readonly beganMs: number;
+  /** Names of files that somebody has taken out of its snapshots by a rewrite. */
+  readonly excluded: Set<string>;
+  /** Paths of which damage at rest has taken something away, in any repository. */
+  readonly harmed: Set<string>;
 }
 
 interface TreeDocument {
@@ -45,7 +24,6 @@ interface TreeDocument {
     readonly name: string;
     readonly type: string;
     readonly mtime: string;
-    readonly size?: number;
     readonly content?: readonly string[] | null;
     readonly subtree?: string;
   }[];
@@ -53,53 +31,71 @@ interface TreeDocument {
 
 interface SnapshotDocument {
   readonly tree: string;
+  readonly original?: string;
   readonly program_version?: string;
 }
 
-interface JudgedSnapshot {
-  readonly attempt: Attempt;
-  /** Every blob it needs: `tree/0123…`. */
-  readonly needs: ReadonlySet<string>;
+/** A snapshot that is there, and what it was found to be. */
+export interface JudgedSnapshot {
+  /** Absent for one that a recovery made of lost trees. */
+  readonly attempt: Attempt | undefined;
+  /** Every blob it needs, `tree/0123…`, with the paths that it takes away when it is lost: all below a folder. */
+  readonly needs: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What is found below a tree. */
+interface Found {
+  readonly needs: Map<string, string[]>;
+  /** What each file is. */
+  readonly files: Map<string, string>;
+  /** Beginnings of paths that cannot be told, since damage at rest took their tree away. */
+  readonly unknown: string[];
 }
 
 /** A snapshot that lacks something says so behind it. */
 const versionPattern = /^simulation (\d+)/;
+
+/** What the program's version says in snapshots that a recovery made. */
+export const recoveredVersion = 'simulation recovery';
 
 /** What the program's version says in snapshots of an attempt: no operation changes it. */
 export function versionOf(attempt: Pick<Attempt, 'number'>): string {
   return `simulation ${attempt.number}`;
 }
 
+/** What an oracle is made of. */
+export interface OracleParts {
+  readonly store: SimulatedStore;
+  readonly sealer: Sealer;
+  readonly attempts: ReadonlyMap<number, Attempt>;
+  readonly fail: (what: string) => void;
+  readonly reach: (what: Reached) => void;
+}
+
 /**
  * Knows what was backed up and looks at what is really stored, after every change: each snapshot that is visible must
  * give back exactly what its backup read, from blobs that index files name and packs hold; and one that was reported
  * complete must be there until somebody decides otherwise. Reads JSON with a decoder of its own.
+ *
+ * Damage at rest excuses what it took away, and nothing else.
  */
 export class Oracle {
-  readonly #store: SimulatedStore;
-  readonly #repository: Repository;
-  readonly #fail: (what: string) => void;
-  readonly #attempts: Map<number, Attempt>;
-  readonly #places = new Map<string, Place[]>();
+  readonly blobs: StoredBlobs;
+  readonly #parts: OracleParts;
   readonly #snapshots = new Map<string, JudgedSnapshot>();
-  /** Blobs that were opened and hashed: `pack/offset/id`. */
-  readonly #proven = new Set<string>();
-  readonly #plain = new Map<string, Uint8Array>();
+  /** Backups that were reported to be in this repository. */
+  readonly #owed = new Set<Attempt>();
+  /** Backups of which somebody decided to remove snapshots. */
+  readonly #mayVanish = new Set<Attempt>();
+  /** Blobs that damage at rest took away in some pack or index, and when it can be seen without reading: its time. */
+  readonly #tainted = new Map<string, { readonly visibleSinceMs: number | undefined }>();
   #changes: StoreChange[] = [];
   #isAuditing = false;
   auditCount = 0;
 
-  /** @param parts.repository opened on the files themselves */
-  constructor(parts: {
-    readonly store: SimulatedStore;
-    readonly repository: Repository;
-    readonly attempts: Map<number, Attempt>;
-    readonly fail: (what: string) => void;
-  }) {
-    this.#store = parts.store;
-    this.#repository = parts.repository;
-    this.#attempts = parts.attempts;
-    this.#fail = parts.fail;
+  constructor(parts: OracleParts) {
+    this.#parts = parts;
+    this.blobs = new StoredBlobs(parts.store, parts.sealer);
     parts.store.watch = (change) => this.#hear(change);
   }
 
@@ -115,185 +111,303 @@ export class Oracle {
   ): void {
     const isWhole = [...attempt.tree.values()].every(({ isReadable }) => isReadable);
     if (told.isClean && !isWhole) {
-      this.#fail(`I9: backup ${attempt.number} was called complete, but a file was unreadable`);
+      this.#parts.fail(
+        `I9: backup ${attempt.number} was called complete, but a file was unreadable`,
+      );
     }
-    attempt.state = told.isClean ? 'complete' : 'partial';
-    const isThere = [...this.#snapshots.values()].some((each) => each.attempt === attempt);
-    if (!isThere && !attempt.mayVanish) {
-      this.#fail(`I1: backup ${attempt.number} was reported, but ${told.snapshotId} is not there`);
-    }
+    this.#owe(attempt, told.snapshotId);
+  }
+
+  /** A client was told that a snapshot is stored here now: a copy, or one in place of another. */
+  reportedStored(snapshotId: string): void {
+    const judged = this.#snapshots.get(snapshotId);
+    if (judged?.attempt) this.#owe(judged.attempt, snapshotId);
+    if (!judged) this.#parts.fail(`I7: ${snapshotId} was reported, but is not there`);
   }
 
   /** Somebody decided to remove a snapshot. */
   mayVanish(snapshotId: string): void {
-    const judged = this.#snapshots.get(snapshotId);
-    if (judged) judged.attempt.mayVanish = true;
+    const attempt = this.#snapshots.get(snapshotId)?.attempt;
+    if (attempt) this.#mayVanish.add(attempt);
+  }
+
+  /**
+   * Snapshots that cannot be given back whole, since damage at rest took something away.
+   * @param how `onlyVisible`: without those of which that is known only by reading
+   */
+  harmedSnapshots(how: { readonly onlyVisible?: boolean } = {}): string[] {
+    if (this.#tainted.size === 0) return [];
+    const isLost = (key: string): boolean => {
+      if (!this.#tainted.has(key) || this.blobs.has(key)) return false;
+      return !how.onlyVisible || this.blobs.isVisiblyLost(key);
+    };
+    return [...this.#snapshots]
+      .filter(([, { needs }]) => [...needs.keys()].some(isLost))
+      .map(([name]) => name);
+  }
+
+  #owe(attempt: Attempt, snapshotId: string): void {
+    this.#owed.add(attempt);
+    if (this.#isThere(attempt) || this.#mayVanish.has(attempt)) return;
+    this.#parts.fail(`I1: backup ${attempt.number} was reported, but ${snapshotId} is not there`);
+  }
+
+  #isThere(attempt: Attempt): boolean {
+    for (const each of this.#snapshots.values()) if (each.attempt === attempt) return true;
+    return false;
   }
 
   #hear(change: StoreChange): void {
-    if (change.type === 'lock' || change.type === 'key' || change.type === 'config') return;
+    if (['lock', 'key', 'config', 'parity'].includes(change.type)) return;
     this.#changes.push(change);
-    // Runs before anything else happens: all it does are turns of promises.
-    if (!this.#isAuditing) void this.#audit();
-  }
-
-  async #audit(): Promise<void> {
+    if (this.#isAuditing) return;
     this.#isAuditing = true;
-    for (let change = this.#changes.shift(); change; change = this.#changes.shift()) {
+    for (let next = this.#changes.shift(); next; next = this.#changes.shift()) {
       try {
-        await this.#take(change);
+        this.#take(next);
       } catch (error) {
-        const { kind, type, name, by } = change;
-        this.#fail(`after ${kind} ${type} ${name.slice(0, 8)} by ${by}: ${String(error)}`);
+        const { kind, type, name, by } = next;
+        this.#parts.fail(`after ${kind} ${type} ${name.slice(0, 8)} by ${by}: ${String(error)}`);
       }
     }
     this.#isAuditing = false;
   }
 
-  async #take({ kind, type, name, by }: StoreChange): Promise<void> {
+  #take(change: StoreChange): void {
     this.auditCount++;
+    const { kind, type, name, by } = change;
+    if (kind === 'damage') return this.#takeDamage(change);
     if (kind === 'put') {
-      if (type === 'index') await this.#addIndex(name);
-      if (type === 'snapshot') await this.#addSnapshot(name);
+      if (type === 'index') this.#addIndex(name);
+      if (type === 'snapshot') this.#addSnapshot(name);
+      if (type === 'pack') this.blobs.addPack(name);
       return;
     }
     if (type === 'snapshot') return this.#removeSnapshot(name, by);
-    if (type === 'index') this.#removeIndex(name);
+    if (type === 'index') {
+      const marked = this.blobs.markedPacks();
+      this.blobs.removeIndex(name);
+      this.#lookForDroppedMarks(marked);
+    }
     this.#assertAvailable(`${by} removed ${type} ${name.slice(0, 8)}`);
   }
 
-  async #addIndex(name: string): Promise<void> {
-    const document = await this.#load<IndexDocument>('index', name);
-    for (const { id: pack, blobs } of document.packs) {
-      for (const blob of blobs) {
-        const key = `${blob.type}/${blob.id}`;
-        const places = this.#places.get(key) ?? [];
-        this.#places.set(key, places);
-        const { offset, length } = blob;
-        const isCompressed = (blob.uncompressed_length ?? 0) > 0;
-        places.push({ index: name, pack, offset, length, isCompressed });
+  /** The storage went back to an earlier state: what is there now is all that there is. */
+  rolledBack(): void {
+    const { store, fail } = this.#parts;
+    for (const name of this.#snapshots.keys()) this.#snapshots.delete(name);
+    this.blobs.clear();
+    try {
+      for (const name of store.namesOf('index')) this.#addIndex(name);
+      for (const name of store.namesOf('snapshot')) this.#addSnapshot(name);
+    } catch (error) {
+      fail(`after the storage went back: ${String(error)}`);
+    }
+    for (const attempt of this.#owed) if (!this.#isThere(attempt)) this.#owed.delete(attempt);
+  }
+
+  #addIndex(name: string): void {
+    const document = this.#open('index', name) as IndexDocument;
+    const marked = this.blobs.markedPacks();
+    const keys = this.blobs.addIndex(name, document);
+    if (marked.size + this.#tainted.size === 0) return;
+    for (const key of keys) this.#lookAtListed(key, marked);
+  }
+
+  /** What is stored anew though a marked pack has it was avoided there; what a damaged pack should have is tainted. */
+  #lookAtListed(key: string, marked: ReadonlySet<string>): void {
+    const packs = this.blobs.packsOf(key);
+    const hasMarked = packs.some((pack) => marked.has(pack));
+    if (hasMarked && packs.some((pack) => !marked.has(pack))) this.#parts.reach('avoided');
+    if (this.#tainted.size > 0 && !this.blobs.has(key) && !this.#tainted.has(key)) {
+      this.#tainted.set(key, { visibleSinceMs: undefined });
+    }
+  }
+
+  #lookForDroppedMarks(before: ReadonlySet<string>): void {
+    const after = this.blobs.markedPacks();
+    for (const pack of before) {
+      const isKept = !after.has(pack) && this.#parts.store.files.has(`pack/${pack}`);
+      if (isKept && this.blobs.blobsIn(pack).length > 0) this.#parts.reach('unmarked');
+    }
+  }
+
+  /** A file was flipped, cut or lost at rest. */
+  #takeDamage({ type, name, visibleSinceMs }: StoreChange): void {
+    if (type === 'snapshot') {
+      const judged = this.#snapshots.get(name);
+      if (judged?.attempt) this.#mayVanish.add(judged.attempt);
+      this.#snapshots.delete(name);
+      if (judged) this.#parts.reach('rotted');
+    }
+    let keys: readonly string[] = [];
+    if (type === 'index') keys = this.blobs.removeIndex(name);
+    if (type === 'pack') {
+      this.blobs.distrust(name);
+      keys = this.blobs.blobsIn(name).filter((key) => !this.blobs.isSoundIn(name, key));
+    }
+    for (const key of keys) this.#tainted.set(key, { visibleSinceMs });
+    if (this.#noteHarm()) this.#parts.reach('rotted');
+  }
+
+  /** Remembers which paths cannot be given back now. @returns whether there are any */
+  #noteHarm(): boolean {
+    let isAny = false;
+    for (const { attempt, needs } of this.#snapshots.values()) {
+      for (const [key, paths] of needs) {
+        if (!this.#tainted.has(key) || this.blobs.has(key)) continue;
+        isAny = true;
+        if (attempt) for (const path of paths) addBelow(attempt, path);
       }
     }
+    return isAny;
   }
 
-  #removeIndex(name: string): void {
-    for (const [key, places] of this.#places) {
-      const left = places.filter(({ index }) => index !== name);
-      if (left.length < places.length) this.#places.set(key, left);
-    }
+  #addSnapshot(name: string): void {
+    const document = this.#open('snapshot', name) as SnapshotDocument;
+    const version = document.program_version ?? '';
+    const [, number] = versionPattern.exec(version) ?? [];
+    const attempt = this.#parts.attempts.get(Number(number));
+    const isRecovered = version.startsWith(recoveredVersion);
+    if (!attempt && !isRecovered)
+      throw new Error(`snapshot ${name} is of no backup that was tried`);
+    const found: Found = { needs: new Map(), files: new Map(), unknown: [] };
+    this.#walk(document.tree, { above: '', sinceMs: attempt?.beganMs, found });
+    this.#snapshots.set(name, { attempt, needs: found.needs });
+    if (!attempt) return;
+    if (found.unknown.length > 0) this.#noteHarm();
+    this.#compare(attempt, found, document.original === undefined);
   }
 
-  async #addSnapshot(name: string): Promise<void> {
-    const document = await this.#load<SnapshotDocument>('snapshot', name);
-    const [, number] = versionPattern.exec(document.program_version ?? '') ?? [];
-    const attempt = this.#attempts.get(Number(number));
-    if (!attempt) throw new Error(`snapshot ${name} is of no backup that was tried`);
-    const needs = new Set<string>();
-    const found = new Map<string, string>();
-    await this.#walk(document.tree, { above: '', needs, found });
-    this.#compare(attempt, found);
-    this.#snapshots.set(name, { attempt, needs });
-  }
-
-  #compare(attempt: Attempt, found: ReadonlyMap<string, string>): void {
-    const expected = new Map<string, string>();
-    for (const [path, file] of attempt.tree) {
-      if (file.isReadable) expected.set(`${attempt.folder}/${path}`, printOf(file));
-    }
-    for (const [path, print] of expected) {
-      if (found.get(path) !== print) {
-        throw new Error(
-          `I1: ${path} of backup ${attempt.number} is ${found.get(path)}, not ${print}`,
-        );
+  /** @param isFirst the snapshot is the backup's own: nobody has rewritten or repaired it */
+  #compare(attempt: Attempt, { files, unknown }: Found, isFirst: boolean): void {
+    const { number, excluded, harmed } = attempt;
+    const isUnknown = (path: string): boolean => unknown.some((begin) => path.startsWith(begin));
+    const isMissing = (name: string): boolean =>
+      !isFirst && excluded.has(name) && ![...files.keys()].some((path) => nameOf(path) === name);
+    let count = 0;
+    for (const [below, file] of attempt.tree) {
+      const path = `${attempt.folder}/${below}`;
+      const print = files.get(path);
+      if (print !== undefined) count++;
+      if (!file.isReadable) {
+        if (print !== undefined) throw new Error(`I9: ${path} of backup ${number} was unreadable`);
+        continue;
       }
+      if (print === printOf(file) || isUnknown(path)) continue;
+      if (print === undefined && isMissing(nameOf(path))) continue;
+      const isEmptied = print === undefined || print === printOf({ ...file, bytes: noBytes });
+      if (!isFirst && isEmptied && harmed.has(path)) continue;
+      throw new Error(`I1: ${path} of backup ${number} is ${print}, not ${printOf(file)}`);
     }
-    if (found.size !== expected.size) {
-      throw new Error(`I1: backup ${attempt.number} holds files that were not there`);
-    }
+    if (files.size > count) throw new Error(`I1: backup ${number} holds files that were not there`);
   }
 
-  async #walk(
+  #walk(
     tree: string,
-    into: {
-      readonly above: string;
-      readonly needs: Set<string>;
-      readonly found: Map<string, string>;
-    },
-  ): Promise<void> {
-    const { above, needs, found } = into;
-    needs.add(`tree/${tree}`);
-    const json = this.#read(`tree/${tree}`);
+    into: { readonly above: string; readonly sinceMs: number | undefined; readonly found: Found },
+  ): void {
+    const { above, sinceMs, found } = into;
+    const json = this.#read(`tree/${tree}`, { path: above, sinceMs, found });
+    if (!json) {
+      found.unknown.push(above);
+      return;
+    }
     const { nodes } = JSON.parse(Buffer.from(json).toString()) as TreeDocument;
     for (const node of nodes) {
       const path = `${above}${node.name}`;
-      if (node.subtree) await this.#walk(node.subtree, { above: `${path}/`, needs, found });
+      if (node.subtree) this.#walk(node.subtree, { above: `${path}/`, sinceMs, found });
       if (node.type !== 'file') continue;
-      const parts = (node.content ?? []).map((id) => {
-        needs.add(`data/${id}`);
-        return this.#read(`data/${id}`);
-      });
-      found.set(path, `${toHex(sha256(Buffer.concat(parts)))} ${node.mtime}`);
+      const parts = (node.content ?? []).map((id) =>
+        this.#read(`data/${id}`, { path, sinceMs, found }),
+      );
+      const whole = parts.filter((part) => part !== undefined);
+      if (whole.length < parts.length) found.unknown.push(path);
+      else found.files.set(path, `${toHex(sha256(Buffer.concat(whole)))} ${node.mtime}`);
     }
   }
 
+  /** Undefined if damage at rest took it away, before anybody could see that who wants it. */
+  #read(
+    key: string,
+    {
+      path,
+      sinceMs = Number.NEGATIVE_INFINITY,
+      found,
+    }: { readonly path: string; readonly sinceMs: number | undefined; readonly found: Found },
+  ): Uint8Array | undefined {
+    const paths = found.needs.get(key);
+    if (paths) paths.push(path);
+    else found.needs.set(key, [path]);
+    const plain = this.blobs.read(key);
+    if (plain) return plain;
+    const taint = this.#tainted.get(key);
+    if (!taint) throw new Error(`I1: ${key.slice(0, 13)} cannot be read`);
+    const { visibleSinceMs = Number.POSITIVE_INFINITY } = taint;
+    if (visibleSinceMs < sinceMs) {
+      throw new Error(`I1: ${key.slice(0, 13)} was gone when the backup began that leans on it`);
+    }
+    return undefined;
+  }
+
   #removeSnapshot(name: string, by: string): void {
-    const judged = this.#snapshots.get(name);
+    const { attempt, needs } = this.#snapshots.get(name) ?? {};
     this.#snapshots.delete(name);
-    if (!judged) return;
-    const { attempt } = judged;
-    const isThere = [...this.#snapshots.values()].some((each) => each.attempt === attempt);
-    const isOwed = attempt.state === 'complete' || attempt.state === 'partial';
-    if (!isThere && isOwed && !attempt.mayVanish) {
+    if (!attempt || !needs || this.#isThere(attempt)) return;
+    // Of a snapshot whose root is lost nothing can be had.
+    const [root = ''] = [...needs].find(([, paths]) => paths.includes('')) ?? [];
+    if (this.#tainted.has(root) && !this.blobs.has(root)) return;
+    if (this.#owed.has(attempt) && !this.#mayVanish.has(attempt)) {
       throw new Error(`I3: ${by} removed the snapshot of backup ${attempt.number}`);
     }
   }
 
   #assertAvailable(when: string): void {
     for (const [name, { attempt, needs }] of this.#snapshots) {
-      for (const key of needs) {
-        if (this.#placeOf(key)) continue;
-        const snapshot = `snapshot ${name.slice(0, 8)} of backup ${attempt.number}`;
+      for (const key of needs.keys()) {
+        if (this.blobs.has(key) || this.#tainted.has(key)) continue;
+        const snapshot = `snapshot ${name.slice(0, 8)} of backup ${attempt?.number ?? 'none'}`;
         throw new Error(`I1: when ${when}, ${snapshot} lost ${key.slice(0, 13)}`);
       }
     }
+    if (this.#tainted.size > 0) this.#noteHarm();
   }
 
-  /** Where a blob can be read, by index files and packs that are there now. */
-  #placeOf(key: string): Place | undefined {
-    return this.#places.get(key)?.find((place) => this.#isSound(key, place));
+  #open(type: 'index' | 'snapshot', name: string): unknown {
+    return openDocument(this.#parts.sealer, this.#parts.store.get({ type, name }));
   }
+}
 
-  #isSound(key: string, place: Place): boolean {
-    const pack = this.#store.files.get(`pack/${place.pack}`);
-    if (!pack) return false;
-    const proof = `${place.pack}/${place.offset}/${key}`;
-    if (this.#proven.has(proof)) return true;
-    const sealed = pack.subarray(place.offset, place.offset + place.length);
-    const opened = this.#repository.sealer.open(sealed);
-    const plain = place.isCompressed ? zstdDecompressSync(opened) : opened;
-    if (toHex(sha256(plain)) !== key.slice(key.indexOf('/') + 1)) return false;
-    this.#proven.add(proof);
-    this.#plain.set(key, plain);
-    return true;
+const noBytes = new Uint8Array(0);
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** Takes a path for harmed, or all paths below a folder (`one/two/`, or empty for all). */
+function addBelow({ folder, tree, harmed }: Attempt, path: string): void {
+  if (path !== '' && !path.endsWith('/')) {
+    harmed.add(path);
+    return;
   }
-
-  #read(key: string): Uint8Array {
-    if (!this.#placeOf(key)) throw new Error(`I1: ${key.slice(0, 13)} cannot be read`);
-    const plain = this.#plain.get(key);
-    if (!plain) throw new Error(`${key} was proven, but not kept`);
-    return plain;
-  }
-
-  async #load<T>(type: 'index' | 'snapshot', name: string): Promise<T> {
-    if (!fromHex(name)) throw new Error(`${name} is no name`);
-    const json = await this.#repository.loadUnpacked(type, name);
-    return JSON.parse(Buffer.from(json).toString()) as T;
+  for (const below of tree.keys()) {
+    const full = `${folder}/${below}`;
+    if (full.startsWith(path)) harmed.add(full);
   }
 }
 
 /** What is compared of a file: its content and the time of its change. */
-function printOf(file: PlainFile): string {
-  return `${toHex(sha256(file.bytes))} ${timeText(file.mtimeMs)}`;
+function printOf(file: Pick<PlainFile, 'bytes' | 'mtimeMs'>): string {
+  return `${printOfBytes(file.bytes)} ${timeText(file.mtimeMs)}`;
+}
+
+const prints = new WeakMap<Uint8Array, string>();
+
+/** Contents are few, and the same for all files that have them. */
+function printOfBytes(bytes: Uint8Array): string {
+  const known = prints.get(bytes) ?? toHex(sha256(bytes));
+  prints.set(bytes, known);
+  return known;
 }
 
 /** As it stands in trees and snapshots. */

@@ -1,12 +1,15 @@
 import { ForwardingBackend } from '../../src/storage/forward.ts';
 import type {
   Backend,
+  ByteRange,
   CallOptions,
   FileHandle,
   FileStat,
   FileType,
+  GetOptions,
   PutOptions,
 } from '../../src/storage/backend.ts';
+import type { Profile } from './profile.ts';
 
 /** A mistake that a simulation must find, to show that it finds such. */
 export interface Plant {
@@ -16,6 +19,8 @@ export interface Plant {
   readonly losesStored?: true;
   /** A prune deletes what it marked as soon as it may. */
   readonly keepDeleteMs?: number;
+  /** Where it shows: some of all seeds are like that. */
+  readonly profile?: Partial<Profile>;
 }
 
 /** Reports index files stored before they are: a snapshot then comes before its index. */
@@ -88,6 +93,54 @@ class TrustingBackend extends ForwardingBackend {
   }
 }
 
+/** Reports key files stored that only this process sees. */
+class KeylessBackend extends ForwardingBackend {
+  readonly #own = new Map<string, Uint8Array<ArrayBuffer>>();
+
+  override async put(
+    handle: FileHandle,
+    parts: readonly Uint8Array[],
+    options?: PutOptions,
+  ): Promise<void> {
+    if (handle.type === 'key') this.#own.set(handle.name, new Uint8Array(Buffer.concat(parts)));
+    else await this.inner.put(handle, parts, options);
+  }
+
+  override async get(
+    handle: FileHandle,
+    range?: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#own.get(handle.name)?.slice() ?? this.inner.get(handle, range, options);
+  }
+}
+
+/** What all processes stored, as it was stored: damage is not seen by who reads that. */
+const storedPacks = new Map<string, Uint8Array<ArrayBuffer>>();
+
+/** Reads packs as they were stored, whatever became of them. */
+class BlindBackend extends ForwardingBackend {
+  override async put(
+    handle: FileHandle,
+    parts: readonly Uint8Array[],
+    options?: PutOptions,
+  ): Promise<void> {
+    await this.inner.put(handle, parts, options);
+    if (handle.type !== 'pack') return;
+    storedPacks.set(handle.name, new Uint8Array(Buffer.concat(parts)));
+  }
+
+  override async get(
+    handle: FileHandle,
+    range?: ByteRange,
+    options?: GetOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const stored = handle.type === 'pack' ? storedPacks.get(handle.name) : undefined;
+    if (!stored) return this.inner.get(handle, range, options);
+    return stored.slice(range?.start ?? 0, range?.end ?? stored.byteLength);
+  }
+}
+
 /** By name. */
 export const planted: ReadonlyMap<string, Plant> = new Map<string, Plant>([
   ['index-last', { disguise: (backend: Backend) => new HastyBackend(backend) }],
@@ -95,5 +148,11 @@ export const planted: ReadonlyMap<string, Plant> = new Map<string, Plant>([
   ['not-durable', { losesStored: true }],
   ['no-locks', { disguise: (backend: Backend) => new UnlockedBackend(backend) }],
   ['no-proof', { disguise: (backend: Backend) => new TrustingBackend(backend) }],
-  ['no-grace', { keepDeleteMs: 0 }],
+  // Only where a listing hides a snapshot for as long as two prunes take.
+  ['no-grace', { keepDeleteMs: 0, profile: { listingLagMsMax: 600_000 } }],
+  ['early-key', { disguise: (backend: Backend) => new KeylessBackend(backend) }],
+  [
+    'blind-check',
+    { disguise: (backend: Backend) => new BlindBackend(backend), profile: { damages: 4 } },
+  ],
 ]);

@@ -13,6 +13,7 @@ import type {
 import { describeHandle } from '../../src/storage/backend.ts';
 import type { ClientTime } from './client-time.ts';
 import type { EventQueue } from './event-queue.ts';
+import type { Reached } from './reach.ts';
 import type { SimulatedStore } from './simulated-store.ts';
 import type { StorageCall, Weather } from './weather.ts';
 
@@ -22,8 +23,13 @@ export interface Caller {
   readonly time: ClientTime;
   /** Hears of each call before it is made, and may kill or pause the caller. */
   onCall(call: StorageCall): void;
+  /** True if something happens to the caller while the call that was made last is on its way: `onDoom` then. */
+  isDoomed(): boolean;
+  onDoom(call: StorageCall): void;
   /** As `onCall`, after the call had its effect and before it is answered. */
   onEffect(call: StorageCall): void;
+  /** A file is about to be gone. */
+  onRemove(handle: FileHandle): void;
 }
 
 interface Parts {
@@ -31,6 +37,7 @@ interface Parts {
   readonly queue: EventQueue;
   readonly weather: Weather;
   readonly caller: Caller;
+  readonly reach: (what: Reached) => void;
 }
 
 /**
@@ -51,12 +58,22 @@ export class SimulatedBackend implements Backend {
     return this.#call({ operation: 'create' }, options, () => undefined);
   }
 
-  put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
+  async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
     const { store, caller } = this.#parts;
     // The caller may use its memory anew when the call has failed, and the effect may come later.
     const bytes = new Uint8Array(Buffer.concat(parts));
     const how = { replace: options?.replace === true, by: caller.name };
-    return this.#call({ operation: 'put', handle }, options, () => store.put(handle, [bytes], how));
+    const unfinished = { handle, bytes };
+    const effect = (): void => {
+      store.unfinished.delete(unfinished);
+      store.put(handle, [bytes], how);
+    };
+    store.unfinished.add(unfinished);
+    try {
+      await this.#call({ operation: 'put', handle }, options, effect);
+    } finally {
+      store.unfinished.delete(unfinished);
+    }
   }
 
   get(
@@ -87,10 +104,16 @@ export class SimulatedBackend implements Backend {
   }
 
   remove(handle: FileHandle, options?: CallOptions): Promise<void> {
-    const { store, caller } = this.#parts;
-    return this.#call({ operation: 'remove', handle }, options, () =>
-      store.remove(handle, caller.name),
-    );
+    const { store, caller, weather, reach } = this.#parts;
+    return this.#call({ operation: 'remove', handle }, options, () => {
+      // It says that it did.
+      if (weather.keepsRemoved && store.has(handle)) {
+        if (handle.type === 'lock') store.disown(handle.name);
+        return reach('sticky');
+      }
+      caller.onRemove(handle);
+      store.remove(handle, caller.name);
+    });
   }
 
   async close(): Promise<void> {}
@@ -106,6 +129,12 @@ export class SimulatedBackend implements Backend {
     let isGivenUp = false;
     await time
       .wait((done) => {
+        if (caller.isDoomed()) {
+          queue.after(plan.effectMs / 2, () => {
+            if (time.isAlive) caller.onDoom(call);
+            return true;
+          });
+        }
         queue.after(plan.effectMs, () => {
           // What was on its way when the caller gave up or died may arrive or not.
           if (isGivenUp && !plan.arrivesAnyway) return false;
@@ -121,7 +150,10 @@ export class SimulatedBackend implements Backend {
       });
     if (!result) throw new HoldfastError('BACKEND_UNAVAILABLE');
     if ('error' in result) throw result.error;
-    if (plan.losesAnswer) throw failure('BACKEND_UNAVAILABLE', call);
+    if (plan.losesAnswer) {
+      this.#parts.reach('answerLost');
+      throw failure('BACKEND_UNAVAILABLE', call);
+    }
     return result.value;
   }
 
@@ -133,7 +165,9 @@ export class SimulatedBackend implements Backend {
     if (error) return { error: failure(error, call) };
     try {
       const value = effect();
-      this.#parts.weather.hasHappened(call);
+      const { weather, caller, reach } = this.#parts;
+      if (call.operation === 'put' && !caller.time.isAlive) reach('diedWriting');
+      weather.hasHappened(call);
       return { value };
     } catch (caught) {
       if (!(caught instanceof HoldfastError)) return { error: caught };

@@ -4,6 +4,8 @@ import type { LockOwner, ProcessProbe } from '../../src/repository/locks.ts';
 import { ClientTime, type PauseKind } from './client-time.ts';
 import type { Seeded } from './seeded.ts';
 import type { Caller } from './simulated-backend.ts';
+import { lockStaleMs } from '../../src/repository/lock-times.ts';
+import type { FileHandle } from '../../src/storage/backend.ts';
 import type { StorageCall } from './weather.ts';
 import type { World } from './world.ts';
 
@@ -18,8 +20,8 @@ export interface Machine {
 export interface Fate {
   /** Counted from 0. */
   readonly atCall: number;
-  /** Before the call has its effect, or after it and before the answer. */
-  readonly when: 'before' | 'after';
+  /** Before the call is sent, while it is on its way, or after its effect and before the answer. */
+  readonly when: 'before' | 'during' | 'after';
   readonly kind: 'death' | PauseKind;
   /** Of a pause. */
   readonly pauseMs: number;
@@ -54,6 +56,7 @@ export class SimulatedProcess implements Caller {
     this.environment = { clock: this.time, random: this.random, isSingleThreaded: true };
     this.signal = this.#end.signal;
     parts.machine.living.add(this.pid);
+    world.living.add(this.name);
   }
 
   get owner(): LockOwner {
@@ -76,34 +79,58 @@ export class SimulatedProcess implements Caller {
     this.#meet(this.#callCount++, 'before', call);
   }
 
+  isDoomed(): boolean {
+    const call = this.#callCount - 1;
+    return this.#fates.some((each) => each.atCall === call && each.when === 'during');
+  }
+
+  onDoom(call: StorageCall): void {
+    this.#meet(this.#callCount - 1, 'during', call);
+  }
+
   onEffect(call: StorageCall): void {
     this.#meet(this.#callCount - 1, 'after', call);
   }
 
+  onRemove({ type, name }: FileHandle): void {
+    if (type !== 'lock') return;
+    const owners = this.#world.places.map(({ store }) => store.lockOwner(name));
+    const owner = owners.find((each) => each !== undefined);
+    if (owner === undefined || owner === this.name) return;
+    this.#world.reach(this.#world.living.has(owner) ? 'lockTaken' : 'lockCleared');
+  }
+
   /** The program has come to its end. */
   exit(): void {
-    this.machine.living.delete(this.pid);
+    this.#gone();
     this.time.die();
   }
 
   kill(): void {
     if (!this.time.isAlive) return;
-    this.machine.living.delete(this.pid);
+    this.#gone();
     this.time.die();
     this.#end.abort(new HoldfastError('CANCELLED', { message: 'the process was killed' }));
+  }
+
+  #gone(): void {
+    this.machine.living.delete(this.pid);
+    this.#world.living.delete(this.name);
   }
 
   #meet(call: number, when: Fate['when'], { operation, handle }: StorageCall): void {
     const fate = this.#fates.find((each) => each.atCall === call && each.when === when);
     if (!fate || !this.time.isAlive) return;
     const place = `${when} ${operation} ${handle?.type ?? ''} ${handle?.name.slice(0, 8) ?? ''}`;
-    this.#world.counts[fate.kind]++;
     if (fate.kind === 'death') {
+      this.#world.reach('died');
       this.#world.note(`${this.name} dies ${place}`);
       this.kill();
       return;
     }
     const minutes = Math.round(fate.pauseMs / 60_000);
+    const isLocking = this.#world.places.some(({ store }) => store.hasLockOf(this.name));
+    if (isLocking && fate.pauseMs > lockStaleMs) this.#world.reach('sleptPast');
     this.#world.note(`${this.name} is ${fate.kind} for ${minutes} min ${place}`);
     this.time.pause(fate.kind);
     this.#world.queue.after(fate.pauseMs, () => {

@@ -2,18 +2,25 @@ import { randomInt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { requirePeer } from '../tools/peers.ts';
 import { type ProgramRun, runProgram } from '../tools/run-program.ts';
+import { rarelyReached, reachableNames } from './reach.ts';
 
 /** Seeds of a run of all tests: half of them always the same, half of them new ones. */
 const seedCount = 300;
+/** So many seeds leave a repository that restic judges. */
+const judgedCount = 4;
 const main = path.join(import.meta.dirname, 'main.ts');
 const replayed = process.env['HOLDFAST_SIMULATION_SEED'];
 const tenMinutesMs = 600_000;
+const restic = requirePeer('restic');
 
 interface Totals {
   readonly runs: number;
   readonly failures: number;
+  readonly judged: number;
   readonly failedSeed?: number;
+  readonly reached: Readonly<Record<string, number>>;
   readonly outcomes: Readonly<Record<string, number>>;
 }
 
@@ -33,9 +40,11 @@ function totalsOf({ output, errors }: ProgramRun): Totals {
 async function runSeeds(first: number, count: number): Promise<Totals[]> {
   const processCount = Math.min(2, availableParallelism());
   const each = Math.ceil(count / processCount);
+  const judged =
+    restic === undefined ? [] : ['--judge', String(Math.floor((2 * each) / judgedCount))];
   const runs = await Promise.all(
     Array.from({ length: processCount }, (_, i) =>
-      start('--seed', String(first + i * each), '--count', String(each)),
+      start('--seed', String(first + i * each), '--count', String(each), ...judged),
     ),
   );
   for (const run of runs) expect(run.errors).toBe('');
@@ -51,14 +60,18 @@ test.skipIf(replayed !== undefined)(
       ...(await runSeeds(1, seedCount / 2)),
       ...(await runSeeds(chosen, seedCount / 2)),
     ];
-    const count = (name: string): number =>
-      totals.reduce((sum, { outcomes }) => sum + (outcomes[name] ?? 0), 0);
+    const sum = (of: (each: Totals) => number | undefined): number =>
+      totals.reduce((before, each) => before + (of(each) ?? 0), 0);
     // A simulation in which little happens finds nothing.
-    expect(totals.reduce((sum, { runs }) => sum + runs, 0)).toBe(seedCount);
-    expect(count('backup: complete')).toBeGreaterThan(5 * seedCount);
-    expect(count('backup: CANCELLED')).toBeGreaterThan(seedCount / 10);
-    expect(count('restore: restored')).toBeGreaterThan(seedCount);
-    expect(count('check: sound')).toBeGreaterThan(seedCount);
+    expect(sum(({ runs }) => runs)).toBe(seedCount);
+    expect(sum(({ outcomes }) => outcomes['backup: complete'])).toBeGreaterThan(5 * seedCount);
+    expect(sum(({ outcomes }) => outcomes['check: sound'])).toBeGreaterThan(seedCount);
+    const unreached = reachableNames
+      .filter((name) => !rarelyReached.has(name))
+      .filter((name) => sum(({ reached }) => reached[name]) === 0);
+    expect(unreached).toEqual([]);
+    expect(sum(({ reached }) => reached['deleted'])).toBeGreaterThan(seedCount / 4);
+    if (restic !== undefined) expect(sum(({ judged }) => judged)).toBeGreaterThanOrEqual(2);
   },
   tenMinutesMs,
 );
@@ -87,7 +100,12 @@ test(
 test.each([
   ['index-last', 1],
   ['flipped-pack', 1],
-  ['not-durable', 200],
+  ['not-durable', 80],
+  ['no-locks', 10],
+  ['no-proof', 60],
+  ['no-grace', 80],
+  ['early-key', 80],
+  ['blind-check', 40],
 ])(
   'finds the planted mistake %s within %i seeds',
   async (name, count) => {

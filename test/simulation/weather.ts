@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../src/base/errors.ts';
 import type { FileHandle } from '../../src/storage/backend.ts';
 import type { Operation } from '../../src/storage/record.ts';
 import type { EventQueue } from './event-queue.ts';
+import type { Reached } from './reach.ts';
 import type { Seeded } from './seeded.ts';
 
 export interface StorageCall {
@@ -38,7 +39,7 @@ export interface Climate {
 }
 
 /** What does not work for a while. */
-export type Trouble = 'outage' | 'full' | 'read-only' | 'denied';
+export type Trouble = 'outage' | 'full' | 'read-only' | 'denied' | 'sticky';
 
 const calm: Omit<Climate, 'latencyMs'> = {
   slow: 0,
@@ -46,6 +47,23 @@ const calm: Omit<Climate, 'latencyMs'> = {
   losesAnswer: 0,
   garbles: 0,
   powerCuts: 0,
+};
+
+/** What calls fail with in a trouble, and which do not. */
+const troubles: Readonly<
+  Record<
+    Exclude<Trouble, 'sticky'>,
+    {
+      readonly code: ErrorCode;
+      readonly reached: Reached;
+      readonly spares: (operation: Operation) => boolean;
+    }
+  >
+> = {
+  outage: { code: 'BACKEND_UNAVAILABLE', reached: 'outage', spares: () => false },
+  denied: { code: 'PERMISSION_DENIED', reached: 'denied', spares: () => false },
+  'read-only': { code: 'READ_ONLY', reached: 'readOnly', spares: (call) => !mutating.has(call) },
+  full: { code: 'STORAGE_FULL', reached: 'full', spares: (call) => call !== 'put' },
 };
 
 const mutating: ReadonlySet<Operation> = new Set<Operation>(['put', 'remove', 'create']);
@@ -56,12 +74,24 @@ export class Weather {
   #climate: Climate;
   #trouble: { readonly kind: Trouble; readonly untilMs: number } | undefined;
   readonly #queue: EventQueue;
+  readonly #reach: (what: Reached) => void;
   onPowerCut: (call: StorageCall) => void = () => {};
 
-  constructor(queue: EventQueue, random: Seeded, climate: Climate) {
-    this.#queue = queue;
-    this.#random = random;
-    this.#climate = climate;
+  constructor(parts: {
+    readonly queue: EventQueue;
+    readonly random: Seeded;
+    readonly climate: Climate;
+    readonly reach: (what: Reached) => void;
+  }) {
+    this.#queue = parts.queue;
+    this.#random = parts.random;
+    this.#climate = parts.climate;
+    this.#reach = parts.reach;
+  }
+
+  /** Removals are reported and not made. */
+  get keepsRemoved(): boolean {
+    return this.#now() === 'sticky';
   }
 
   begin(kind: Trouble, forMs: number): void {
@@ -98,25 +128,24 @@ export class Weather {
   /** The bytes, or at times others of the same length. */
   garble(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     if (bytes.byteLength === 0 || !this.#random.chance(this.#climate.garbles)) return bytes;
+    this.#reach('garbled');
     const at = this.#random.below(bytes.byteLength);
     bytes[at] = (bytes[at] ?? 0) ^ (1 << this.#random.below(8));
     return bytes;
   }
 
+  #now(): Trouble | undefined {
+    if (this.#trouble && this.#trouble.untilMs < this.#queue.nowMs) this.#trouble = undefined;
+    return this.#trouble?.kind;
+  }
+
   #errorOf({ operation }: StorageCall): ErrorCode | undefined {
     if (this.#random.chance(this.#climate.unavailable)) return 'BACKEND_UNAVAILABLE';
-    if (this.#trouble && this.#trouble.untilMs < this.#queue.nowMs) this.#trouble = undefined;
-    switch (this.#trouble?.kind) {
-      case 'outage':
-        return 'BACKEND_UNAVAILABLE';
-      case 'denied':
-        return 'PERMISSION_DENIED';
-      case 'read-only':
-        return mutating.has(operation) ? 'READ_ONLY' : undefined;
-      case 'full':
-        return operation === 'put' ? 'STORAGE_FULL' : undefined;
-      case undefined:
-        return undefined;
-    }
+    const trouble = this.#now();
+    if (trouble === undefined || trouble === 'sticky') return undefined;
+    const { code, reached, spares } = troubles[trouble];
+    if (spares(operation)) return undefined;
+    this.#reach(reached);
+    return code;
   }
 }

@@ -1,12 +1,17 @@
 import { EventQueue } from './event-queue.ts';
+import { Exclusion } from './exclusion.ts';
+import type { Keyring } from './keyring.ts';
 import type { Attempt, Oracle } from './oracle.ts';
 import type { Plant } from './planted.ts';
+import type { Reached } from './reach.ts';
 import type { Weather } from './weather.ts';
 import type { SimulatedStore } from './simulated-store.ts';
 import { Seeded } from './seeded.ts';
 
 /** One repository, what the way to it is like, and who judges it. */
 export interface Place {
+  readonly name: string;
+  readonly keyring: Keyring;
   readonly store: SimulatedStore;
   readonly weather: Weather;
   readonly oracle: Oracle;
@@ -16,15 +21,6 @@ const noteCountMax = 20_000;
 /** A Monday. */
 const startMs = Date.UTC(2031, 2, 3);
 
-/** What counts of a run are kept. */
-export interface Counts {
-  death: number;
-  stopped: number;
-  asleep: number;
-  powerCuts: number;
-  troubles: number;
-}
-
 /** Everything that a simulated run consists of. */
 export class World {
   readonly seed: number;
@@ -33,19 +29,25 @@ export class World {
   readonly attempts: Map<number, Attempt> = new Map();
   readonly failures: string[] = [];
   readonly notes: string[] = [];
-  readonly counts: Counts = { death: 0, stopped: 0, asleep: 0, powerCuts: 0, troubles: 0 };
+  /** What happened of what must happen in many runs. */
+  readonly reached: Set<Reached> = new Set();
+  readonly exclusion: Exclusion = new Exclusion();
+  /** The processes that run. */
+  readonly living: Set<string> = new Set();
   readonly outcomes: Map<string, number> = new Map();
-  /** The password that everybody uses now. */
-  password = 'first';
-  /** All that somebody knows. */
-  readonly passwords: string[] = [this.password];
+  /** What runs, by the names of processes. */
+  readonly running: Map<string, string> = new Map();
+  /** All repositories. */
+  readonly places: Place[] = [];
   plant: Plant = {};
   /** For how long what is not needed stays marked. */
   keepDeleteMs = 24 * 3_600_000;
   /** Reading gives what is stored: then nobody may find damage. */
   mustBeSound = true;
-  /** Somebody broke locks by force or by a wrong clock: then nobody is sure to be alone. */
-  areLocksBroken = false;
+  /** Nothing goes wrong any more. */
+  isCalm = false;
+  /** Listings are right, so that nobody overlooks a lock. */
+  areListingsRight = true;
   #pid = 0;
 
   constructor(seed: number) {
@@ -69,6 +71,10 @@ export class World {
     if (this.notes.length >= noteCountMax) return;
     const minutes = (this.queue.nowMs - startMs) / 60_000;
     this.notes.push(`${minutes.toFixed(3).padStart(12)} ${text}`);
+  }
+
+  reach(what: Reached): void {
+    this.reached.add(what);
   }
 
   count(outcome: string): void {

@@ -19,13 +19,14 @@ export function appended(
   return [...entries, ...more];
 }
 
-/** The ledger as a file. */
+/** The ledger as a file: an entry a line. */
 export function formatLedger(entries: readonly SoakEntry[]): string {
-  return `${JSON.stringify(entries, undefined, 2)}\n`;
+  return entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
 }
 
 export function parseLedger(text: string): readonly SoakEntry[] {
-  return JSON.parse(text) as readonly SoakEntry[];
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => JSON.parse(line) as SoakEntry);
 }
 
 interface SoakTotal {
@@ -63,7 +64,7 @@ export function renderLedger(
 const head: readonly string[] = [
   '# Long runs',
   '',
-  'What `npm run soak` ran so far, in all. `test/soak/ledger.json` has every run; this page is written from it, and a test keeps',
+  'What `npm run soak` ran so far, in all. `test/soak/ledger.jsonl` has every run; this page is written from it, and a test keeps',
   'them equal. A failure that was found here was mended and its input kept as a case in `test/fuzz/cases/`; it stays counted.',
   '',
 ];

@@ -44,7 +44,7 @@ describe('the ledger', () => {
   });
 
   test('and its page are equal', () => {
-    const entries = parseLedger(readFileSync(path.join(root, 'test/soak/ledger.json'), 'utf8'));
+    const entries = parseLedger(readFileSync(path.join(root, 'test/soak/ledger.jsonl'), 'utf8'));
     const counts = new Map(soakSuites.map(({ name, counts }) => [name, counts]));
     const page = readFileSync(path.join(root, 'docs/SOAK.md'), 'utf8');
     expect(page).toBe(renderLedger(entries, counts));

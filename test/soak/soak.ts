@@ -7,12 +7,12 @@ import { appended, formatLedger, parseLedger, renderLedger, type SoakEntry } fro
 import { type SoakSuite, soakSuites } from './suites.ts';
 
 const root = path.join(import.meta.dirname, '../..');
-const ledgerPath = path.join(import.meta.dirname, 'ledger.json');
+const ledgerPath = path.join(import.meta.dirname, 'ledger.jsonl');
 const pagePath = path.join(root, 'docs/SOAK.md');
 
 const usage = `npm run soak -- [--seconds N] [--seed N] [--dry] [SUITE...]
 
-Runs suites of tests for long, one after the other, and enters what they did into test/soak/ledger.json and docs/SOAK.md.
+Runs suites of tests for long, one after the other, and enters what they did into test/soak/ledger.jsonl and docs/SOAK.md.
 
   --seconds N   of each suite that can be told, default 60
   --seed N      default: a new one for each suite
@@ -26,7 +26,7 @@ function git(...args: readonly string[]): string {
 
 function commitName(): string {
   // What earlier suites entered is no change of what is tested.
-  const tested = ['.', ':!test/soak/ledger.json', ':!docs/SOAK.md'];
+  const tested = ['.', ':!test/soak/ledger.jsonl', ':!docs/SOAK.md'];
   const isChanged = git('status', '--porcelain', '--', ...tested) !== '';
   return `${git('rev-parse', '--short=10', 'HEAD')}${isChanged ? '+' : ''}`;
 }

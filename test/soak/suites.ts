@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fuzzTargets } from '../fuzz/targets.ts';
 
 /** What a suite is told. */
@@ -104,7 +105,13 @@ export const soakSuites: readonly SoakSuite[] = [
     name: 'simulation',
     counts: 'seeds',
     command: ({ seconds, seed }: SoakOrder) => ({
-      args: ['test/simulation/main.ts', '--seconds', String(seconds), '--seed', String(seed)],
+      args: [
+        'test/simulation/main.ts',
+        `--processes=${availableParallelism()}`,
+        `--seconds=${seconds}`,
+        `--seed=${seed}`,
+        '--judge=100',
+      ],
     }),
     totals: lastLineTotals,
   },
@@ -124,5 +131,9 @@ export const soakSuites: readonly SoakSuite[] = [
   crashTests('crash-errno', 'errno'),
   crashTests('crash-interrupts', 'interrupts'),
   longRuns('faults', ['test/faults'], { HOLDFAST_FAULTS: 'all' }),
+  crashTests('crash-stopped', 'stopped', 'slept'),
+  crashTests('crash-init-race', 'stopped', 'create one repository'),
   longTests('damage', ['test/damage'], { HOLDFAST_TEST_SCALE: '20' }),
+  longRuns('damage-matrix', ['test/damage/matrix.test.ts'], { HOLDFAST_DAMAGE: 'all' }),
+  longRuns('damage-bits', ['test/damage/every-bit.test.ts'], { HOLDFAST_DAMAGE: 'all' }),
 ];

@@ -1,4 +1,5 @@
 /** Plants a violation of each rule and expects it to be found. */
+import { operationsApart } from './operations.ts';
 import { describe, expect, test } from 'vitest';
 
 import { errorLines } from '../../scripts/error-lines.ts';
@@ -79,6 +80,7 @@ describe('layers', () => {
     ['a re-export', 'src/low/a.ts', "export * from '../high/b.ts';"],
     ['an import at run time', 'src/low/a.ts', "await import('../high/b.ts');"],
     ['a worker by its URL', 'src/low/a.ts', "new URL('../high/b.ts', import.meta.url);"],
+    ['a worker by its name', 'src/low/a.ts', "workerModule('../high/b.ts', import.meta.url);"],
     ['the inside of a room of which one file is open', 'src/high/a.ts', "import '../store/x.ts';"],
     ['a Node builtin', 'src/low/a.ts', "import { connect } from 'node:net';"],
     ['a Node builtin without its prefix', 'src/low/a.ts', "import { connect } from 'net';"],
@@ -138,9 +140,28 @@ describe('graph', () => {
     expect(importCycles(circle.slice(1))).toEqual([]);
   });
 
+  test('an operation that reaches into another', () => {
+    const files = tree({
+      'src/high/check.ts': "import './check/part.ts'; import './shared/tool.ts';",
+      'src/high/check/part.ts': "import '../shared/tool.ts'; import '../mend-index.ts';",
+      'src/high/mend-index.ts': "import './mend/step.ts'; import './check.ts';",
+      'src/high/mend/step.ts': "import { X } from '../check/part.ts';",
+      'src/high/mend/step.test.ts': "import '../check/part.ts';",
+      'src/high/shared/tool.ts': "import type { Y } from '../mend/step.ts';",
+      'src/high/lone.ts': "import './check/part.ts';",
+    });
+    expect(operationsApart('src/high')(files)).toEqual([
+      'src/high/check/part.ts:1: reaches into another operation: src/high/mend-index.ts',
+      'src/high/mend/step.ts:1: reaches into another operation: src/high/check/part.ts',
+      'src/high/shared/tool.ts:1: reaches into another operation: src/high/mend/step.ts',
+      'src/high/lone.ts:1: reaches into another operation: src/high/check/part.ts',
+    ]);
+    expect(operationsApart('src/high')(files.slice(0, 1))).toEqual([]);
+  });
+
   test('a dead file', () => {
     const files = tree({
-      'src/top/main.ts': "new Worker(new URL(c ? './worker.ts' : './worker.js', import.meta.url));",
+      'src/top/main.ts': "new Worker(workerModule('./worker.ts', import.meta.url));",
       'src/top/worker.ts': "await import('./late.ts');",
       'src/top/late.ts': '',
       'src/top/tested.ts': '',

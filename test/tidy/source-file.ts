@@ -102,6 +102,7 @@ function mentionsOf(node: SyntaxNode): Mention[] {
     case 'ImportExpression':
       return mention('dynamic', node['source']);
     case 'CallExpression':
+      if (dottedName(node['callee']) === 'workerModule') return mention('url', firstArgument(node));
       return isRequire(node) ? mention('dynamic', firstArgument(node)) : [];
     case 'NewExpression':
       return isUrlBeside(node)

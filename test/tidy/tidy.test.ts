@@ -1,6 +1,7 @@
 /** Holds the project to its own rules: layers.json, docs/CONTRIBUTING.md and the documents that mirror the source. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { operationsApart } from './operations.ts';
 
 import { describe, expect, test } from 'vitest';
 
@@ -37,6 +38,7 @@ const starts = {
 const rules: Readonly<Record<string, Rule>> = {
   'every file is understood': unreadableFiles,
   'imports keep to the layers': layersRule(layers),
+  'operations of the engine do not reach into each other': operationsApart('src/engine'),
   'no imports in circles': importCycles,
   'no dead files': (all) => deadFiles(all, starts),
   'internal folders stay internal': internalImports,

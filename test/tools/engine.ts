@@ -40,7 +40,8 @@ export const hurried: Environment = {
   ...singleThreaded,
   clock: {
     ...systemEnvironment.clock,
-    sleep: (ms, signal) => systemEnvironment.clock.sleep(ms < 1000 ? Math.min(ms, 2) : ms, signal),
+    sleep: (ms, signal) =>
+      systemEnvironment.clock.sleep(ms < 60_000 ? Math.min(ms, 2) : ms, signal),
   },
 };
 

@@ -1,6 +1,6 @@
 import { fromHex } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
-import { findTree } from '../../engine/snapshot-path.ts';
+import { findTree } from '../../engine/trees/snapshot-path.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import { formatPolynomial } from '../../kernels/polynomial.ts';
 import { toHex } from '../../base/bytes.ts';

@@ -37,7 +37,7 @@ export function check(invocation: Invocation<CheckFlags>): Promise<number> {
       if (output.isJson) output.json(summaryJson(result));
       else printText(output, result);
       if (result.errorCount === 0) return 0;
-      output.exitError(1, 'Fatal: repository contains errors');
+      output.exitError(1, 'Fatal: repository contains errors', nextStep(result));
       return 1;
     } finally {
       monitor.stop();
@@ -106,6 +106,18 @@ function summaryJson(result: CheckResult): Parameters<Output['json']>[0] {
         ? affectedFiles.map(({ snapshot, path }) => ({ snapshot, path }))
         : undefined,
   };
+}
+
+/** What helps first: a later step may not be needed any more after an earlier one. */
+function nextStep(result: CheckResult): string | undefined {
+  const { brokenPacks, healablePacks, affectedSnapshots } = result;
+  if (result.suggestRepairIndex) return 'Run "holdfast repair index", then check again.';
+  if (brokenPacks.length > healablePacks.length) {
+    return 'Run "holdfast repair packs" with the ids above, or "holdfast repair index" if they are gone; then check again.';
+  }
+  if (healablePacks.length > 0) return 'Heal the packs as said above, then check again.';
+  if (affectedSnapshots.length === 0) return undefined;
+  return 'Back up again: that stores what the source still has. "holdfast repair snapshots --dry-run" says what is lost.';
 }
 
 function printText(output: Output, result: CheckResult): void {

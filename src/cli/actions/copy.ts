@@ -1,6 +1,6 @@
 import type { Problem, Progress } from '../../base/monitor.ts';
 import { type CopyMonitor, type CopyResult, copySnapshots } from '../../engine/copy.ts';
-import type { TransferProgress } from '../../engine/transfer.ts';
+import type { TransferProgress } from '../../engine/packs/transfer.ts';
 import { shortId, type Id } from '../../repository/id.ts';
 import { type StoredSnapshot } from '../../repository/snapshots.ts';
 import { reportProblem } from '../cli-monitor.ts';

@@ -5,7 +5,7 @@ import {
   type DiffStatistics,
   diffTrees,
 } from '../../engine/diff.ts';
-import { findTree } from '../../engine/snapshot-path.ts';
+import { findTree } from '../../engine/trees/snapshot-path.ts';
 import { shortId } from '../../repository/id.ts';
 import { JsonWriter } from '../../repository/json.ts';
 import type { Invocation } from '../command.ts';

@@ -1,5 +1,5 @@
 import { dump as dumpPath, type ByteWriter } from '../../engine/dump.ts';
-import { findTree } from '../../engine/snapshot-path.ts';
+import { findTree } from '../../engine/trees/snapshot-path.ts';
 import type { Invocation } from '../command.ts';
 import type { DumpFlags } from '../commands/dump.ts';
 import { toFile, toOutput } from '../dump-target.ts';

@@ -64,6 +64,8 @@ export async function forget(invocation: ForgetInvocation): Promise<number> {
       options: pruneOptionsOf(flags, session.repository),
       dryRun: flags.dryRun,
       removedSnapshots: new Set(removed),
+      // Of those that it saw none is left.
+      allowRemoveAll: removed.length === snapshots.length,
     });
     return exitCode === 0 ? pruned : exitCode;
   });

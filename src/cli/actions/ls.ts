@@ -1,5 +1,5 @@
-import { walkTree, type TreeVisitor, type WalkedNode } from '../../engine/list.ts';
-import { findTree, splitSnapshotPath } from '../../engine/snapshot-path.ts';
+import { walkTree, type TreeVisitor, type WalkedNode } from '../../engine/trees/walk-paths.ts';
+import { findTree, splitSnapshotPath } from '../../engine/trees/snapshot-path.ts';
 import { JsonWriter } from '../../repository/json.ts';
 import { shortId } from '../../repository/id.ts';
 import type { ResolvedSnapshot, StoredSnapshot } from '../../repository/snapshots.ts';

@@ -1,7 +1,6 @@
 import { formatBytes } from '../../base/bytes.ts';
 import { loadParityStatus, updateParity } from '../../engine/parity.ts';
 import type { EngineContext } from '../../engine/context.ts';
-import type { IndexRepairMonitor } from '../../engine/repair-index.ts';
 import { parityPercentMax } from '../../repository/parity-file.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Invocation } from '../command.ts';
@@ -9,6 +8,7 @@ import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { RepairOutput } from '../repair-output.ts';
 import { withSession } from '../session.ts';
+import type { PhaseMonitor } from '../../base/monitor.ts';
 
 /** `holdfast parity`. */
 export function parity(invocation: Invocation): Promise<number> {
@@ -38,7 +38,7 @@ export function parity(invocation: Invocation): Promise<number> {
 async function tellStatus(
   repository: Repository,
   output: Output,
-  context: EngineContext<IndexRepairMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<void> {
   const status = await loadParityStatus(repository, context);
   const { percent, packCount, coveredCount, paritySizeBytes } = status;

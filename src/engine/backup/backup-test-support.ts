@@ -10,8 +10,8 @@ import { IndexedRepository } from '../../repository/indexed.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { Source, SourceEntry, SourceListing, SourceProblem } from '../../sources/source.ts';
 import { backup, type BackupItem, type BackupOptions, type BackupResult } from '../backup.ts';
-import { TreeReader } from '../tree-reader.ts';
-import { SourceWalk } from './source-walk.ts';
+import { TreeReader } from '../trees/tree-reader.ts';
+import { SourceWalk } from '../source-walk.ts';
 
 /** A folder of a source that is not on any disk: links, pipes and folders, by name. */
 export interface TestFolder {

@@ -1,10 +1,9 @@
+import { idSizeBytes } from '../../repository/id.ts';
 import { compareTimestamps, type Timestamp } from '../../base/timestamp.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import { equalTimes } from './node.ts';
 import type { BackupOptions } from './options.ts';
 
-const idSizeBytes = 32;
 /** Steps in which file systems count time, with room to spare: those with and without fractions of a second. */
 const fineStepSeconds = 0.1;
 const coarseStepSeconds = 2;
@@ -39,6 +38,10 @@ export function isUnmodified(
   if (node.inode !== previous.inode) return false;
   if (options.ignoreCtime === true) return true;
   return equalTimes(node.ctime, previous.ctime) && !mayHideChange(node.ctime, options.parentTime);
+}
+
+function equalTimes(a: Timestamp, b: Timestamp): boolean {
+  return a.seconds === b.seconds && a.nanoseconds === b.nanoseconds;
 }
 
 /** True for a time of change that may stand for two changes, of which the parent backup saw the first only. */

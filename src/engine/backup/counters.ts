@@ -1,4 +1,4 @@
-import type { AddedData } from './messages.ts';
+import type { AddedData } from '../packs/chunk-sink.ts';
 
 /** How an entry compares with the parent snapshot. */
 export type Change = 'new' | 'changed' | 'unmodified';

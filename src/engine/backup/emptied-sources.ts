@@ -8,11 +8,11 @@ import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { SourceEntry } from '../../sources/source.ts';
 import type { EngineContext } from '../context.ts';
-import { findChild } from '../snapshot-path.ts';
+import { findChild, pathText } from '../trees/snapshot-path.ts';
 import { emptyTreeId } from './empty-tree.ts';
 import type { BackupOptions } from './options.ts';
 import { selectParent } from './parent-snapshot.ts';
-import { type BackupReport, pathText } from './report.ts';
+import { type BackupReport } from './report.ts';
 import type { TreeFrame } from './tree-frame.ts';
 
 export interface EmptiedParts {

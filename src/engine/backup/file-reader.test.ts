@@ -25,7 +25,7 @@ import { sha256 } from '../../kernels/sha256.ts';
 import { readStatus } from '../../platform/status.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { PackBuilder } from '../../repository/pack.ts';
-import { ChunkSink, IdList } from './chunk-sink.ts';
+import { ChunkSink, IdList } from '../packs/chunk-sink.ts';
 import { FileReader, type ListedFile } from './file-reader.ts';
 
 const polynomial = parsePolynomial('3da3358b4dc173');

@@ -4,9 +4,8 @@ import type { ChunkScanner } from '../../kernels/chunker.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
 import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
-import type { ChunkSink, IdList } from './chunk-sink.ts';
+import type { AddedData, ChunkSink, IdList } from '../packs/chunk-sink.ts';
 import { type ListedRequest, type OpenedFile, openListed } from '../../sources/source.ts';
-import type { AddedData } from './messages.ts';
 import type { NewStatus } from './new-status.ts';
 import { readPart } from './span-scan.ts';
 

@@ -2,9 +2,9 @@ import type { SealKey } from '../../kernels/seal.ts';
 import type { CompressionMode } from '../../kernels/zstd.ts';
 import type { SerializedError } from '../../base/serialized-errors.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
-import type { PackSlotsShare } from './pack-slots.ts';
-import type { BlobType } from '../../repository/pack.ts';
+import type { PackSlotsShare } from '../packs/pack-slots.ts';
 import type { NewStatus } from './new-status.ts';
+import type { AddedData } from '../packs/chunk-sink.ts';
 
 /** What a backup worker is started with. */
 export interface BackupWorkerData {
@@ -139,13 +139,6 @@ export interface FileExtra {
   readonly error?: SerializedError;
 }
 
-/** What a request added to the repository. */
-export interface AddedData {
-  readonly blobCount: number;
-  readonly plainBytes: number;
-  readonly storedBytes: number;
-}
-
 export interface TreesResponse {
   readonly type: 'trees';
   /** What each tree takes. */
@@ -178,16 +171,3 @@ export type BackupResponse =
   | ScanResponse
   | ChunksResponse
   | FlushResponse;
-
-/** A worker hands over a finished pack. */
-export interface PackEvent {
-  readonly type: 'pack';
-  readonly id: string;
-  /** Where the pack is: number of its slot, or its own bytes if it is larger than a slot. */
-  readonly place: number | Uint8Array;
-  readonly sizeBytes: number;
-  readonly blobType: BlobType;
-  readonly blobs: Uint8Array<ArrayBuffer>;
-  /** Index entries of the blobs, in the order of `blobs`. */
-  readonly entries: Int32Array<ArrayBuffer>;
-}

@@ -1,4 +1,3 @@
-import type { Timestamp } from '../../base/timestamp.ts';
 import type { FileKind, FileStatus } from '../../platform/status.ts';
 import { groupName, userName } from '../../platform/owners.ts';
 import { goMode } from '../../repository/mode.ts';
@@ -82,52 +81,4 @@ function storedDevice(
 ): FileStatus['device'] {
   if (!deviceOfHardLinksOnly || kind === 'fifo') return device;
   return kind === 'directory' || links === 1 ? 0 : device;
-}
-
-/** True if both stand for the same thing with the same metadata and content. */
-export function equalNodes(a: TreeNode, b: TreeNode): boolean {
-  return (
-    a.type === b.type &&
-    a.mode === b.mode &&
-    a.uid === b.uid &&
-    a.gid === b.gid &&
-    a.inode === b.inode &&
-    a.deviceId === b.deviceId &&
-    a.sizeBytes === b.sizeBytes &&
-    a.links === b.links &&
-    a.device === b.device &&
-    a.user === b.user &&
-    a.group === b.group &&
-    equalTimes(a.mtime, b.mtime) &&
-    equalTimes(a.ctime, b.ctime) &&
-    equalTimes(a.atime, b.atime) &&
-    equalOptionalBytes(a.name, b.name) &&
-    equalOptionalBytes(a.linkTarget, b.linkTarget) &&
-    equalOptionalBytes(a.subtree, b.subtree) &&
-    equalOptionalBytes(a.content, b.content) &&
-    equalAttributes(a, b)
-  );
-}
-
-export function equalTimes(a: Timestamp, b: Timestamp): boolean {
-  return a.seconds === b.seconds && a.nanoseconds === b.nanoseconds;
-}
-
-function equalOptionalBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === b) return true;
-  if (!a || !b || a.byteLength !== b.byteLength) return false;
-  for (let i = 0; i < a.byteLength; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
-
-function equalAttributes(a: TreeNode, b: TreeNode): boolean {
-  const count = a.extendedAttributes.length;
-  if (count !== b.extendedAttributes.length) return false;
-  return a.extendedAttributes.every((attribute, i) => {
-    const other = b.extendedAttributes[i];
-    return (
-      equalOptionalBytes(attribute.name, other?.name) &&
-      equalOptionalBytes(attribute.value, other?.value)
-    );
-  });
 }

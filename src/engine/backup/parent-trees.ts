@@ -3,7 +3,7 @@ import { endsWork, HoldfastError } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { decodeTree, type TreeBytes, type TreeNode } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
-import { TreeReader } from '../tree-reader.ts';
+import { TreeReader } from '../trees/tree-reader.ts';
 
 /** Reads the trees of the parent snapshot, which a backup can do without. */
 export class ParentTrees {

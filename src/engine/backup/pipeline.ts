@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os';
 import type { Transferable } from 'node:worker_threads';
+import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
 import { assert } from '../../base/assert.ts';
 import type { Timer } from '../../base/clock.ts';
 import { isHoldfastError } from '../../base/errors.ts';
@@ -18,29 +18,22 @@ import type {
   BackupWorkerData,
   ChunksResponse,
   FilesResponse,
-  PackEvent,
   ScanResponse,
   TreesResponse,
 } from './messages.ts';
-import { PackSlots } from './pack-slots.ts';
-import { PackStore } from './pack-store.ts';
+import { PackSlots, threadsWithSlots } from '../packs/pack-slots.ts';
+import { PackStore } from '../packs/pack-store.ts';
+import type { PackEvent } from '../packs/pack-event.ts';
 
 /** Requests that wait per worker while one runs: enough that no worker idles while this thread walks. */
 const requestsPerWorkerMax = 4;
-/** Finished packs that may wait to be stored. */
-const packsAheadMax = 2;
 /**
  * Stored packs may wait for their index file up to this size, besides a share of all (see `IndexWriter`): what a run that
  * is killed stores again. Less would make more index files, which everybody loads.
  */
 const unlistedBytesMax = 128 << 20;
-/** Memory reserved for packs, of which the system commits what is used. */
-const slotBytesMax = 1 << 30;
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./worker.ts', import.meta.url);
 
 /** The response that belongs to a request. */
 export type ResponseTo<R extends BackupRequest> = R extends { type: 'files' }
@@ -54,17 +47,6 @@ export type ResponseTo<R extends BackupRequest> = R extends { type: 'files' }
         : ChunksResponse;
 
 type BackupPool = WorkerPool<BackupRequest, BackupResponse>;
-
-/** Each worker fills one pack of each type. */
-function slotCountFor(workerCount: number): number {
-  return 2 * workerCount + packsAheadMax;
-}
-
-/** As many threads as can be of use, and as the memory for their packs allows. */
-function workerCountMax(slotSizeBytes: number): number {
-  const byMemory = Math.floor((slotBytesMax / slotSizeBytes - packsAheadMax) / 2);
-  return Math.max(1, Math.min(2 * Math.max(2, availableParallelism()), byMemory));
-}
 
 /** The worker threads of a backup and what they produce: packs go to storage, results to the caller. */
 export class Pipeline {
@@ -119,10 +101,15 @@ export class Pipeline {
       targetSizeBytes: repository.packSizeBytes,
       maxBlobSizeBytes: chunkSizeBytesMax,
     });
-    const workerCount = Math.min(options.workerCount, workerCountMax(slotSizeBytes));
+    const workerCount = Math.min(
+      options.workerCount,
+      2 * usefulThreadCount(),
+      threadsWithSlots(slotSizeBytes),
+    );
     // Threads wait for a free slot; in a process of one thread there is nobody to wait for.
-    const slotCount = context.environment.isSingleThreaded ? 0 : slotCountFor(workerCount);
-    const slots = PackSlots.create(slotCount, slotSizeBytes);
+    const slots = context.environment.isSingleThreaded
+      ? PackSlots.create(0, slotSizeBytes)
+      : PackSlots.forThreads(workerCount, slotSizeBytes);
     const workerData = (): BackupWorkerData => ({
       index: index.share(),
       masterKey: repository.masterKey,
@@ -133,7 +120,7 @@ export class Pipeline {
       slots: slots.share,
     });
     const startPool = (): Promise<BackupPool> =>
-      WorkerPool.start<BackupRequest, BackupResponse>(workerModule, {
+      WorkerPool.start<BackupRequest, BackupResponse>(moduleAddress, {
         size: workerCount,
         workerData: workerData(),
         environment: context.environment,

@@ -1,3 +1,4 @@
+import { pathText } from '../trees/snapshot-path.ts';
 import { concatBytes } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Problem } from '../../base/monitor.ts';
@@ -12,11 +13,6 @@ const currentItemsMax = 2;
 
 const slash = Uint8Array.of(0x2f);
 const actions = { new: 'new', changed: 'modified', unmodified: 'unchanged' } as const;
-
-/** Text of a path for messages; bytes that are not UTF-8 become U+FFFD. */
-export function pathText(path: Uint8Array): string {
-  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('utf8');
-}
 
 /** An entry, and the directory that holds it. */
 export interface FilePlace {

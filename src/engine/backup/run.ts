@@ -1,3 +1,5 @@
+import { equalNodes } from '../trees/equal-nodes.ts';
+import { idSizeBytes } from '../../repository/id.ts';
 import { defined } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
@@ -21,13 +23,13 @@ import { isFileFailure } from './file-failure.ts';
 import type { FileListener, SoleRead } from './file-reader.ts';
 import { largeFileBytesMin, LargeFileReader } from './large-file.ts';
 import { fileOutcome, type FilesResponse } from './messages.ts';
-import { equalNodes, type NodeDraft, nodeOf, updateNode } from './node.ts';
+import { type NodeDraft, nodeOf, updateNode } from './node.ts';
 import type { BackupMonitor, BackupOptions } from './options.ts';
 import { ParentTrees } from './parent-trees.ts';
 import type { NodeFinder } from './previous-nodes.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { BackupReport } from './report.ts';
-import type { SourceWalk } from './source-walk.ts';
+import type { SourceWalk } from '../source-walk.ts';
 import { areStorable } from './storable-attributes.ts';
 import { TreeBuilder } from './tree-builder.ts';
 import { type FramePart, type MatchedTree, NodeCursor, TreeFrame } from './tree-frame.ts';
@@ -36,7 +38,6 @@ import { type FramePart, type MatchedTree, NodeCursor, TreeFrame } from './tree-
 const turnMs = 15;
 /** How often numbers are told while nothing is left to walk. */
 const progressMs = 100;
-const idSizeBytes = 32;
 /** Bytes of the parent's tree that an entry may take, on average, to be compared as bytes. */
 const matchedEntryBytes = 1024;
 const noBytes = new Uint8Array(0);

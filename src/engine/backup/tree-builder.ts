@@ -7,7 +7,7 @@ import { decodeTree, TreeEncoder, type TreeNode } from '../../repository/tree.ts
 import type { Change } from './counters.ts';
 import type { BackupReport } from './report.ts';
 import type { ClaimedBlob } from './messages.ts';
-import { equalNodes } from './node.ts';
+import { equalNodes } from '../trees/equal-nodes.ts';
 import type { ParentTrees } from './parent-trees.ts';
 import type { Pipeline } from './pipeline.ts';
 import { PreviousNodes } from './previous-nodes.ts';

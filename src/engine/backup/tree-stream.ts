@@ -1,8 +1,9 @@
 import { concatBytes } from '../../base/bytes.ts';
 import { startSha256 } from '../../kernels/sha256.ts';
 import { treeInPiecesSizeBytesMin, treePieceSizeBytes } from '../../repository/tree.ts';
-import type { AddedData, ClaimedBlob } from './messages.ts';
+import type { ClaimedBlob } from './messages.ts';
 import type { Pipeline } from './pipeline.ts';
+import type { AddedData } from '../packs/chunk-sink.ts';
 
 /** What a stream of tree bytes needs of the backup. */
 export interface TreeStreamParts {

@@ -9,7 +9,7 @@ import { serveWorker, type WorkerParts, type WorkerReply } from '../../kernels/w
 import { BlobIndex } from '../../repository/blob-index.ts';
 import { type FinishedPack, PackBuilder, PackWorkspace } from '../../repository/pack.ts';
 import { BlobPieces } from '../../repository/pack-pieces.ts';
-import { ChunkSink, IdList } from './chunk-sink.ts';
+import { ChunkSink, IdList } from '../packs/chunk-sink.ts';
 import { isFileFailure } from './file-failure.ts';
 import { FileReader, type ListedFile } from './file-reader.ts';
 import {
@@ -31,8 +31,8 @@ import {
   type TreePiece,
   type TreesResponse,
 } from './messages.ts';
-import { packEvent } from './pack-event.ts';
-import { PackSlots } from './pack-slots.ts';
+import { packEvent } from '../packs/pack-event.ts';
+import { PackSlots } from '../packs/pack-slots.ts';
 import { readExactly, scanSpan } from './span-scan.ts';
 
 /** Room for a whole chunk and as much to read ahead. */

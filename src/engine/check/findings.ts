@@ -1,6 +1,6 @@
 import { type ErrorCode, HoldfastError } from '../../base/errors.ts';
 import type { Id } from '../../repository/id.ts';
-import type { CheckMonitor } from './options.ts';
+import type { PhaseMonitor } from '../../base/monitor.ts';
 
 /** Lines kept for the result: a lost index file alone may give millions. All are told as they come. */
 const linesKeptMax = 100_000;
@@ -15,9 +15,9 @@ export class Findings {
   readonly affectedSnapshots: Set<Id> = new Set<Id>();
   suggestRepairIndex = false;
   suggestPrune = false;
-  readonly #monitor: CheckMonitor;
+  readonly #monitor: PhaseMonitor;
 
-  constructor(monitor: CheckMonitor) {
+  constructor(monitor: PhaseMonitor) {
     this.#monitor = monitor;
   }
 

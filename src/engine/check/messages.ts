@@ -1,6 +1,6 @@
 import type { SealKey } from '../../kernels/seal.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
-import type { PackContent } from '../pack-content.ts';
+import type { PackContent } from '../packs/pack-content.ts';
 
 export interface CheckWorkerData {
   readonly index: BlobIndexShare;

@@ -1,6 +1,6 @@
-import type { Monitor, Progress } from '../../base/monitor.ts';
 import type { Id } from '../../repository/id.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
+import type { AffectedFile } from '../trees/affected-files.ts';
 
 /** Which packs are read whole. */
 export type ReadData =
@@ -19,19 +19,6 @@ export interface CheckOptions {
   readonly selectSnapshot?: (snapshot: StoredSnapshot) => boolean;
   /** Affected paths that are named; default 100,000. */
   readonly affectedFilesMax?: number;
-}
-
-export interface CheckMonitor extends Monitor {
-  /** Packs read so far, as files. */
-  progress(progress: Progress): void;
-  /** What is checked now, such as `snapshots, trees and blobs`. */
-  phase(name: string): void;
-}
-
-/** A path that cannot be restored as it was. */
-export interface AffectedFile {
-  readonly snapshot: Id;
-  readonly path: string;
 }
 
 export interface CheckResult {

@@ -1,3 +1,4 @@
+import { differingBlob } from '../packs/same-listing.ts';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import type { Sealer } from '../../kernels/seal.ts';
@@ -7,9 +8,9 @@ import type { BlobIndex } from '../../repository/blob-index.ts';
 import { BlobScratch } from '../../repository/blob-scratch.ts';
 import { type BlobTools, openBlob, openTree } from '../../repository/blob-open.ts';
 import { type PackedBlobs, readPackedBlobsAt } from '../../repository/pack.ts';
-import { type PackBytes, type PackContent, PackContents } from '../pack-content.ts';
+import { type PackBytes, type PackContent, PackContents } from '../packs/pack-content.ts';
 import type { PackFindings } from './messages.ts';
-import type { PackOrder } from './pack-order.ts';
+import type { PackOrder } from '../packs/pack-order.ts';
 
 /** Room for the largest chunk; larger blobs of other programs take an allocation each. */
 const plainBytes = 8 << 20;
@@ -94,21 +95,12 @@ export class PackReader {
       if (!isHoldfastError(error, 'PACK_DAMAGED')) throw error;
       return [error.message];
     }
-    const entries = this.#order.entriesOf(pack);
-    if (header.count !== entries.length) {
-      return [`its header has ${header.count} blobs, the index ${entries.length}`];
+    const listed = this.#order.blobsOf(this.#index, pack);
+    if (header.count !== listed.length) {
+      return [`its header has ${header.count} blobs, the index ${listed.length}`];
     }
-    for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i] ?? -1;
-      const blob = header.at(i);
-      const same =
-        blob.offset === this.#index.offsetOf(entry) &&
-        blob.length === this.#index.lengthOf(entry) &&
-        blob.uncompressedLength === this.#index.uncompressedLengthOf(entry) &&
-        blob.type === this.#index.typeOf(entry) &&
-        equalBytes(blob.id, this.#index.idOf(entry));
-      if (!same) return [`its header and the index differ at blob ${toHex(blob.id)}`];
-    }
+    const other = differingBlob(header, listed);
+    if (other) return [`its header and the index differ at blob ${toHex(other.id)}`];
     return [];
   }
 }

@@ -4,10 +4,10 @@ import type { BlobIndex } from '../../repository/blob-index.ts';
 import { shortId } from '../../repository/id.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
-import type { BlobDamage } from './blob-damage.ts';
+import type { BlobDamage } from '../trees/blob-damage.ts';
 import type { Findings } from './findings.ts';
-import type { CheckMonitor } from './options.ts';
-import type { PackOrder } from './pack-order.ts';
+import type { PackOrder } from '../packs/pack-order.ts';
+import type { PhaseMonitor } from '../../base/monitor.ts';
 
 /** What comparing packs and index gives. */
 export interface PackList {
@@ -27,7 +27,7 @@ export interface PackParts {
 export async function comparePacks(
   repository: Repository,
   parts: PackParts,
-  { signal }: EngineContext<CheckMonitor>,
+  { signal }: EngineContext<PhaseMonitor>,
 ): Promise<PackList> {
   const { index, findings } = parts;
   const { sizes, expected, others } = await storedPackSizes(repository, index, { signal });

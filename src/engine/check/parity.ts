@@ -4,7 +4,7 @@ import { listParity, loadParity } from '../../repository/parity.ts';
 import { damagedParityCount, healPack, type ParityFile } from '../../repository/parity-file.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
-import { readPack } from '../repair/pack-contents.ts';
+import { readPack } from '../packs/read-pack.ts';
 import type { Findings } from './findings.ts';
 
 /**

@@ -1,4 +1,5 @@
-import { availableParallelism } from 'node:os';
+import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
+import { packSizeBytesMax } from '../packs/read-pack.ts';
 import { assert } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
@@ -7,25 +8,20 @@ import { randomBelow, type Random } from '../../base/random.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
-import type { BlobMarks } from '../blob-marks.ts';
-import type { PackContent } from '../pack-content.ts';
+import type { BlobMarks } from '../trees/blob-marks.ts';
+import type { PackContent } from '../packs/pack-content.ts';
 import type { CheckWorkerData, PackCheck, PackFindings, PackUnread } from './messages.ts';
-import type { CheckMonitor, ReadData } from './options.ts';
+import type { ReadData } from './options.ts';
 import type { PackList, PackParts } from './packs.ts';
+import type { PhaseMonitor } from '../../base/monitor.ts';
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./worker.ts', import.meta.url);
 
 /** What reading the data gives. */
 export interface DataRead {
   readonly packsRead: number;
   readonly bytesRead: number;
 }
-
-/** Larger files are no packs: those of any program have some hundred MiB at most. */
-const packSizeBytesMax = 1 << 30;
 
 /** What reading works with. */
 export interface ReadParts extends PackParts {
@@ -41,12 +37,12 @@ type Pool = WorkerPool<PackCheck, PackFindings | PackUnread>;
 export async function readPacks(
   parts: ReadParts,
   choice: ReadData,
-  context: EngineContext<CheckMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<DataRead> {
   const chosen = choosePacks(parts, choice, context.environment.random);
   const sizeOf = (pack: number): number => parts.packs.sizes[pack] ?? 0;
   const bytesTotal = chosen.reduce((sum, pack) => sum + sizeOf(pack), 0);
-  const workerCount = Math.min(Math.max(2, availableParallelism()), Math.max(1, chosen.length));
+  const workerCount = Math.min(usefulThreadCount(), Math.max(1, chosen.length));
   const pool = await startPool(parts, workerCount, context);
   let packsRead = 0;
   let bytesRead = 0;
@@ -82,13 +78,13 @@ function startPool(
     entriesByPack: order.entriesBuffer,
     packStarts: order.startsBuffer,
   };
-  return WorkerPool.start(workerModule, { size, workerData, environment });
+  return WorkerPool.start(moduleAddress, { size, workerData, environment });
 }
 
 async function checkPack(
   parts: ReadParts,
   { pool, pack }: { readonly pool: Pool; readonly pack: number },
-  context: EngineContext<CheckMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<void> {
   const { index, findings, damage, packs } = parts;
   const name = toHex(index.packId(pack));

@@ -1,19 +1,17 @@
-import { throwIfAborted } from '../../base/abort.ts';
+import { pathText } from '../trees/snapshot-path.ts';
+import { idSizeBytes } from '../../repository/id.ts';
+import { OnceWalk } from '../trees/walk-once.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { describeError, endsWork } from '../../base/errors.ts';
+import { describeError } from '../../base/errors.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import { restorableTypes, type TreeNode, type TreeNodes } from '../../repository/tree.ts';
 import type { EngineContext } from '../context.ts';
-import { pathText } from '../backup/report.ts';
-import { BlobMarks } from '../blob-marks.ts';
-import { TreeReader } from '../tree-reader.ts';
-import type { BlobDamage } from './blob-damage.ts';
+import { BlobMarks } from '../trees/blob-marks.ts';
+import type { BlobDamage } from '../trees/blob-damage.ts';
 import type { Findings } from './findings.ts';
-import type { CheckMonitor } from './options.ts';
-
-const idSizeBytes = 32;
+import type { PhaseMonitor } from '../../base/monitor.ts';
 
 /** A blob that was seen in a snapshot. */
 export const seenMark = 1;
@@ -25,8 +23,8 @@ export class StructureCheck {
   readonly #indexed: IndexedRepository;
   readonly #damage: BlobDamage;
   readonly #findings: Findings;
-  readonly #context: EngineContext<CheckMonitor>;
-  readonly #reader: TreeReader;
+  readonly #context: EngineContext<PhaseMonitor>;
+  readonly #walk: OnceWalk;
   /** Trees that no index lists, and data blobs, as `type:hex id`. */
   readonly #missing = new Set<string>();
   /** What the snapshots hold: all their trees, and with `marksData` the blobs of their files. */
@@ -40,14 +38,19 @@ export class StructureCheck {
       readonly findings: Findings;
       readonly marksData: boolean;
     },
-    context: EngineContext<CheckMonitor>,
+    context: EngineContext<PhaseMonitor>,
   ) {
     this.#indexed = indexed;
     this.#damage = found.damage;
     this.#findings = found.findings;
     this.#marksData = found.marksData;
     this.#context = context;
-    this.#reader = new TreeReader(indexed, { signal: context.signal });
+    const visitor = {
+      isNew: (tree: Uint8Array) => this.#isNew('tree', tree),
+      nodes: (tree: Uint8Array, nodes: TreeNodes) => this.#checkNodes(tree, nodes),
+      unreadable: (tree: Uint8Array, error: unknown) => this.#tellUnreadable(tree, error),
+    };
+    this.#walk = new OnceWalk(indexed, visitor, context);
     this.marks = new BlobMarks(indexed.index);
   }
 
@@ -55,7 +58,8 @@ export class StructureCheck {
     let done = 0;
     for (const snapshot of snapshots) {
       const root = fromHex(snapshot.tree);
-      if (root) await this.#walk(root);
+      if (root) this.#walk.enter(root);
+      await this.#walk.run();
       done++;
       this.#context.monitor.progress({
         filesDone: done,
@@ -64,24 +68,6 @@ export class StructureCheck {
         errorCount: this.#findings.errorCount,
         currentItems: [],
       });
-    }
-  }
-
-  async #walk(root: Uint8Array): Promise<void> {
-    const pending = [root];
-    const { clock } = this.#context.environment;
-    let turnStart = clock.monotonicMs();
-    for (let id = pending.pop(); id; id = pending.pop()) {
-      throwIfAborted(this.#context.signal);
-      if (!this.#isNew('tree', id)) continue;
-      const nodes = await this.#load(id);
-      for (const node of nodes ?? []) {
-        const below = this.#checkNode(node, id);
-        if (below) pending.push(below);
-      }
-      if (clock.monotonicMs() - turnStart < 15) continue;
-      await clock.nextTurn();
-      turnStart = clock.monotonicMs();
     }
   }
 
@@ -95,15 +81,16 @@ export class StructureCheck {
     return true;
   }
 
-  async #load(id: Uint8Array): Promise<TreeNodes | undefined> {
-    try {
-      return await this.#reader.load(id);
-    } catch (error) {
-      if (endsWork(error)) throw error;
-      this.#findings.error(`tree ${toHex(id)}`, describeError(error), 'TREE_DAMAGED');
-      this.#damage.addFaultyTree(id);
-      return undefined;
+  #checkNodes(tree: Uint8Array, nodes: TreeNodes): void {
+    for (const node of nodes) {
+      const below = this.#checkNode(node, tree);
+      if (below) this.#walk.enter(below);
     }
+  }
+
+  #tellUnreadable(tree: Uint8Array, error: unknown): void {
+    this.#findings.error(`tree ${toHex(tree)}`, describeError(error), 'TREE_DAMAGED');
+    this.#damage.addFaultyTree(tree);
   }
 
   /** Reports what is wrong with a node; returns the tree below it. */

@@ -2,7 +2,7 @@ import { Sealer } from '../../kernels/seal.ts';
 import { serveWorker } from '../../kernels/worker-serve.ts';
 import { BlobIndex } from '../../repository/blob-index.ts';
 import type { CheckWorkerData, PackCheck, PackFindings, PackUnread } from './messages.ts';
-import { PackOrder } from './pack-order.ts';
+import { PackOrder } from '../packs/pack-order.ts';
 import { PackReader } from './pack-reader.ts';
 
 serveWorker<CheckWorkerData, PackCheck, PackFindings | PackUnread>(

@@ -6,9 +6,9 @@ import type { BlobIndex } from '../../repository/blob-index.ts';
 import { idBytes } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import { contentIds } from '../blob-marks.ts';
+import { contentIds } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { walkTree, type WalkedNode } from '../list.ts';
+import { walkTree, type WalkedNode } from '../trees/walk-paths.ts';
 import { isStored } from './needed-blobs.ts';
 
 /**

@@ -1,24 +1,21 @@
-import { throwIfAborted } from '../../base/abort.ts';
+import type { TreeNodes } from '../../repository/tree.ts';
+import { OnceWalk } from '../trees/walk-once.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
-import { BlobMarks, contentIds, strayBlobs } from '../blob-marks.ts';
+import { BlobMarks, contentIds, strayBlobs } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { TreeReader } from '../tree-reader.ts';
 
 const seenMark = 1;
-/** How long the walk keeps other work waiting. */
-const turnMsMax = 15;
 
 /** Finds what snapshots of one repository need that another does not have. */
 export class NeededBlobs {
   readonly #source: IndexedRepository;
   readonly #target: BlobIndex;
-  readonly #context: EngineContext;
-  readonly #reader: TreeReader;
+  readonly #walk: OnceWalk;
   #marks: BlobMarks;
   #hasFailed = false;
   #entries: number[] = [];
@@ -27,8 +24,14 @@ export class NeededBlobs {
   constructor(source: IndexedRepository, target: BlobIndex, context: EngineContext) {
     this.#source = source;
     this.#target = target;
-    this.#context = context;
-    this.#reader = new TreeReader(source, { signal: context.signal });
+    const visitor = {
+      isNew: (tree: Uint8Array) => this.#need('tree', tree),
+      nodes: (_: Uint8Array, nodes: TreeNodes) => this.#needNodes(nodes),
+      unreadable: (_: Uint8Array, error: unknown): never => {
+        throw error;
+      },
+    };
+    this.#walk = new OnceWalk(source, visitor, context);
     this.#marks = new BlobMarks(source.index);
   }
 
@@ -59,7 +62,7 @@ export class NeededBlobs {
     if (this.#hasFailed) this.#marks = new BlobMarks(this.#source.index);
     const before = { count: this.#entries.length, sizeBytes: this.#sizeBytes };
     try {
-      await this.#walk(snapshot);
+      await this.#look(snapshot);
     } catch (error) {
       this.distrust();
       this.#entries.length = before.count;
@@ -68,28 +71,23 @@ export class NeededBlobs {
     }
   }
 
-  async #walk({ tree }: Pick<StoredSnapshot, 'tree'>): Promise<void> {
+  async #look({ tree }: Pick<StoredSnapshot, 'tree'>): Promise<void> {
     const root = fromHex(tree);
     if (!root) throw new HoldfastError('SNAPSHOT_DAMAGED', { details: { tree } });
-    const { clock } = this.#context.environment;
-    const pending: Uint8Array[] = [root];
-    let turnStart = clock.monotonicMs();
-    for (let id = pending.pop(); id; id = pending.pop()) {
-      throwIfAborted(this.#context.signal);
-      if (!this.#need('tree', id)) continue;
-      for (const node of await this.#reader.load(id)) {
-        // Trees are copied as they are, with nodes that are not valid: what they name is needed all the same.
-        if (node.subtree) pending.push(node.subtree);
-        for (const blob of contentIds(node)) this.#need('data', blob);
-        for (const { type, id: stray } of strayBlobs(node)) {
-          if (this.#source.index.find(type, stray) < 0) continue;
-          if (type === 'tree') pending.push(stray);
-          else this.#need(type, stray);
-        }
+    this.#walk.enter(root);
+    await this.#walk.run();
+  }
+
+  /** Trees are copied as they are, with nodes that are not valid: what they name is needed all the same. */
+  #needNodes(nodes: TreeNodes): void {
+    for (const node of nodes) {
+      if (node.subtree) this.#walk.enter(node.subtree);
+      for (const blob of contentIds(node)) this.#need('data', blob);
+      for (const { type, id } of strayBlobs(node)) {
+        if (this.#source.index.find(type, id) < 0) continue;
+        if (type === 'tree') this.#walk.enter(id);
+        else this.#need(type, id);
       }
-      if (clock.monotonicMs() - turnStart < turnMsMax) continue;
-      await clock.nextTurn();
-      turnStart = clock.monotonicMs();
     }
   }
 

@@ -1,10 +1,9 @@
+import { idSizeBytes } from '../../repository/id.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import { toHex } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
-import { plainSizeBytes } from '../blob-marks.ts';
 
-const idSizeBytes = 32;
 /** Blobs that are read ahead: a blob has 8 MiB at most, so this bounds memory to 64 MiB. */
 const readAheadCount = 8;
 
@@ -21,7 +20,7 @@ export function contentSizeBytes(indexed: IndexedRepository, content: Uint8Array
       const blob = toHex(content.subarray(at, at + idSizeBytes));
       throw new HoldfastError('BLOB_NOT_FOUND', { details: { type: 'data', blob } });
     }
-    sizeBytes += plainSizeBytes(index, entry);
+    sizeBytes += index.plainSizeOf(entry);
   }
   return sizeBytes;
 }

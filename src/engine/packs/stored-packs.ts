@@ -6,7 +6,7 @@ import type { IndexedRepository } from '../../repository/indexed.ts';
 import { headerEntrySizeBytes, packSizeOf } from '../../repository/pack-header.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { CallOptions } from '../../storage/backend.ts';
-import { statPack } from '../stat-pack.ts';
+import { statPack } from './stat-pack.ts';
 
 /** What a storage has in the place of packs. Sizes in bytes. */
 export interface StoredPacks {

@@ -1,4 +1,4 @@
-import { usedMark } from '../used-blobs.ts';
+import { usedMark } from '../trees/used-blobs.ts';
 import type { PruneState } from './state.ts';
 
 /** 1 at the first entry of each blob with a copy in a stored pack that is not among `going`. */
@@ -13,6 +13,20 @@ export function blobsThatStay(state: PruneState, going: ReadonlySet<number>): Ui
     if (stays[index.packOf(entry)] === 1) isSafe[index.firstOf(entry)] = 1;
   }
   return isSafe;
+}
+
+/** Those of the packs `gone`, which are not stored, whose used blobs are all in stored packs: with them nothing was lost. */
+export function replacedOf(state: PruneState, gone: ReadonlySet<number>): Set<number> {
+  const replaced = new Set(gone);
+  if (gone.size === 0) return replaced;
+  const { index } = state.indexed;
+  const isSafe = blobsThatStay(state, gone);
+  for (let entry = 0; entry < index.blobCount; entry++) {
+    const first = index.firstOf(entry);
+    if (isSafe[first] !== 1 && state.used.has(first, usedMark))
+      replaced.delete(index.packOf(entry));
+  }
+  return replaced;
 }
 
 /**

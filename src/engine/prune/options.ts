@@ -1,7 +1,7 @@
 import type { Monitor } from '../../base/monitor.ts';
 import type { Id } from '../../repository/id.ts';
-import type { TransferMonitor } from '../transfer.ts';
-import type { UsedBlobsMonitor } from '../used-blobs.ts';
+import type { TransferMonitor } from '../packs/transfer.ts';
+import type { UsedBlobsMonitor } from '../trees/used-blobs.ts';
 
 /** How much unused data may stay: bytes of all that is kept in percent, a size, or any. */
 export type UnusedLimit =

@@ -1,7 +1,7 @@
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { headerEntrySizeBytes, packOverheadBytes } from '../../repository/pack-header.ts';
-import type { BlobMarks } from '../blob-marks.ts';
-import { usedMark } from '../used-blobs.ts';
+import type { BlobMarks } from '../trees/blob-marks.ts';
+import { usedMark } from '../trees/used-blobs.ts';
 import type { PruneStatistics } from './options.ts';
 
 /** Copies of a blob beyond which they are not counted. */

@@ -7,7 +7,7 @@ import type { SealKey } from '../../kernels/seal.ts';
 import { loadIndex, loadIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import { loadSnapshot } from '../../repository/snapshots.ts';
-import { collectUsedBlobs } from '../used-blobs.ts';
+import { collectUsedBlobs } from '../trees/used-blobs.ts';
 import { testRepository } from '../../repository/index-test-support.ts';
 import { type HeldLock, noIdentity, type ProcessProbe } from '../../repository/locks.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';

@@ -1,8 +1,8 @@
 import { HoldfastError } from '../../base/errors.ts';
 import { IndexWriter } from '../../repository/index-writer.ts';
 import type { EngineContext } from '../context.ts';
-import { transferBlobs } from '../transfer.ts';
-import { usedMark } from '../used-blobs.ts';
+import { transferBlobs } from '../packs/transfer.ts';
+import { usedMark } from '../trees/used-blobs.ts';
 import { blobsThatStay } from './needed.ts';
 import type { PruneMonitor } from './options.ts';
 import type { PruneState } from './state.ts';

@@ -8,9 +8,9 @@ import { IndexedRepository } from '../../repository/indexed.ts';
 import { addMark, type PackMark } from '../../repository/pack-marks.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
-import { BlobMarks } from '../blob-marks.ts';
+import { BlobMarks } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { collectUsedBlobs } from '../used-blobs.ts';
+import { collectUsedBlobs } from '../trees/used-blobs.ts';
 import type { PruneMonitor, UnlistedPack } from './options.ts';
 
 /** Where a prune gets the repository from. */
@@ -20,7 +20,7 @@ export interface PruneSource {
   readonly loadIndex: () => Promise<LoadedIndex>;
   /** Snapshots that were removed just now, and that a listing may still have. */
   readonly removedSnapshots?: ReadonlySet<Id> | undefined;
-  /** Prune although there is no snapshot and this run removed none: then all data goes. */
+  /** Prune although there is no snapshot: then all data goes. */
   readonly allowRemoveAll?: boolean | undefined;
 }
 
@@ -137,6 +137,11 @@ export class PruneState {
     return packs;
   }
 
+  /** Packs that are only marked, and not stored any more: a repair has replaced them. */
+  goneMarkedPacks(): Set<number> {
+    return new Set([...this.#onlyMarked].filter((pack) => !this.isStored(pack)));
+  }
+
   /** Takes in that marks were dropped, and packs deleted. */
   forget(marks: ReadonlySet<Id>, packs: ReadonlySet<Id>): void {
     for (const id of marks) this.#marks.delete(id);
@@ -179,8 +184,7 @@ export class PruneState {
    * out looks like one in which nothing is. What is marked already was decided by a run that saw snapshots, or was told.
    */
   #refuseWithoutSnapshots(): void {
-    const { removedSnapshots, allowRemoveAll } = this.#source;
-    if (allowRemoveAll || (removedSnapshots && removedSnapshots.size > 0)) return;
+    if (this.#source.allowRemoveAll) return;
     const isDecided = (id: Id): boolean => {
       const mark = this.#marks.get(id);
       return mark !== undefined && !this.isVoid(mark);

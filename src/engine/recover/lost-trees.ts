@@ -1,21 +1,14 @@
+import type { TreeNode } from '../../repository/tree.ts';
+import { readTree } from '../trees/read-tree.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { endsWork } from '../../base/errors.ts';
-import type { Monitor, Progress } from '../../base/monitor.ts';
+import type { PhaseMonitor } from '../../base/monitor.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import type { TreeNodes } from '../../repository/tree.ts';
-import { BlobMarks } from '../blob-marks.ts';
+import { BlobMarks } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { TreeReader } from '../tree-reader.ts';
-
-export interface RecoverMonitor extends Monitor {
-  /** What is done now, such as `load trees`. */
-  phase(name: string): void;
-  /** Trees read so far, as files. */
-  progress(progress: Progress): void;
-}
+import { TreeReader } from '../trees/tree-reader.ts';
 
 /** A tree that something refers to. */
 const referredMark = 1;
@@ -30,7 +23,7 @@ const unreadableMark = 2;
 export async function findLostTrees(
   indexed: IndexedRepository,
   snapshots: readonly StoredSnapshot[],
-  context: EngineContext<RecoverMonitor>,
+  context: EngineContext<PhaseMonitor>,
 ): Promise<Uint8Array[]> {
   const { index } = indexed;
   const { monitor, signal } = context;
@@ -45,15 +38,12 @@ export async function findLostTrees(
   for (const [number, entry] of trees.entries()) {
     throwIfAborted(signal);
     const id = index.idOf(entry);
-    try {
-      for (const subtree of subtreesOf(await reader.load(id))) {
-        marks.add('tree', subtree, referredMark);
-      }
-    } catch (error) {
-      if (endsWork(error)) throw error;
+    const tree = await readTree(reader, id);
+    for (const subtree of subtreesOf(tree.nodes ?? [])) marks.add('tree', subtree, referredMark);
+    if (!tree.nodes) {
       errorCount++;
       marks.add('tree', id, unreadableMark);
-      monitor.problem({ item: `tree ${toHex(id)}`, during: 'scan', error });
+      monitor.problem({ item: `tree ${toHex(id)}`, during: 'scan', error: tree.error });
     }
     const totals = { filesTotal: trees.length, bytesDone: 0, currentItems: [] };
     monitor.progress({ ...totals, filesDone: number + 1, errorCount });
@@ -74,6 +64,6 @@ function treesOf(index: BlobIndex): number[] {
 }
 
 /** The trees of the directories of a tree. */
-export function* subtreesOf(nodes: TreeNodes): Generator<Uint8Array> {
+export function* subtreesOf(nodes: Iterable<TreeNode>): Generator<Uint8Array> {
   for (const { type, subtree } of nodes) if (type === 'dir' && subtree) yield subtree;
 }

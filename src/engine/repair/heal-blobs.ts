@@ -6,10 +6,10 @@ import { closeFile, readAt } from '../../platform/files.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
 import { openListed, type Source, type SourceEntry } from '../../sources/source.ts';
-import { SourceWalk } from '../backup/source-walk.ts';
-import { BlobWriter } from '../blob-writer.ts';
+import { SourceWalk } from '../source-walk.ts';
+import { BlobWriter } from '../packs/blob-writer.ts';
 import type { EngineContext } from '../context.ts';
-import { transferBlobs } from '../transfer.ts';
+import { transferBlobs } from '../packs/transfer.ts';
 import type { WantedBlobs } from './wanted-blobs.ts';
 
 /** Where good copies of lost blobs may be. */

@@ -5,7 +5,7 @@ import { healPack, type ParityFile } from '../../repository/parity-file.ts';
 import { type PackedBlobs, readPackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
-import { readPack } from './pack-contents.ts';
+import { readPack } from '../packs/read-pack.ts';
 
 /**
  * Puts a pack back as it was, if its parity can: the result has the hash that is its name. It takes the place of the

@@ -1,9 +1,8 @@
 import type { Id } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import { AffectedFiles } from '../check/affected.ts';
-import { BlobDamage } from '../check/blob-damage.ts';
-import type { AffectedFile } from '../check/options.ts';
+import { type AffectedFile, AffectedFiles } from '../trees/affected-files.ts';
+import { BlobDamage } from '../trees/blob-damage.ts';
 import type { EngineContext } from '../context.ts';
 
 /** Paths that are named at most. */

@@ -1,23 +1,22 @@
 import { systemEnvironment } from '../../base/environment.ts';
 import { describeError, type ErrorCode, HoldfastError } from '../../base/errors.ts';
-import type { Problem } from '../../base/monitor.ts';
+import type { PhaseMonitor, Problem } from '../../base/monitor.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { testRepository } from '../../repository/index-test-support.ts';
 import { fault } from '../../storage/fault.ts';
 import { MemoryBackend, type MemoryFiles } from '../../storage/memory/memory-backend.ts';
 import type { EngineContext } from '../context.ts';
-import type { IndexRepairMonitor } from '../repair-index.ts';
 
 /** What a repair hears itself say. */
 export interface HeardRepair {
   /** `item: message`, in the order told. */
   readonly complaints: string[];
-  readonly context: EngineContext<IndexRepairMonitor>;
+  readonly context: EngineContext<PhaseMonitor>;
 }
 
 export function hearRepair(): HeardRepair {
   const complaints: string[] = [];
-  const monitor: IndexRepairMonitor = {
+  const monitor: PhaseMonitor = {
     problem: ({ item, error }: Problem) => complaints.push(`${item}: ${describeError(error)}`),
     note: () => {},
     phase: () => {},

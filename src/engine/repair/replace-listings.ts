@@ -1,9 +1,8 @@
-import { equalBytes } from '../../base/bytes.ts';
 import { isHoldfastError } from '../../base/errors.ts';
 import { type Id, idBytes } from '../../repository/id.ts';
 import { rewriteIndex } from '../../repository/index-rewrite.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
-import type { PackedBlob, PackedBlobs } from '../../repository/pack.ts';
+import type { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import type { IndexListing } from './index-listing.ts';
@@ -11,6 +10,8 @@ import type { IndexListing } from './index-listing.ts';
 /** What of the index may not stay. */
 export interface ReplacedListings {
   readonly damagedFiles: IndexListing['damagedFiles'];
+  /** Index files that were read: none of them is missed. */
+  readonly files: IndexListing['files'];
   /** Packs of which no listing of an old file may stay, and what is listed of them instead; undefined: nothing. */
   readonly replaced: ReadonlyMap<Id, PackedBlobs | undefined>;
 }
@@ -21,7 +22,7 @@ export interface ReplacedListings {
  */
 export async function replaceListings(
   { repository, writer }: { readonly repository: Repository; readonly writer: IndexWriter },
-  { damagedFiles, replaced }: ReplacedListings,
+  { damagedFiles, files, replaced }: ReplacedListings,
   options: CallOptions,
 ): Promise<{ readonly newFiles: readonly Id[]; readonly removedFiles: readonly Id[] }> {
   await writer.flush();
@@ -30,29 +31,13 @@ export async function replaceListings(
     return { newFiles: writer.savedIds, removedFiles: [] };
   }
   const added = [...replaced].flatMap(([id, blobs]) => (blobs ? [{ id: idBytes(id), blobs }] : []));
-  const change = { removed: new Set(replaced.keys()), added, dropped, keepsSmall: true };
+  const known = [...files.map(({ id }) => id), ...dropped];
+  const change = { removed: new Set(replaced.keys()), added, dropped, known, keepsSmall: true };
   const { stored, removed } = await rewriteIndex(repository, change, options);
   return {
     newFiles: [...writer.savedIds, ...stored],
     removedFiles: removed.filter((id) => !dropped.has(id)),
   };
-}
-
-/** Whether a header and a listing by offset hold the same. */
-export function isSameListing(header: PackedBlobs, listed: readonly PackedBlob[]): boolean {
-  return (
-    header.count === listed.length &&
-    listed.every((blob, i) => {
-      const own = header.at(i);
-      return (
-        own.offset === blob.offset &&
-        own.length === blob.length &&
-        own.uncompressedLength === blob.uncompressedLength &&
-        own.type === blob.type &&
-        equalBytes(own.id, blob.id)
-      );
-    })
-  );
 }
 
 /** Passes over the removal of what is not there. */

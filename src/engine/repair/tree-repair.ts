@@ -1,16 +1,16 @@
-import { throwIfAborted } from '../../base/abort.ts';
+import { joinSnapshotPath, pathText } from '../trees/snapshot-path.ts';
+import { foldTrees, type OpenTree, type TreeFolder } from '../trees/fold-trees.ts';
+import { isDamage, readTree } from '../trees/read-tree.ts';
 import { compareBytes, concatBytes, fromHex, toHex } from '../../base/bytes.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import { type Id, idBytes } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { localZone } from '../../repository/time-format.ts';
 import { restorableTypes, TreeEncoder, type TreeNode } from '../../repository/tree.ts';
-import { pathText } from '../backup/report.ts';
-import { contentIds, plainSizeBytes } from '../blob-marks.ts';
-import type { BlobWriter } from '../blob-writer.ts';
+import { contentIds } from '../trees/blob-marks.ts';
+import type { BlobWriter } from '../packs/blob-writer.ts';
 import type { EngineContext } from '../context.ts';
-import { TreeReader } from '../tree-reader.ts';
-import { loadOrLost } from './wanted-blobs.ts';
+import { TreeReader } from '../trees/tree-reader.ts';
 
 /** What became of one entry of a snapshot. */
 export type TreeLoss = 'content' | 'folder' | 'node';
@@ -20,22 +20,19 @@ export type LossListener = (path: string, loss: TreeLoss) => void;
 
 /** Longer paths are cut in messages: a hostile repository nests without end. */
 const pathSizeBytesMax = 4096;
-const slash: Uint8Array = Uint8Array.of(0x2f);
 
-/** A tree on the way down. */
-interface Frame {
+/** A tree that waits for the repair of those below it. */
+interface BrokenTree extends OpenTree<TreeNode> {
   readonly id: Uint8Array;
   readonly path: Uint8Array;
   readonly nodes: readonly TreeNode[];
-  /** Of the folders among `nodes`, in their order: the next to be looked at. */
-  next: number;
 }
 
 /**
  * Makes trees that can be restored whole out of trees that cannot: without the content that is missing, with empty
  * folders in place of lost ones, without entries of no known type. Every tree is looked at once.
  */
-export class TreeRepair {
+export class TreeRepair implements TreeFolder<TreeNode, BrokenTree> {
   readonly #indexed: IndexedRepository;
   readonly #blobs: BlobWriter | undefined;
   readonly #context: EngineContext;
@@ -43,6 +40,7 @@ export class TreeRepair {
   readonly #encoder = new TreeEncoder(localZone);
   /** By hex id: what a tree becomes, its own id if nothing is wrong with it; undefined if it is lost. */
   readonly #results = new Map<Id, Id | undefined>();
+  #onLoss: LossListener = () => {};
 
   /** @param blobs stores what is new; absent in a dry run */
   constructor(indexed: IndexedRepository, blobs: BlobWriter | undefined, context: EngineContext) {
@@ -54,35 +52,36 @@ export class TreeRepair {
 
   /** The repaired form of a tree; undefined if the tree itself is lost. */
   async repair(tree: Id, onLoss: LossListener): Promise<Id | undefined> {
-    const frames: Frame[] = [];
-    await this.#begin(idBytes(tree), slash, frames);
-    for (let frame = frames.at(-1); frame; frame = frames.at(-1)) {
-      throwIfAborted(this.#context.signal);
-      const node = frame.nodes[frame.next++];
-      if (node?.type === 'dir' && node.subtree && !this.#results.has(toHex(node.subtree))) {
-        await this.#begin(node.subtree, pathOf(frame.path, node.name), frames);
-      } else if (!node) {
-        frames.pop();
-        await this.#finish(frame, onLoss);
-      }
-    }
+    this.#onLoss = onLoss;
+    await foldTrees(idBytes(tree), this, this.#context.signal);
     return this.#results.get(tree);
   }
 
-  async #begin(id: Uint8Array, path: Uint8Array, frames: Frame[]): Promise<void> {
-    const key = toHex(id);
-    if (this.#results.has(key)) return;
-    // A tree within itself, which needs a broken hash, counts as lost there.
-    this.#results.set(key, undefined);
-    const nodes = await loadOrLost(this.#reader, id);
-    if (nodes) frames.push({ id, path, nodes: [...nodes], next: 0 });
+  isKnown(tree: Uint8Array): boolean {
+    return this.#results.has(toHex(tree));
   }
 
-  async #finish({ id, path, nodes }: Frame, onLoss: LossListener): Promise<void> {
+  async open(
+    id: Uint8Array,
+    place: { readonly above: BrokenTree; readonly folder: TreeNode } | undefined,
+  ): Promise<BrokenTree | undefined> {
+    // A tree within itself, which needs a broken hash, counts as lost there.
+    this.#results.set(toHex(id), undefined);
+    const tree = await readTree(this.#reader, id);
+    if (!tree.nodes) {
+      if (!isDamage(tree.error)) throw tree.error;
+      return undefined;
+    }
+    const path = place ? pathOf(place.above.path, place.folder.name) : new Uint8Array(0);
+    const nodes = [...tree.nodes];
+    return { id, path, nodes, below: nodes.filter(({ type }) => type === 'dir') };
+  }
+
+  async close({ id, path, nodes }: BrokenTree): Promise<void> {
     const repaired: TreeNode[] = [];
     let isChanged = false;
     for (const node of nodes) {
-      const tell = (loss: TreeLoss): void => onLoss(pathText(pathOf(path, node.name)), loss);
+      const tell = (loss: TreeLoss): void => this.#onLoss(pathText(pathOf(path, node.name)), loss);
       const result = await this.#repairNode(node, tell);
       isChanged ||= result !== node;
       if (result) repaired.push(result);
@@ -118,7 +117,7 @@ export class TreeRepair {
       isWhole &&= entry >= 0;
       if (entry < 0) continue;
       kept.push(id);
-      sizeBytes += plainSizeBytes(index, entry);
+      sizeBytes += index.plainSizeOf(entry);
     }
     if (isWhole) return node;
     tell('content');
@@ -142,6 +141,5 @@ export class TreeRepair {
 }
 
 function pathOf(parent: Uint8Array, name: Uint8Array): Uint8Array {
-  const parts = parent.byteLength === 1 ? [slash, name] : [parent, slash, name];
-  return concatBytes(parts).subarray(0, pathSizeBytesMax);
+  return joinSnapshotPath(parent, name).subarray(0, pathSizeBytesMax);
 }

@@ -1,14 +1,12 @@
-import { throwIfAborted } from '../../base/abort.ts';
+import { isDamage } from '../trees/read-tree.ts';
+import { OnceWalk } from '../trees/walk-once.ts';
 import { toHex } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
 import type { BlobType } from '../../repository/blob.ts';
 import { idBytes } from '../../repository/id.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import type { TreeNodes } from '../../repository/tree.ts';
-import { BlobMarks, contentIds } from '../blob-marks.ts';
+import { BlobMarks, contentIds } from '../trees/blob-marks.ts';
 import type { EngineContext } from '../context.ts';
-import { TreeReader } from '../tree-reader.ts';
 
 /** A blob by what identifies it. */
 export interface WantedBlob {
@@ -61,45 +59,32 @@ const usedMark = 1;
 export async function findWanted(
   indexed: IndexedRepository,
   snapshots: readonly StoredSnapshot[],
-  { signal, isLost }: EngineContext & { readonly isLost?: IsLost },
+  context: EngineContext & { readonly isLost?: IsLost },
 ): Promise<WantedBlobs> {
   const { index } = indexed;
-  const isMissing: IsLost = isLost ?? ((type, id) => index.find(type, id) < 0);
+  const isMissing: IsLost = context.isLost ?? ((type, id) => index.find(type, id) < 0);
   const wanted = new WantedBlobs();
-  const reader = new TreeReader(indexed, { signal });
   const marks = new BlobMarks(index);
-  const pending: Uint8Array[] = snapshots.map(({ tree }) => idBytes(tree));
-  for (let tree = pending.pop(); tree; tree = pending.pop()) {
-    throwIfAborted(signal);
-    if (marks.add('tree', tree, usedMark) === true || wanted.has('tree', tree)) continue;
-    const nodes = await loadOrLost(reader, tree);
-    if (!nodes) {
-      wanted.add('tree', tree);
-      continue;
-    }
-    for (const node of nodes) {
-      if (node.subtree) pending.push(node.subtree);
-      let isWhole = true;
-      for (const id of contentIds(node)) {
-        if (!isMissing('data', id)) continue;
-        wanted.add('data', id);
-        isWhole = false;
-      }
-      if (!isWhole) wanted.fileSizes.add(node.sizeBytes);
-    }
-  }
+  const walk: OnceWalk = new OnceWalk(
+    indexed,
+    {
+      isNew: (tree) => marks.add('tree', tree, usedMark) !== true && !wanted.has('tree', tree),
+      nodes: (_, nodes) => {
+        for (const node of nodes) {
+          if (node.subtree) walk.enter(node.subtree);
+          const missing = [...contentIds(node)].filter((id) => isMissing('data', id));
+          for (const id of missing) wanted.add('data', id);
+          if (missing.length > 0) wanted.fileSizes.add(node.sizeBytes);
+        }
+      },
+      unreadable: (tree, error) => {
+        if (!isDamage(error)) throw error;
+        wanted.add('tree', tree);
+      },
+    },
+    context,
+  );
+  for (const { tree } of snapshots) walk.enter(idBytes(tree));
+  await walk.run();
   return wanted;
-}
-
-/** The nodes of a tree, or undefined if it is lost or damaged. @throws what says nothing of the tree itself */
-export async function loadOrLost(
-  reader: TreeReader,
-  tree: Uint8Array,
-): Promise<TreeNodes | undefined> {
-  try {
-    return await reader.load(tree);
-  } catch (error) {
-    if (isHoldfastError(error, 'BLOB_NOT_FOUND', 'BLOB_DAMAGED', 'TREE_DAMAGED')) return undefined;
-    throw error;
-  }
 }

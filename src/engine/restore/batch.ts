@@ -1,4 +1,5 @@
 import type { Transferable } from 'node:worker_threads';
+import { idSizeBytes } from '../../repository/id.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import { assert, defined } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
@@ -9,12 +10,11 @@ import { closeFile } from '../../platform/files.ts';
 import { tryReadKind } from '../../platform/status.ts';
 import { BatchFile, type FoundContent, keptBytesMin } from './batch-file.ts';
 import { compareFiles, type FileToCompare, type RestorePool } from './comparison.ts';
-import { plainSizeOf } from './compare.ts';
 import { privilegeBits } from './metadata.ts';
 import type { RestoreParts } from './parts.ts';
 import type { TargetDirectory } from './directories.ts';
 import { createTemporary, discardFile } from './file-writer.ts';
-import type { PackContent } from '../pack-content.ts';
+import type { PackContent } from '../packs/pack-content.ts';
 import type {
   FileTask,
   RestoreEvent,
@@ -29,7 +29,6 @@ import { type TemporaryKind, temporaryName } from './temporary-name.ts';
 
 /** Files of one message that finishes them or sets their metadata. */
 const filesPerMessage = 256;
-const idSizeBytes = 32;
 
 /** What a batch has besides its files. */
 export interface BatchParts extends RestoreParts {
@@ -181,7 +180,7 @@ export class Batch {
         this.#fail(file, new HoldfastError(code, { details: { blob } }));
         return;
       }
-      const sizeBytes = plainSizeOf(indexed.index, entry);
+      const sizeBytes = indexed.index.plainSizeOf(entry);
       if (kept?.[i] !== 1) {
         this.#wanted.add(entry, { file: file.task.file, offset });
         file.wantedBytes += sizeBytes;
@@ -361,7 +360,7 @@ export class Batch {
       const id = indexed.index.idOf(entry);
       plain = await indexed.loadBlob('data', id, { signal: context.signal });
       // Every offset behind it was counted with the size that the index told first.
-      if (plain.byteLength !== plainSizeOf(indexed.index, entry)) {
+      if (plain.byteLength !== indexed.index.plainSizeOf(entry)) {
         throw new HoldfastError('INDEX_DAMAGED', { details: { blob: toHex(id) } });
       }
     } catch (error) {

@@ -1,5 +1,5 @@
+import { idSizeBytes } from '../../repository/id.ts';
 import { endsWork } from '../../base/errors.ts';
-import { sealOverheadBytes } from '../../kernels/seal.ts';
 import { sha256 } from '../../kernels/sha256.ts';
 import { closeFile, openFile, readAt } from '../../platform/files.ts';
 import { readStatusOf } from '../../platform/status.ts';
@@ -7,14 +7,6 @@ import type { BlobIndex } from '../../repository/blob-index.ts';
 import { dataSizeBytesMax } from '../../repository/blob-open.ts';
 import type { ComparedFile, CompareFiles } from './messages.ts';
 import type { StopFlag } from './stop-flag.ts';
-
-const idSizeBytes = 32;
-
-/** Bytes of a blob once it is opened. */
-export function plainSizeOf(index: BlobIndex, entry: number): number {
-  const plain = index.uncompressedLengthOf(entry);
-  return plain > 0 ? plain : Math.max(0, index.lengthOf(entry) - sealOverheadBytes);
-}
 
 const unreadable: ComparedFile = {
   matches: new Uint8Array(0),
@@ -66,7 +58,7 @@ function compareBlobs(
     const entry = index.find('data', content, i * idSizeBytes);
     // The size of an unknown blob is unknown, and so is where the next one starts.
     if (entry < 0) return { matches, sizeBytes: undefined };
-    const size = plainSizeOf(index, entry);
+    const size = index.plainSizeOf(entry);
     if (size > dataSizeBytesMax) return { matches, sizeBytes: undefined };
     const id = content.subarray(i * idSizeBytes, (i + 1) * idSizeBytes);
     matches[i] = holds(fd, { offset: sizeBytes, size }, id) ? 1 : 0;

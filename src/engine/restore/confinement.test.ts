@@ -32,7 +32,7 @@ import {
 } from '../engine-test-support.ts';
 import type { RestoreOptions } from '../restore.ts';
 import { saltFor, temporaryName } from './temporary-name.ts';
-import { TreeBudget } from '../tree-budget.ts';
+import { TreeBudget } from '../trees/tree-budget.ts';
 
 let folder: TestFolder;
 beforeAll(() => {

@@ -1,4 +1,5 @@
-import { availableParallelism } from 'node:os';
+import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
+import { idSizeBytes } from '../../repository/id.ts';
 import { endsWork } from '../../base/errors.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import { Batch } from './batch.ts';
@@ -19,12 +20,8 @@ import { StopFlag } from './stop-flag.ts';
 const batchFilesMax = 8_000;
 const batchDirectoriesMax = 400;
 const batchBlobsMax = 200_000;
-const idSizeBytes = 32;
 
-const workerModule = new URL(
-  import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./worker.ts', import.meta.url);
 
 /** Writes the content of files, in batches, each pack read once a batch. In a dry run it only compares. */
 export class ContentWriter {
@@ -56,13 +53,16 @@ export class ContentWriter {
     this.#signal = context.signal;
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (this.#signal?.aborted) this.#onAbort();
-    const size = options.workerCount ?? Math.max(2, availableParallelism());
+    const size = options.workerCount ?? usefulThreadCount();
     const { environment } = context;
-    this.#starting = WorkerPool.start<RestoreRequest, RestoreResponse, RestoreEvent>(workerModule, {
-      size,
-      workerData,
-      environment,
-    });
+    this.#starting = WorkerPool.start<RestoreRequest, RestoreResponse, RestoreEvent>(
+      moduleAddress,
+      {
+        size,
+        workerData,
+        environment,
+      },
+    );
     // Its failure is met where the pool is needed first.
     this.#starting.catch(() => {});
   }

@@ -5,7 +5,7 @@ import { makeDirectoryAt, unlinkAt } from '../../platform/files.ts';
 import { currentIds, isElevated } from '../../platform/machine.ts';
 import { type FileStatus, tryReadKind } from '../../platform/status.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import { treeDepthMax } from '../tree-budget.ts';
+import { treeDepthMax } from '../trees/tree-budget.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
 import type { Durability } from './durability.ts';

@@ -2,7 +2,7 @@ import type { Timestamp } from '../../base/timestamp.ts';
 import type { SealKey } from '../../kernels/seal.ts';
 import type { SerializedError } from '../../base/serialized-errors.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
-import type { PackContent } from '../pack-content.ts';
+import type { PackContent } from '../packs/pack-content.ts';
 
 export interface RestoreWorkerData {
   readonly index: BlobIndexShare;

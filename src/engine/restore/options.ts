@@ -1,24 +1,14 @@
+import type { EntrySelect } from '../trees/entry-select.ts';
 import type { Monitor, Problem, Progress } from '../../base/monitor.ts';
 
 /** What happens to a file that exists in the target. */
 export type Overwrite = 'always' | 'if-changed' | 'if-newer' | 'never';
 
-/** Decides about one item; `path` is below the root of what is restored, starts with `/`, raw bytes. */
-export type RestoreSelect = (
-  path: Uint8Array,
-  isDirectory: boolean,
-) => {
-  /** Restore the item itself. */
-  readonly selected: boolean;
-  /** Directories: something below may be selected. */
-  readonly mayHoldSelected: boolean;
-};
-
 export interface RestoreOptions {
   /** Folder of the snapshot to restore, such as `home/anna`; the whole snapshot if absent. */
   readonly subfolder?: string | undefined;
   /** Absent: everything. */
-  readonly select?: RestoreSelect | undefined;
+  readonly select?: EntrySelect | undefined;
   readonly overwrite: Overwrite;
   /**
    * Remove what the snapshot does not have, as far as it is selected; never what is mounted below the

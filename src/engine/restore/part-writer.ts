@@ -7,7 +7,7 @@ import { readStatusOf } from '../../platform/status.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { type BlobTools, openBlob } from '../../repository/blob-open.ts';
 import { BlobScratch } from '../../repository/blob-scratch.ts';
-import { type PackBytes, PackContents } from '../pack-content.ts';
+import { type PackBytes, PackContents } from '../packs/pack-content.ts';
 import {
   discardFile,
   finishFile,

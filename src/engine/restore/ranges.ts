@@ -4,7 +4,6 @@ import { sealOverheadBytes } from '../../kernels/seal.ts';
 import { compressBound } from '../../kernels/zstd.ts';
 import { dataSizeBytesMax } from '../../repository/blob-open.ts';
 import { planPackReads } from '../../repository/indexed-reads.ts';
-import { plainSizeOf } from './compare.ts';
 
 /** Where the bytes of one blob go: which file of the batch, and where in it. */
 export interface WantedTarget {
@@ -29,7 +28,7 @@ export interface PackRange {
 /** False if the index declares a size that no data blob may have: it is not even read. */
 export function isReadable(index: BlobIndex, entry: number): boolean {
   const sealedMax = compressBound(dataSizeBytesMax) + sealOverheadBytes;
-  return index.lengthOf(entry) <= sealedMax && plainSizeOf(index, entry) <= dataSizeBytesMax;
+  return index.lengthOf(entry) <= sealedMax && index.plainSizeOf(entry) <= dataSizeBytesMax;
 }
 
 /** Collects wanted blobs and groups them into few reads. */

@@ -1,5 +1,4 @@
-import { splitSnapshotPath } from '../snapshot-path.ts';
-import { pathText } from '../backup/report.ts';
+import { pathText, splitSnapshotPath } from '../trees/snapshot-path.ts';
 
 /** Snapshots of more paths than this are long lists of absolute ones: ends of them are not looked for. */
 const relativePathsMax = 1000;

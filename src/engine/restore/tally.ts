@@ -1,5 +1,5 @@
+import { pathText } from '../trees/snapshot-path.ts';
 import type { Problem } from '../../base/monitor.ts';
-import { pathText } from '../backup/report.ts';
 import type { RestoreItem, RestoreMonitor } from './options.ts';
 import type { PlannedFile } from './plan.ts';
 

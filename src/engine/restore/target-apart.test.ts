@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import { backUp, initRepository, restoreLatest } from '../../../test/tools/engine.ts';
 import { scratchFolder } from '../../../test/tools/scratch.ts';
-import type { RestoreSelect } from './options.ts';
+import type { EntrySelect } from '../trees/entry-select.ts';
 import { assertTargetApart } from './target-apart.ts';
 
 const scratch = scratchFolder('target-apart');
@@ -18,7 +18,7 @@ function placeWithRepository(): { folder: string; repository: string } {
 }
 
 function judge(
-  ...[repository, target, deletes, select]: [string, string, boolean, RestoreSelect?]
+  ...[repository, target, deletes, select]: [string, string, boolean, EntrySelect?]
 ): string {
   try {
     assertTargetApart(repository, Buffer.from(target), { deletes, select });

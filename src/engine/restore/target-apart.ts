@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../base/errors.ts';
 import { resolvePath } from '../../platform/files.ts';
 import { tryReadStatus, type FileStatus } from '../../platform/status.ts';
-import type { RestoreSelect } from './options.ts';
+import type { EntrySelect } from '../trees/entry-select.ts';
 
 const slash = 0x2f;
 /** More folders above one another than any path has. */
@@ -18,7 +18,7 @@ const depthMax = 4096;
 export function assertTargetApart(
   repository: string | undefined,
   target: Uint8Array,
-  { deletes, select }: { readonly deletes: boolean; readonly select?: RestoreSelect | undefined },
+  { deletes, select }: { readonly deletes: boolean; readonly select?: EntrySelect | undefined },
 ): void {
   if (repository === undefined) return;
   const folder = Buffer.from(repository);
@@ -42,7 +42,7 @@ export function assertTargetApart(
 }
 
 /** Whether a folder, something above it or something in it may be selected. @param path below the target */
-function mayDelete(select: RestoreSelect, path: Uint8Array | undefined): boolean {
+function mayDelete(select: EntrySelect, path: Uint8Array | undefined): boolean {
   // Links or mounts lead there in a way that patterns cannot be held against.
   if (!path) return true;
   for (let end = path.indexOf(slash, 1); end > 0; end = path.indexOf(slash, end + 1)) {

@@ -1,11 +1,11 @@
+import { pathText } from '../trees/snapshot-path.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import { endsWork, HoldfastError } from '../../base/errors.ts';
 import { listNames } from '../../platform/directory.ts';
 import { unlinkAt } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/status.ts';
 import type { TreeNode, TreeNodes } from '../../repository/tree.ts';
-import { pathText } from '../backup/report.ts';
-import { TreeReader } from '../tree-reader.ts';
+import { TreeReader } from '../trees/tree-reader.ts';
 import type { ContentWriter } from './content.ts';
 import type { RestoreParts } from './parts.ts';
 import { TargetDirectory } from './directories.ts';
@@ -17,7 +17,7 @@ import { Remover } from './remove.ts';
 import { markName } from './restore-mark.ts';
 import { TakenNames } from './taken-names.ts';
 import { isHalfName, isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
-import { TreeBudget } from '../tree-budget.ts';
+import { TreeBudget } from '../trees/tree-budget.ts';
 
 /** Work of this thread before it looks for messages of the others. */
 const turnMsMax = 5;

@@ -3,16 +3,16 @@ import { concatBytes, equalBytes, toHex } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { TreeBytes, treeBegin, TreeCursor, treeEnd, type TreeNode } from '../../repository/tree.ts';
-import type { BlobWriter } from '../blob-writer.ts';
+import type { BlobWriter } from '../packs/blob-writer.ts';
 import type { EngineContext } from '../context.ts';
-import type { RestoreSelect } from '../restore.ts';
-import { joinSnapshotPath } from '../snapshot-path.ts';
-import { assertWalkable, TreeBudget } from '../tree-budget.ts';
-import { TreeReader } from '../tree-reader.ts';
+import type { EntrySelect } from '../trees/entry-select.ts';
+import { joinSnapshotPath } from '../trees/snapshot-path.ts';
+import { assertWalkable, TreeBudget } from '../trees/tree-budget.ts';
+import { TreeReader } from '../trees/tree-reader.ts';
 
 /** Which entries of a snapshot stay. */
 export interface Selection {
-  readonly select: RestoreSelect;
+  readonly select: EntrySelect;
   /** What is selected was named: folders that hold nothing of it go, too. Else they stay, empty. */
   readonly isInclude: boolean;
 }

@@ -87,3 +87,39 @@ it('that were replaced meanwhile are noticed', async () => {
   if (listing.complete) expect(listing.entries).toHaveLength(6);
   else expect(listing.problems.length + listing.vanished.length).toBe(1);
 });
+
+/** Walks the folder as a backup does. */
+async function walk(isAhead: boolean): Promise<Map<string, SourceListing>> {
+  const source = await openFileSource([folder], {
+    environment: systemEnvironment,
+    exclude: { patterns: ['left out'] },
+  });
+  const listings = new Map<string, SourceListing>();
+  const stack = [...source.list(await target(source)).entries].toReversed();
+  for (let steps = 0; stack.length > 0; steps++) {
+    if (isAhead) source.ahead(stack);
+    if (isAhead && steps % 20 === 0) await systemEnvironment.clock.sleep(50);
+    const entry = defined(stack.pop(), 'the stack is not empty');
+    await source.probe(entry);
+    const listing = source.list(entry);
+    listings.set(latin(entry.path), listing);
+    const directories = listing.entries.filter(({ status }) => status.kind === 'directory');
+    stack.push(...directories.toReversed());
+  }
+  source.close();
+  return listings;
+}
+
+it('below those that were read are read, too, and listed as they are without', async () => {
+  for (let i = 0; i < 40; i++) {
+    for (const name of ['below', 'other', 'left out']) {
+      mkdirSync(path.join(folder, `d${i}`, name));
+      writeFileSync(path.join(folder, `d${i}`, name, 'file'), `${name} of ${i}`);
+    }
+  }
+  const plain = await walk(false);
+  const ahead = await walk(true);
+  expect(plain.size).toBe(120);
+  expect([...ahead.keys()]).toEqual([...plain.keys()]);
+  for (const [name, listing] of plain) expect(shown(ahead.get(name)!)).toEqual(shown(listing));
+});

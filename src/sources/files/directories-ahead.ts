@@ -1,4 +1,6 @@
 import { assert } from '../../base/assert.ts';
+import { concatBytes } from '../../base/bytes.ts';
+import { isHoldfastError } from '../../base/errors.ts';
 import { ScanAhead, type ScannedDirectory, type ScanTicket } from '../../platform/scan-ahead.ts';
 import type { FileStatus } from '../../platform/status.ts';
 import type { DirectoryScan } from './directory-scan.ts';
@@ -15,23 +17,77 @@ export interface AheadScan extends DirectoryScan {
   readonly status: FileStatus;
 }
 
+/** With fewer open requests the thread is given what is below directories that it has read already. */
+const requestsMin = 4;
+/** Directories below others that may have been read and not yet listed: each may hold thousands of entries. */
+const earlyMax = 128;
+
+/** Tells of a name in a directory whether what it stands for is backed up. */
+export type AdmitsBelow = (directory: FileEntry) => (name: Uint8Array) => boolean;
+
 /** Local directories that a thread reads before they are listed. */
 export class DirectoriesAhead {
+  readonly #admitsBelow: AdmitsBelow;
   #scanner: ScanAhead | undefined;
   readonly #tickets = new Map<FileEntry, ScanTicket>();
+  /** Of directories that were asked for before the one above was listed, by path. */
+  readonly #early = new Map<string, ScanTicket>();
+  readonly #expanded = new WeakSet<ScanTicket>();
   #isClosed = false;
+
+  constructor(admitsBelow: AdmitsBelow) {
+    this.#admitsBelow = admitsBelow;
+  }
 
   /** @param entries directories to be read, the most urgent last */
   ask(entries: readonly FileEntry[]): void {
     if (this.#isClosed) return;
-    const fresh = entries.filter((entry) => !this.#tickets.has(entry)).toReversed();
-    if (fresh.length === 0 || (!this.#scanner && fresh.length < worthwhileCount)) return;
+    const fresh = entries
+      .filter((entry) => !this.#tickets.has(entry) && !this.#takeEarly(entry))
+      .toReversed();
+    if (!this.#scanner && fresh.length < worthwhileCount) return;
     this.#scanner ??= new ScanAhead();
-    if (this.#scanner.openCount >= requestsMax) return;
-    const tickets = this.#scanner.ask(fresh.map(({ path }) => path));
-    for (const [i, entry] of fresh.entries()) {
-      const ticket = tickets[i];
-      if (ticket) this.#tickets.set(entry, ticket);
+    if (fresh.length > 0 && this.#scanner.openCount < requestsMax) {
+      const tickets = this.#scanner.ask(fresh.map(({ path }) => path));
+      for (const [i, entry] of fresh.entries()) {
+        const ticket = tickets[i];
+        if (ticket) this.#tickets.set(entry, ticket);
+      }
+    }
+    for (const entry of entries.toReversed()) this.#askBelow(entry, this.#scanner);
+  }
+
+  #takeEarly(entry: FileEntry): boolean {
+    if (this.#early.size === 0) return false;
+    const key = latin(entry.path);
+    const ticket = this.#early.get(key);
+    if (!ticket) return false;
+    this.#early.delete(key);
+    this.#tickets.set(entry, ticket);
+    return true;
+  }
+
+  /** Keeps the thread busy while the directories that it has read are worked on. */
+  #askBelow(entry: FileEntry, scanner: ScanAhead): void {
+    const ticket = this.#tickets.get(entry);
+    if (!ticket || scanner.openCount >= requestsMin || this.#early.size >= earlyMax) return;
+    if (!scanner.isDone(ticket) || !ticket.scan || this.#expanded.has(ticket)) return;
+    this.#expanded.add(ticket);
+    const { status: own, entries } = ticket.scan;
+    // Most file systems count the names of a directory: one in each directory below it. Files need not be looked at then.
+    if (own.links === 2) return;
+    const admits = this.#admitsBelow(entry);
+    const paths = entries
+      .filter(({ name, status }) => {
+        if (isHoldfastError(status) || status.kind !== 'directory') return false;
+        return status.device === own.device && admits(name);
+      })
+      .slice(0, earlyMax - this.#early.size)
+      .map(({ name }) => concatBytes([entry.path, slash, name]));
+    const tickets = scanner.ask(paths);
+    for (const [i, path] of paths.entries()) {
+      const below = tickets[i];
+      if (below) this.#early.set(latin(path), below);
     }
   }
 
@@ -52,6 +108,7 @@ export class DirectoriesAhead {
     this.#isClosed = true;
     this.#scanner?.close();
     this.#tickets.clear();
+    this.#early.clear();
   }
 }
 
@@ -70,4 +127,11 @@ function scanOf({ status, entries, linkTargets }: ScannedDirectory): AheadScan {
       assert(false, 'directories with tags are not read ahead');
     },
   };
+}
+
+const slash = Uint8Array.of(0x2f);
+
+/** A path as a key: one character a byte. */
+function latin(path: Uint8Array): string {
+  return Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1');
 }

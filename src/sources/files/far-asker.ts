@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import { workerModule } from '../../base/worker-module.ts';
 import { assert } from '../../base/assert.ts';
 import { concatBytes } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -15,10 +16,7 @@ import {
   type FarValue,
 } from './far-messages.ts';
 
-const module = new URL(
-  import.meta.url.endsWith('.ts') ? './far-process.ts' : './far-process.js',
-  import.meta.url,
-);
+const moduleAddress = workerModule('./far-process.ts', import.meta.url);
 
 /** A process that is not ready within this time has failed; a busy machine takes minutes to start one. */
 const startMsMax = 600_000;
@@ -43,7 +41,7 @@ export class FarAsker {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#child = fork(module, [], {
+    this.#child = fork(moduleAddress, [], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: ['--disable-warning=ExperimentalWarning'],

@@ -99,7 +99,7 @@ export class FileSource implements Source {
     this.excludes = parts.excludes;
     this.#parts = parts;
     this.#reader = new DirectoryReader(parts);
-    this.#ahead = new DirectoriesAhead();
+    this.#ahead = new DirectoriesAhead((entry) => this.#admitsBelow(entry));
   }
 
   root(): SourceListing {
@@ -155,6 +155,12 @@ export class FileSource implements Source {
         );
       }),
     );
+  }
+
+  #admitsBelow(entry: FileEntry): (name: Uint8Array) => boolean {
+    const { rules } = this.#parts;
+    const state = rules.descend(entry.scope.facts.state, entry.name);
+    return (name) => !rules.excludesName(state, name);
   }
 
   isFar(entry: SourceEntry): boolean {

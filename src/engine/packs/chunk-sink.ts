@@ -1,0 +1,144 @@
+import { idSizeBytes } from '../../repository/id.ts';
+import { assert } from '../../base/assert.ts';
+import { sha256Into } from '../../kernels/sha256.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
+import type { BlobType, FinishedPack, PackBuilder } from '../../repository/pack.ts';
+import type { BlobPieces } from '../../repository/pack-pieces.ts';
+
+/** What a request added to the repository. */
+export interface AddedData {
+  readonly blobCount: number;
+  readonly plainBytes: number;
+  readonly storedBytes: number;
+}
+
+/** Takes a finished pack with the index entries of its blobs, in order. */
+export type PackTaker = (pack: FinishedPack, entries: Int32Array<ArrayBuffer>) => void;
+
+/**
+ * Where a worker's plain chunks and trees end: hashed, looked up, and packed if they are new.
+ *
+ * Not safe to share between threads; the index it claims from is.
+ */
+export class ChunkSink {
+  readonly #index: BlobIndex;
+  readonly #builders: Record<BlobType, PackBuilder>;
+  readonly #entries: Record<BlobType, number[]> = { data: [], tree: [] };
+  readonly #take: PackTaker;
+  readonly #id = new Uint8Array(idSizeBytes);
+  #added = { blobCount: 0, plainBytes: 0, storedBytes: 0 };
+
+  constructor(index: BlobIndex, builders: Record<BlobType, PackBuilder>, take: PackTaker) {
+    this.#index = index;
+    this.#builders = builders;
+    this.#take = take;
+  }
+
+  /** Stores one chunk unless it is known, and writes its id to `ids` at `offset`. */
+  addChunk(bytes: Uint8Array, ids: IdList): void {
+    sha256Into(bytes, this.#id, 0);
+    ids.append(this.#id);
+    const entry = this.#index.claim('data', this.#id);
+    if (entry >= 0) this.addClaimed('data', { id: this.#id, entry, bytes });
+  }
+
+  /** Stores a blob that the caller has claimed in the index. */
+  addClaimed(
+    type: BlobType,
+    blob: { readonly id: Uint8Array; readonly entry: number; readonly bytes: Uint8Array },
+  ): void {
+    const { storedBytes } = this.#builders[type].add(type, blob.id, blob.bytes);
+    this.#count(type, blob.entry, { plainBytes: blob.bytes.byteLength, storedBytes });
+  }
+
+  /** As `addClaimed`, for a tree that came in pieces. */
+  addTreePieces(blob: {
+    readonly id: Uint8Array;
+    readonly entry: number;
+    readonly pieces: BlobPieces;
+  }): void {
+    const plainBytes = blob.pieces.plainSizeBytes;
+    const { storedBytes } = this.#builders.tree.addPieces(blob.id, blob.pieces);
+    this.#count('tree', blob.entry, { plainBytes, storedBytes });
+  }
+
+  /** Stores a blob that the caller has claimed and `add` packs. @param plainBytes size of the plain blob */
+  addPacked(
+    type: BlobType,
+    blob: { readonly entry: number; readonly plainBytes: number },
+    add: (builder: PackBuilder) => { readonly storedBytes: number },
+  ): void {
+    const { storedBytes } = add(this.#builders[type]);
+    this.#count(type, blob.entry, { plainBytes: blob.plainBytes, storedBytes });
+  }
+
+  #count(
+    type: BlobType,
+    entry: number,
+    sizes: { readonly plainBytes: number; readonly storedBytes: number },
+  ): void {
+    this.#entries[type].push(entry);
+    this.#added.blobCount++;
+    this.#added.plainBytes += sizes.plainBytes;
+    this.#added.storedBytes += sizes.storedBytes;
+    if (this.#builders[type].isFull) this.#finish(type);
+  }
+
+  /** Hands over what is packed but not full. */
+  flush(): void {
+    for (const type of ['data', 'tree'] as const) {
+      if (this.#builders[type].blobCount > 0) this.#finish(type);
+    }
+  }
+
+  /** What was added since the last call. */
+  takeAdded(): AddedData {
+    const added = this.#added;
+    this.#added = { blobCount: 0, plainBytes: 0, storedBytes: 0 };
+    return added;
+  }
+
+  /** Bytes added since the last `takeAdded`: plain and stored. */
+  get added(): AddedData {
+    return this.#added;
+  }
+
+  #finish(type: BlobType): void {
+    const pack = this.#builders[type].finish();
+    const entries = Int32Array.from(this.#entries[type]);
+    assert(entries.length > 0, 'a finished pack has blobs');
+    this.#entries[type] = [];
+    this.#take(pack, entries);
+  }
+}
+
+/** A growing list of blob ids, kept as bytes. */
+export class IdList {
+  #bytes = new Uint8Array(64 * idSizeBytes);
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  append(id: Uint8Array): void {
+    const end = (this.#count + 1) * idSizeBytes;
+    if (end > this.#bytes.byteLength) {
+      const larger = new Uint8Array(this.#bytes.byteLength * 2);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(id, end - idSizeBytes);
+    this.#count++;
+  }
+
+  /** Forgets all ids after the first `count`. */
+  truncate(count: number): void {
+    this.#count = count;
+  }
+
+  /** A copy of all ids from number `first` on, 32 bytes each. */
+  toBytes(first = 0): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(first * idSizeBytes, this.#count * idSizeBytes);
+  }
+}

@@ -1,0 +1,142 @@
+import { toHex } from '../../base/bytes.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { sha256 } from '../../kernels/sha256.ts';
+import { BlobIndex } from '../../repository/blob-index.ts';
+import type { PackedBlob } from '../../repository/blob.ts';
+import { type Id, idBytes } from '../../repository/id.ts';
+import { IndexedRepository } from '../../repository/indexed.ts';
+import { loadPackHeader, PackedBlobs, readPackedBlobs } from '../../repository/pack.ts';
+import type { Repository } from '../../repository/repository.ts';
+import { treeInPiecesSizeBytesMin } from '../../repository/tree-bytes.ts';
+import type { ByteRange, CallOptions } from '../../storage/backend.ts';
+import { statPack } from './stat-pack.ts';
+
+/**
+ * The blobs of a pack by its own header, read twice if need be.
+ * @throws PACK_DAMAGED; FILE_NOT_FOUND; what the storage throws when it cannot read
+ */
+export async function readHeader(
+  repository: Repository,
+  pack: { readonly id: Id; readonly sizeBytes: number },
+  { signal }: CallOptions,
+): Promise<PackedBlobs> {
+  const read = (fresh: boolean): Promise<PackedBlobs> => {
+    const handle = { type: 'pack', name: pack.id } as const;
+    const get = (range: ByteRange): Promise<Uint8Array> =>
+      repository.backend.get(handle, range, { signal, fresh });
+    return loadPackHeader(get, pack.sizeBytes, repository.sealer);
+  };
+  try {
+    return await read(false);
+  } catch (error) {
+    if (!isHoldfastError(error, 'PACK_DAMAGED', 'RANGE_NOT_SATISFIABLE')) throw error;
+    return read(true);
+  }
+}
+
+/** What is left of the blobs that a pack should hold. */
+export interface PackRemains {
+  /** Opened and hashed just now; besides them those that the storage could not read this time, which may be sound. */
+  readonly kept: PackedBlobs;
+  /** Not in the file, or not what their ids say. */
+  readonly lostCount: number;
+  /** Read failures of the storage, which say nothing of the bytes. */
+  readonly failures: readonly unknown[];
+}
+
+/**
+ * Reads blobs from one pack and from no other.
+ * @param blobs where they should be, from the index or from a header
+ */
+export async function readRemains(
+  repository: Repository,
+  pack: { readonly id: Id; readonly blobs: PackedBlobs },
+  options: CallOptions,
+): Promise<PackRemains> {
+  const index = BlobIndex.create({ random: repository.environment.random });
+  const number = index.addPack(idBytes(pack.id));
+  const entries: number[] = [];
+  for (const blob of pack.blobs.iterate()) {
+    entries.push(index.insert(blob.type, blob.id, { ...blob, pack: number }));
+  }
+  const indexed = new IndexedRepository(repository, index);
+  const kept = new Set<number>();
+  const failures: unknown[] = [];
+  for await (const loaded of indexed.loadBlobsOfPack(number, entries, options)) {
+    const error = 'error' in loaded ? await troubleOf(indexed, loaded, options) : undefined;
+    if (error === undefined) kept.add(loaded.entry);
+    else if (!isHoldfastError(error, 'BLOB_DAMAGED')) {
+      kept.add(loaded.entry);
+      failures.push(error);
+    }
+  }
+  const blobs = entries.filter((entry) => kept.has(entry)).map((entry) => index.blobOf(entry));
+  return {
+    kept: PackedBlobs.from(blobs),
+    lostCount: entries.length - blobs.length,
+    failures,
+  };
+}
+
+/** The trouble of a blob; undefined if it is a tree too large to be opened at once, and sound. */
+async function troubleOf(
+  indexed: IndexedRepository,
+  { entry, error }: { readonly entry: number; readonly error: unknown },
+  options: CallOptions,
+): Promise<unknown> {
+  const { index } = indexed;
+  const isLargeTree =
+    index.typeOf(entry) === 'tree' && index.uncompressedLengthOf(entry) > treeInPiecesSizeBytesMin;
+  if (!isLargeTree) return error;
+  try {
+    await indexed.openTree(index.idOf(entry), options);
+    return undefined;
+  } catch (cause) {
+    return cause;
+  }
+}
+
+/** A pack as the storage gives it. */
+export interface ReadPack {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Its content is what its name says. */
+  readonly isWhole: boolean;
+}
+
+/** Larger files are no packs: those of any program have some hundred MiB at most. */
+export const packSizeBytesMax: number = 1 << 30;
+
+/**
+ * Reads a pack whole, twice if its content does not fit its name: bytes are also lost on the way.
+ * @returns undefined if there is no such file
+ * @throws PACK_DAMAGED for a file that is far too large; what the storage throws when it cannot read
+ */
+export async function readPack(
+  repository: Repository,
+  id: Id,
+  options: CallOptions,
+): Promise<ReadPack | undefined> {
+  const sizeBytes = await statPack(repository, id, options);
+  if (sizeBytes === undefined) return undefined;
+  if (sizeBytes > packSizeBytesMax) {
+    throw new HoldfastError('PACK_DAMAGED', {
+      message: 'a file in the place of a pack is far too large',
+      details: { packId: id, sizeBytes },
+    });
+  }
+  const handle = { type: 'pack', name: id } as const;
+  let bytes = await repository.backend.get(handle, undefined, { ...options, fresh: true });
+  if (toHex(sha256(bytes)) === id) return { bytes, isWhole: true };
+  bytes = await repository.backend.get(handle, undefined, { ...options, fresh: true });
+  return { bytes, isWhole: toHex(sha256(bytes)) === id };
+}
+
+/** The blobs that the header of a pack in memory lists; none if it cannot be read. */
+export function headerBlobs(repository: Repository, bytes: Uint8Array): PackedBlob[] {
+  try {
+    return [...readPackedBlobs(bytes, repository.sealer).iterate()];
+  } catch (error) {
+    if (!isHoldfastError(error, 'PACK_DAMAGED')) throw error;
+    return [];
+  }
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { systemEnvironment } from '../../base/environment.ts';
+import { HoldfastError } from '../../base/errors.ts';
+import { loadIndexFiles } from '../../repository/index-load.ts';
+import { testRepository } from '../../repository/index-test-support.ts';
+import { executePrune, planPrune } from '../prune.ts';
+import { inPhases, noLock, noProbe, prunable, quiet } from './prune-test-support.ts';
+
+/** A prune whose packs are gone when it carries out what it planned. */
+async function pruneOfGonePacks(isLost: boolean): Promise<unknown> {
+  const { backend } = await prunable();
+  const repository = testRepository({ backend });
+  const context = { environment: systemEnvironment, monitor: quiet };
+  const source = { repository, loadIndex: () => loadIndexFiles(repository) };
+  const plan = await planPrune(source, inPhases, context);
+  expect(plan.packs.repack.length).toBeGreaterThan(0);
+  for (const key of backend.files.keys()) {
+    if (key.startsWith('pack/')) backend.files.delete(key);
+  }
+  if (isLost) repository.addWriteGuard(() => Promise.reject(new HoldfastError('LOCK_LOST')));
+  const locks = { lock: noLock, commit: () => Promise.resolve(noLock), probe: noProbe };
+  return executePrune(plan, locks, context).catch((error: unknown) => error);
+}
+
+test('who slept past his lock is told so, not of damage', async () => {
+  expect(await pruneOfGonePacks(true)).toMatchObject({ code: 'LOCK_LOST' });
+  expect(await pruneOfGonePacks(false)).toMatchObject({ code: 'BLOB_DAMAGED' });
+});

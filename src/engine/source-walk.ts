@@ -1,0 +1,106 @@
+import { defined } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Source, SourceEntry, SourceListing } from '../sources/source.ts';
+
+/** Entries that may wait to be consumed; about 650 bytes each. */
+const entriesAheadMax = 250_000;
+/** The same, while a large directory is listed: its trees alone may take hundreds of megabytes. */
+const entriesAheadOfLargeMax = 50_000;
+/** How long the walk works before waiting events are handled. */
+const turnMs = 15;
+/** Directories at the end of the stack that the source is told about, every few steps. */
+const directoriesAhead = 64;
+const stepsBetween = 16;
+
+/**
+ * Walks a source directory by directory, before its content is asked for if there is time.
+ *
+ * Order: the root first, then every directory before those below it, siblings by raw name. Of a directory that is
+ * listed in parts, what is below each part comes before the next one: so only few of its entries are held at a time.
+ * The consumer takes the listings in just this order. A source can be walked while the repository is
+ * still being opened, whose key derivation takes half a second on another core.
+ */
+export class SourceWalk {
+  readonly source: Source;
+  readonly #clock: Clock;
+  /** Directories to be listed, and rests of large ones. */
+  readonly #stack: (SourceEntry | NonNullable<SourceListing['rest']>)[] = [];
+  /** Listings by the order in which they are taken; those that were taken are let go. */
+  readonly #ready: (SourceListing | undefined)[] = [];
+  #readyAt = 0;
+  #entriesAhead = 0;
+  #started = false;
+  #steps = 0;
+
+  constructor(source: Source, clock: Clock) {
+    this.source = source;
+    this.#clock = clock;
+  }
+
+  /** Walks ahead until `until` settles, as far as memory allows. Never throws. */
+  async aheadOf(until: Promise<unknown>): Promise<void> {
+    const state = { isSettled: false };
+    const settle = (): void => {
+      state.isSettled = true;
+    };
+    until.then(settle, settle);
+    await this.#clock.nextTurn();
+    let turnStart = this.#clock.monotonicMs();
+    while (!state.isSettled && this.#mayGoAhead && !this.#atEnd) {
+      await this.#step();
+      if (this.#clock.monotonicMs() - turnStart < turnMs) continue;
+      await this.#clock.nextTurn();
+      turnStart = this.#clock.monotonicMs();
+    }
+  }
+
+  /** The next listing, or undefined at the end. */
+  async next(): Promise<SourceListing | undefined> {
+    if (this.#readyAt === this.#ready.length) {
+      if (this.#atEnd) return undefined;
+      await this.#step();
+    }
+    const listing = this.#ready[this.#readyAt];
+    this.#ready[this.#readyAt++] = undefined;
+    this.#entriesAhead -= listing?.entries.length ?? 0;
+    if (this.#readyAt > 1024) {
+      this.#ready.splice(0, this.#readyAt);
+      this.#readyAt = 0;
+    }
+    return listing;
+  }
+
+  get #mayGoAhead(): boolean {
+    const isRest = typeof this.#stack.at(-1) === 'function';
+    return this.#entriesAhead < (isRest ? entriesAheadOfLargeMax : entriesAheadMax);
+  }
+
+  get #atEnd(): boolean {
+    return this.#started && this.#stack.length === 0;
+  }
+
+  async #step(): Promise<void> {
+    if (this.#steps++ % stepsBetween === 0) this.source.ahead?.(this.#soon());
+    const listing = this.#started ? await this.#list(this.#stack.pop()) : this.source.root();
+    this.#started = true;
+    this.#ready.push(listing);
+    this.#entriesAhead += listing.entries.length;
+    if (listing.rest) this.#stack.push(listing.rest);
+    for (let i = listing.entries.length - 1; i >= 0; i--) {
+      const entry = listing.entries[i];
+      if (entry?.status.kind === 'directory') this.#stack.push(entry);
+    }
+  }
+
+  /** Directories whose turn comes soon, the last one first. */
+  #soon(): SourceEntry[] {
+    return this.#stack.slice(-directoriesAhead).filter((next) => typeof next !== 'function');
+  }
+
+  async #list(next: SourceEntry | (() => SourceListing) | undefined): Promise<SourceListing> {
+    const directory = defined(next, 'a step has something to list');
+    if (typeof directory === 'function') return directory();
+    await this.source.probe?.(directory);
+    return this.source.list(directory);
+  }
+}
