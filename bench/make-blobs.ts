@@ -1,11 +1,11 @@
 // Makes a repository of very many small blobs, all used, by two snapshots half each, in packs that hold both halves.
 // Run: make-blobs.ts FOLDER BLOBS, with RESTIC_PASSWORD
+import { saveSnapshot } from '../src/repository/index-test-support.ts';
 import { systemEnvironment as environment } from '../src/base/environment.ts';
 import { sha256 } from '../src/kernels/sha256.ts';
 import { IndexWriter } from '../src/repository/index-writer.ts';
 import { type BlobType, PackBuilder } from '../src/repository/pack.ts';
 import { createRepository, type Repository } from '../src/repository/repository.ts';
-import { saveSnapshot } from '../src/repository/snapshots.ts';
 import { localZone } from '../src/repository/time-format.ts';
 import { TreeEncoder, type TreeNode } from '../src/repository/tree.ts';
 import { openBackend } from '../src/storage/open.ts';

@@ -1,7 +1,7 @@
 // Adds snapshots to a repository, an hour apart, without any data. Run: make-snapshots.ts FOLDER COUNT, with RESTIC_PASSWORD
+import { saveSnapshot } from '../src/repository/index-test-support.ts';
 import { systemEnvironment as environment } from '../src/base/environment.ts';
 import { openRepository } from '../src/repository/repository.ts';
-import { saveSnapshot } from '../src/repository/snapshots.ts';
 import { openBackend } from '../src/storage/open.ts';
 
 const firstSeconds = 1_735_689_600;

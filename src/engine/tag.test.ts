@@ -1,6 +1,7 @@
+import { saveSnapshot } from '../repository/index-test-support.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { loadSnapshots, saveSnapshot } from '../repository/snapshots.ts';
+import { loadSnapshots } from '../repository/snapshots.ts';
 import { changeTags, tagSnapshots } from './tag.ts';
 import { TreeFixture } from './tree-test-support.ts';
 

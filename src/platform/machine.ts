@@ -113,11 +113,6 @@ export function isForeground(file: number): boolean {
   return !isatty(file) || system().isForeground(file);
 }
 
-/** Columns of the terminal that is standard output or error; undefined if neither is one. */
-export function terminalWidth(): number | undefined {
-  return process.stdout.columns || process.stderr.columns || undefined;
-}
-
 function cacheBase(variables: Variables): string | undefined {
   if (process.platform === 'win32') return variables['LOCALAPPDATA'] || undefined;
   const home = variables['HOME'] || homeDirectory();

@@ -13,6 +13,8 @@ import { encodeIndex, type IndexedPack } from './index-file.ts';
 import { IndexedRepository } from './indexed.ts';
 import { type FinishedPack, PackBuilder } from './pack.ts';
 import { Repository } from './repository.ts';
+import type { Id } from './id.ts';
+import { encodeSnapshot, type Snapshot } from './snapshot-codec.ts';
 
 /** An id made from a number: well spread, the same in every run. */
 export function idOf(number: number | string): Uint8Array<ArrayBuffer> {
@@ -163,4 +165,9 @@ export function indexText(packs: readonly IndexedPack[]): string[] {
     }
   }
   return dumpIndex(index);
+}
+
+/** Stores a snapshot without any proof of what it refers to. @returns its id */
+export function saveSnapshot(repository: Repository, snapshot: Snapshot): Promise<Id> {
+  return repository.saveUnpacked('snapshot', encodeSnapshot(snapshot));
 }

@@ -16,12 +16,11 @@ import type { BlobIndex } from './blob-index.ts';
 import { DecodedIndex } from './index-decoded.ts';
 import { decodeIndex, encodeIndex } from './index-file.ts';
 import { loadIndex } from './index-load.ts';
-import { contentOf, hashOf } from './index-test-support.ts';
+import { contentOf, hashOf, saveSnapshot } from './index-test-support.ts';
 import { IndexWriter } from './index-writer.ts';
 import { IndexedRepository } from './indexed.ts';
 import { openBlob, packSizeOf, PackBuilder, PackedBlobs, readPackHeader } from './pack.ts';
 import { createRepository, openRepository, type Repository } from './repository.ts';
-import { saveSnapshot } from './snapshots.ts';
 import { describeWith } from '../../test/tools/peers.ts';
 
 const environment = systemEnvironment;

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
+import { saveSnapshot } from './index-test-support.ts';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
@@ -19,7 +20,7 @@ import {
   removeStaleLocks,
 } from './locks.ts';
 import { createRepository, openRepository, type Repository } from './repository.ts';
-import { decodeSnapshot, encodeSnapshot, loadSnapshots, saveSnapshot } from './snapshots.ts';
+import { decodeSnapshot, encodeSnapshot, loadSnapshots } from './snapshots.ts';
 import { describeWith } from '../../test/tools/peers.ts';
 
 const environment = systemEnvironment;

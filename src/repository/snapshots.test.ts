@@ -1,4 +1,4 @@
-import { testRepository } from './index-test-support.ts';
+import { saveSnapshot, testRepository } from './index-test-support.ts';
 import { record } from '../storage/record.ts';
 import { fault } from '../storage/fault.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -14,7 +14,6 @@ import {
   loadSnapshot,
   loadSnapshots,
   resolveSnapshot,
-  saveSnapshot,
   type Snapshot,
   tellUnreadable,
 } from './snapshots.ts';

@@ -8,12 +8,7 @@ import type { CallOptions } from '../storage/backend.ts';
 import type { Id } from './id.ts';
 import type { Repository } from './repository.ts';
 import { findByPrefix } from './repository-find.ts';
-import {
-  decodeSnapshot,
-  encodeSnapshot,
-  type Snapshot,
-  type StoredSnapshot,
-} from './snapshot-codec.ts';
+import { decodeSnapshot, type StoredSnapshot } from './snapshot-codec.ts';
 import { matches, type SnapshotFilter } from './snapshot-filter.ts';
 
 export {
@@ -44,19 +39,6 @@ export interface ResolvedSnapshot {
   readonly snapshot: StoredSnapshot;
   /** Folder inside the snapshot, without checking that there is one. */
   readonly subfolder?: string;
-}
-
-/**
- * Stores a snapshot. All that it refers to must be stored before.
- * @returns its id
- * @throws STORAGE_FULL, BACKEND_WRITE_FAILED and kin, CANCELLED: then it is not there, or not known to be
- */
-export function saveSnapshot(
-  repository: Repository,
-  snapshot: Snapshot,
-  options: CallOptions = {},
-): Promise<Id> {
-  return repository.saveUnpacked('snapshot', encodeSnapshot(snapshot), options);
 }
 
 export interface RemoveSnapshotOptions extends CallOptions {

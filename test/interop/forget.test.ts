@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { saveSnapshot } from '../../src/repository/index-test-support.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { periods } from '../../src/engine/retention/buckets.ts';
@@ -11,7 +12,7 @@ import {
   unsoundSnapshots,
 } from '../../src/engine/retention/retention-test-support.ts';
 import { isIncomplete } from '../../src/repository/completeness.ts';
-import { saveSnapshot, type StoredSnapshot } from '../../src/repository/snapshots.ts';
+import { type StoredSnapshot } from '../../src/repository/snapshots.ts';
 import { initRepository, listSnapshots, password, withRepository } from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
 import { mustRestic } from '../tools/restic.ts';
