@@ -1,3 +1,4 @@
+import { isHoldfastError } from '../../src/base/errors.ts';
 import { planForget, removeSnapshots } from '../../src/engine/forget.ts';
 import { upgradeToVersion2 } from '../../src/engine/migrate.ts';
 import { updateParity } from '../../src/engine/parity.ts';
@@ -135,7 +136,13 @@ export async function runKeyRemove(actor: Actor): Promise<string> {
     const { keys } = await listKeys(repository, { signal });
     const others = keys.filter(({ isCurrent }) => !isCurrent);
     if (others.length === 0) return 'no other';
-    await removeKey(repository, world.random.pick(others).id, { signal });
+    try {
+      await removeKey(repository, world.random.pick(others).id, { signal });
+    } catch (error) {
+      // Somebody gave the repository another password while this one waited for the lock: it is refused, as it must.
+      if (isHoldfastError(error, 'KEY_DAMAGED')) return 'own key is gone';
+      throw error;
+    }
     world.reach('keyRemoved');
     return 'removed';
   });

@@ -125,7 +125,9 @@ export function copyTo(other: Place): (actor: Actor) => Promise<string> {
         const both = AbortSignal.any([source.signal, target.signal]);
         const result = await copySnapshots(request, { environment, monitor, signal: both });
         if (result.copied.length > 0) world.reach('copied');
-        if (result.failed.length > 0 && world.mustBeSound && process.time.isAlive) {
+        // Who may not read cannot tell why.
+        const isExcused = !world.mustBeSound || world.reached.has('denied');
+        if (result.failed.length > 0 && !isExcused && process.time.isAlive) {
           world.fail(`I7: copy of ${result.failed[0]}: ${monitor.problems[0]}`);
         }
         return result.copied.length > 0 ? 'copied' : 'nothing to copy';
