@@ -17,6 +17,13 @@ export interface Holder {
 export class Exclusion {
   readonly #holders = new Set<Holder>();
 
+  /** Somebody removed the lock of a process, which must find that out before it changes anything. */
+  lose(processName: string): void {
+    for (const holder of this.#holders) {
+      if (holder.process.name === processName) this.#holders.delete(holder);
+    }
+  }
+
   /** Somebody is sure of his lock from now on. @returns what breaks the rule, and what ends the holding */
   enter(holder: Holder): { readonly conflict: string | undefined; readonly leave: () => void } {
     const conflict = [...this.#holders].find((other) => isConflict(holder, other));

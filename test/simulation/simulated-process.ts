@@ -97,6 +97,7 @@ export class SimulatedProcess implements Caller {
     const owners = this.#world.places.map(({ store }) => store.lockOwner(name));
     const owner = owners.find((each) => each !== undefined);
     if (owner === undefined || owner === this.name) return;
+    this.#world.exclusion.lose(owner);
     this.#world.reach(this.#world.living.has(owner) ? 'lockTaken' : 'lockCleared');
   }
 
