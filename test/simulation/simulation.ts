@@ -103,9 +103,10 @@ const expectedCodes = [
 /** What it may end with besides, where something has happened. */
 const excusedCodes: readonly (readonly [ErrorCode, readonly Reached[]])[] = [
   // The storage says that it removed, and has it still.
-  ['BACKEND_WRITE_FAILED', ['sticky']],
+  ['BACKEND_WRITE_FAILED', ['sticky', 'rolledBack']],
   // A part of a file lies under its name.
   ['FILE_EXISTS', ['powerTorn']],
+  ['UNPACKED_DAMAGED', ['powerTorn']],
   ['REFERENCE_LOST', ['lockTaken', 'rolledBack']],
   // What a backup reads goes away while the storage goes back.
   ['BLOB_NOT_FOUND', ['rolledBack']],
