@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { describeWith } from '../../test/tools/peers.ts';
 import { aclText } from './dump/acl-text.ts';
 import { type ArchiveFormat, dump } from './dump.ts';
 import { TreeFixture, type TreeSpec } from './tree-test-support.ts';
@@ -11,7 +12,6 @@ const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-dump-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const isTarThere = spawnSync('tar', ['--version']).status === 0;
-const isPythonThere = spawnSync('python3', ['--version']).status === 0;
 
 async function dumped(
   fixture: TreeFixture,
@@ -128,7 +128,7 @@ describe.skipIf(!isTarThere)('a tar archive', () => {
   });
 });
 
-describe.skipIf(!isPythonThere)('a zip archive', () => {
+describeWith(['python3'], 'a zip archive', () => {
   test('is read by others, and its checksums are right', async () => {
     const fixture = await TreeFixture.create();
     const root = await fixture.put({ ...spec, 'back\\slash': 'x', big: 'z'.repeat(100_000) });

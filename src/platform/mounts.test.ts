@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { needs, requirePeer } from '../../test/tools/peers.ts';
 import { b, describeSystems, latin } from './fixtures/both-systems.ts';
 import { decodeMounts, isMounted, mountPoints, probeDirectory } from './mounts.ts';
 
@@ -46,17 +47,20 @@ describe('mountPoints', () => {
 });
 
 describeSystems('isMounted', (scratch) => {
-  it.skipIf(process.getuid?.() !== 0)('knows what is mounted from what is not', () => {
-    const [other, bound, tmpfs] = ['other', 'bound', 'tmpfs'].map((name) => scratch.at(name));
-    for (const path of [other, bound, tmpfs]) mkdirSync(path ?? '');
-    execFileSync('mount', ['--bind', other ?? '', bound ?? '']);
-    execFileSync('mount', ['-t', 'tmpfs', 'none', tmpfs ?? '']);
-    try {
-      expect(['other', 'bound', 'tmpfs'].map(isMountedAt)).toEqual([false, true, true]);
-    } finally {
-      for (const path of [bound, tmpfs]) execFileSync('umount', [path ?? '']);
-    }
-  });
+  it.skipIf(needs('mount') !== '')(
+    `knows what is mounted from what is not${needs('mount')}`,
+    () => {
+      const [other, bound, tmpfs] = ['other', 'bound', 'tmpfs'].map((name) => scratch.at(name));
+      for (const path of [other, bound, tmpfs]) mkdirSync(path ?? '');
+      execFileSync('mount', ['--bind', other ?? '', bound ?? '']);
+      execFileSync('mount', ['-t', 'tmpfs', 'none', tmpfs ?? '']);
+      try {
+        expect(['other', 'bound', 'tmpfs'].map(isMountedAt)).toEqual([false, true, true]);
+      } finally {
+        for (const path of [bound, tmpfs]) execFileSync('umount', [path ?? '']);
+      }
+    },
+  );
 
   function isMountedAt(name: string): boolean {
     const directory = openSync(scratch.at(name), 'r');
@@ -86,8 +90,9 @@ describe('probeDirectory', () => {
     expect(await probeDirectory(b('/'), { timeoutMs: 0 }, clock)).toBe(false);
   });
 
-  const canMount = process.getuid?.() === 0 && existsSync('/dev/fuse');
-  it.skipIf(!canMount)('says no for a FUSE file system that hangs (needs root)', async () => {
+  requirePeer('fuse');
+  const title = `says no for a FUSE file system that hangs${needs('fuse')}`;
+  it.skipIf(needs('fuse') !== '')(title, async () => {
     const root = mkdtempSync(join(tmpdir(), 'holdfast-probe-'));
     // Nobody ever answers what the kernel asks here.
     const silent = openSync('/dev/fuse', 'r+');

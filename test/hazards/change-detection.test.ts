@@ -13,8 +13,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { systemEnvironment } from '../../src/base/environment.ts';
 import { backUp, initRepository, restoreLatest } from '../tools/engine.ts';
-import { hasFuse, mountFuse } from '../tools/fuse.ts';
+import { mountFuse } from '../tools/fuse.ts';
 import { fuseContent } from '../tools/fuse-spec.ts';
+import { needs, requirePeer } from '../tools/peers.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { holdsFor, seedsOf } from '../tools/seeds.ts';
 
@@ -86,8 +87,9 @@ describe('C17: a second backup', () => {
     await holdsFor(property, { seed, numRuns: 2 });
   });
 
-  test.runIf(hasFuse)(
-    'reads again what may have changed within one step of the clock',
+  requirePeer('fuse');
+  test.skipIf(needs('fuse') !== '')(
+    `reads again what may have changed within one step of the clock${needs('fuse')}`,
     async () => {
       const point = scratch.fresh('mount');
       const now = Math.floor(systemEnvironment.clock.wallMs() / 1000);

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { systemEnvironment } from '../../src/base/environment.ts';
 import {
@@ -12,7 +12,7 @@ import {
   password,
   restoreLatest,
 } from '../tools/engine.ts';
-import { type FuseMount, hasFuse, mountFuse } from '../tools/fuse.ts';
+import { type FuseMount, mountFuse } from '../tools/fuse.ts';
 import { fuseContent } from '../tools/fuse-spec.ts';
 import { unmount } from '../tools/loop-mount.ts';
 import { describeWith } from '../tools/peers.ts';
@@ -116,7 +116,7 @@ describeWith(['root'], 'C14: mount points', () => {
   });
 });
 
-describe.runIf(hasFuse)('C14: a file system that does not answer', () => {
+describeWith(['fuse'], 'C14: a file system that does not answer', () => {
   test('is left out and named; the rest is stored', async () => {
     fuseMounts.push(await mountFuse(`${folder}/dead`, { files: {}, hangs: true }));
     writeFileSync(`${folder}/z file`, 'here');

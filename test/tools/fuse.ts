@@ -1,12 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FuseSpec } from './fuse-spec.ts';
 
 const server = fileURLToPath(new URL('./fuse-server.ts', import.meta.url));
-
-/** True where a test may mount its own file system. */
-export const hasFuse: boolean = process.getuid?.() === 0 && existsSync('/dev/fuse');
 
 /** A mounted file system of files that misbehave. */
 export interface FuseMount {

@@ -1,14 +1,22 @@
-import { accessSync, constants } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
 /** Programs and rights that some tests need, and how to get them. */
 const installs = {
+  /** The right to mount file systems of a program of one's own. */
+  fuse: 'to run as root where there is /dev/fuse',
   bsdtar: 'the Debian package libarchive-tools',
+  fish: 'the Debian package fish',
   getfattr: 'the Debian package attr',
   'mkfs.btrfs': 'the Debian package btrfs-progs',
   'mkfs.xfs': 'the Debian package xfsprogs',
+  /** The right to mount file systems. */
+  mount: 'to run as root where mounting is allowed',
+  python3: 'the Debian package python3',
   rclone: 'rclone 1.75 or newer',
   restic: 'restic 0.19 or newer',
   root: 'to run as root',
@@ -16,16 +24,42 @@ const installs = {
   setcap: 'the Debian package libcap2-bin',
   setfacl: 'the Debian package acl',
   strace: 'the Debian package strace',
+  zsh: 'the Debian package zsh',
 } as const;
 
-/** A program that is not ours, that tests judge us by; or the right to act as root. */
+/** A program that is not ours, that tests judge us by; or the right to act as root, or to mount. */
 export type PeerName = keyof typeof installs;
 
-/** Path of a peer's program, or undefined where it is not on the PATH. For `root`: `/` if this is root. */
+/** Path of a peer's program, or undefined where it is not on the PATH. For a right: `/` if this process has it. */
 export function findPeer(name: PeerName): string | undefined {
-  if (name === 'root') return process.getuid?.() === 0 ? '/' : undefined;
+  if (isRight(name)) return hasRight(name) ? '/' : undefined;
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.map((folder) => join(folder, name)).find(isProgram);
+}
+
+const rights = ['root', 'mount', 'fuse'] as const;
+type Right = (typeof rights)[number];
+
+function isRight(name: PeerName): name is Right {
+  return rights.some((right) => right === name);
+}
+
+function hasRight(right: Right): boolean {
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot || right === 'root') return isRoot;
+  return right === 'mount' ? mayMount() : existsSync('/dev/fuse') && mayMount();
+}
+
+let canMount: boolean | undefined;
+
+/** Root in a container may not. */
+function mayMount(): boolean {
+  if (canMount !== undefined) return canMount;
+  const point = mkdtempSync(join(tmpdir(), 'holdfast-may-mount-'));
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', 'none', point]);
+  if (status === 0) spawnSync('umount', ['-l', point]);
+  rmdirSync(point);
+  return (canMount = status === 0);
 }
 
 function isProgram(path: string): boolean {
@@ -47,7 +81,7 @@ export function isRequired(name: PeerName): boolean {
 export function missingPeers(...names: readonly PeerName[]): string[] {
   return names
     .filter((name) => findPeer(name) === undefined)
-    .map((name) => (name === 'root' ? installs.root : `${name} (install ${installs[name]})`));
+    .map((name) => (isRight(name) ? installs[name] : `${name} (install ${installs[name]})`));
 }
 
 /**
@@ -73,4 +107,18 @@ export function describeWith(names: readonly PeerName[], title: string, suite: (
   const missing = missingPeers(...names);
   if (missing.length === 0) describe(title, suite);
   else describe.skip(`${title} (needs ${missing.join(', ')})`, suite);
+}
+
+/** As `describeWith`, for suites with `each`: put `needs` of the same peers behind their title. */
+export function describeNeeding(
+  ...names: readonly PeerName[]
+): typeof describe | typeof describe.skip {
+  for (const name of names) requirePeer(name);
+  return missingPeers(...names).length === 0 ? describe : describe.skip;
+}
+
+/** What a suite that is skipped says it needs; empty if all is there. */
+export function needs(...names: readonly PeerName[]): string {
+  const missing = missingPeers(...names);
+  return missing.length === 0 ? '' : ` (needs ${missing.join(', ')})`;
 }

@@ -27,6 +27,11 @@ import type { PackEvent } from '../packs/pack-event.ts';
 
 /** Requests that wait per worker while one runs: enough that no worker idles while this thread walks. */
 const requestsPerWorkerMax = 4;
+/**
+ * Stored packs may wait for their index file up to this size, besides a share of all (see `IndexWriter`): what a run that
+ * is killed stores again. Less would make more index files, which everybody loads.
+ */
+const unlistedBytesMax = 128 << 20;
 
 const moduleAddress = workerModule('./worker.ts', import.meta.url);
 
@@ -120,7 +125,8 @@ export class Pipeline {
         workerData: workerData(),
         environment: context.environment,
       });
-    const writer = options.dryRun ? undefined : new IndexWriter(repository);
+    const packCountMin = Math.ceil(unlistedBytesMax / repository.packSizeBytes);
+    const writer = options.dryRun ? undefined : new IndexWriter(repository, { packCountMin });
     const packs = new PackStore(repository, index, writer);
     return new Pipeline(startPool, { workerCount, index, packs, writer, slots, context });
   }

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeWith } from '../../../test/tools/peers.ts';
 import { readStatus } from '../../platform/status.ts';
 import { latin, problemsOf, walkTargets } from './fixtures/walk.ts';
 import { type MountCalls, MountWatch } from './mount-watch.ts';
@@ -137,15 +138,7 @@ function mountTemporary(point: string): boolean {
   return true;
 }
 
-const mayMount = ((): boolean => {
-  const point = mkdtempSync(path.join(tmpdir(), 'holdfast-may-mount-'));
-  const may = mountTemporary(point);
-  for (const each of mounted.splice(0)) spawnSync('umount', [each]);
-  rmSync(point, { recursive: true });
-  return may;
-})();
-
-describe.runIf(mayMount)('mounted file systems', () => {
+describeWith(['mount'], 'mounted file systems', () => {
   it('are entered, or with one-file-system kept empty (hazard C14)', async () => {
     make('t/a/f', 't/z');
     mountTemporary(at('t/m'));

@@ -35,18 +35,7 @@ function filesBelow(place: string = root): string[] {
     .map((entry) => path.relative(place, path.join(entry.parentPath, entry.name)));
 }
 
-function canMount(): boolean {
-  const probe = temporaryFolder();
-  try {
-    const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', probe.path]);
-    if (status === 0) execFileSync('umount', [probe.path]);
-    return status === 0;
-  } finally {
-    probe.remove();
-  }
-}
-
-describe.skipIf(!canMount())('on a file system of 1 MiB (needs the right to mount one)', () => {
+describeWith(['mount'], 'on a file system of 1 MiB', () => {
   beforeEach(() => {
     mkdirSync(root);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', root]);

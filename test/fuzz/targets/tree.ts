@@ -78,9 +78,9 @@ function encodeAgain(nodes: readonly TreeNode[]): void {
   must(matcher.atEnd(), 'a tree matches to its end');
 }
 
-/** A node with all ways to say nothing made one. */
+/** A node with all ways to say nothing made one, and without references that its type has not: they are only counted. */
 function settled(node: TreeNode): TreeNode {
   const linkTarget = node.linkTarget?.length === 0 ? undefined : node.linkTarget;
   const error = node.error === '' ? undefined : node.error;
-  return { ...node, linkTarget, error };
+  return { ...node, linkTarget, error, stray: undefined };
 }
