@@ -226,7 +226,11 @@ export async function runForeignPrune(actor: Actor): Promise<string> {
   return withForeign(actor, 'exclusive', async (foreign) => {
     const { files, lock } = foreign;
     const places = await loadPlaces(foreign);
-    const used = await usedBlobs(foreign, places);
+    const used = await usedBlobs(foreign, places).catch(async (error: unknown) => {
+      // Who slept after it read the index does not know what newer snapshots refer to, and ends.
+      await lock.assertHeld();
+      throw error;
+    });
     const indexes = new Map<string, ForeignIndex>();
     for (const name of await files.list('index')) {
       indexes.set(name, await files.load<ForeignIndex>('index', name));
