@@ -54,6 +54,10 @@ async function withForeign<T>(
   const leave = enterExclusion(actor.world, { place: actor.place, process, kind });
   try {
     return await work({ actor, files, sealer: repository.sealer, lock: held });
+  } catch (error) {
+    // Who slept amid its reading finds what it read about gone, or new, and ends: its lock was taken for left.
+    await held.assertHeld();
+    throw error;
   } finally {
     leave();
     await held.release();
@@ -226,11 +230,7 @@ export async function runForeignPrune(actor: Actor): Promise<string> {
   return withForeign(actor, 'exclusive', async (foreign) => {
     const { files, lock } = foreign;
     const places = await loadPlaces(foreign);
-    const used = await usedBlobs(foreign, places).catch(async (error: unknown) => {
-      // Who slept after it read the index does not know what newer snapshots refer to, and ends.
-      await lock.assertHeld();
-      throw error;
-    });
+    const used = await usedBlobs(foreign, places);
     const indexes = new Map<string, ForeignIndex>();
     for (const name of await files.list('index')) {
       indexes.set(name, await files.load<ForeignIndex>('index', name));
