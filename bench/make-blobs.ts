@@ -7,7 +7,7 @@ import { IndexWriter } from '../src/repository/index-writer.ts';
 import { type BlobType, PackBuilder } from '../src/repository/pack.ts';
 import { createRepository, type Repository } from '../src/repository/repository.ts';
 import { localZone } from '../src/repository/time-format.ts';
-import { TreeEncoder, type TreeNode } from '../src/repository/tree.ts';
+import { bareNode, TreeEncoder, type TreeNode } from '../src/repository/tree.ts';
 import { openBackend } from '../src/storage/open.ts';
 
 const filesPerFolder = 50;
@@ -107,24 +107,8 @@ async function storeFolder(at: number): Promise<void> {
 }
 
 function nodeOf(type: 'file' | 'dir', name: string): TreeNode {
-  return {
-    type,
-    name: Buffer.from(name),
-    mode: 0o644,
-    mtime: time,
-    atime: time,
-    ctime: time,
-    uid: 0,
-    gid: 0,
-    user: '',
-    group: '',
-    inode: 0,
-    device: 0,
-    deviceId: 0,
-    sizeBytes: 0,
-    links: 1,
-    extendedAttributes: [],
-  };
+  const times = { mtime: time, atime: time, ctime: time };
+  return { ...bareNode, ...times, type, name: Buffer.from(name), mode: 0o644 };
 }
 
 function encodeTree(nodes: readonly TreeNode[]): Uint8Array {

@@ -1,8 +1,5 @@
-// Control characters, DEL and C1 among them, and the marks that turn the direction of the text after them.
-// Matching them is the purpose of these expressions.
-// oxlint-disable-next-line no-control-regex
-const dangerous = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
-// oxlint-disable-next-line no-control-regex
+/** Control characters, DEL and C1 among them, and the marks that turn the direction of the text after them. */
+const dangerous = /(?![\t\n])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 const lineBreaking = /[\t\n\u2028\u2029]/g;
 
 /**

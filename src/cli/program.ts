@@ -2,6 +2,7 @@ import type { Environment } from '../base/environment.ts';
 import {
   type Command,
   type CommandEntry,
+  type Flag,
   type FlagTable,
   type FlagValues,
   type Input,
@@ -159,10 +160,7 @@ const pathPlaceholders: readonly string[] = ['file', 'directory', 'repository'];
  */
 async function refuseLostPaths(table: FlagTable, values: FlagValues): Promise<void> {
   for (const [key, flag] of Object.entries(table)) {
-    if (flag.kind !== 'text' && flag.kind !== 'texts') continue;
-    if (!pathPlaceholders.includes(flag.placeholder) || ('takesBytes' in flag && flag.takesBytes)) {
-      continue;
-    }
+    if (!isDecodedPath(flag)) continue;
     for (const value of [values[key] ?? []].flat()) {
       if (!String(value).includes('\ufffd')) continue;
       // Loaded late: starting needs nothing of the platform.
@@ -170,6 +168,13 @@ async function refuseLostPaths(table: FlagTable, values: FlagValues): Promise<vo
       assertDecoded(String(value), `value of --${flag.name}`);
     }
   }
+}
+
+/** True for a path that is used as the text that Node made of it. */
+function isDecodedPath(flag: Flag): boolean {
+  if (flag.kind === 'text' && flag.takesBytes) return false;
+  const isText = flag.kind === 'text' || flag.kind === 'texts';
+  return isText && pathPlaceholders.includes(flag.placeholder);
 }
 
 /** @throws USAGE if there are too many or too few arguments */

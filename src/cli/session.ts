@@ -50,7 +50,7 @@ export interface SessionOptions {
   readonly useCache?: boolean;
   readonly monitor?: Monitor;
   /**
-   * Work to do while the key is derived, which takes half a second on another core: called as soon as the storage is
+   * Work to do while the key is derived, which takes a quarter of a second on another core: called as soon as the storage is
    * open. If opening fails, that error wins.
    */
   beside?(storage: Backend, opening: Promise<unknown>): Promise<void>;

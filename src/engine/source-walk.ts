@@ -18,7 +18,7 @@ const stepsBetween = 16;
  * Order: the root first, then every directory before those below it, siblings by raw name. Of a directory that is
  * listed in parts, what is below each part comes before the next one: so only few of its entries are held at a time.
  * The consumer takes the listings in just this order. A source can be walked while the repository is
- * still being opened, whose key derivation takes half a second on another core.
+ * still being opened, whose key derivation takes a quarter of a second on another core.
  */
 export class SourceWalk {
   readonly source: Source;

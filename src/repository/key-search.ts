@@ -130,7 +130,7 @@ export async function loadKeyFile(
 /**
  * Opens a key file with a password.
  *
- * The derivation runs outside the event loop, about half a second for usual parameters.
+ * The derivation runs outside the event loop, about a quarter of a second for usual parameters.
  * @returns the master key, or undefined if the password does not fit
  * @throws KEY_LIMIT (parameters that ask for more than is safe), KEY_DAMAGED (it opens, but holds no master key)
  */

@@ -72,8 +72,8 @@ interface RepositoryParts {
 }
 
 /**
- * How documents are compressed. Indexes are mostly hex: what is quickest also makes the smallest files of them, by 3 % in
- * two thirds of the time; documents are compressed even where blobs are not.
+ * How documents are compressed. Indexes are mostly hex: what is quickest also makes the smallest files of them, by a
+ * tenth in three quarters of the time; documents are compressed even where blobs are not.
  */
 const documentModes = {
   off: 'fastest',
@@ -221,7 +221,7 @@ function onceCreated(mode: Exclude<CompressionMode, 'off'>): () => Compressor {
 }
 
 /**
- * Opens a repository with a password. The storage calls run side by side and the key derivation, about half a
+ * Opens a repository with a password. The storage calls run side by side and the key derivation, some quarter of a
  * second, runs outside the event loop: do other work meanwhile.
  * @throws REPOSITORY_NOT_FOUND, PASSWORD_WRONG, CONFIG_DAMAGED, FORMAT_UNSUPPORTED, KEY_DAMAGED, KEY_LIMIT
  */

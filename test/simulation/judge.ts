@@ -3,19 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { FileType } from '../../src/storage/backend.ts';
+import { placeOf, repositoryLayout } from '../../src/storage/local/layout.ts';
 import { findDifference } from './operations.ts';
 import type { Place } from './world.ts';
-
-/** Where files of each type lie in a folder; packs in folders of two digits besides. */
-const folders: Readonly<Record<FileType, string>> = {
-  config: '',
-  key: 'keys',
-  lock: 'locks',
-  snapshot: 'snapshots',
-  index: 'index',
-  pack: 'data',
-  parity: 'parity',
-};
 
 /** Snapshots of a repository that are restored. */
 const restoredMax = 2;
@@ -58,11 +48,11 @@ export function judge(place: Place, restic: string): string | undefined {
 function writeRepository({ store }: Place, root: string): void {
   for (const [key, bytes] of store.files) {
     const [type = '', name = ''] = key.split('/');
-    const isPack = type === 'pack';
-    const folder = path.join(root, folders[type as FileType], isPack ? name.slice(0, 2) : '');
+    const place = placeOf(repositoryLayout, { type: type as FileType, name });
+    const folder = path.join(root, ...place.folders);
     mkdirSync(folder, { recursive: true });
-    writeFileSync(path.join(folder, name || 'config'), bytes);
+    writeFileSync(path.join(folder, place.name), bytes);
   }
-  for (const folder of Object.values(folders))
+  for (const folder of Object.values(repositoryLayout.folders))
     mkdirSync(path.join(root, folder), { recursive: true });
 }
