@@ -1,6 +1,5 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { toHex, utf8 } from '../../src/base/bytes.ts';
 import { systemEnvironment as environment } from '../../src/base/environment.ts';
 import { silentMonitor } from '../../src/base/monitor.ts';
@@ -20,12 +19,11 @@ import { isIncomplete } from '../../src/repository/completeness.ts';
 import { type StoredSnapshot } from '../../src/repository/snapshots.ts';
 import { initRepository, listSnapshots, password, withIndex } from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
+import { program } from '../tools/program.ts';
 import { mustRestic } from '../tools/restic.ts';
 import { type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { holdsFor, seedsOf } from '../tools/seeds.ts';
-
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 const scratch = scratchFolder('interop-forget');
 
