@@ -1,6 +1,8 @@
 import { assert } from '../../base/assert.ts';
 import { bindNative, pointerFrom, releaseAtExit } from './library.ts';
 
+const pointer = 'void *';
+
 /** Writes the SHA-256 of `bytes` to the 32 bytes of `digest`. */
 export type Sha256Kernel = (bytes: Uint8Array, digest: Uint8Array) => void;
 
@@ -11,11 +13,15 @@ export type Sha256Kernel = (bytes: Uint8Array, digest: Uint8Array) => void;
  */
 export function bindNativeSha256(): Sha256Kernel | undefined {
   const functions = bindNative((program) => ({
-    fetchKind: program.func('EVP_MD_fetch', 'void *', ['void *', 'str', 'void *']),
-    freeKind: program.func('EVP_MD_free', 'void', ['void *']),
+    fetchKind: program.func('EVP_MD_fetch', pointer, [pointer, 'str', pointer]),
+    freeKind: program.func('EVP_MD_free', 'void', [pointer]),
     digest: program.func('EVP_Digest', 'int', [
-      ...['void *', 'size_t', 'void *'],
-      ...['void *', 'void *', 'void *'],
+      pointer,
+      'size_t',
+      pointer,
+      pointer,
+      pointer,
+      pointer,
     ]),
   }));
   if (functions === undefined) return undefined;
