@@ -1,5 +1,4 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { saveSnapshot } from '../../src/repository/index-test-support.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -15,12 +14,11 @@ import { isIncomplete } from '../../src/repository/completeness.ts';
 import { type StoredSnapshot } from '../../src/repository/snapshots.ts';
 import { initRepository, listSnapshots, password, withRepository } from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
+import { program } from '../tools/program.ts';
 import { mustRestic } from '../tools/restic.ts';
 import { type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { holdsFor, seedsOf } from '../tools/seeds.ts';
-
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 const scratch = scratchFolder('interop-forget');
 
