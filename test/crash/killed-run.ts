@@ -1,11 +1,17 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
+import type { Environment } from '../../src/base/environment.ts';
 import { systemCode } from '../../src/base/errors.ts';
 import { hurried, password } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
 import { program as main } from '../tools/program.ts';
-import { type ProgramRun, type RunSettings, runProgram } from '../tools/run-program.ts';
+import {
+  compiledOnce,
+  type ProgramRun,
+  type RunSettings,
+  runProgram,
+} from '../tools/run-program.ts';
 
 /**
  * Calls that change what is stored: names, durability, content. Those that change a repository come from one thread,
@@ -45,12 +51,15 @@ function settingsOf(command: Command): RunSettings {
  * Gives a command again after one that was killed, in this process unless it works in a folder or on a stream: starting
  * the program takes most of the time of these tests, and only what is killed has to be a process.
  */
-export async function runAgain(command: Command): Promise<ProgramRun> {
+export async function runAgain(
+  command: Command,
+  environment: Environment = hurried,
+): Promise<ProgramRun> {
   const { input, cwd, clock } = command;
   if (input !== undefined || cwd !== undefined || clock !== undefined) return run(command);
   const variables = { ...variablesOf(command), PATH: process.env['PATH'] ?? '' };
   const args = ['-r', command.repository, '--no-cache', ...command.args];
-  return { signal: null, ...(await runCommand(args, { variables, environment: hurried })) };
+  return { signal: null, ...(await runCommand(args, { variables, environment })) };
 }
 
 /** A call to kill at: the nth of this name that one thread makes, from 1. */
@@ -183,8 +192,9 @@ function programOf({ repository, args, clock }: Command): readonly string[] {
   return ['--disable-warning=ExperimentalWarning', ...start, ...options];
 }
 
-function variablesOf({ password: given = password }: Command): Record<string, string> {
-  return { HOLDFAST_PASSWORD: given, TZ: 'UTC' };
+function variablesOf({ password: given = password, clock }: Command): Record<string, string> {
+  const variables = { HOLDFAST_PASSWORD: given, TZ: 'UTC' };
+  return clock === undefined ? variables : { ...variables, ...compiledOnce };
 }
 
 /** Gives a command (again), which must succeed. */
