@@ -2,10 +2,9 @@ import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { PackedBlobs } from '../../repository/blob.ts';
 import { idBytes, shortId } from '../../repository/id.ts';
-import { encodeMarks, type IndexedPack } from '../../repository/index-file.ts';
-import { indexBlobCountMax } from '../../repository/index-writer.ts';
+import type { IndexedPack } from '../../repository/index-file.ts';
 import { type HeldLock, loadRunningOperations, type ProcessProbe } from '../../repository/locks.ts';
-import { markAgeMs, markNow, markTimeMs, type PackMark } from '../../repository/pack-marks.ts';
+import { markAgeMs, markTimeMs, type PackMark } from '../../repository/pack-marks.ts';
 import type { EngineContext } from '../context.ts';
 import { statPack } from '../packs/stat-pack.ts';
 import { PackOrder } from '../packs/pack-order.ts';
@@ -14,6 +13,7 @@ import type { PruneMonitor } from './options.ts';
 import type { PackPlan } from './plan.ts';
 import { removePacks, rewriteIndexWithoutRoom } from './remove.ts';
 import { repackBlobs } from './repack.ts';
+import { type PackToMark, saveMarks } from './save-marks.ts';
 import type { PruneState } from './state.ts';
 
 /** What is to become of the marks that there are. */
@@ -171,23 +171,22 @@ export async function markUnneeded(
   // A snapshot that was stored meanwhile keeps what it needs.
   await state.refresh();
   const unneeded = unneededOf(state, new Set([...going, ...state.markedPacks()]));
-  const marks = newMarks(
+  const unneededPacks = packsToMark(
     state,
     [...going].filter((pack) => unneeded.has(pack)),
   );
   for (const { id, sizeBytes } of packs.unlisted) {
     const isKnown = state.indexed.index.findPack(idBytes(id)) >= 0 || state.marks.has(id);
-    if (!isKnown) marks.push(markNow({ id, blobs: noBlobs, sizeBytes }, wallNs(state)));
+    if (!isKnown) unneededPacks.push({ id, blobs: noBlobs, sizeBytes });
   }
-  if (marks.length === 0) return marks;
-  monitor.phase(`marking ${marks.length} packs`);
-  await saveMarks(state, marks, context);
-  return marks;
+  if (unneededPacks.length === 0) return [];
+  monitor.phase(`marking ${unneededPacks.length} packs`);
+  return saveMarks(state.repository, unneededPacks, { signal: context.signal });
 }
 
 const noBlobs = new PackedBlobs(new Uint8Array(0));
 
-function newMarks(state: PruneState, packs: readonly number[]): PackMark[] {
+function packsToMark(state: PruneState, packs: readonly number[]): PackToMark[] {
   const { index } = state.indexed;
   const chosen = new Set(packs);
   const entries: number[] = [];
@@ -198,21 +197,6 @@ function newMarks(state: PruneState, packs: readonly number[]): PackMark[] {
   return packs.map((pack) => {
     const blobs = order.blobsOf(index, pack);
     const id = toHex(index.packId(pack));
-    const sizeBytes = state.stored.get(id);
-    return markNow({ id, blobs: PackedBlobs.from(blobs), sizeBytes }, wallNs(state));
+    return { id, blobs: PackedBlobs.from(blobs), sizeBytes: state.stored.get(id) };
   });
-}
-
-async function saveMarks(
-  { repository }: PruneState,
-  marks: readonly PackMark[],
-  { signal }: EngineContext,
-): Promise<void> {
-  for (const json of encodeMarks(marks, indexBlobCountMax)) {
-    await repository.saveUnpacked('index', json, { signal });
-  }
-}
-
-function wallNs({ repository }: PruneState): bigint {
-  return repository.environment.clock.wallNs();
 }
