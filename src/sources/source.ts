@@ -2,7 +2,13 @@ import type { HoldfastError } from '../base/errors.ts';
 import type { FileStatus } from '../platform/status.ts';
 import type { ListedRequest } from './open-listed.ts';
 
-export { type OpenRequest, openRequestOf, openSourceFile, type OpenedFile } from './open-file.ts';
+export {
+  type OpenRequest,
+  openRequestOf,
+  openSourceFile,
+  type OpenedFile,
+  openUnproven,
+} from './open-file.ts';
 export { type Identity, type ListedRequest, openListed } from './open-listed.ts';
 
 /** One extended attribute, name and value as the system gave them. */
@@ -108,6 +114,8 @@ export interface Source {
    * core; `list` gives the same as without. Call it as often as you like.
    */
   ahead?(entries: readonly SourceEntry[]): void;
+  /** True if `list(entry)` needs neither wait nor read, because `ahead` was told of the directory. */
+  isReadAhead?(entry: SourceEntry): boolean;
   /** True for a file whose file system may stop answering: it must be read by `openFar`, never by a thread. */
   isFar?(entry: SourceEntry): boolean;
   /**
