@@ -23,7 +23,7 @@ export interface Row {
 
 function fresh(tool: Tool): readonly Command[] {
   reset(tool);
-  return [tool.command('init')];
+  return [tool.init()];
 }
 
 function backedUp(tool: Tool, data: string): readonly Command[] {
