@@ -1,5 +1,6 @@
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { releaseBuffer } from '../base/release.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import type { Sealer } from '../kernels/seal.ts';
 import { type Compressor, compressBound, decompressUnknown } from '../kernels/zstd.ts';
@@ -49,7 +50,9 @@ export function sealDocument(
   type: UnpackedType,
   json: Uint8Array,
 ): SealedDocument {
-  const sealed = tools.sealer.seal(tools.version === 1 ? json : compressDocument(tools, json));
+  const compressed = tools.version === 1 ? undefined : compressDocument(tools, json);
+  const sealed = tools.sealer.seal(compressed ?? json);
+  if (compressed) releaseBuffer(compressed.buffer);
   const id = toHex(sha256(sealed));
   if (!opensTo(tools, type, sealed, json)) {
     throw new HoldfastError('VERIFY_FAILED', { details: { type, id } });
@@ -57,7 +60,7 @@ export function sealDocument(
   return { id, sealed };
 }
 
-function compressDocument(tools: UnpackedTools, json: Uint8Array): Uint8Array {
+function compressDocument(tools: UnpackedTools, json: Uint8Array): Uint8Array<ArrayBuffer> {
   const target = new Uint8Array(1 + compressBound(json.byteLength));
   target[0] = compressedMark;
   const sizeBytes = tools.compressor().compress(json, target.subarray(1));
@@ -71,7 +74,10 @@ function opensTo(
   json: Uint8Array,
 ): boolean {
   try {
-    return equalBytes(openDocument(tools, type, sealed), json);
+    const opened = openDocument(tools, type, sealed);
+    const isSame = equalBytes(opened, json);
+    releaseBuffer(opened.buffer);
+    return isSame;
   } catch (error) {
     if (isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN', 'UNPACKED_DAMAGED'))
       return false;
@@ -98,7 +104,11 @@ export function openDocument(
       details: { type, version: tools.version, firstByte: mark },
     });
   }
-  return decompressUnknown(plain.subarray(1), documentSizeBytesMax[type]);
+  try {
+    return decompressUnknown(plain.subarray(1), documentSizeBytesMax[type]);
+  } finally {
+    releaseBuffer(plain.buffer);
+  }
 }
 
 /**
