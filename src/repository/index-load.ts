@@ -53,6 +53,8 @@ const limitsDefault: IndexLoadLimits = {
   cacheNewFilesMin: 8,
   cacheNewBlobsMin: 20_000,
 };
+/** Room for new objects of a thread: there are hardly any. */
+const youngHeapMiB = 4;
 /** More threads would take a large index beyond 900 MiB. */
 const workerCountMax = 3;
 /** Times that index files may vanish while they are loaded. */
@@ -306,7 +308,7 @@ function startWorkers(repository: Repository, options: DecodeOptions): Promise<I
   };
   const size =
     options.workerCount ?? Math.min(workerCountMax, globalThis.navigator.hardwareConcurrency);
-  return WorkerPool.start(moduleAddress, { size, workerData, environment });
+  return WorkerPool.start(moduleAddress, { size, workerData, environment, youngHeapMiB });
 }
 
 async function decodeInWorker(

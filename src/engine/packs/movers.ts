@@ -19,6 +19,8 @@ import type {
 
 /** Sealed bytes from which on threads pay: two of them take some 0.15 s to come up. */
 const threadsSizeBytesMin: number = 8 << 20;
+/** Room for new objects of a thread: it makes some millions, none of which lives longer than its blob. */
+const youngHeapMiB = 4;
 /** More threads than this would wait for the storage. */
 const workerCountMax = 8;
 
@@ -131,6 +133,7 @@ class MoverThreads implements Movers {
       size,
       workerData,
       environment,
+      youngHeapMiB,
     });
     return new MoverThreads(pool, options, { slots, signal });
   }
