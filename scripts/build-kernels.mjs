@@ -2,7 +2,7 @@
 // folder named by the argument. They are a few kB: so they need no file access at run time, and work from src/ and dist/
 // alike.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -56,7 +56,10 @@ function write(kernel) {
   ].join('\n');
   const path = join(target, `${name}-wasm.ts`);
   // An equal file keeps its time, so that an incremental build has nothing to do.
-  if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
+  // Others may read it meanwhile: they find the old one or the new one.
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
 }
 
 for (const kernel of kernels) write(kernel);

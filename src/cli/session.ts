@@ -313,6 +313,7 @@ async function lockFor(
     beside,
     settleLater,
     writes,
+    onlyReads: kind === 'shared' && writes !== true,
     monitor,
     signal,
     retryMs: globals.retryLock,

@@ -49,7 +49,7 @@ export async function check(
   const indexed = new IndexedRepository(repository, index);
   const read = await follow(indexed, { snapshots, parts: { ...parts, packs }, options }, context);
   const readsAll = options.readData?.kind === 'all';
-  const healablePacks = await checkParity(repository, { findings, readsAll }, context);
+  const healablePacks = await checkParity(repository, { findings, index, readsAll }, context);
   const { affectedFilesMax = affectedFilesMaxDefault } = options;
   const named = { damage, findings, affectedFilesMax };
   const affected = await nameAffected(indexed, { snapshots, ...named }, context);

@@ -17,6 +17,9 @@ import { record } from '../storage/record.ts';
 import { check } from './check.ts';
 import { type CopyResult, copySnapshots } from './copy.ts';
 import { prune } from './prune/prune-test-support.ts';
+import { executeIndexRepair, planIndexRepair } from './repair-index.ts';
+import { repairPacks } from './repair-packs.ts';
+import { hearRepair } from './repair/repair-test-support.ts';
 import { madeOfPieces, madeSpecial, noise, SnapshotMaker } from './engine-test-support.ts';
 
 const targetKey: SealKey = {
@@ -49,8 +52,11 @@ async function makeSource(): Promise<Source> {
   return { maker, snapshots };
 }
 
+const quietRepair = hearRepair().context;
+
 interface HeardCopy extends CopyResult {
   readonly complaints: readonly string[];
+  readonly notes: readonly string[];
   readonly skipped: readonly string[];
 }
 
@@ -61,6 +67,7 @@ async function copyTo(
   from?: Backend,
 ): Promise<HeardCopy> {
   const complaints: string[] = [];
+  const notes: string[] = [];
   const skipped: string[] = [];
   const source = from ? testRepository({ backend: from }) : maker.repository;
   const target = targetOf(backend);
@@ -77,12 +84,12 @@ async function copyTo(
       environment: systemEnvironment,
       monitor: {
         problem: ({ item, error }) => complaints.push(`${item}: ${describeError(error)}`),
-        note: () => {},
+        note: (text) => notes.push(text),
         snapshotSkipped: ({ id }) => skipped.push(id),
       },
     },
   );
-  return { ...result, complaints, skipped };
+  return { ...result, complaints, notes, skipped };
 }
 
 const targetOf = (backend: Backend): Repository =>
@@ -255,24 +262,121 @@ async function expectReadable(backend: MemoryBackend, from: Source): Promise<voi
   expect(packs.length).toBeGreaterThan(1);
 }
 
+function lose(backend: MemoryBackend, key: string): void {
+  backend.files.delete(key);
+}
+
+function cutShort({ files }: MemoryBackend, key: string): void {
+  files.set(key, files.get(key)?.slice(0, -1) ?? new Uint8Array(0));
+}
+
+function notKept(id: string): Promise<string> {
+  return Promise.resolve(id);
+}
+
 describe('what the target has lost', () => {
   test.each([
-    ['gone', (backend: MemoryBackend, key: string) => void backend.files.delete(key)],
-    [
-      'cut short',
-      (backend: MemoryBackend, key: string) =>
-        void backend.files.set(key, backend.files.get(key)?.slice(0, -1) ?? new Uint8Array(0)),
-    ],
-  ])('a pack that is %s is sent again, and told of', async (_, lose) => {
+    ['gone', lose],
+    ['cut short', cutShort],
+  ])('a pack that is %s is sent again, and told of', async (_, damages) => {
     const source = await makeSource();
     const backend = await copiedOnce(source);
-    for (const key of keysOf(backend, 'pack')) lose(backend, key);
+    for (const key of keysOf(backend, 'pack')) damages(backend, key);
     const result = await copyTo(backend, source);
-    expect(result.complaints).toEqual([
-      expect.stringContaining('packs that the index lists are missing or cut short'),
-    ]);
+    expect(result.complaints).toEqual([]);
+    expect(result.notes.join('\n')).toMatch(
+      /^2 packs that the index of the destination lists are missing or cut short[^]*\nall that the lost packs/,
+    );
+    expect(result).toMatchObject({ healed: [], healedBlobCount: 0 });
     expect(result.copied).toHaveLength(3);
     await expectReadable(backend, source);
+  });
+
+  test.each([
+    ['gone', lose],
+    ['cut short', cutShort],
+  ])('an earlier copy of which a pack is %s is healed', async (_, damages) => {
+    const source = await makeSource();
+    const backend = new MemoryBackend();
+    const first = await copyTo(backend, source);
+    const lost = keysOf(backend, 'pack').map((key) => key.slice('pack/'.length));
+    for (const id of lost) damages(backend, `pack/${id}`);
+    const result = await copyTo(backend, source);
+    expect(result).toMatchObject({ complaints: [], copied: [], failed: [], skippedCount: 0 });
+    expect(result.healed).toEqual(first.copied);
+    expect(result.healedBlobCount).toBe(first.blobCount);
+    expect(keysOf(backend, 'snapshot')).toHaveLength(3);
+    await expectReadable(backend, source);
+    const plan = await planIndexRepair(targetOf(backend), { readAllPacks: false }, quietRepair);
+    await executeIndexRepair(targetOf(backend), plan, quietRepair);
+    if (damages === cutShort) {
+      const request = { packs: lost, sources: {}, keep: notKept };
+      await repairPacks(targetOf(backend), request, quietRepair);
+    }
+    await expectSound(backend);
+    // And then there is nothing more to heal.
+    const recorded = record(backend);
+    expect(await copyTo(recorded, source)).toMatchObject({
+      skippedCount: 3,
+      healed: [],
+      notes: [],
+    });
+    expect(recorded.count({ operation: 'put' })).toBe(0);
+  });
+
+  test('trees that no index lists any more are stored again', async () => {
+    const source = await makeSource();
+    const backend = new MemoryBackend();
+    const first = await copyTo(backend, source);
+    for (const key of [...keysOf(backend, 'index'), ...keysOf(backend, 'pack')]) lose(backend, key);
+    const result = await copyTo(backend, source);
+    expect(result).toMatchObject({ complaints: [], healed: first.copied });
+    await expectSound(backend);
+  });
+
+  test('what other snapshots may need is told of, and is no success', async () => {
+    const source = await makeSource();
+    const backend = new MemoryBackend();
+    const first = await copyTo(backend, source);
+    for (const key of keysOf(backend, 'pack')) lose(backend, key);
+    const [one] = source.snapshots;
+    const result = await copyTo(backend, { ...source, snapshots: [one] });
+    expect(result).toMatchObject({ failed: [], healed: [{ source: one.id }] });
+    expect(result.complaints).toEqual([
+      expect.stringMatching(
+        /packs of the destination are lost, and not all .*\(packs: 2, blobs: \d+\)/,
+      ),
+    ]);
+    expect(result.healedBlobCount).toBeLessThan(first.blobCount);
+  });
+
+  test('lost packs that held nothing of the snapshots do not count as healed', async () => {
+    const source = await makeSource();
+    const [one, two, three] = source.snapshots;
+    const backend = new MemoryBackend();
+    await copyTo(backend, { ...source, snapshots: [three] });
+    const before = keysOf(backend, 'pack');
+    await copyTo(backend, { ...source, snapshots: [one, two] });
+    for (const key of keysOf(backend, 'pack')) if (!before.includes(key)) lose(backend, key);
+    const result = await copyTo(backend, { ...source, snapshots: [three] });
+    expect(result).toMatchObject({ skipped: [three.id], healed: [], blobCount: 0 });
+    expect(result.complaints).toHaveLength(1);
+  });
+
+  test('what the source has lost as well is named, and its copy is not called whole', async () => {
+    const source = await makeSource();
+    const backend = new MemoryBackend();
+    await copyTo(backend, source);
+    for (const key of keysOf(backend, 'pack')) lose(backend, key);
+    await damage(source, 'data', hashOf(a));
+    const result = await copyTo(backend, source);
+    const [one, two, three] = source.snapshots;
+    expect(result.failed).toEqual([one.id, two.id]);
+    expect(result.healed.map((each) => each.source)).toEqual([three.id]);
+    expect(result.complaints.join('\n')).toMatch(/its copy [0-9a-f]{8} lacks what was lost/);
+    // All but the damaged blob.
+    const { index } = await source.maker.indexed();
+    expect(result.healedBlobCount).toBe(index.blobCount - 1);
   });
 
   test('what is marked as to be deleted is sent again', async () => {

@@ -9,11 +9,12 @@ import { IndexWriter } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
-import { reliablePacks } from './packs/known-packs.ts';
 import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
 import { findLostContent } from './copy/lost-content.ts';
+import { LostPacks } from './copy/lost-packs.ts';
 import { NeededBlobs } from './copy/needed-blobs.ts';
+import { markedPacks, withoutPacks } from './packs/known-packs.ts';
 import { transferBlobs, type TransferMonitor } from './packs/transfer.ts';
 
 /** What is stored before it is entered into the index, and its snapshots are written. */
@@ -35,6 +36,8 @@ export interface CopyMonitor extends TransferMonitor {
   snapshotSkipped?(snapshot: StoredSnapshot, copy: StoredSnapshot): void;
   /** It is stored there, whole. */
   snapshotCopied?(snapshot: StoredSnapshot, id: Id): void;
+  /** The target had it as `copy`, and lost some of its data: it has all of it again. */
+  snapshotHealed?(snapshot: StoredSnapshot, copy: StoredSnapshot): void;
 }
 
 export interface CopyRequest {
@@ -51,7 +54,11 @@ export interface CopyRequest {
 export interface CopyResult {
   readonly copied: readonly { readonly source: Id; readonly target: Id }[];
   readonly skippedCount: number;
-  /** Snapshots that cannot be copied whole, so that the target does not have them. */
+  /** Snapshots whose copies were looked through because the target had lost data, which was stored again: they have all of it. */
+  readonly healed: readonly { readonly source: Id; readonly target: Id }[];
+  /** Of what earlier copies need: lost by the target, and stored again. */
+  readonly healedBlobCount: number;
+  /** Snapshots that cannot be copied whole, so that the target does not have them, or not whole. */
   readonly failed: readonly Id[];
   /** New in the target. */
   readonly blobCount: number;
@@ -64,8 +71,9 @@ export interface CopyResult {
  * their ids. The source is only read.
  *
  * Packs come first, then their index files, then the snapshots: the target has a snapshot whole or not at all. What
- * one run stored the next one need not send again. What the target has lost, or means to delete, is sent again. A snapshot that cannot be read whole is told to the monitor, file by
- * file, and left out; the others go on.
+ * one run stored the next one need not send again. What the target has lost, or means to delete, is sent again. Once it is
+ * known to have lost something, the snapshots that it has already are looked through as well, and get back what they need. A
+ * snapshot that cannot be read whole is told to the monitor, file by file, and left out; the others go on.
  * @throws CANCELLED, LOCK_LOST, and what storing throws; snapshots told of as copied are there
  * @see docs/FORMAT.md#snapshots
  */
@@ -73,8 +81,19 @@ export async function copySnapshots(
   request: CopyRequest,
   context: EngineContext<CopyMonitor>,
 ): Promise<CopyResult> {
-  const target = await reliablePacks(request.target, context);
-  return new CopyRun({ ...request, target }, context).run();
+  const lost = await LostPacks.find(request.target, context);
+  const marked = await markedPacks(request.target, context);
+  const target = withoutPacks(request.target, new Set([...lost.packs, ...marked]), context);
+  const run = new CopyRun({ ...request, target }, lost, context);
+  const result = await run.run();
+  lost.tellEnd(target.index, context);
+  return result;
+}
+
+/** A snapshot of the source, and its copy in the target if there is one. */
+interface CopiedSnapshot {
+  readonly snapshot: StoredSnapshot;
+  readonly copy: StoredSnapshot | undefined;
 }
 
 class CopyRun {
@@ -82,17 +101,24 @@ class CopyRun {
   readonly #context: EngineContext<CopyMonitor>;
   readonly #needed: NeededBlobs;
   readonly #known: CopyList;
+  readonly #lost: LostPacks;
   readonly #writer: IndexWriter;
   /** Snapshots whose blobs were looked up but not stored yet. */
-  #batch: StoredSnapshot[] = [];
+  #batch: CopiedSnapshot[] = [];
   #batchStartMs = 0;
   readonly #copied: { source: Id; target: Id }[] = [];
+  /** The target has them, whole. */
+  readonly #whole: { readonly snapshot: StoredSnapshot; readonly copy: StoredSnapshot }[] = [];
   readonly #failed: Id[] = [];
+  /** What copies of the batch lack: entries of the source's index. */
+  readonly #healing = new Set<number>();
+  #healedBlobCount = 0;
   #skippedCount = 0;
   #stored = { blobCount: 0, plainSizeBytes: 0, storedSizeBytes: 0 };
 
-  constructor(request: CopyRequest, context: EngineContext<CopyMonitor>) {
+  constructor(request: CopyRequest, lost: LostPacks, context: EngineContext<CopyMonitor>) {
     this.#request = request;
+    this.#lost = lost;
     this.#context = context;
     this.#needed = new NeededBlobs(request.source, request.target.index, context);
     this.#known = new CopyList(request.existing);
@@ -101,23 +127,46 @@ class CopyRun {
 
   async run(): Promise<CopyResult> {
     const { monitor, environment } = this.#context;
-    for (const snapshot of this.#request.snapshots) {
-      const copy = this.#known.find(snapshot);
-      if (copy) {
-        this.#skippedCount++;
-        monitor.snapshotSkipped?.(snapshot, copy);
+    const wanted = this.#request.snapshots.map((snapshot): CopiedSnapshot => {
+      return { snapshot, copy: this.#known.find(snapshot) };
+    });
+    const heals = wanted.some(({ copy }) => copy && this.#lost.isKnownToMiss(copy));
+    for (const item of wanted) {
+      // One that is wanted twice was perhaps copied a moment ago.
+      const { snapshot, copy = this.#known.find(snapshot) } = item;
+      if (copy && !heals) {
+        this.#skip(snapshot, copy);
         continue;
       }
-      monitor.snapshotStarted?.(snapshot);
+      if (!copy) monitor.snapshotStarted?.(snapshot);
       const nowMs = environment.clock.monotonicMs();
       if (this.#batch.length === 0) this.#batchStartMs = nowMs;
-      if (await this.#look(snapshot)) this.#batch.push(snapshot);
+      if (await this.#look({ snapshot, copy })) this.#batch.push({ snapshot, copy });
       const isOld = nowMs - this.#batchStartMs >= batchMsMax;
       if (isOld || this.#needed.sizeBytes >= this.#batchSizeBytes()) await this.#finishBatch();
     }
     await this.#finishBatch();
+    const healed = this.#finishHealing();
     const counts = { skippedCount: this.#skippedCount, ...this.#stored };
-    return { copied: this.#copied, failed: this.#failed, ...counts };
+    const healing = { healed, healedBlobCount: this.#healedBlobCount };
+    return { copied: this.#copied, failed: this.#failed, ...healing, ...counts };
+  }
+
+  #skip(snapshot: StoredSnapshot, copy: StoredSnapshot): void {
+    this.#skippedCount++;
+    this.#context.monitor.snapshotSkipped?.(snapshot, copy);
+  }
+
+  /** Several may have lacked the same: which of them did is not known, only that now none does. */
+  #finishHealing(): CopyResult['healed'] {
+    if (this.#healedBlobCount > 0) {
+      return this.#whole.map(({ snapshot, copy }) => {
+        this.#context.monitor.snapshotHealed?.(snapshot, copy);
+        return { source: snapshot.id, target: copy.id };
+      });
+    }
+    for (const { snapshot, copy } of this.#whole) this.#skip(snapshot, copy);
+    return [];
   }
 
   #batchSizeBytes(): number {
@@ -125,13 +174,15 @@ class CopyRun {
   }
 
   /** Finds out what a snapshot needs. @returns false if it cannot be copied, which was told */
-  async #look(snapshot: StoredSnapshot): Promise<boolean> {
+  async #look({ snapshot, copy }: CopiedSnapshot): Promise<boolean> {
     try {
+      const { length } = this.#needed.entries;
       await this.#needed.add(snapshot);
+      if (copy) for (const entry of this.#needed.entries.slice(length)) this.#healing.add(entry);
       return true;
     } catch (error) {
       if (endsWork(error)) throw error;
-      this.#fail(snapshot, await this.#whyUnreadable(snapshot, error));
+      this.#fail({ snapshot, copy }, await this.#whyUnreadable(snapshot, error));
       return false;
     }
   }
@@ -146,7 +197,7 @@ class CopyRun {
 
   /** Stores what the batch needs, then its snapshots. */
   async #finishBatch(): Promise<void> {
-    const snapshots = this.#batch;
+    const batch = this.#batch;
     this.#batch = [];
     const { source, target } = this.#request;
     const to = { indexed: target, writer: this.#writer };
@@ -157,14 +208,17 @@ class CopyRun {
     this.#stored.plainSizeBytes += result.plainSizeBytes;
     this.#stored.storedSizeBytes += result.storedSizeBytes;
     if (result.failed.length > 0) this.#needed.distrust();
+    for (const { entry } of result.failed) this.#healing.delete(entry);
+    this.#healedBlobCount += this.#healing.size;
+    this.#healing.clear();
     const reasons = new Map(
       result.failed.map(({ entry, error }) => [toHex(source.index.idOf(entry)), error]),
     );
-    for (const snapshot of snapshots) await this.#finishSnapshot(snapshot, reasons);
+    for (const item of batch) await this.#finishSnapshot(item, reasons);
   }
 
   async #finishSnapshot(
-    snapshot: StoredSnapshot,
+    { snapshot, copy }: CopiedSnapshot,
     reasons: ReadonlyMap<string, unknown>,
   ): Promise<void> {
     const { signal, monitor } = this.#context;
@@ -173,18 +227,22 @@ class CopyRun {
     if (reasons.size > 0) {
       const where = { index: target.index, reasons };
       const lost = await findLostContent({ source, snapshot }, where, this.#context);
-      if (lost.length > 0) return this.#fail(snapshot, lost);
+      if (lost.length > 0) return this.#fail({ snapshot, copy }, lost);
     }
-    const copy = copyOf(snapshot);
+    if (copy) {
+      this.#whole.push({ snapshot, copy });
+      return;
+    }
+    const made = copyOf(snapshot);
     const data = { indexed: target, own: this.#writer.stored };
-    const publication = { snapshot: copy, lock, data };
+    const publication = { snapshot: made, lock, data };
     const id = await publishSnapshot(target.repository, publication, this.#context);
-    this.#known.add({ ...copy, id });
+    this.#known.add({ ...made, id });
     this.#copied.push({ source: snapshot.id, target: id });
     monitor.snapshotCopied?.(snapshot, id);
   }
 
-  #fail(snapshot: StoredSnapshot, problems: readonly Problem[]): void {
+  #fail({ snapshot, copy }: CopiedSnapshot, problems: readonly Problem[]): void {
     const { monitor } = this.#context;
     this.#failed.push(snapshot.id);
     for (const problem of problems.slice(0, problemsToldMax)) {
@@ -192,7 +250,9 @@ class CopyRun {
     }
     const more = problems.length - problemsToldMax;
     const error = new HoldfastError('SNAPSHOT_DAMAGED', {
-      message: 'it cannot be read whole and was not copied',
+      message: copy
+        ? `it cannot be read whole, and its copy ${shortId(copy.id)} lacks what was lost`
+        : 'it cannot be read whole and was not copied',
       ...(more > 0 ? { details: { moreProblems: more } } : {}),
     });
     monitor.problem({ item: `snapshot ${snapshot.id}`, during: 'archival', error });

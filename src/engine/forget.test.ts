@@ -3,14 +3,18 @@ import { systemEnvironment as environment } from '../base/environment.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { silentMonitor } from '../base/monitor.ts';
 import { markIncomplete } from '../repository/completeness.ts';
-import { saveSnapshot, testRepository } from '../repository/index-test-support.ts';
-import { loadSnapshots } from '../repository/snapshots.ts';
+import { flipBit, saveSnapshot, testRepository } from '../repository/index-test-support.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
+import { loadIndexFiles } from '../repository/index-load.ts';
+import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
 import { parseTime } from '../repository/time-format.ts';
 import type { Backend } from '../storage/backend.ts';
-import { fault } from '../storage/fault.ts';
-import { MemoryBackend } from '../storage/memory/memory-backend.ts';
+import { fault, type FaultRule } from '../storage/fault.ts';
+import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
-import { type ForgetRequest, planForget, removeSnapshots } from './forget.ts';
+import { SnapshotMaker } from './engine-test-support.ts';
+import { type ForgetRequest, planForget, planSoundForget, removeSnapshots } from './forget.ts';
+import { type Decision, isKept } from './retention/decide.ts';
 import { policyWith, snapshotAt } from './retention/retention-test-support.ts';
 
 const byHost = { host: true, paths: true, tags: false };
@@ -65,6 +69,104 @@ describe('planForget', () => {
     expect(() => plan(snapshots, { policy })).toThrow(/last sound snapshot of .*"host h,/);
     expect(plan(snapshots, { policy, allowRemoveAll: true })).toHaveLength(3);
     expect(plan([partial], { policy })).toEqual([]);
+  });
+});
+
+interface Made {
+  readonly maker: SnapshotMaker;
+  /** Oldest first, each with a pack of trees of its own. */
+  readonly snapshots: readonly StoredSnapshot[];
+}
+
+async function make(count: number): Promise<Made> {
+  const maker = new SnapshotMaker();
+  const snapshots: StoredSnapshot[] = [];
+  for (let i = 0; i < count; i++) {
+    const time = { seconds: 1_700_000_000 + i, nanoseconds: 0, offsetMinutes: 0 };
+    snapshots.push(await maker.snapshot(maker.folder({ [`file${i}`]: '' }), time));
+  }
+  return { maker, snapshots };
+}
+
+describe('planSoundForget', () => {
+  const request = { policy: policyWith({ last: 1 }), groupBy: byHost, allowRemoveAll: false };
+
+  /** Numbers of the snapshots that are kept, oldest first, and the calls that this took. */
+  async function keptOf(
+    { maker, snapshots }: Made,
+    more: Partial<ForgetRequest> = {},
+  ): Promise<{ readonly kept: number[]; readonly damaged: number[]; readonly gets: number }> {
+    const backend = record(maker.backend);
+    const repository = testRepository({ backend });
+    let loadCount = 0;
+    const loadIndex = async (): Promise<IndexedRepository> => {
+      loadCount++;
+      const loaded = await loadIndexFiles(repository);
+      return new IndexedRepository(repository, loaded.index, loaded);
+    };
+    const how = { ...request, ...more, loadIndex };
+    const groups = await planSoundForget(snapshots, how, { environment, monitor: silentMonitor });
+    expect(loadCount).toBeLessThanOrEqual(1);
+    const decisions = groups.flatMap((group) => group.decisions);
+    const numbersOf = (some: readonly Decision[]): number[] =>
+      some.map(({ snapshot }) => snapshots.indexOf(snapshot)).toSorted((a, b) => a - b);
+    return {
+      kept: numbersOf(decisions.filter(isKept)),
+      damaged: numbersOf(decisions.filter(({ unsound }) => unsound === 'damaged')),
+      gets: backend.count({ operation: 'get', type: 'pack' }),
+    };
+  }
+
+  const damages: readonly (readonly [string, (files: MemoryFiles, key: string) => void])[] = [
+    ['gone', (files, key) => void files.delete(key)],
+    ['empty', (files, key) => void files.set(key, new Uint8Array())],
+    ['rotten', (files, key) => flipBit(files.get(key) ?? new Uint8Array(), 99)],
+  ];
+
+  test.each(damages)('a snapshot whose tree is %s pushes none out', async (_, damage) => {
+    const made = await make(4);
+    for (const pack of made.maker.packs.slice(2))
+      damage(made.maker.backend.files, `pack/${pack.id}`);
+    expect(await keptOf(made)).toMatchObject({ kept: [1, 3], damaged: [2, 3] });
+    expect(await keptOf(made, { policy: policyWith({ last: 2 }) })).toMatchObject({
+      kept: [0, 1, 2, 3],
+      damaged: [2, 3],
+    });
+  });
+
+  test('one small read for each tree that others make way for', async () => {
+    expect(await keptOf(await make(5))).toEqual({ kept: [4], damaged: [], gets: 1 });
+  });
+
+  test('nothing is read where nothing goes', async () => {
+    const made = await make(2);
+    const { gets } = await keptOf(made, { policy: policyWith({ last: 5 }) });
+    expect(gets).toBe(0);
+  });
+
+  test('if all are damaged the policy counts as ever', async () => {
+    const made = await make(3);
+    for (const { id } of made.maker.packs) made.maker.backend.files.delete(`pack/${id}`);
+    expect(await keptOf(made)).toMatchObject({ kept: [2], damaged: [0, 1, 2] });
+  });
+
+  test('a storage that does not answer is no damage', async () => {
+    const { maker, snapshots } = await make(3);
+    const rule = {
+      operation: 'get',
+      type: 'pack',
+      fault: { kind: 'error', code: 'BACKEND_UNAVAILABLE' },
+    };
+    const repository = testRepository({ backend: fault(maker.backend, [rule as FaultRule]) });
+    const loaded = await loadIndexFiles(repository);
+    const loadIndex = (): Promise<IndexedRepository> =>
+      Promise.resolve(new IndexedRepository(repository, loaded.index, loaded));
+    const planned = planSoundForget(
+      snapshots,
+      { ...request, loadIndex },
+      { environment, monitor: silentMonitor },
+    );
+    await expect(planned).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
   });
 });
 

@@ -4,7 +4,8 @@ import { forEachConcurrent } from '../base/concurrency.ts';
 import { endsWork, HoldfastError } from '../base/errors.ts';
 import type { Monitor, Progress } from '../base/monitor.ts';
 import { timestampFromNs } from '../base/timestamp.ts';
-import type { Id } from '../repository/id.ts';
+import { type Id, idBytes } from '../repository/id.ts';
+import type { IndexedRepository } from '../repository/indexed.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
@@ -17,6 +18,8 @@ export interface ForgetRequest {
   readonly groupBy: GroupBy;
   /** A policy that keeps nothing at all, or no sound snapshot of a group, is meant so. */
   readonly allowRemoveAll: boolean;
+  /** Topmost trees that are known not to be loadable: their snapshots are damaged. */
+  readonly lostTrees?: ReadonlySet<Id>;
 }
 
 /** A group and what becomes of its snapshots, newest first. */
@@ -36,7 +39,7 @@ export function planForget(
   request: ForgetRequest,
   { environment }: Pick<EngineContext, 'environment'>,
 ): ForgetGroup[] {
-  const { policy, groupBy, allowRemoveAll } = request;
+  const { policy, groupBy, allowRemoveAll, lostTrees = new Set<Id>() } = request;
   const removesAll = isEmptyPolicy(policy);
   if (removesAll && !allowRemoveAll) {
     throw new HoldfastError('RETENTION_REFUSED', {
@@ -46,10 +49,71 @@ export function planForget(
   }
   const now = timestampFromNs(environment.clock.wallNs());
   return groupSnapshots(snapshots, groupBy).map((group) => {
-    const decisions = decide(group.snapshots, policy, now);
+    const decisions = decide(group.snapshots, policy, { now, lostTrees });
     if (!removesAll) refuseTooMuch(group, decisions, allowRemoveAll);
     return { ...group, decisions };
   });
+}
+
+/**
+ * As `planForget`, with a look at the snapshots that would take the place of others: one whose topmost tree cannot be loaded
+ * takes none. Only what is kept where others go is looked at, each tree once; where nothing goes, nothing is read. What lies
+ * deeper is for `check`.
+ * @param loadIndex called once at most
+ * @throws as `planForget`; what ends the work
+ */
+export async function planSoundForget(
+  snapshots: readonly StoredSnapshot[],
+  {
+    loadIndex,
+    ...request
+  }: ForgetRequest & { readonly loadIndex: () => Promise<IndexedRepository> },
+  context: EngineContext,
+): Promise<ForgetGroup[]> {
+  const lostTrees = new Set(request.lostTrees);
+  const seen = new Set<Id>();
+  let indexed: IndexedRepository | undefined;
+  // Once a snapshot is known to be damaged, others are kept, which are to be looked at as well.
+  for (;;) {
+    const groups = planForget(snapshots, { ...request, lostTrees }, context);
+    const trees = [...treesLeantOn(groups)].filter((tree) => !seen.has(tree));
+    if (trees.length === 0) return groups;
+    indexed ??= await loadIndex();
+    for (const tree of await lostAmong(indexed, trees, context)) lostTrees.add(tree);
+    for (const tree of trees) seen.add(tree);
+  }
+}
+
+/** Topmost trees of what is kept, and taken for sound, where something goes. */
+function treesLeantOn(groups: readonly ForgetGroup[]): Set<Id> {
+  const trees = new Set<Id>();
+  for (const { decisions } of groups) {
+    if (decisions.every(isKept)) continue;
+    for (const decision of decisions) {
+      if (isKept(decision) && !decision.unsound) trees.add(decision.snapshot.tree);
+    }
+  }
+  return trees;
+}
+
+/** Those of the trees that cannot be loaded from the storage itself. */
+async function lostAmong(
+  indexed: IndexedRepository,
+  trees: readonly Id[],
+  { signal }: EngineContext,
+): Promise<Id[]> {
+  const lost: Id[] = [];
+  const { connectionCount } = indexed.repository.backend;
+  await forEachConcurrent(trees, connectionCount, async (tree) => {
+    throwIfAborted(signal);
+    try {
+      await indexed.openTree(idBytes(tree), { signal, direct: true });
+    } catch (error) {
+      if (endsWork(error)) throw error;
+      lost.push(tree);
+    }
+  });
+  return lost;
 }
 
 function refuseTooMuch(
@@ -68,7 +132,7 @@ function refuseTooMuch(
   throw new HoldfastError('RETENTION_REFUSED', {
     message:
       `refusing to delete the last sound snapshot of snapshot group "${describeGroup(group)}": ` +
-      'what the policy keeps is incomplete, from the future or dated by hand',
+      'what the policy keeps is incomplete, damaged, from the future or dated by hand',
     hint: 'Nothing was removed. Change the policy, or add --unsafe-allow-remove-all.',
   });
 }

@@ -1,9 +1,17 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { systemEnvironment as environment } from '../base/environment.ts';
 import { flipBit, testRepository } from '../repository/index-test-support.ts';
-import { removeParity } from '../repository/parity.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
+import { loadIndexFiles } from '../repository/index-load.ts';
+import { listParity, removeParity } from '../repository/parity.ts';
 import { paritySettingName } from '../repository/parity-setting.ts';
+import { loadSnapshots } from '../repository/snapshots.ts';
+import type { Backend } from '../storage/backend.ts';
 import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
+import { silentMonitor } from '../base/monitor.ts';
+import { copySnapshots } from './copy.ts';
+import { atOnce, hourMs, inPhases, packsOf, prunable, prune } from './prune/prune-test-support.ts';
+import { rewriteSnapshots, type Selection } from './rewrite.ts';
 import { check, type CheckResult } from './check.ts';
 import { madeFile, noise, SnapshotMaker } from './engine-test-support.ts';
 import { loadParityStatus, updateParity } from './parity.ts';
@@ -146,4 +154,87 @@ describe('parity', () => {
       },
     );
   });
+});
+
+function allButTwo(path: Uint8Array): ReturnType<Selection['select']> {
+  return { selected: Buffer.from(path).toString() !== '/two', mayHoldSelected: true };
+}
+
+async function expectCovered(
+  { backend }: { readonly backend: Backend },
+  isNew: (id: string) => boolean,
+): Promise<void> {
+  const stored: string[] = [];
+  for await (const { name } of backend.list('pack', {})) if (isNew(name)) stored.push(name);
+  expect(stored.length).toBeGreaterThan(0);
+  const covered = await listParity(testRepository({ backend }), {});
+  expect(stored.filter((id) => !covered.has(id))).toEqual([]);
+}
+
+describe('whoever stores packs where the repository keeps parity makes it', () => {
+  test.each([
+    ['at once', atOnce],
+    ['in phases', inPhases],
+  ])(
+    'prune %s, of the packs that it repacks; and it removes that of those that go',
+    async (_, options) => {
+      const { backend, maker: made } = await prunable();
+      await updateParity(made.repository, 10, hearRepair().context);
+      const before = new Set(packsOf(backend.files));
+      await prune(backend, { options });
+      await prune(backend, { options, laterMs: 25 * hourMs });
+      const packs = packsOf(backend.files).map((key) => key.slice('pack/'.length));
+      expect(packs.some((id) => !before.has(`pack/${id}`))).toBe(true);
+      const covered = await listParity(testRepository({ backend }), {});
+      expect([...covered.keys()].toSorted()).toEqual(packs.toSorted());
+    },
+  );
+
+  test('copy, by the setting of the destination', async () => {
+    const [source, target] = [maker, testRepository({ backend: new MemoryBackend() })];
+    await target.parity.save(20);
+    const loaded = await loadIndexFiles(target);
+    const request = {
+      source: await source.indexed(),
+      snapshots: await loadSnapshots(source.repository),
+      target: new IndexedRepository(target, loaded.index, loaded),
+      existing: [],
+      lock: undefined,
+    };
+    await copySnapshots(request, { environment, monitor: silentMonitor });
+    await expectCovered(target, () => true);
+  });
+
+  test('rewrite, of its new trees', async () => {
+    const before = new Set(packs);
+    const { repository } = maker;
+    const loaded = await loadIndexFiles(repository);
+    const request = {
+      snapshots: await loadSnapshots(repository),
+      change: { selection: { select: allButTwo, isInclude: false }, withSummary: false },
+      forget: false,
+      dryRun: false,
+      lock: undefined,
+    };
+    const indexed = new IndexedRepository(repository, loaded.index, loaded);
+    await rewriteSnapshots(indexed, request, { environment, monitor: silentMonitor });
+    await expectCovered(repository, (id) => !before.has(id));
+  });
+
+  test('repair of a pack that parity does not heal', async () => {
+    const before = new Set(packs);
+    bytesOf(`pack/${packs[0]}`).fill(0, 0, 20_000);
+    expect((await repair()).newPacks).toHaveLength(1);
+    await expectCovered(maker.repository, (id) => !before.has(id));
+  });
+});
+
+test('check tells how many packs have none, at no cost where nobody wants it', async () => {
+  expect((await checked()).hints).toEqual([]);
+  files.delete(`parity/${packs[0]}`);
+  const { errors, hints } = await checked();
+  expect(errors).toEqual([]);
+  expect(hints).toEqual(['1 of 2 packs have no parity: "holdfast parity 10" makes it']);
+  await updateParity(maker.repository, 0, hearRepair().context);
+  expect((await checked()).hints).toEqual([]);
 });

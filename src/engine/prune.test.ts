@@ -1,27 +1,36 @@
 import { describe, expect, test } from 'vitest';
 import { defined } from '../base/assert.ts';
 import { concatBytes } from '../base/bytes.ts';
+import { systemEnvironment } from '../base/environment.ts';
+import { HoldfastError } from '../base/errors.ts';
 import { type PackedBlob, PackedBlobs } from '../repository/blob.ts';
 import { packSizeOf } from '../repository/pack-header.ts';
 import { idBytes } from '../repository/id.ts';
 import { encodeIndex } from '../repository/index-file.ts';
+import { loadIndexFiles } from '../repository/index-load.ts';
 import { rewriteIndex } from '../repository/index-rewrite.ts';
 import { loadAllMarks, saveSnapshot, testRepository } from '../repository/index-test-support.ts';
-import type { PackMark } from '../repository/pack-marks.ts';
+import { markAgeMs, type PackMark } from '../repository/pack-marks.ts';
 import type { Backend } from '../storage/backend.ts';
 import { fault, type FaultRule } from '../storage/fault.ts';
 import type { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { type Operation, record } from '../storage/record.ts';
+import { madeOfPieces, noise, SnapshotMaker } from './engine-test-support.ts';
+import { executePrune, planPrune } from './prune.ts';
 import {
   assertWhole,
   atOnce,
+  clockAhead,
   FullBackend,
   hourMs,
   inPhases,
+  noLock,
+  noProbe,
   packsOf,
   prunable,
   prune,
   type PruneHow,
+  quiet,
   StatesBackend,
 } from './prune/prune-test-support.ts';
 
@@ -31,6 +40,8 @@ function marksOf(backend: Backend): Promise<readonly PackMark[]> {
 
 const later: PruneHow = { laterMs: 25 * hourMs };
 const now: PruneHow = { options: atOnce };
+
+const withoutRepacking = { ...inPhases, policy: { ...inPhases.policy, maxRepackBytes: 0 } };
 
 /** Fail at every call, not only at every one that changes something. */
 const isLong = process.env['HOLDFAST_FAULTS'] === 'all';
@@ -202,6 +213,65 @@ describe('in two phases', () => {
     for (const { id } of packs) expect(backend.files.has(`pack/${id}`)).toBe(true);
   });
 
+  test('a copy stays if the other one is gone by then', async () => {
+    const { backend, packs } = await storedTwice();
+    const { marked } = await prune(backend);
+    const isMarked = (key: string): boolean => marked.some(({ id }) => key === `pack/${id}`);
+    expect(packs.filter(isMarked).length).toBeGreaterThan(0);
+    const recorded = record(backend);
+    const list = recorded.list.bind(recorded);
+    let calls = 0;
+    recorded.list = async function* (type, options) {
+      if (type === 'pack' && ++calls === 2) {
+        for (const key of packs) if (!isMarked(key)) backend.files.delete(key);
+      }
+      yield* list(type, options);
+    };
+    await prune(recorded, later).catch(() => undefined);
+    expect(calls).toBeGreaterThan(1);
+    for (const { id } of marked) expect(backend.files.has(`pack/${id}`)).toBe(true);
+  });
+
+  test('marks that took long to be stored get a later time', async () => {
+    const { backend } = await prunable();
+    let aheadMs = 0;
+    const clock = clockAhead(() => aheadMs);
+    const slow = record(backend);
+    const put = slow.put.bind(slow);
+    slow.put = async (handle, parts, options) => {
+      await put(handle, parts, options);
+      // The machine slept amid the first.
+      if (aheadMs === 0) aheadMs = 20 * hourMs;
+    };
+    const { marked } = await prune(slow, { clock, options: withoutRepacking });
+    const marks = await marksOf(backend);
+    expect(marks.length).toBe(marked.length);
+    for (const mark of marks) expect(markAgeMs(mark, clock.wallNs())).toBeLessThan(hourMs);
+  });
+
+  test('marks that took long are taken back if the lock was lost meanwhile', async () => {
+    const { backend } = await prunable();
+    let aheadMs = 0;
+    const clock = clockAhead(() => aheadMs);
+    const slow = record(backend);
+    const put = slow.put.bind(slow);
+    slow.put = async (handle, parts, how) => {
+      await put(handle, parts, how);
+      aheadMs = 20 * hourMs;
+    };
+    const repository = testRepository({ backend: slow, clock });
+    const source = { repository, loadIndex: () => loadIndexFiles(repository) };
+    const context = { environment: { ...systemEnvironment, clock }, monitor: quiet };
+    const plan = await planPrune(source, withoutRepacking, context);
+    const lost = new HoldfastError('LOCK_LOST');
+    repository.addWriteGuard((surely) => (surely ? Promise.reject(lost) : undefined));
+    const before = new Set(backend.files.keys());
+    const locks = { lock: noLock, commit: () => Promise.resolve(noLock), probe: noProbe };
+    await expect(executePrune(plan, locks, context)).rejects.toBe(lost);
+    expect(slow.count({ operation: 'put' })).toBe(1);
+    expect(new Set(backend.files.keys())).toEqual(before);
+  });
+
   test('a pack with another size than when it was marked stays', async () => {
     const { backend } = await prunable();
     await prune(backend);
@@ -212,6 +282,17 @@ describe('in two phases', () => {
     expect(backend.files.has(key)).toBe(true);
   });
 });
+
+/** A snapshot whose blobs are in two packs each. @returns these, as keys */
+async function storedTwice(): Promise<{ backend: MemoryBackend; packs: readonly string[] }> {
+  const makers = [new SnapshotMaker(), new SnapshotMaker()];
+  for (const maker of makers) await maker.snapshotOf({ file: madeOfPieces([noise(3000, 1)]) });
+  const [{ backend } = defined(makers[0], 'there is a maker'), other] = makers;
+  for (const [key, bytes] of other?.backend.files ?? []) {
+    if (!key.startsWith('snapshot/')) backend.files.set(key, bytes);
+  }
+  return { backend, packs: packsOf(backend.files) };
+}
 
 function damage(backend: MemoryBackend, key: string): void {
   const bytes = backend.files.get(key);

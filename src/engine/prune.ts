@@ -8,14 +8,9 @@ import { replacedOf, unneededOf } from './prune/needed.ts';
 import type { PruneMonitor, PrunePolicy } from './prune/options.ts';
 import { PackUsage } from './prune/pack-usage.ts';
 import { emptyStatistics, type PackPlan, planPacks } from './prune/plan.ts';
+import type { MarkedPack } from './prune/save-marks.ts';
 import { type PruneSource, PruneState } from './prune/state.ts';
-import {
-  deleteMarked,
-  type MarkedPack,
-  type MarkPlan,
-  markUnneeded,
-  planMarks,
-} from './prune/two-phase.ts';
+import { deleteMarked, type MarkPlan, markUnneeded, planMarks } from './prune/two-phase.ts';
 
 export type { PruneMonitor, PrunePolicy, PruneStatistics, UnusedLimit } from './prune/options.ts';
 export type { PruneSource } from './prune/state.ts';

@@ -47,6 +47,8 @@ function only(end: string): Selection {
 interface HeardRewrite extends RewriteResult {
   readonly complaints: readonly string[];
   readonly snapshots: readonly StoredSnapshot[];
+  /** `done/total errors items`, as told. */
+  readonly progress: readonly string[];
 }
 
 async function rewrite(
@@ -55,6 +57,7 @@ async function rewrite(
   more: Partial<RewriteRequest> = {},
 ): Promise<HeardRewrite> {
   const complaints: string[] = [];
+  const progress: string[] = [];
   const { repository } = maker;
   const snapshots = await loadSnapshots(repository);
   const loaded = await loadIndexFiles(repository);
@@ -73,11 +76,32 @@ async function rewrite(
       monitor: {
         problem: ({ item, error }) => complaints.push(`${item}: ${describeError(error)}`),
         note: () => {},
+        progress: ({ filesDone, filesTotal, errorCount, currentItems }) =>
+          progress.push(`${filesDone}/${filesTotal} ${errorCount} ${currentItems.join()}`),
       },
     },
   );
-  return { ...result, complaints, snapshots: await loadSnapshots(repository) };
+  return { ...result, complaints, progress, snapshots: await loadSnapshots(repository) };
 }
+
+test('tells how far it is: the snapshots that are done, and the folder that it is at', async () => {
+  const maker = new SnapshotMaker();
+  const { id: good } = await maker.snapshotOf(content);
+  const { id: bad } = await maker.snapshot(Buffer.from('9'.repeat(64), 'hex'), {
+    seconds: 1_800_000_000,
+    nanoseconds: 0,
+  });
+  const { progress, failed } = await rewrite(maker, { selection: without('.log') });
+  expect(failed).toEqual([bad]);
+  expect(progress).toEqual([
+    `0/2 0 ${good.slice(0, 8)}:/`,
+    `0/2 0 ${good.slice(0, 8)}:/sub`,
+    `0/2 0 ${good.slice(0, 8)}:/sub/deep`,
+    '1/2 0 ',
+    `1/2 0 ${bad.slice(0, 8)}:/`,
+    '2/2 1 ',
+  ]);
+});
 
 /** Paths of a snapshot; the whole repository is checked. */
 async function pathsOf(

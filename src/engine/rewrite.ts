@@ -14,6 +14,7 @@ import {
 } from '../repository/snapshots.ts';
 import { BlobWriter } from './packs/blob-writer.ts';
 import type { EngineContext } from './context.ts';
+import { RewriteProgress, type RewriteProgressMonitor } from './rewrite/rewrite-progress.ts';
 import { type Selection, TreeFilter } from './rewrite/tree-filter.ts';
 
 export type { Selection } from './rewrite/tree-filter.ts';
@@ -32,7 +33,7 @@ export interface RewriteChange {
 }
 
 /** What a rewrite tells. */
-export interface RewriteMonitor extends Monitor {
+export interface RewriteMonitor extends Monitor, RewriteProgressMonitor {
   snapshotStarted?(snapshot: StoredSnapshot): void;
   /** It is stored anew; without an id in a dry run. */
   snapshotRewritten?(snapshot: StoredSnapshot, newId: Id | undefined): void;
@@ -68,6 +69,7 @@ export async function rewriteSnapshots(
 ): Promise<RewriteResult> {
   const { monitor, signal } = context;
   const writer = request.dryRun ? undefined : new BlobWriter(indexed, context);
+  const progress = new RewriteProgress(request.snapshots.length, monitor);
   const failed: Id[] = [];
   let changedCount = 0;
   for (const snapshot of request.snapshots) {
@@ -75,17 +77,21 @@ export async function rewriteSnapshots(
     monitor.snapshotStarted?.(snapshot);
     let rewritten: Snapshot | undefined;
     try {
-      rewritten = await rewrite({ indexed, writer }, { snapshot, ...request }, context);
+      const how = { snapshot, ...request };
+      rewritten = await rewrite({ indexed, writer, progress }, how, context);
     } catch (error) {
       // What could not be stored is not the snapshot's fault, and would fail the next one as well.
       if (endsWork(error) || writer?.hasFailed) throw error;
       failed.push(snapshot.id);
       monitor.problem({ item: `snapshot ${snapshot.id}`, during: 'scan', error });
+      progress.finish(true);
       continue;
     }
-    if (!rewritten) continue;
-    changedCount++;
-    await replace({ indexed, writer }, { snapshot, rewritten, ...request }, context);
+    if (rewritten) {
+      changedCount++;
+      await replace({ indexed, writer }, { snapshot, rewritten, ...request }, context);
+    }
+    progress.finish(false);
   }
   return { changedCount, failed };
 }
@@ -93,11 +99,12 @@ export async function rewriteSnapshots(
 interface Parts {
   readonly indexed: IndexedRepository;
   readonly writer: BlobWriter | undefined;
+  readonly progress: RewriteProgress;
 }
 
 /** The snapshot as it will be; undefined if it stays as it is. */
 async function rewrite(
-  { indexed, writer }: Parts,
+  { indexed, writer, progress }: Parts,
   { snapshot, change, forget }: RewriteRequest & { readonly snapshot: StoredSnapshot },
   context: EngineContext,
 ): Promise<Snapshot | undefined> {
@@ -105,7 +112,8 @@ async function rewrite(
   const { selection, hostname, time } = change;
   let { tree, summary } = before;
   if (selection || (change.withSummary && !summary)) {
-    const filter = new TreeFilter(indexed, { selection, writer }, context);
+    const onFolder = (path: Uint8Array): void => progress.enter(snapshot, path);
+    const filter = new TreeFilter(indexed, { selection, writer, onFolder }, context);
     const root = idBytes(tree);
     const filtered = await filter.filter(root);
     // As restic: where nothing fits, the patterns are taken for wrong.
@@ -151,7 +159,7 @@ function withTag(tags: readonly string[]): readonly string[] {
 
 /** Stores the new snapshot and all that it needs, then removes the old one if that is wanted. */
 async function replace(
-  { indexed, writer }: Parts,
+  { indexed, writer }: Pick<Parts, 'indexed' | 'writer'>,
   request: RewriteRequest & { readonly snapshot: StoredSnapshot; readonly rewritten: Snapshot },
   context: EngineContext<RewriteMonitor>,
 ): Promise<void> {

@@ -72,7 +72,7 @@ export class IndexedRepository {
 
   async #loadBy<Opened>(
     { type, id }: { readonly type: BlobType; readonly id: Uint8Array },
-    options: CallOptions,
+    options: GetOptions,
     open: BlobOpener<Opened>,
   ): Promise<Opened> {
     const entries = this.index
@@ -96,7 +96,7 @@ export class IndexedRepository {
   }
 
   /** Loads a tree to read it from start to end. @throws as `loadBlob` */
-  openTree(id: Uint8Array, options: CallOptions = {}): Promise<TreeBytes> {
+  openTree(id: Uint8Array, options: GetOptions = {}): Promise<TreeBytes> {
     return this.#loadBy({ type: 'tree', id }, options, openTree);
   }
 
@@ -171,7 +171,7 @@ export class IndexedRepository {
 
   async #loadCopy<Opened>(
     entry: number,
-    options: CallOptions,
+    options: GetOptions,
     open: BlobOpener<Opened>,
   ): Promise<Opened> {
     if (this.#isTooLarge(entry)) throw damagedError(this.index, entry, 'is larger than allowed');

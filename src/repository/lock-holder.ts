@@ -82,6 +82,8 @@ export interface LockParts {
   /** Another lock of the same work, which suffers this one. */
   readonly beside: HeldLock | undefined;
   readonly probe: ProcessProbe;
+  /** As `WantedLock.passed`. */
+  readonly passed: Set<Id> | undefined;
   readonly monitor: Monitor;
 }
 
@@ -243,12 +245,12 @@ export class RepositoryLock implements HeldLock {
   }
 
   async #settle(signal: AbortSignal | undefined): Promise<void> {
-    const { repository, kind, probe, beside } = this.#parts;
+    const { repository, kind, probe, beside, passed } = this.#parts;
     const either = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
     try {
       await repository.environment.clock.sleep(lockSettleMs, either);
-      const instances = beside ? [beside.instance] : [];
-      const wanted = { kind, probe, own: this.#files, beside: instances, look: 'second' } as const;
+      const which = { own: this.#files, beside: beside ? [beside.instance] : [], passed };
+      const wanted = { kind, probe, look: 'second', ...which } as const;
       const look = { signal: either, monitor: this.#parts.monitor };
       const { locks, unreadable } = await lookForConflicts(repository, wanted, look);
       if (locks[0]) throw lockedBy(locks[0], probe, repository.environment.clock);
@@ -395,11 +397,10 @@ export class RepositoryLock implements HeldLock {
 
   /** Makes sure that a young file is there, and looks for what stands against it. */
   #showAgain(): Promise<LockList> {
-    const { repository, probe, beside, monitor } = this.#parts;
+    const { repository, probe, beside, passed, monitor } = this.#parts;
     const { clock } = repository.environment;
-    const own = this.#files;
-    const instances = beside ? [beside.instance] : [];
-    const wanted = { kind: 'shared', probe, own, beside: instances, look: 'return' } as const;
+    const which = { own: this.#files, beside: beside ? [beside.instance] : [], passed };
+    const wanted = { kind: 'shared', probe, look: 'return', ...which } as const;
     const deadline = { clock, ms: lockRenewMsMax, signal: this.#stop.signal };
     return withDeadline(deadline, async (signal) => {
       const isYoung = this.#ageMs() < lockRefreshMs;

@@ -9,6 +9,8 @@ import type { Repository } from './repository.ts';
 
 /** Pauses before a lock that cannot be read is looked at again: another program may be writing it. */
 const unreadablePausesMs: readonly number[] = [5_000, 10_000, 20_000];
+/** Who only reads goes on without knowing what it says, and so waits once. */
+const passingPausesMs: readonly number[] = unreadablePausesMs.slice(0, 1);
 
 export interface LockList {
   readonly locks: readonly StoredLock[];
@@ -50,6 +52,11 @@ export interface WantedLock {
   readonly beside: readonly string[];
   readonly probe: ProcessProbe;
   readonly look: LockLook;
+  /**
+   * Files that cannot be read and are passed over, for who only reads: each is told of once, and noted here. Absent: such a
+   * file stands against every lock, since it may be anybody's.
+   */
+  readonly passed?: Set<Id> | undefined;
 }
 
 /** The first look, before a lock is written; the second, after; or that of one who was away and comes back. */
@@ -75,7 +82,7 @@ export interface LookOptions extends CallOptions {
 
 /**
  * The locks that stand against the wanted one. Those whose holders are gone for sure are removed, which the monitor
- * hears. For one that cannot be read this waits up to 35 s: it may be half written.
+ * hears. For one that cannot be read this waits up to 35 s, or 5 s if it is to be passed over: it may be half written.
  */
 export async function lookForConflicts(
   repository: Repository,
@@ -86,15 +93,32 @@ export async function lookForConflicts(
     const found = await loadLocks(repository, options);
     const locks = await withoutDead(repository, found.locks, { ...options, wanted });
     const unreadable = found.unreadable
-      .filter(({ id }) => !wanted.own.has(id))
+      .filter(({ id }) => !wanted.own.has(id) && !wanted.passed?.has(id))
       .map(({ id, error }) => ({ id, error: invalidLock(id, error) }));
     const standing = locks.filter((lock) => standsAgainst(lock, wanted));
-    const pauseMs = unreadablePausesMs[attempt];
-    if (standing.length > 0 || unreadable.length === 0 || pauseMs === undefined) {
-      return { locks: standing, unreadable };
+    const pauseMs = (wanted.passed ? passingPausesMs : unreadablePausesMs)[attempt];
+    if (standing.length > 0 || unreadable.length === 0) return { locks: standing, unreadable };
+    if (pauseMs === undefined) {
+      return { locks: standing, unreadable: withoutPassed(unreadable, wanted, options) };
     }
     await repository.environment.clock.sleep(pauseMs, options.signal);
   }
+}
+
+function withoutPassed(
+  unreadable: LockList['unreadable'],
+  { passed }: WantedLock,
+  { monitor = silentMonitor }: LookOptions,
+): LockList['unreadable'] {
+  if (!passed) return unreadable;
+  for (const { id } of unreadable) {
+    passed.add(id);
+    monitor.note(
+      `Warning: the lock file ${id} cannot be read: reading goes on beside it, whoever holds it; ` +
+        'if no other program uses the repository, "holdfast unlock --remove-all" removes it',
+    );
+  }
+  return [];
 }
 
 async function withoutDead(

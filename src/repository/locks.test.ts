@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 
 import { utf8 } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
+import { lockSettleMs } from './lock-times.ts';
 import { hour, LockBed, minute, ScriptedBackend } from './lock-test-support.ts';
 import { acquireLock, type LockKind, removeStaleLocks } from './locks.ts';
 
@@ -219,6 +220,35 @@ describe('conflicts', () => {
     await bed.clock.advance(minute);
     await expect(result).rejects.toThrow(code('LOCK_DAMAGED'));
     expect(endMs - startMs).toBe(35_000);
+  });
+
+  test('who only reads goes on beside it after 5 s, and says so once', async () => {
+    bed.files.set(`lock/${'ab'.repeat(32)}`, utf8('half of a lo'));
+    const startMs = bed.clock.monotonic;
+    let endMs = 0;
+    const result = acquireLock(bed.open(), bed.wanted(2, { onlyReads: true })).finally(() => {
+      endMs = bed.clock.monotonic;
+    });
+    await bed.clock.advance(minute);
+    const lock = await result;
+    expect(endMs - startMs).toBe(5000 + lockSettleMs);
+    expect(bed.notes).toEqual([expect.stringMatching(/abababab.* cannot be read.*unlock/)]);
+    // Nor does it come in the way later, when the machine has slept.
+    bed.clock.suspend(hour);
+    await bed.clock.advance(10 * minute);
+    expect(() => lock.assertHeld()).not.toThrow();
+    expect(bed.notes.filter((note) => note.includes('cannot be read'))).toHaveLength(1);
+    await lock.release();
+  });
+
+  test('who only reads is still kept out by a lock that stands against it', async () => {
+    const lock = await bed.acquire(bed.open(), bed.wanted(1, { kind: 'exclusive' }));
+    bed.files.set(`lock/${'ab'.repeat(32)}`, utf8('half of a lo'));
+    const result = acquireLock(bed.open(), bed.wanted(2, { onlyReads: true }));
+    result.catch(() => undefined);
+    await bed.clock.advance(minute);
+    await expect(result).rejects.toThrow(code('REPOSITORY_LOCKED'));
+    await lock.release();
   });
 
   test('a lock that can be read at the second try is no trouble', async () => {

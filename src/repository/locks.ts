@@ -1,8 +1,10 @@
 import { throwIfAborted } from '../base/abort.ts';
+import { assert } from '../base/assert.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Monitor, silentMonitor } from '../base/monitor.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import { loadSealedConfig, openConfig } from './config.ts';
+import type { Id } from './id.ts';
 import type { LockKind, LockOwner } from './lock-codec.ts';
 import { type HeldLock, type LockParts, RepositoryLock } from './lock-holder.ts';
 import { isStaleLock, type ProcessProbe } from './lock-judge.ts';
@@ -43,6 +45,11 @@ export interface LockOptions extends CallOptions {
   readonly settleLater?: boolean | undefined;
   /** The work changes more than locks; for what is said where nothing can be written. */
   readonly writes?: boolean | undefined;
+  /**
+   * The work reads, and neither adds nor removes anything: a lock file that cannot be read does not keep it, which the monitor
+   * hears. For shared locks only.
+   */
+  readonly onlyReads?: boolean | undefined;
   /** Told while waiting, and of renewals and removals that fail. */
   readonly monitor?: Monitor | undefined;
 }
@@ -67,15 +74,18 @@ export interface UnlockOptions extends CallOptions {
  */
 export async function acquireLock(repository: Repository, options: LockOptions): Promise<HeldLock> {
   if (repository.noLock) return lockWithoutFile();
-  const { kind, probe, beside } = options;
+  const { kind, probe, beside, onlyReads = false } = options;
+  assert(!onlyReads || kind === 'shared', 'who only reads takes a shared lock');
   const instances = beside ? [beside.instance] : [];
-  const wanted: WantedLock = { kind, probe, own: new Set(), beside: instances, look: 'first' };
+  const passed = onlyReads ? new Set<Id>() : undefined;
+  const which = { own: new Set<Id>(), beside: instances, passed };
+  const wanted: WantedLock = { kind, probe, look: 'first', ...which };
   const wait = new LockWait(repository, { ...options, look: 'first' });
   for (;;) {
     throwIfAborted(options.signal);
     const found = await lookForConflicts(repository, wanted, options);
     if (!(await wait.isClear(found))) continue;
-    const lock = await writeLock(repository, options);
+    const lock = await writeLock(repository, { ...options, passed });
     await assertNotUpgraded(repository, options).catch(async (error: unknown) => {
       await lock.release();
       throw error;
@@ -108,9 +118,12 @@ async function assertNotUpgraded(
   });
 }
 
-async function writeLock(repository: Repository, options: LockOptions): Promise<RepositoryLock> {
-  const { kind, operation, owner, probe, beside, monitor = silentMonitor } = options;
-  const parts: LockParts = { repository, kind, operation, owner, probe, beside, monitor };
+async function writeLock(
+  repository: Repository,
+  options: LockOptions & Pick<LockParts, 'passed'>,
+): Promise<RepositoryLock> {
+  const { kind, operation, owner, probe, beside, passed, monitor = silentMonitor } = options;
+  const parts: LockParts = { repository, kind, operation, owner, probe, beside, passed, monitor };
   return await RepositoryLock.write(parts, options.signal).catch((error: unknown) => {
     const isRefused = isHoldfastError(error, 'READ_ONLY', 'PERMISSION_DENIED');
     throw isRefused ? cannotWrite(error, repository, options) : error;

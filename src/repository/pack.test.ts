@@ -173,10 +173,38 @@ describe('PackBuilder', () => {
     const broken = new BrokenSealer(testKey, systemRandom);
     const builder = builderWith({ workspace, sealer: broken });
     const bytes = contentOf(1, 500);
-    expect(() => builder.add('data', hashOf(bytes), bytes)).toThrow(
-      expect.objectContaining({ code: 'VERIFY_FAILED' }),
-    );
+    const failed = expect.objectContaining({ code: 'VERIFY_FAILED' });
+    expect(() => builder.add('data', hashOf(bytes), bytes)).toThrow(failed);
+    expect(() => builder.addUnhashed('data', bytes, () => true)).toThrow(failed);
     expect(builder.blobCount).toBe(0);
+  });
+
+  it('packs blobs that it hashes itself, and leaves out those that are not wanted', () => {
+    const noise = new Uint8Array(600_000);
+    for (let at = 0; at < noise.length; at += 32) noise.set(idOf(at).subarray(0, 32), at);
+    const contents = [contentOf(1, 900), noise, contentOf(2, 0), contentOf(3, 70_000)];
+    for (const version of [1, 2] as const) {
+      const builder = builderWith({ version, targetSizeBytes: 4 << 20 });
+      const asked: string[] = [];
+      for (const content of contents) {
+        for (const isNew of [false, true]) {
+          const before = builder.sizeBytes;
+          const added = builder.addUnhashed('data', content, (id) => {
+            asked.push(Buffer.from(id).toString('hex'));
+            return isNew;
+          });
+          expect(added !== undefined).toBe(isNew);
+          expect(builder.sizeBytes > before).toBe(isNew);
+        }
+      }
+      const ids = contents.map((content) => Buffer.from(hashOf(content)).toString('hex'));
+      expect(asked).toEqual(ids.flatMap((id) => [id, id]));
+      const pack = builder.finish();
+      expect([...pack.blobs.iterate()].map(({ id }) => Buffer.from(id).toString('hex'))).toEqual(
+        ids,
+      );
+      expect(same(contentsOf(pack), contents)).toBe(true);
+    }
   });
 
   it('builds in the memory that it is given, and gives back what is too small', () => {

@@ -104,7 +104,7 @@ export class PackWorkspace {
 /**
  * Builds packs of one blob type, one after another.
  *
- * Every blob is compressed and sealed into the pack, then opened, decompressed and hashed again before it counts.
+ * Every blob is compressed and sealed into the pack, then opened, decompressed and hashed before it counts.
  * Synchronous; one thread only.
  * @see docs/FORMAT.md#packs
  */
@@ -148,6 +148,43 @@ export class PackBuilder {
    */
   add(type: BlobType, id: Uint8Array, plain: Uint8Array): { readonly storedBytes: number } {
     assert(id.byteLength === idSizeBytes, 'a blob id has 32 bytes');
+    const blob = { id, ...this.#seal(type, plain) };
+    const { digest } = this.#workspace;
+    try {
+      sha256Into(this.#open(blob, plain.byteLength), digest, 0);
+    } catch (cause) {
+      throw verifyFailed(id, cause);
+    }
+    if (!equalBytes(digest, id)) throw verifyFailed(id);
+    return this.#keep(type, blob);
+  }
+
+  /**
+   * As `add`, of a blob that is hashed only here: its id is that of the bytes that were opened again, once these are proven
+   * to be `plain`. So it is hashed once instead of twice; work is lost if `isNew` says no.
+   * @param isNew hears the id, valid during the call only, and says whether the blob is to be in the pack
+   * @returns undefined if it is not; the pack is then as before
+   * @throws VERIFY_FAILED if what was written does not open to `plain`; the pack is then as before
+   */
+  addUnhashed(
+    type: BlobType,
+    plain: Uint8Array,
+    isNew: (id: Uint8Array) => boolean,
+  ): { readonly storedBytes: number } | undefined {
+    const { digest } = this.#workspace;
+    const blob = { id: digest, ...this.#seal(type, plain) };
+    try {
+      const opened = this.#open(blob, plain.byteLength);
+      assert(equalBytes(opened, plain), 'a blob opens to the bytes that were sealed');
+      sha256Into(opened, digest, 0);
+    } catch (cause) {
+      throw verifyFailed(sha256(plain), cause);
+    }
+    return isNew(digest) ? this.#keep(type, blob) : undefined;
+  }
+
+  /** Compresses and seals a blob behind those of the pack, where the next one overwrites it unless it is kept. */
+  #seal(type: BlobType, plain: Uint8Array): Omit<PackedBlob, 'type' | 'id' | 'offset'> {
     assert(this.#count === 0 || type === this.#type, 'a pack holds blobs of one type');
     assert(this.#count === 0 || !this.isFull, 'a full pack is finished first');
     const stored = this.#encode(type, plain);
@@ -157,11 +194,17 @@ export class PackBuilder {
     const pack = this.#reserve(offset + length);
     const written = this.#options.sealer.sealInto(stored, pack, offset);
     assert(written === length, 'sealing adds 32 bytes');
-    const blob = { id, length, uncompressedLength: stored === plain ? 0 : plain.byteLength };
-    this.#verify(pack.subarray(offset, offset + length), blob, plain.byteLength);
+    return { length, uncompressedLength: stored === plain ? 0 : plain.byteLength };
+  }
+
+  /** Enters a blob that stands behind those of the pack. */
+  #keep(
+    type: BlobType,
+    blob: Pick<PackedBlob, 'id' | 'length' | 'uncompressedLength'>,
+  ): { readonly storedBytes: number } {
     this.#type = type;
     this.#record(blob);
-    return { storedBytes: length + headerEntrySizeBytes(blob) };
+    return { storedBytes: blob.length + headerEntrySizeBytes(blob) };
   }
 
   /**
@@ -187,9 +230,7 @@ export class PackBuilder {
     } catch (cause) {
       throw verifyFailed(id, cause);
     }
-    this.#type = 'tree';
-    this.#record(blob);
-    return { storedBytes: length + headerEntrySizeBytes(blob) };
+    return this.#keep('tree', blob);
   }
 
   /**
@@ -236,9 +277,7 @@ export class PackBuilder {
     const end = offset + blob.length;
     assert(end <= uint32Max && blob.uncompressedLength <= uint32Max, 'a pack has < 4 GiB');
     write(this.#reserve(end).subarray(offset, end));
-    this.#type = type;
-    this.#record(blob);
-    return { storedBytes: blob.length + headerEntrySizeBytes(blob) };
+    return this.#keep(type, blob);
   }
 
   /** Completes the pack and starts the next one. @throws VERIFY_FAILED */
@@ -279,27 +318,19 @@ export class PackBuilder {
     return target.subarray(0, compressor.compress(plain, target));
   }
 
-  #verify(
-    sealed: Uint8Array,
-    blob: { readonly id: Uint8Array; readonly uncompressedLength: number },
+  /** The plain bytes of the blob that was sealed last, in the workspace. @throws if it does not open */
+  #open(
+    { length, uncompressedLength }: Pick<PackedBlob, 'length' | 'uncompressedLength'>,
     plainSize: number,
-  ): void {
-    const { decompressor, opened, plain, digest } = this.#workspace;
-    try {
-      let bytes: Uint8Array = opened.take(sealed.byteLength);
-      bytes = bytes.subarray(0, this.#options.sealer.openInto(sealed, bytes, 0));
-      if (blob.uncompressedLength > 0) {
-        const target = plain.take(plainSize).subarray(0, plainSize);
-        assert(decompressor.decompress(bytes, target) === plainSize, 'the plain length is kept');
-        bytes = target;
-      }
-      sha256Into(bytes, digest, 0);
-    } catch (cause) {
-      throw verifyFailed(blob.id, cause);
-    }
-    for (let byte = 0; byte < idSizeBytes; byte++) {
-      if (digest[byte] !== blob.id[byte]) throw verifyFailed(blob.id);
-    }
+  ): Uint8Array {
+    const { decompressor, opened, plain } = this.#workspace;
+    const sealed = this.#reserve(0).subarray(this.#sizeBytes, this.#sizeBytes + length);
+    const room = opened.take(length);
+    const bytes = room.subarray(0, this.#options.sealer.openInto(sealed, room, 0));
+    if (uncompressedLength === 0) return bytes;
+    const target = plain.take(plainSize).subarray(0, plainSize);
+    assert(decompressor.decompress(bytes, target) === plainSize, 'the plain length is kept');
+    return target;
   }
 
   #verifyHeader(sealed: Uint8Array, header: Uint8Array): void {

@@ -17,7 +17,11 @@ import path from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { utf8 } from '../base/bytes.ts';
+import { systemEnvironment as environment } from '../base/environment.ts';
 import { timestampFromNs } from '../base/timestamp.ts';
+import { LocalBackend } from '../storage/local/local-backend.ts';
+import { createRepository } from './repository.ts';
 import { createLocalZone, formatTime, utcZone, type ZoneOffset } from './time-format.ts';
 import { decodeTree, TreeEncoder, type TreeNode } from './tree.ts';
 import { describeWith } from '../../test/tools/peers.ts';
@@ -96,6 +100,13 @@ function makeHazards(): void {
   }
 }
 
+/** Makes a repository whose key costs little to derive: restic does it for every tree that is read below. */
+async function createCheaply(place: string): Promise<void> {
+  const backend = await LocalBackend.open(place, { environment });
+  const owner = { hostname: 'host', username: 'user', scrypt: { N: 1024, r: 8, p: 1 } };
+  await createRepository(backend, { ...owner, environment, password: utf8('secret') });
+}
+
 /** All trees of the newest snapshot as restic stores them, the root first. */
 function loadTrees(): Map<string, Buffer> {
   const [snapshot] = JSON.parse(run('restic', ['snapshots', '--json', 'latest']).toString()) as [
@@ -119,12 +130,12 @@ function nodesByName(trees: Iterable<Buffer>): Map<string, TreeNode> {
 }
 
 describeWith(['restic'], 'trees of restic', () => {
-  beforeAll(() => {
+  beforeAll(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'holdfast-tree-'));
     source = path.join(folder, 'source');
     mkdirSync(source);
     makeHazards();
-    run('restic', ['init', '-q']);
+    await createCheaply(path.join(folder, 'repository'));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -48,6 +48,8 @@ export interface CallOptions {
 export interface GetOptions extends CallOptions {
   /** Do not answer from a cache, and renew what is in it: for the second try after damaged bytes. */
   readonly fresh?: boolean;
+  /** Do not answer from a cache, nor keep the answer: for a look at what is stored. */
+  readonly direct?: boolean;
 }
 
 /** How a file is stored. */

@@ -101,6 +101,18 @@ describe.each(keptTypes)('files of type %s', (type) => {
     expect(inner.calls.at(-1)?.range).toEqual({ start: 0, end: 3 });
   });
 
+  test('are neither taken from the cache nor kept there by a look at what is stored', async () => {
+    const { backend, inner, folder, stored } = given();
+    await stored.put(handle, [content]);
+    const direct = { direct: true };
+    expect(await backend.get(handle, { start: 0, end: 3 }, direct)).toEqual(utf8('012'));
+    expect(folder.files.size).toBe(0);
+    await backend.get(handle);
+    folder.files.set(memoryKey(handle), utf8('0X23456789'));
+    expect(await backend.get(handle, { start: 0, end: 3 }, direct)).toEqual(utf8('012'));
+    expect(inner.count({ operation: 'get' })).toBe(3);
+  });
+
   test('are dropped and read again when the copy is damaged', async () => {
     for (const copy of ['0X23456789', '', '01234567890']) {
       const { backend, folder, problems } = given();

@@ -83,7 +83,8 @@ class CachingBackend extends ForwardingBackend implements CachedBackend {
     range?: ByteRange,
     options?: GetOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    if (!this.#isKept(handle)) return await this.inner.get(handle, range, options);
+    const passes = options?.direct === true || !this.#isKept(handle);
+    if (passes) return await this.inner.get(handle, range, options);
     if (range) checkRange(range);
     if (options?.fresh) {
       if (this.#refreshed.has(handle.name)) return await this.inner.get(handle, range, options);

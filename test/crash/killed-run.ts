@@ -5,7 +5,12 @@ import { systemCode } from '../../src/base/errors.ts';
 import { hurried, password } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
 import { program as main } from '../tools/program.ts';
-import { type ProgramRun, type RunSettings, runProgram } from '../tools/run-program.ts';
+import {
+  compiledOnce,
+  type ProgramRun,
+  type RunSettings,
+  runProgram,
+} from '../tools/run-program.ts';
 
 /**
  * Calls that change what is stored: names, durability, content. Those that change a repository come from one thread,
@@ -183,8 +188,9 @@ function programOf({ repository, args, clock }: Command): readonly string[] {
   return ['--disable-warning=ExperimentalWarning', ...start, ...options];
 }
 
-function variablesOf({ password: given = password }: Command): Record<string, string> {
-  return { HOLDFAST_PASSWORD: given, TZ: 'UTC' };
+function variablesOf({ password: given = password, clock }: Command): Record<string, string> {
+  const variables = { HOLDFAST_PASSWORD: given, TZ: 'UTC' };
+  return clock === undefined ? variables : { ...variables, ...compiledOnce };
 }
 
 /** Gives a command (again), which must succeed. */

@@ -18,7 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { describeWith } from '../tools/peers.ts';
-import { mustRun, type ProgramRun, runProgram } from '../tools/run-program.ts';
+import { compiledOnce, mustRun, type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 
 const script = fileURLToPath(new URL('../../scripts/first-backup.ts', import.meta.url));
@@ -36,7 +36,7 @@ beforeEach(() => {
 });
 
 function firstBackup(...args: string[]): Promise<ProgramRun> {
-  const variables = { HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
+  const variables = { ...compiledOnce, HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
   return runProgram(process.execPath, [script, ...args], { cwd: scratch.path, variables });
 }
 
@@ -135,7 +135,7 @@ describeWith(['root'], 'a first backup by an ordinary user', () => {
     writeFileSync(path.join(source, 'mine'), 'x');
     for (const mine of [home, path.join(source, 'mine')]) chownSync(mine, nobody, nobody);
     chmodSync(path.join(source, 'mine'), 0o6755);
-    const variables = { HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
+    const variables = { ...compiledOnce, HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
     const settings = { cwd: scratch.path, variables, uid: nobody };
     const run = await runProgram(process.execPath, [script, source], settings);
     expect(run.output).toContain('is backed up, checked, restored and found equal');
@@ -148,7 +148,7 @@ describeWith(['root'], 'a first backup by an ordinary user', () => {
     skip(canRun.exitCode !== 0, 'another user cannot read this checkout');
     writeFileSync(path.join(source, 'secret'), 'x', { mode: 0o600 });
     chownSync(home, nobody, nobody);
-    const variables = { HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
+    const variables = { ...compiledOnce, HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
     const settings = { cwd: scratch.path, variables, uid: nobody };
     const run = await runProgram(process.execPath, [script, source], settings);
     expect(run.errors).toContain('secret: permission denied');

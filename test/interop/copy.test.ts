@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { run } from '../crash/killed-run.ts';
 import { treeDifferences } from '../tools/compare.ts';
 import { backUp, initRepository, listSnapshots, password } from '../tools/engine.ts';
-import { hazardTree } from '../tools/hazard-tree.ts';
+import { hazardTree, modestHazardTree } from '../tools/hazard-tree.ts';
 import { describeWith } from '../tools/peers.ts';
 import { mustRestic, resticTrees } from '../tools/restic.ts';
 import type { ProgramRun } from '../tools/run-program.ts';
@@ -27,15 +27,26 @@ const fromPassword = ['--from-password-file', passwordFile];
 
 beforeAll(() => {
   writeFileSync(passwordFile, password);
-  makeTree(`${scratch.path}/tree`, hazardTree());
+  // What is large is cut and packed no other way by a copy: modes.test.ts has it.
+  makeTree(`${scratch.path}/tree`, testScale > 1 ? hazardTree() : modestHazardTree());
 });
 
 function filesOf(repository: string): Set<string> {
   return new Set(readdirSync(repository, { recursive: true, encoding: 'utf8' }));
 }
 
-/** Two snapshots, one by each program. */
+const sources = new Map<1 | 2, Promise<string>>();
+
+/** Two snapshots, one by each program; a copy of a repository that is made once. */
 async function makeSource(version: 1 | 2): Promise<string> {
+  const made = sources.get(version) ?? makeFirstSource(version);
+  sources.set(version, made);
+  const repository = scratch.fresh('source');
+  cpSync(await made, repository, { recursive: true });
+  return repository;
+}
+
+async function makeFirstSource(version: 1 | 2): Promise<string> {
   const repository = scratch.fresh('source');
   await initRepository(repository, { version });
   await backUp(repository, ['tree'], { source: { workingDirectory: scratch.path } });

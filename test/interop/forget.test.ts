@@ -1,5 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { toHex, utf8 } from '../../src/base/bytes.ts';
+import { systemEnvironment as environment } from '../../src/base/environment.ts';
+import { silentMonitor } from '../../src/base/monitor.ts';
+import { BlobWriter } from '../../src/engine/packs/blob-writer.ts';
 import { saveSnapshot } from '../../src/repository/index-test-support.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -13,14 +17,13 @@ import {
 } from '../../src/engine/retention/retention-test-support.ts';
 import { isIncomplete } from '../../src/repository/completeness.ts';
 import { type StoredSnapshot } from '../../src/repository/snapshots.ts';
-import { initRepository, listSnapshots, password, withRepository } from '../tools/engine.ts';
+import { initRepository, listSnapshots, password, withIndex } from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
+import { program } from '../tools/program.ts';
 import { mustRestic } from '../tools/restic.ts';
 import { type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { holdsFor, seedsOf } from '../tools/seeds.ts';
-
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 const scratch = scratchFolder('interop-forget');
 
@@ -63,10 +66,14 @@ function hostName(number: number): string {
 async function store(lists: readonly (readonly StoredSnapshot[])[]): Promise<string> {
   const folder = scratch.fresh('repository');
   await initRepository(folder);
-  await withRepository(folder, {}, async (repository) => {
+  await withIndex(folder, {}, async (indexed) => {
+    const { repository } = indexed;
+    const writer = new BlobWriter(indexed, { environment, monitor: silentMonitor });
+    const tree = toHex(await writer.add('tree', utf8('{"nodes":[]}\n')));
+    await writer.finish();
     for (const [i, list] of lists.entries()) {
       for (const { id: _, ...snapshot } of list) {
-        await saveSnapshot(repository, { ...snapshot, hostname: hostName(i) });
+        await saveSnapshot(repository, { ...snapshot, tree, hostname: hostName(i) });
       }
     }
   });
@@ -149,5 +156,31 @@ describeWith(['restic'], 'forget', () => {
     expect(await mustHoldfast(folder, policy)).toMatch(/removed 2 snapshots/);
     expect((await listSnapshots(folder)).map(isIncomplete)).toEqual([false]);
     await mustRestic(folder, ['check']);
+  });
+
+  test('a damaged snapshot is told, and pushes out none that restic would have removed', async () => {
+    const folder = scratch.fresh('repository');
+    const source = scratch.fresh('source');
+    mkdirSync(source);
+    await initRepository(folder);
+    const packs = (): string[] =>
+      readdirSync(join(folder, 'data'), { recursive: true, encoding: 'utf8' }).filter(
+        (name) => name.length > 2,
+      );
+    const before: Set<string>[] = [];
+    for (const text of ['a', 'b', 'c']) {
+      before.push(new Set(packs()));
+      writeFileSync(`${source}/file`, text);
+      await mustHoldfast(folder, ['backup', source]);
+    }
+    const [, second, third] = (await listSnapshots(folder)).map(({ id }) => id);
+    // All that the newest one brought along.
+    for (const pack of packs()) if (!before[2]?.has(pack)) rmSync(join(folder, 'data', pack));
+    const output = await mustHoldfast(folder, ['forget', '--keep-last', '1']);
+    expect(output).toContain(`take no place from others: ${third?.slice(0, 8)} is damaged\n`);
+    expect(output).toMatch(/last snapshot \(of the sound ones\)/);
+    expect((await listSnapshots(folder)).map(({ id }) => id)).toEqual([second, third]);
+    const restored = scratch.fresh('restored');
+    await mustRestic(folder, ['restore', second ?? '', '--target', restored]);
   });
 });

@@ -1,15 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { backUp, checkAll, initRepository, password } from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
+import { program } from '../tools/program.ts';
 import { mustRestic } from '../tools/restic.ts';
 import { type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 
 const scratch = scratchFolder('interop-migrate');
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-
 /** A repository of version 1 with a snapshot, and a folder to work in. */
 async function makeOld(): Promise<{ repository: string; cwd: string; source: string }> {
   const repository = scratch.fresh('repository');

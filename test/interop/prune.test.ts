@@ -1,16 +1,16 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { noise } from '../../src/engine/engine-test-support.ts';
 import { encodeLock } from '../../src/repository/locks.ts';
 import { initRepository, listSnapshots, password, withRepository } from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
+import { program } from '../tools/program.ts';
 import { mustRestic, resticBackup } from '../tools/restic.ts';
 import { type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const scratch = scratchFolder('interop-prune');
 
 function holdfast(folder: string, args: readonly string[]): Promise<ProgramRun> {
@@ -43,9 +43,17 @@ function figuresOf(output: string): string[] {
 }
 
 /** A repository of both programs with packs of every kind, of which half of the snapshots are gone. */
-async function grown(): Promise<{ folder: string; source: string }> {
+const grownOnce = join(scratch.path, 'grown');
+const source = join(scratch.path, 'source');
+
+/** A copy of it. */
+function grown(): string {
   const folder = scratch.fresh('repository');
-  const source = scratch.fresh('source');
+  cpSync(grownOnce, folder, { recursive: true });
+  return folder;
+}
+
+async function grow(folder: string): Promise<void> {
   await initRepository(folder);
   writeFiles(source, range(0, 60));
   await resticBackup(folder, ['--pack-size', '4', source]);
@@ -57,12 +65,13 @@ async function grown(): Promise<{ folder: string; source: string }> {
   const ids = (await listSnapshots(folder)).map(({ id }) => id);
   await mustRestic(folder, ['forget', '--quiet', ...ids.filter((_, i) => i % 2 === 0)]);
   writeFileSync(`${folder}/data/ab/${'ab'.repeat(32)}`, noise(777, 7));
-  return { folder, source };
 }
 
 describeWith(['restic'], 'prune', () => {
+  beforeAll(() => grow(grownOnce));
+
   test('gives the figures of restic, whatever is asked for', async () => {
-    const { folder } = await grown();
+    const folder = grown();
     const policies = [
       [],
       ['--max-unused', '0'],
@@ -81,7 +90,7 @@ describeWith(['restic'], 'prune', () => {
   }, 240_000);
 
   test('in two phases leaves restic content at every step, and takes in what it does in between', async () => {
-    const { folder, source } = await grown();
+    const folder = grown();
     const before = await mustRestic(folder, ['list', 'packs', '--no-lock']);
     expect(await mustHoldfast(folder, ['prune', '--max-unused', '0'])).toMatch(
       /^marked \d+ packs .*: a prune after 24h deletes them$/m,
@@ -108,7 +117,7 @@ describeWith(['restic'], 'prune', () => {
   }, 240_000);
 
   test('at once leaves what restic would', async () => {
-    const { folder } = await grown();
+    const folder = grown();
     await mustHoldfast(folder, ['prune', '--instant', '--max-unused', '0']);
     expect(await mustRestic(folder, ['check', '--read-data'])).toContain('no errors were found');
     const figures = figuresOf(await mustRestic(folder, ['prune', '-n', '-v', '--max-unused', '0']));
@@ -118,7 +127,7 @@ describeWith(['restic'], 'prune', () => {
   }, 240_000);
 
   test('deletes nothing while restic works, says so, and marks all the same', async () => {
-    const { folder } = await grown();
+    const folder = grown();
     await mustHoldfast(folder, ['prune', '--max-unused', 'unlimited']);
     const packs = await mustRestic(folder, ['list', 'packs', '--no-lock']);
     await withRepository(folder, {}, async (repository) => {

@@ -1,5 +1,4 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import {
   backUp,
@@ -9,13 +8,12 @@ import {
   withRepository,
 } from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
+import { program } from '../tools/program.ts';
 import { mustRestic } from '../tools/restic.ts';
 import { type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 
 const scratch = scratchFolder('interop-recover');
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-
 function recover(repository: string): Promise<ProgramRun> {
   const variables = { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: password };
   return runProgram(process.execPath, [program, '--no-cache', 'recover'], { variables });

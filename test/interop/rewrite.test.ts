@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { run } from '../crash/killed-run.ts';
 import { backUp, initRepository } from '../tools/engine.ts';
-import { hazardTree } from '../tools/hazard-tree.ts';
+import { hazardTree, modestHazardTree } from '../tools/hazard-tree.ts';
 import { describeWith } from '../tools/peers.ts';
 import { mustRestic } from '../tools/restic.ts';
 import { scratchFolder } from '../tools/scratch.ts';
+import { testScale } from '../tools/seeds.ts';
 import { makeTree } from '../tools/tree-spec.ts';
 
 const scratch = scratchFolder('rewrite');
@@ -39,7 +40,8 @@ const changes: readonly (readonly string[])[] = [
 
 describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'rewriting', () => {
   beforeAll(async () => {
-    makeTree(`${scratch.path}/tree`, hazardTree());
+    // Content is not touched.
+    makeTree(`${scratch.path}/tree`, testScale > 1 ? hazardTree() : modestHazardTree());
     await initRepository(repository);
     await backUp(repository, ['tree'], { source: { workingDirectory: scratch.path } });
     const more = ['--tag', 'a,b', '--host', 'other', 'tree'];

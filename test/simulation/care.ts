@@ -1,10 +1,12 @@
 import { isHoldfastError } from '../../src/base/errors.ts';
-import { planForget, removeSnapshots } from '../../src/engine/forget.ts';
+import { planSoundForget, removeSnapshots } from '../../src/engine/forget.ts';
 import { upgradeToVersion2 } from '../../src/engine/migrate.ts';
 import { updateParity } from '../../src/engine/parity.ts';
 import { executePrune, planPrune } from '../../src/engine/prune.ts';
 import { isKept } from '../../src/engine/retention/decide.ts';
 import type { RetentionPolicy } from '../../src/engine/retention/policy.ts';
+import { IndexedRepository } from '../../src/repository/indexed.ts';
+import { loadIndexFiles } from '../../src/repository/index-load.ts';
 import { addKey, changePassword, listKeys, removeKey } from '../../src/repository/keys.ts';
 import { removeStaleLocks } from '../../src/repository/locks.ts';
 import { loadSnapshots } from '../../src/repository/snapshots.ts';
@@ -39,8 +41,13 @@ export async function runForget(actor: Actor): Promise<string> {
       policy: keepLast(world.random.oneIn(3) ? 2 : 1),
       groupBy: { host: true, paths: true, tags: false },
       allowRemoveAll: false,
+      loadIndex: async () => {
+        // As the command line: what cannot be read of the index keeps nobody from forgetting.
+        const loaded = await loadIndexFiles(repository, { signal, onProblem: () => undefined });
+        return new IndexedRepository(repository, loaded.index, loaded);
+      },
     };
-    const groups = planForget(snapshots, request, context);
+    const groups = await planSoundForget(snapshots, request, context);
     const decisions = groups.flatMap((group) => group.decisions);
     const ids = decisions.filter((each) => !isKept(each)).map(({ snapshot }) => snapshot.id);
     for (const id of ids) place.oracle.mayVanish(id);

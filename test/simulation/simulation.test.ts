@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { requirePeer } from '../tools/peers.ts';
-import { type ProgramRun, runProgram } from '../tools/run-program.ts';
+import { compiledOnce, type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { rarelyReached, reachableNames } from './reach.ts';
 
 /** Seeds of a run of all tests, always the same: `npm run soak -- simulation` takes new ones. */
@@ -24,9 +24,7 @@ interface Totals {
 }
 
 function start(...args: readonly string[]): Promise<ProgramRun> {
-  // Each process would strip the types of the whole program anew, for a second.
-  const { NODE_COMPILE_CACHE = '' } = process.env;
-  return runProgram(process.execPath, [main, ...args], { variables: { NODE_COMPILE_CACHE } });
+  return runProgram(process.execPath, [main, ...args], { variables: compiledOnce });
 }
 
 function totalsOf({ output, errors }: ProgramRun): Totals {

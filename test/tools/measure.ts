@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { mustRun, type RunSettings } from './run-program.ts';
+import { compiledOnce, mustRun, type RunSettings } from './run-program.ts';
 
 /** What one operation cost, in a process of its own. */
 export interface Measured {
@@ -16,6 +16,9 @@ export async function measure(
   args: readonly string[],
   options: RunSettings = {},
 ): Promise<Measured> {
-  const output = await mustRun(process.execPath, [child, action, ...args], options);
+  const output = await mustRun(process.execPath, [child, action, ...args], {
+    ...options,
+    variables: { ...compiledOnce, ...options.variables },
+  });
   return JSON.parse(output) as Measured;
 }

@@ -61,6 +61,13 @@ async function copyBetween(
     view.stop();
   }
   if (output.isJson) output.json(summaryJson(result));
+  else if (result.healedBlobCount > 0) {
+    const { healed, healedBlobCount } = result;
+    output.info(
+      `stored ${healedBlobCount} blobs again that the destination had lost: ` +
+        `it has all of ${healed.length} snapshots that were copied before`,
+    );
+  }
   const { length } = result.failed;
   if (length === 0) return Math.max(source.exitCode(), target.exitCode(), view.exitCode());
   output.exitError(1, `Fatal: ${length} of ${chosen.length} snapshots could not be copied`);
@@ -73,6 +80,8 @@ function summaryJson(result: CopyResult): Parameters<Output['json']>[0] {
     snapshots_copied: result.copied.length,
     snapshots_skipped: result.skippedCount,
     snapshots_failed: result.failed.length,
+    snapshots_healed: result.healed.length,
+    blobs_healed: result.healedBlobCount,
     blobs_added: result.blobCount,
     data_added: result.plainSizeBytes,
     data_added_packed: result.storedSizeBytes,
@@ -113,6 +122,15 @@ class CopyOutput implements CopyMonitor {
     if (!this.#output.isJson) return;
     const ids = { source_snapshot_id: snapshot.id, snapshot_id: id };
     this.#output.json({ message_type: 'copied', ...ids });
+  }
+
+  snapshotHealed(snapshot: StoredSnapshot, copyOfIt: StoredSnapshot): void {
+    this.#output.verbose(headOfSnapshot(snapshot));
+    const [from, to] = [shortId(snapshot.id), shortId(copyOfIt.id)];
+    this.#output.verbose(`snapshot ${to}, copied from source snapshot ${from}, is whole again`);
+    if (!this.#output.isJson) return;
+    const ids = { source_snapshot_id: snapshot.id, snapshot_id: copyOfIt.id };
+    this.#output.json({ message_type: 'healed', ...ids });
   }
 
   transferProgress({ blobsDone, blobsTotal, bytesDone, bytesTotal }: TransferProgress): void {

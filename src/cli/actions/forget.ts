@@ -1,10 +1,10 @@
-import { describeError } from '../../base/errors.ts';
+import { describeError, isHoldfastError } from '../../base/errors.ts';
 import type { Monitor, Progress } from '../../base/monitor.ts';
 import {
   type ForgetGroup,
   type ForgetMonitor,
   type ForgetResult,
-  planForget,
+  planSoundForget,
   removeSnapshots,
 } from '../../engine/forget.ts';
 import { isKept } from '../../engine/retention/decide.ts';
@@ -13,7 +13,10 @@ import {
   isEmptyPolicy,
   type RetentionPolicy,
 } from '../../engine/retention/policy.ts';
+import type { GroupBy } from '../../engine/snapshot-groups.ts';
 import type { Id } from '../../repository/id.ts';
+import type { HeldLock } from '../../repository/locks.ts';
+import { removeSnapshot, type StoredSnapshot } from '../../repository/snapshots.ts';
 import type { Invocation } from '../command.ts';
 import type { ForgetFlags } from '../commands/forget.ts';
 import { forgetJson, printGroups, printWouldRemove } from '../forget-output.ts';
@@ -35,40 +38,120 @@ const partialExitCode = 3;
 export async function forget(invocation: ForgetInvocation): Promise<number> {
   const { flags, output, globals } = invocation;
   const policy = policyOf(flags);
-  const groupBy = parseGroupBy(flags.groupBy ?? 'host,paths');
+  const groupBy = groupingOf(flags);
   if (globals.noLock && !flags.dryRun) {
     throw usage('--no-lock is only applicable in combination with --dry-run for forget command');
   }
   checkPruneFlags(flags, globals.compression);
   const hasIds = invocation.arguments.length > 0;
   if (!hasIds) refuseUnfiltered(invocation, policy);
-  const options = { lock: 'exclusive', settleLater: true, writes: !flags.dryRun } as const;
+  const writes = !flags.dryRun;
+  const options = { lock: 'exclusive', settleLater: true, lockIfRoom: true, writes } as const;
   return withSession(invocation, options, async (session) => {
     if (hasIds && hasFilter(invocation)) {
       output.errorLine('Ignoring "filters": explicit snapshot ids are given');
     }
     const choice = { ids: invocation.arguments, filter: filterOf(flags) };
     const snapshots = await selectSnapshots(session, choice, output);
-    const request = { policy, groupBy, allowRemoveAll: flags.allowRemoveAll };
-    const groups = hasIds ? [] : planForget(snapshots, request, invocation);
+    const groups = hasIds ? [] : await planGroups(invocation, session, snapshots);
     if (!hasIds) output.info(`Applying Policy: ${describePolicy(policy)}`);
     if (!output.isJson) printGroups(invocation, groups, groupBy);
-    const ids = (hasIds ? snapshots : removedOf(groups)).map(({ id }) => id);
-    const result = await remove(invocation, session, ids);
-    if (output.isJson && groups.length > 0) output.line(forgetJson(groups, groupBy));
-    const exitCode = finish(output, result) ?? session.exitCode();
-    const removed = flags.dryRun ? ids : result.removed;
-    if (!flags.prune || removed.length === 0) return exitCode;
-    output.info(`${removed.length} snapshots have been removed, running prune`);
-    const pruned = await runPrune(invocation, session, {
-      options: pruneOptionsOf(flags, session.repository),
-      dryRun: flags.dryRun,
-      removedSnapshots: new Set(removed),
-      // Of those that it saw none is left.
-      allowRemoveAll: removed.length === snapshots.length,
-    });
-    return exitCode === 0 ? pruned : exitCode;
+    const chosen = hasIds ? snapshots : removedOf(groups);
+    const plan = { groups, ids: chosen.map(({ id }) => id), snapshotCount: snapshots.length };
+    return withRoom(invocation, { session, plan }, (locked, gone) =>
+      carryOut(invocation, locked, { ...plan, gone }),
+    );
   });
+}
+
+/** What is to be done. */
+interface Removal {
+  readonly groups: readonly ForgetGroup[];
+  /** Snapshots that are to go. */
+  readonly ids: readonly Id[];
+  /** Of which they were chosen. */
+  readonly snapshotCount: number;
+}
+
+/** Removes what is to go, and prunes if that is wanted. @param plan.gone the first of `ids`, which are removed already */
+async function carryOut(
+  invocation: ForgetInvocation,
+  session: Session,
+  { groups, ids, gone, snapshotCount }: Removal & { readonly gone: readonly Id[] },
+): Promise<number> {
+  const { flags, output } = invocation;
+  const rest = await remove(invocation, session, ids.slice(gone.length));
+  const result = { ...rest, removed: [...gone, ...rest.removed] };
+  if (output.isJson && groups.length > 0) {
+    output.line(forgetJson(groups, groupingOf(flags)));
+  }
+  const exitCode = finish(output, result) ?? session.exitCode();
+  const removed = flags.dryRun ? ids : result.removed;
+  if (!flags.prune || removed.length === 0) return exitCode;
+  output.info(`${removed.length} snapshots have been removed, running prune`);
+  const pruned = await runPrune(invocation, session, {
+    options: pruneOptionsOf(flags, session.repository),
+    dryRun: flags.dryRun,
+    removedSnapshots: new Set(removed),
+    // Of those that it saw none is left.
+    allowRemoveAll: removed.length === snapshotCount,
+  });
+  return exitCode === 0 ? pruned : exitCode;
+}
+
+/** Snapshots that are removed without a lock at most, to make room for one. */
+const unlockedCountMax = 5;
+
+/**
+ * Does the rest of the work under a lock, also on a storage so full that none could be stored when it began: then the
+ * first snapshots go without one, until there is room. Nobody else held a lock by then, nor could store one.
+ * @param work is told which snapshots are gone already: the first ones
+ */
+async function withRoom(
+  { flags, globals }: ForgetInvocation,
+  { session, plan: { ids } }: { readonly session: Session; readonly plan: Removal },
+  work: (locked: Session, gone: readonly Id[]) => Promise<number>,
+): Promise<number> {
+  const { repository, signal } = session;
+  if (session.lock || flags.dryRun || globals.noLock) return work(session, []);
+  for (const [i, id] of ids.entries()) {
+    await removeSnapshot(repository, id, { signal });
+    let lock: HeldLock;
+    try {
+      lock = await session.lockPart('exclusive');
+    } catch (error) {
+      const isLast = i + 1 === Math.min(unlockedCountMax, ids.length);
+      if (isLast || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
+      continue;
+    }
+    try {
+      const both = AbortSignal.any([signal, lock.signal]);
+      return await work({ ...session, lock, signal: both }, ids.slice(0, i + 1));
+    } finally {
+      await lock.release();
+    }
+  }
+  return work(session, []);
+}
+
+/** What the policy of the command line makes of the snapshots. */
+function planGroups(
+  { flags, environment }: ForgetInvocation,
+  session: Session,
+  snapshots: readonly StoredSnapshot[],
+): Promise<ForgetGroup[]> {
+  const request = {
+    policy: policyOf(flags),
+    groupBy: groupingOf(flags),
+    allowRemoveAll: flags.allowRemoveAll,
+    loadIndex: () => session.loadIndex(),
+  };
+  const { signal, monitor } = session;
+  return planSoundForget(snapshots, request, { environment, signal, monitor });
+}
+
+function groupingOf({ groupBy }: ForgetInvocation['flags']): GroupBy {
+  return parseGroupBy(groupBy ?? 'host,paths');
 }
 
 function hasFilter({ flags }: ForgetInvocation): boolean {

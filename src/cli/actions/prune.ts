@@ -1,3 +1,4 @@
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { PruneOptions } from '../../engine/prune.ts';
 import type { Invocation } from '../command.ts';
 import type { PruneFlags } from '../commands/prune.ts';
@@ -27,6 +28,20 @@ export function prune(invocation: Invocation<PruneFlags>): Promise<number> {
       dryRun: flags.dryRun,
       allowRemoveAll: flags.allowRemoveAll,
     });
+  }).catch((error: unknown) => {
+    throw isHoldfastError(error, 'STORAGE_FULL') ? withWayOut(error) : error;
+  });
+}
+
+/** Says what can be done where nothing can be stored, not even a lock. */
+function withWayOut(error: HoldfastError): HoldfastError {
+  return new HoldfastError('STORAGE_FULL', {
+    message: error.message,
+    details: error.details,
+    hint:
+      'Run "holdfast forget", which makes the room that it needs, then prune again with --instant; ' +
+      'or "holdfast prune --unsafe-recover-no-free-space ID" while nobody else uses the repository.',
+    cause: error,
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Problem } from '../../base/monitor.ts';
+import type { Problem, Progress } from '../../base/monitor.ts';
 import {
   type RewriteChange,
   type RewriteMonitor,
@@ -11,9 +11,12 @@ import { reportProblem } from '../cli-monitor.ts';
 import type { Invocation } from '../command.ts';
 import type { RewriteFlags } from '../commands/rewrite.ts';
 import { formatStoredTime, headOfSnapshot } from '../format.ts';
+import type { JsonOutput } from '../go-json.ts';
 import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { parsePersonTime } from '../parse-time.ts';
+import { ProgressView } from '../progress/progress-view.ts';
+import { type Pace, shareDone } from '../progress/status-lines.ts';
 import { pathSelection } from '../restore-selection.ts';
 import { safeText } from '../safe-text.ts';
 import { filterOf, selectSnapshots } from '../select-snapshots.ts';
@@ -34,8 +37,9 @@ export async function rewrite(invocation: RewriteInvocation): Promise<number> {
     const snapshots = await selectSnapshots(session, choice, output);
     const indexed = await session.loadIndex();
     const request: RewriteRequest = { snapshots, change, forget, dryRun, lock: session.lock };
-    const monitor = new RewriteOutput(output, request);
-    const result = await rewriteSnapshots(indexed, request, { environment, signal, monitor });
+    const monitor = new RewriteOutput(invocation, request);
+    const context = { environment, signal, monitor };
+    const result = await rewriteSnapshots(indexed, request, context).finally(() => monitor.stop());
     tellEnd(output, result.changedCount, dryRun);
     const { length } = result.failed;
     if (length === 0) return session.exitCode();
@@ -84,10 +88,20 @@ function tellEnd(output: Output, count: number, dryRun: boolean): void {
 class RewriteOutput implements RewriteMonitor {
   readonly #output: Output;
   readonly #request: RewriteRequest;
+  readonly #view: ProgressView<Progress>;
 
-  constructor(output: Output, request: RewriteRequest) {
-    this.#output = output;
+  constructor(invocation: RewriteInvocation, request: RewriteRequest) {
+    this.#output = invocation.output;
     this.#request = request;
+    this.#view = new ProgressView<Progress>(invocation, { unit: 'snapshots', json: statusJson });
+  }
+
+  progress(progress: Progress): void {
+    this.#view.update(progress);
+  }
+
+  stop(): void {
+    this.#view.stop();
   }
 
   snapshotStarted(snapshot: StoredSnapshot): void {
@@ -122,4 +136,15 @@ class RewriteOutput implements RewriteMonitor {
   note(text: string): void {
     this.#output.info(text);
   }
+}
+
+function statusJson(progress: Progress, { elapsedMs }: Pace): JsonOutput {
+  return {
+    message_type: 'status',
+    seconds_elapsed: Math.floor(elapsedMs / 1000) || undefined,
+    percent_done: shareDone(progress) ?? 0,
+    total_snapshots: progress.filesTotal,
+    snapshots_done: progress.filesDone,
+    current_files: progress.currentItems.length > 0 ? [...progress.currentItems] : undefined,
+  };
 }

@@ -16,7 +16,8 @@ keep their time, host, tags and content, and remember the id that they had. The 
 Files are not cut anew: data copied deduplicates with data backed up to the destination only if that was created with
 --copy-chunker-params.
 
-A snapshot that cannot be read whole is named and not copied; the others are, and the exit code is 1.`,
+If the destination lost packs of snapshots that were copied before, what they held is stored again from the source. A snapshot
+that cannot be read whole is named and not copied; the others are, and the exit code is 1.`,
   arguments: { usage: '[snapshotID ...]', minimum: 0, maximum: Number.POSITIVE_INFINITY },
   flags: { ...fromFlags, ...filterFlags },
   examples: [

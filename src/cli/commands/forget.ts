@@ -59,8 +59,8 @@ Removes the snapshots given, or those that a policy of --keep-* options does not
 of snapshots with the same host and paths; a snapshot is kept if any option keeps it. Where there are fewer snapshots than
 an option would keep, the oldest one is kept, too.
 
-Snapshots that are incomplete, from the future or dated by hand take no place from others: the policy is applied to the
-sound ones alone as well, and what either keeps is kept. Periods in which nothing was backed up do not count, and
+Snapshots that are incomplete, damaged, from the future or dated by hand take no place from others: the policy is applied to
+the sound ones alone as well, and what either keeps is kept. Periods in which nothing was backed up do not count, and
 durations are counted back from the newest snapshot, so a machine that was off keeps its history.
 
 Only the snapshots go; "holdfast prune", or --prune here, then frees the space of data that nothing refers to any more.`,

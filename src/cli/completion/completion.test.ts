@@ -1,33 +1,33 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { describeWith } from '../../../test/tools/peers.ts';
-import { completionScript } from './script.ts';
+import { Shells } from './completion-test-support.ts';
+import { completionScript, type Shell } from './script.ts';
 
-const bash = await completionScript('bash');
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-completion-'));
+const shells = new Shells(folder);
+const cwd = join(folder, 'cwd');
 
-/** What bash would offer for the last of these words. */
-function offered(...words: string[]): string[] {
-  const script = `${bash}
-    COMP_WORDS=(holdfast "$@"); COMP_CWORD=$#
-    _holdfast 2>/dev/null
-    printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { stdout } = spawnSync('bash', ['-c', script, 'bash', ...words], { encoding: 'utf8' });
-  return stdout.split('\n').filter((line) => line !== '');
-}
+beforeAll(async () => {
+  mkdirSync(join(cwd, 'source'), { recursive: true });
+  for (const shell of ['bash', 'zsh', 'fish'] as const) await shells.prepare(shell);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
 
-const isBashThere = spawnSync('bash', ['--version']).status === 0;
-
-test.skipIf(!isBashThere).each([
+const keyCommands = ['add', 'kit', 'list', 'passwd', 'remove'];
+/** What is offered for the last word. */
+const offers: readonly (readonly [words: readonly string[], offered: readonly string[]])[] = [
   [['sna'], ['snapshots']],
-  [
-    ['key', ''],
-    ['add', 'kit', 'list', 'passwd', 'remove'],
-  ],
+  [['key', ''], keyCommands],
   [['key', 'pas'], ['passwd']],
+  [
+    ['key', 'add', '--new'],
+    ['--new-insecure-no-password', '--new-password-file'],
+  ],
   [['-r', '/backup', 'back'], ['backup']],
   [['snapshots', '--la'], ['--latest']],
   [['--compression', 'f'], ['fastest']],
@@ -35,36 +35,45 @@ test.skipIf(!isBashThere).each([
     ['restore', '--overwrite', 'if'],
     ['if-changed', 'if-newer'],
   ],
+  [['restore', 'latest', '--target', 'so'], ['source']],
   [['cat', 'in'], ['index']],
   [['help', 'unl'], ['unlock']],
-  [
-    ['help', 'key', ''],
-    ['add', 'kit', 'list', 'passwd', 'remove'],
-  ],
+  [['help', 'key', ''], keyCommands],
   [['help', 'key', 'pa'], ['passwd']],
   [['help', 'backup', ''], []],
+  [['repair', 'pa'], ['packs']],
   [['backup', '--tag', 'x', '--exclude-l'], ['--exclude-larger-than']],
   [['backup', '--tag', ''], []],
-])('bash completes %j', (words, expected) => {
-  expect(offered(...words).toSorted()).toEqual(expected);
-});
+  [['backup', 'so'], ['source']],
+];
+
+const isBashThere = spawnSync('bash', ['--version']).status === 0;
+
+test.skipIf(!isBashThere)('bash completes', () => expectOffers('bash'));
 
 describeWith(['zsh'], 'zsh', () => {
   test('can read its script', () => expectReadable('zsh'));
+
+  test('completes as bash does', () => expectOffers('zsh'));
 });
 
 describeWith(['fish'], 'fish', () => {
   test('can read its script', () => expectReadable('fish'));
+
+  test('completes as bash does', () => expectOffers('fish'));
 });
 
 test('bash can read its script', () => expectReadable('bash'));
 
-async function expectReadable(shell: 'bash' | 'zsh' | 'fish'): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-completion-'));
-  const script = join(folder, `holdfast.${shell}`);
-  writeFileSync(script, await completionScript(shell));
+function expectOffers(shell: Shell): void {
+  const lines = offers.map(([words]) => words);
+  const found = shells.offered(shell, lines, cwd);
+  expect(lines.map((words, i) => [words, found[i]])).toEqual(offers);
+}
+
+async function expectReadable(shell: Shell): Promise<void> {
+  const script = await shells.prepare(shell);
   const { status, error, stderr } = spawnSync(shell, ['-n', script], { encoding: 'utf8' });
-  rmSync(folder, { recursive: true });
   expect(error).toBeUndefined();
   expect(stderr).toBe('');
   expect(status).toBe(0);

@@ -19,23 +19,36 @@ export function fishCompletion(model: CompletionModel): string {
 }
 
 function commandLines(command: CompletedCommand, model: CompletionModel): string[] {
-  const seen = command.path.map((word) => `__fish_seen_subcommand_from ${word}`).join('; and ');
   const below = model.commands.filter(
     ({ path }) => path.length === 2 && command.path.length === 1 && path[0] === command.path[0],
   );
+  const isHelp = command.path[0] === 'help';
+  const notHelp = isHelp ? [] : [`not ${seenOf('help')}`];
+  const seen = [...notHelp, ...command.path.map((word) => seenOf(word))].join('; and ');
   // The words after "help" are all commands, and come below.
-  if (below.length > 0 && command.path[0] !== 'help') {
-    const names = below.map(({ path }) => path[1]).join(' ');
-    const condition = `-n '${seen}; and not __fish_seen_subcommand_from ${names}'`;
+  if (below.length > 0 && !isHelp) {
+    const condition = `-n '${seen}; and not ${seenOf(...below.map(lastWord))}'`;
     return below.map(
-      ({ path, summary }) => `complete -c holdfast ${condition} -a ${path[1]} -d ${quote(summary)}`,
+      (one) => `complete -c holdfast ${condition} -a ${lastWord(one)} -d ${quote(one.summary)}`,
     );
   }
   const condition = ` -n '${seen}'`;
   const lines = command.flags.map((flag) => flagLine(flag, condition));
   const values = valueOption(command.arguments).replace(' -x', '');
-  if (values !== '') lines.push(`complete -c holdfast${condition}${values}`);
-  return lines;
+  if (values === '') return lines;
+  // Of the words after "help" each is given once.
+  const { arguments: given } = command;
+  const others = given.kind === 'words' ? given.words.filter((word) => word !== 'help') : [];
+  const once = isHelp ? `; and not ${seenOf(...others)}` : '';
+  return [...lines, `complete -c holdfast -n '${seen}${once}'${values}`];
+}
+
+function seenOf(...words: readonly string[]): string {
+  return `__fish_seen_subcommand_from ${words.join(' ')}`;
+}
+
+function lastWord({ path }: CompletedCommand): string {
+  return path.at(-1) ?? '';
 }
 
 function flagLine(flag: CompletedFlag, condition: string): string {

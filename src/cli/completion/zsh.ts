@@ -44,13 +44,28 @@ function commandCase(command: CompletedCommand, model: CompletionModel): string 
   const below = model.commands.filter(
     ({ path }) => path.length === 2 && path[0] === command.path[0],
   );
-  const flags = [command, ...below].flatMap((one) => one.flags);
-  const unique = flags.filter((flag, i) => flags.findIndex(({ name }) => name === flag.name) === i);
-  const specs = [...unique.flatMap(flagSpecs), ...argumentSpecs(command.arguments)];
-  const lines = ['_arguments -S $global_flags', ...specs].map((line, i, all) => {
-    return (i === 0 ? '          ' : '            ') + line + (i < all.length - 1 ? ' \\' : ' ;;');
-  });
-  return `        ${command.path[0]})\n${lines.join('\n')}`;
+  const [name] = command.path;
+  if (below.length === 0) return `        ${name})\n${argumentsCall(ownSpecs(command), 10)} ;;`;
+  const first = [quote(`1: :${action(command.arguments)}`), quote(`*:: :->${name}`)];
+  const cases = below.map(
+    (one) => `            ${one.path[1]})\n${argumentsCall(ownSpecs(one), 14)} ;;`,
+  );
+  return `        ${name})
+${argumentsCall(first, 10, '-C ')}
+          [[ $state == ${name} ]] && case $line[1] in
+${cases.join('\n')}
+          esac ;;`;
+}
+
+function ownSpecs(command: CompletedCommand): string[] {
+  return [...command.flags.flatMap(flagSpecs), ...argumentSpecs(command.arguments)];
+}
+
+/** A call of `_arguments` over several lines. */
+function argumentsCall(specs: readonly string[], width: number, options = ''): string {
+  return [`_arguments ${options}-S $global_flags`, ...specs]
+    .map((line, i) => indent(i === 0 ? width : width + 2)(line))
+    .join(' \\\n');
 }
 
 function argumentSpecs(value: ValueKind): string[] {

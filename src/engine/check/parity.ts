@@ -1,4 +1,6 @@
+import { toHex } from '../../base/bytes.ts';
 import { describeError, endsWork } from '../../base/errors.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { Id } from '../../repository/id.ts';
 import { listParity, loadParity } from '../../repository/parity.ts';
 import { damagedParityCount, healPack, type ParityFile } from '../../repository/parity-file.ts';
@@ -7,20 +9,30 @@ import type { EngineContext } from '../context.ts';
 import { readPack } from '../packs/read-pack.ts';
 import type { Findings } from './findings.ts';
 
+export interface ParityCheck {
+  readonly findings: Findings;
+  readonly index: BlobIndex;
+  /** Read all parity, not only that of broken packs. */
+  readonly readsAll: boolean;
+}
+
 /**
- * Tells which broken packs their parity heals, and with `readsAll` which parity is damaged itself: a hint, since
- * nothing is lost yet.
+ * Tells which broken packs their parity heals, how many packs have none though the repository is to have it, and with
+ * `readsAll` which parity is damaged itself: hints, since nothing is lost yet. What packs have costs one listing.
  */
 export async function checkParity(
   repository: Repository,
-  { findings, readsAll }: { readonly findings: Findings; readonly readsAll: boolean },
+  { findings, index, readsAll }: ParityCheck,
   { signal }: EngineContext,
 ): Promise<readonly Id[]> {
   const healable: Id[] = [];
   const stored = await listParity(repository, { signal });
-  if (stored.size === 0 && (await repository.parity.load({ signal })) === 0) return healable;
-  if ((await repository.parity.load({ signal })) === undefined) {
+  const percent = await repository.parity.load({ signal });
+  if (stored.size === 0 && percent === 0) return healable;
+  if (percent === undefined) {
     findings.hint('the setting of parity is damaged: new packs get none');
+  } else if (percent > 0) {
+    tellWithoutParity({ index, stored, percent }, findings);
   }
   for (const id of stored.keys()) {
     const isBroken = findings.brokenPacks.has(id);
@@ -42,6 +54,29 @@ export async function checkParity(
     if (isBroken && (await heals(repository, parity, signal))) healable.push(id);
   }
   return healable;
+}
+
+/** Other programs store packs without it. */
+function tellWithoutParity(
+  {
+    index,
+    stored,
+    percent,
+  }: {
+    readonly index: BlobIndex;
+    readonly stored: ReadonlyMap<Id, number>;
+    readonly percent: number;
+  },
+  findings: Findings,
+): void {
+  let count = 0;
+  for (let pack = 0; pack < index.packCount; pack++) {
+    if (!stored.has(toHex(index.packId(pack)))) count++;
+  }
+  if (count === 0) return;
+  findings.hint(
+    `${count} of ${index.packCount} packs have no parity: "holdfast parity ${percent}" makes it`,
+  );
 }
 
 async function heals(

@@ -40,6 +40,11 @@ export class NeededBlobs {
     return this.#sizeBytes;
   }
 
+  /** Entries of the source's index that were found since the last `take`. */
+  get entries(): readonly number[] {
+    return this.#entries;
+  }
+
   /** Entries of the source's index that were found since the last call. */
   take(): readonly number[] {
     const entries = this.#entries;

@@ -57,6 +57,22 @@ describe('ChunkSink', () => {
     fc.assert(property, { numRuns: 40 });
   });
 
+  test('gives the same after many new chunks in a row, which it packs before it knows that they are', () => {
+    const index = BlobIndex.create();
+    const { sink, taken } = sinkOf(index, 3000);
+    const seeds = [...Array.from({ length: 40 }, (_, i) => i), 7, 7, 40, 8, 41, 9, 9, 9];
+    const ids = new IdList();
+    for (const seed of seeds) sink.addChunk(contentOf(seed, 100), ids);
+    sink.flush();
+    const expected = seeds.map((seed) => hex(hashOf(contentOf(seed, 100))));
+    expect(hex(ids.toBytes())).toBe(expected.join(''));
+    expect(taken.flatMap((pack) => pack.ids)).toEqual([...new Set(expected)]);
+    for (const pack of taken) {
+      pack.entries.forEach((entry, i) => expect(hex(index.idOf(entry))).toBe(pack.ids[i]));
+    }
+    expect(sink.takeAdded()).toMatchObject({ blobCount: 42, plainBytes: 4200 });
+  });
+
   test('counts what it adds, and starts again when asked', () => {
     const { sink } = sinkOf(BlobIndex.create(), 1 << 20);
     const ids = new IdList();

@@ -55,7 +55,7 @@ export async function unreliablePacks(
  * Packs that are marked. A mark without blobs is of a pack that no index file listed, and void once one does. If a prune
  * replaces the files with marks meanwhile, those packs are left out as well that it took from the index.
  */
-async function markedPacks(
+export async function markedPacks(
   { repository, index, files }: IndexedRepository,
   { signal }: CallOptions,
 ): Promise<Set<number>> {

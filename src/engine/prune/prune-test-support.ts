@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { systemClock } from '../../base/clock.ts';
+import { type Clock, systemClock } from '../../base/clock.ts';
 import { concatBytes } from '../../base/bytes.ts';
 import { systemEnvironment } from '../../base/environment.ts';
 import { HoldfastError } from '../../base/errors.ts';
@@ -58,6 +58,8 @@ export interface PruneHow {
   readonly options?: PruneOptions;
   /** By how much the wall clock is ahead. */
   readonly laterMs?: number;
+  /** Default: the machine's, ahead by that. */
+  readonly clock?: Clock;
   readonly monitor?: PruneMonitor;
   /** Default true. */
   readonly allowRemoveAll?: boolean;
@@ -65,15 +67,19 @@ export interface PruneHow {
   readonly masterKey?: SealKey;
 }
 
+/** The machine's clock, ahead by some time. */
+export function clockAhead(ms: () => number): Clock {
+  return {
+    ...systemClock,
+    wallMs: () => systemClock.wallMs() + ms(),
+    wallNs: () => systemClock.wallNs() + BigInt(ms()) * 1_000_000n,
+  };
+}
+
 /** Prunes with the real engine. */
 export async function prune(backend: Backend, how: PruneHow = {}): Promise<PruneResult> {
   const { options = inPhases, laterMs = 0, monitor = quiet, allowRemoveAll = true } = how;
-  const clock = {
-    ...systemClock,
-    wallMs: () => systemClock.wallMs() + laterMs,
-    wallNs: () => systemClock.wallNs() + BigInt(laterMs) * 1_000_000n,
-  };
-  const { masterKey } = how;
+  const { masterKey, clock = clockAhead(() => laterMs) } = how;
   const repository = testRepository({ backend, clock, ...(masterKey ? { masterKey } : {}) });
   const context = { environment: { ...systemEnvironment, clock }, monitor };
   const source = { repository, loadIndex: () => loadIndexFiles(repository), allowRemoveAll };

@@ -27,7 +27,8 @@ export interface PruneSource {
 
 /**
  * What a prune knows of a repository: all index files, marks, snapshots and what these use, and the pack files. Grows when
- * more appears; what was seen once counts as there, so that no single listing makes anything look unused.
+ * more appears; what was seen once counts as there, so that no single listing makes anything look unused. Packs alone are
+ * only there while they are: each look asks for those that a listing lacks.
  */
 export class PruneState {
   readonly repository: Repository;
@@ -235,7 +236,10 @@ export class PruneState {
     const { sizes, others } = await storedPackSizes(this.repository, index, options);
     for (const [name, sizeBytes] of others) this.stored.set(name, sizeBytes);
     for (const [pack, sizeBytes] of sizes.entries()) {
-      if (sizeBytes !== undefined) this.stored.set(toHex(index.packId(pack)), sizeBytes);
+      const id = toHex(index.packId(pack));
+      // Asked for by name: of a pack that was there when this began, no copy may be deleted for its sake any more.
+      if (sizeBytes === undefined) this.stored.delete(id);
+      else this.stored.set(id, sizeBytes);
     }
   }
 }

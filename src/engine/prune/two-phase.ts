@@ -2,13 +2,11 @@ import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { PackedBlobs } from '../../repository/blob.ts';
 import { idBytes, shortId } from '../../repository/id.ts';
-import { encodeMarks, type IndexedPack } from '../../repository/index-file.ts';
-import { indexBlobCountMax, saveIndexJson } from '../../repository/index-writer.ts';
+import type { IndexedPack } from '../../repository/index-file.ts';
 import { type HeldLock, loadRunningOperations, type ProcessProbe } from '../../repository/locks.ts';
 import {
   type BareMark,
   markAgeMs,
-  markNow,
   markTimeMs,
   type PackMark,
 } from '../../repository/pack-marks.ts';
@@ -16,14 +14,12 @@ import type { EngineContext } from '../context.ts';
 import { statPack } from '../packs/stat-pack.ts';
 import { PackOrder } from '../packs/pack-order.ts';
 import { unneededOf } from './needed.ts';
-import type { PruneMonitor, UnlistedPack } from './options.ts';
+import type { PruneMonitor } from './options.ts';
 import type { PackPlan } from './plan.ts';
 import { removePacks, rewriteIndexWithoutRoom } from './remove.ts';
 import { repackBlobs } from './repack.ts';
+import { type MarkedPack, type PackToMark, saveMarks } from './save-marks.ts';
 import type { PruneState } from './state.ts';
-
-/** A pack that was marked now. */
-export type MarkedPack = Pick<PackMark, 'id' | 'sizeBytes'>;
 
 /** What is to become of the marks that there are. */
 export interface MarkPlan {
@@ -179,41 +175,27 @@ export async function markUnneeded(
   // A snapshot that was stored meanwhile keeps what it needs.
   await state.refresh();
   const unneeded = unneededOf(state, new Set([...going, ...state.markedPacks()]));
-  const listed = [...going].filter((pack) => unneeded.has(pack));
-  const unlisted = packs.unlisted.filter(
-    ({ id }) => state.indexed.index.findPack(idBytes(id)) < 0 && !state.marks.has(id),
+  const unneededPacks = packsToMark(
+    state,
+    [...going].filter((pack) => unneeded.has(pack)),
   );
-  if (listed.length + unlisted.length === 0) return [];
-  monitor.phase(`marking ${listed.length + unlisted.length} packs`);
-  const made: MarkedPack[] = [];
-  for (const json of encodeMarks(newMarks(state, { listed, unlisted }, made), indexBlobCountMax)) {
-    await saveIndexJson(state.repository, json, { signal: context.signal });
+  for (const { id, sizeBytes } of packs.unlisted) {
+    const isKnown = state.indexed.index.findPack(idBytes(id)) >= 0 || state.marks.has(id);
+    if (!isKnown) unneededPacks.push({ id, sizeBytes, blobs: () => noBlobs });
   }
-  return made;
+  if (unneededPacks.length === 0) return [];
+  monitor.phase(`marking ${unneededPacks.length} packs`);
+  return saveMarks(state.repository, unneededPacks, { signal: context.signal });
 }
 
 const noBlobs = new PackedBlobs(new Uint8Array(0));
 
-/** Makes marks one by one: those of 5 million blobs take 240 MB. @param marked gets what was made, without the blobs */
-function* newMarks(
-  state: PruneState,
-  packs: { readonly listed: readonly number[]; readonly unlisted: readonly UnlistedPack[] },
-  marked: MarkedPack[],
-): Generator<PackMark, void, void> {
+function packsToMark(state: PruneState, packs: readonly number[]): PackToMark[] {
   const { index } = state.indexed;
-  const order = PackOrder.ofPacks(index, packs.listed);
-  for (const pack of packs.listed) {
+  const order = PackOrder.ofPacks(index, packs);
+  return packs.map((pack) => {
     const id = toHex(index.packId(pack));
-    const sizeBytes = state.stored.get(id);
-    marked.push({ id, sizeBytes });
-    yield markNow({ id, blobs: order.packedBlobsOf(index, pack), sizeBytes }, wallNs(state));
-  }
-  for (const { id, sizeBytes } of packs.unlisted) {
-    marked.push({ id, sizeBytes });
-    yield markNow({ id, blobs: noBlobs, sizeBytes }, wallNs(state));
-  }
-}
-
-function wallNs({ repository }: PruneState): bigint {
-  return repository.environment.clock.wallNs();
+    const blobs = (): PackedBlobs => order.packedBlobsOf(index, pack);
+    return { id, sizeBytes: state.stored.get(id), blobs };
+  });
 }

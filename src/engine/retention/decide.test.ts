@@ -17,7 +17,7 @@ const now = parseTime('2026-01-01T00:00:00Z');
 
 /** `time: reasons` of every snapshot, newest first. */
 function told(snapshots: readonly StoredSnapshot[], policy = policyWith({ last: 1 })): string[] {
-  return decide(snapshots, policy, now).map(({ snapshot, reasons, unsound }) => {
+  return decide(snapshots, policy, { now }).map(({ snapshot, reasons, unsound }) => {
     const day = formatTime(snapshot.time, utcZone).slice(0, 16);
     return `${day}: ${reasons.join(', ') || 'goes'}${unsound ? ` [${unsound}]` : ''}`;
   });
@@ -27,7 +27,7 @@ function kept(
   snapshots: readonly StoredSnapshot[],
   policy: Parameters<typeof decide>[1],
 ): Set<string> {
-  const decisions = decide(snapshots, policy, now);
+  const decisions = decide(snapshots, policy, { now });
   return new Set(decisions.filter(({ reasons }) => reasons.length > 0).map((d) => d.snapshot.id));
 }
 
@@ -54,7 +54,7 @@ describe('a policy', () => {
     }));
     const policy = policyWith({ within: '1d', daily: 2 });
     const reasons = (all: StoredSnapshot[]): unknown[] =>
-      decide(all, policy, now).map((decision) => decision.reasons);
+      decide(all, policy, { now }).map((decision) => decision.reasons);
     expect(reasons(old)).toEqual(reasons(week));
   });
 
@@ -110,13 +110,25 @@ describe('a snapshot that is not sound takes no place from others', () => {
     ]);
   });
 
+  test('a damaged one', () => {
+    const bad = snapshotAt('2025-12-04T10:00:00Z', { tree: 'd'.repeat(64) });
+    const lostTrees = new Set([bad.tree]);
+    const decisions = decide([...good, bad], policyWith({ last: 1 }), { now, lostTrees });
+    expect(decisions.map(({ reasons, unsound }) => [reasons[0], unsound])).toEqual([
+      ['last snapshot', 'damaged'],
+      ['last snapshot (of the sound ones)', undefined],
+      [undefined, undefined],
+      [undefined, undefined],
+    ]);
+  });
+
   test.each([
     ['a clock that is half an hour ahead', '2026-01-01T00:30:00Z', undefined],
     ['a frozen state of last night', '2025-12-31T01:00:00Z', '2025-12-31T09:00:00Z'],
     ['a summary without times', '2025-12-31T01:00:00Z', '0001-01-01T00:00:00Z'],
   ])('%s is none', (_, time, start) => {
     const summary = start === undefined ? undefined : { backupStart: parseTime(start) };
-    const [first] = decide([snapshotAt(time, { summary })], policyWith({ last: 1 }), now);
+    const [first] = decide([snapshotAt(time, { summary })], policyWith({ last: 1 }), { now });
     expect(first?.unsound).toBeUndefined();
   });
 });

@@ -1,8 +1,7 @@
-import type { Timestamp } from '../../base/timestamp.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
 import { applyPolicy, newestFirst } from './apply-policy.ts';
 import type { RetentionPolicy } from './policy.ts';
-import { type Unsoundness, unsoundnessOf } from './soundness.ts';
+import { type JudgedBy, type Unsoundness, unsoundnessOf } from './soundness.ts';
 
 /** What a policy means for one snapshot. */
 export interface Decision {
@@ -21,18 +20,18 @@ export function isKept({ reasons }: Decision): boolean {
 /**
  * Decides which snapshots of one group are kept. The policy is applied twice: to all of them, as restic does, and to the
  * sound ones alone; what either keeps is kept. So nothing goes that restic would keep, and a snapshot that is incomplete,
- * from the future or dated by hand never takes the place of a sound one, however many of them there are.
+ * damaged, from the future or dated by hand never takes the place of a sound one, however many of them there are.
  *
- * @param now by this machine's clock; where it is wrong, more is kept
  * @returns newest first
  */
 export function decide(
   snapshots: readonly StoredSnapshot[],
   policy: RetentionPolicy,
-  now: Timestamp,
+  judgedBy: JudgedBy,
 ): Decision[] {
   const all = newestFirst(snapshots);
-  const unsound = all.map((snapshot) => unsoundnessOf(snapshot, now));
+  const unsound = all.map((snapshot) => unsoundnessOf(snapshot, judgedBy));
+  const { now } = judgedBy;
   const reasons = applyPolicy(all, policy, now);
   const sound = all.filter((_, i) => unsound[i] === undefined);
   const soundReasons = sound.length < all.length ? applyPolicy(sound, policy, now) : [];

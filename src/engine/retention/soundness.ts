@@ -1,5 +1,6 @@
 import type { Timestamp } from '../../base/timestamp.ts';
 import { isIncomplete } from '../../repository/completeness.ts';
+import type { Id } from '../../repository/id.ts';
 import type { Snapshot } from '../../repository/snapshots.ts';
 import { zeroTime } from '../../repository/time-format.ts';
 
@@ -10,14 +11,26 @@ const skewSeconds = 3600;
 const backdatedSeconds = 86_400;
 
 /** Why a snapshot must take no place from others. */
-export type Unsoundness = 'incomplete' | 'from the future' | 'dated by hand';
+export type Unsoundness = 'incomplete' | 'damaged' | 'from the future' | 'dated by hand';
+
+/** What snapshots are judged by. */
+export interface JudgedBy {
+  /** By this machine's clock; where it is wrong, more is kept. */
+  readonly now: Timestamp;
+  /** Topmost trees that are known not to be loadable; default: none are known. */
+  readonly lostTrees?: ReadonlySet<Id>;
+}
 
 /**
- * Tells whether a snapshot is sound: complete, and dated when it was made, as far as can be known. What dates it is the
+ * Tells whether a snapshot is sound: complete, not known to be damaged, and dated when it was made, as far as can be known. What dates it is the
  * clock of its client or `--time`; when the backup ran stands in its summary, if it has one.
  * @returns undefined for a sound one
  */
-export function unsoundnessOf(snapshot: Snapshot, now: Timestamp): Unsoundness | undefined {
+export function unsoundnessOf(
+  snapshot: Snapshot,
+  { now, lostTrees }: JudgedBy,
+): Unsoundness | undefined {
+  if (lostTrees?.has(snapshot.tree)) return 'damaged';
   if (isIncomplete(snapshot)) return 'incomplete';
   if (snapshot.time.seconds > now.seconds + skewSeconds) return 'from the future';
   const made = snapshot.summary?.backupStart;

@@ -50,6 +50,7 @@ const comma = Buffer.from(',');
  */
 export class TreeFilter {
   readonly counts: FileCounts = { fileCount: 0, sizeBytes: 0 };
+  readonly #onFolder: ((path: Uint8Array) => void) | undefined;
   readonly #selection: Selection | undefined;
   readonly #writer: BlobWriter | undefined;
   readonly #context: EngineContext;
@@ -57,16 +58,22 @@ export class TreeFilter {
   readonly #budget: TreeBudget;
 
   /**
-   * @param selection absent: everything stays, and is counted
-   * @param writer takes new trees; absent in a dry run
+   * @param how.selection absent: everything stays, and is counted
+   * @param how.writer takes new trees; absent in a dry run
+   * @param how.onFolder hears of each folder as it is begun
    */
   constructor(
     indexed: IndexedRepository,
-    how: { readonly selection: Selection | undefined; readonly writer: BlobWriter | undefined },
+    how: {
+      readonly selection: Selection | undefined;
+      readonly writer: BlobWriter | undefined;
+      readonly onFolder?: (path: Uint8Array) => void;
+    },
     context: EngineContext,
   ) {
     this.#selection = how.selection;
     this.#writer = how.writer;
+    this.#onFolder = how.onFolder;
     this.#context = context;
     this.#reader = new TreeReader(indexed, { signal: context.signal });
     this.#budget = new TreeBudget(indexed.index);
@@ -80,6 +87,7 @@ export class TreeFilter {
   async #filter(folder: Folder): Promise<FilteredTree> {
     throwIfAborted(this.#context.signal);
     assertWalkable(folder.path, folder.depth);
+    this.#onFolder?.(folder.path);
     const whole = wholeOf(await this.#reader.open(folder.tree));
     const nodes = nodesWithBytes(whole);
     this.#budget.enter(folder.tree, nodes.length);
