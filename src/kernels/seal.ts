@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
@@ -88,8 +87,7 @@ export class Sealer {
     if (isZero(iv)) throw new HoldfastError('SEAL_BROKEN');
     const ciphertext = sealed.subarray(ivSizeBytes, ivSizeBytes + size);
     this.#authenticate(iv, ciphertext);
-    const tag = sealed.subarray(ivSizeBytes + size);
-    if (!timingSafeEqual(tag, this.#tag)) throw new HoldfastError('SEAL_BROKEN');
+    if (!this.#isTagAt(sealed, ivSizeBytes + size)) throw new HoldfastError('SEAL_BROKEN');
     this.#kernel.crypt(iv, ciphertext, target.subarray(offset, offset + size));
     return size;
   }
@@ -112,6 +110,13 @@ export class Sealer {
     const isSystem = this.#random === systemRandom && nativeRandom !== undefined;
     if (!isSystem || !nativeRandom(iv)) this.#random.fill(iv);
     assert(!isZero(iv), 'an IV is not all zero');
+  }
+
+  /** Takes as long wherever the two differ. */
+  #isTagAt(sealed: Uint8Array, offset: number): boolean {
+    let difference = 0;
+    for (let i = 0; i < tagSizeBytes; i++) difference |= sealed[offset + i]! ^ this.#tag[i]!;
+    return difference === 0;
   }
 
   #authenticate(iv: Uint8Array, ciphertext: Uint8Array): void {

@@ -23,7 +23,8 @@ export function sha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
  * @throws ASSERTION_FAILED if there is no room for 32 bytes
  */
 export function sha256Into(bytes: Uint8Array, target: Uint8Array, offset: number): void {
-  const digest = target.subarray(offset, offset + sha256SizeBytes);
+  const isAll = offset === 0 && target.length === sha256SizeBytes;
+  const digest = isAll ? target : target.subarray(offset, offset + sha256SizeBytes);
   assert(offset >= 0 && digest.length === sha256SizeBytes, 'a digest has 32 bytes');
   kernel(bytes, digest);
 }

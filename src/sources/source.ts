@@ -2,7 +2,13 @@ import type { HoldfastError } from '../base/errors.ts';
 import type { FileStatus } from '../platform/status.ts';
 import type { ListedRequest } from './open-listed.ts';
 
-export { type OpenRequest, openRequestOf, openSourceFile, type OpenedFile } from './open-file.ts';
+export {
+  type OpenRequest,
+  openRequestOf,
+  openSourceFile,
+  type OpenedFile,
+  openUnproven,
+} from './open-file.ts';
 export { type Identity, type ListedRequest, openListed } from './open-listed.ts';
 
 /** One extended attribute, name and value as the system gave them. */

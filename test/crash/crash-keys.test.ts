@@ -3,12 +3,13 @@ import { dirname, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 
 import { addKey } from '../../src/repository/keys.ts';
-import { password, withRepository } from '../tools/engine.ts';
+import { cheapKeyed, password, withRepository } from '../tools/engine.ts';
 import { describeWith, requirePeer } from '../tools/peers.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { CrashBed, newPassword } from './crash-bed.ts';
 import { killAt, killTimeoutMs } from './kill-points.ts';
 import { type Command, mustSucceed, runAgain } from './killed-run.ts';
+import { printOf } from './repository-print.ts';
 
 const scratch = scratchFolder('crash-keys');
 const bed = new CrashBed(scratch);
@@ -43,13 +44,17 @@ describeWith(['strace'], 'a program that is killed, or meets an error', () => {
     'during init leaves no repository or a whole one',
     async () => {
       const plan = { command: initCommand, samples: 1, errors: 1, log: scratch.fresh('log') };
+      const judged = new Set<string>();
       await killAt('init', plan, async ({ command: killed, run: cut, withRestic }) => {
         const { repository } = killed;
+        // Folders without files: the same after a kill and after an error of the same call.
+        const print = existsSync(repository) ? printOf(repository) : '';
         // I2: the config makes it a repository, and comes last.
         const isThere = existsSync(join(repository, 'config'));
         // I1: what it said is true, though it was killed afterwards.
         if (/^created restic repository/m.test(cut.output)) expect(isThere).toBe(true);
-        const again = await runAgain(killed);
+        if (judged.has(print)) return bed.remove(repository);
+        const again = await runAgain(killed, cheapKeyed);
         if (isThere) {
           expect(again).toMatchObject({ exitCode: 1 });
           expect(again.errors).toMatch(/a repository exists at this location already/);
@@ -63,6 +68,7 @@ describeWith(['strace'], 'a program that is killed, or meets an error', () => {
         await bed.examine(repository, { snapshots: [0], withRestic });
         await mustSucceed({ repository, args: ['backup', bed.source] });
         await bed.examine(repository, { snapshots: [1], withRestic });
+        judged.add(print);
         bed.remove(repository);
       });
     },

@@ -1,11 +1,12 @@
-import { beforeAll, test } from 'vitest';
+import { cpSync } from 'node:fs';
+import { beforeAll, expect, test } from 'vitest';
 
 import { password } from '../tools/engine.ts';
 import { describeWith, requirePeer } from '../tools/peers.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { CrashBed } from './crash-bed.ts';
 import { killAt, killTimeoutMs } from './kill-points.ts';
-import type { Command } from './killed-run.ts';
+import { type Command, mustSucceed, runAgain } from './killed-run.ts';
 import { judgeWhole, type Outcome } from './next-run.ts';
 
 const scratch = scratchFolder('crash');
@@ -20,7 +21,12 @@ interface Operation extends Outcome {
   /** Kills and failing calls, unless all are asked for. */
   readonly samples: number;
   readonly errors: number;
+  /** What a command says once all is done. */
+  readonly finished?: { readonly args: readonly string[]; readonly says: RegExp };
 }
+
+/** A repository whose packs have parity. */
+const guarded = bed.fresh('guarded');
 
 /** How many snapshots there may be. */
 function counts(...snapshots: number[]): { readonly snapshots: readonly number[] } {
@@ -69,6 +75,24 @@ const operations: Readonly<Record<string, Operation>> = {
     after: counts(1, 2),
     atEnd: counts(1),
   },
+  parity: {
+    repository: bed.full,
+    args: ['parity', '20'],
+    samples: 1,
+    errors: 0,
+    after: counts(2),
+    atEnd: counts(2),
+    finished: { args: ['parity'], says: /20% for new packs; (\d+) of \1 packs have it/ },
+  },
+  'parity 0': {
+    repository: guarded,
+    args: ['parity', '0'],
+    samples: 1,
+    errors: 0,
+    after: counts(2),
+    atEnd: counts(2),
+    finished: { args: ['parity'], says: /0% for new packs; 0 of/ },
+  },
   // What was copied before the kill is not copied again.
   copy: {
     repository: bed.empty,
@@ -80,14 +104,18 @@ const operations: Readonly<Record<string, Operation>> = {
   },
 };
 
-beforeAll(() => bed.prepare());
+beforeAll(async () => {
+  await bed.prepare();
+  cpSync(bed.full, guarded, { recursive: true });
+  await mustSucceed({ repository: guarded, args: ['parity', '20'] });
+});
 
 describeWith(['strace'], 'a program that is killed, or meets an error', () => {
   requirePeer('restic');
 
   test.each(Object.entries(operations))(
     'during %s leaves old and new snapshots whole, and the next run finishes',
-    async (title, { repository: from, args, input, samples, errors, ...outcome }) => {
+    async (title, { repository: from, args, input, samples, errors, finished, ...outcome }) => {
       const command = (): Command => ({
         repository: bed.copyOf(from),
         args,
@@ -96,7 +124,12 @@ describeWith(['strace'], 'a program that is killed, or meets an error', () => {
       const plan = { command, samples, errors, log: scratch.fresh('log') };
       await killAt(title, plan, async (disturbed) => {
         await judgeWhole(bed, disturbed, outcome);
-        bed.remove(disturbed.command.repository);
+        const { repository } = disturbed.command;
+        if (finished) {
+          const { output } = await runAgain({ repository, args: finished.args });
+          expect(output).toMatch(finished.says);
+        }
+        bed.remove(repository);
       });
     },
     killTimeoutMs,

@@ -1,4 +1,5 @@
 import { describeError } from '../../src/base/errors.ts';
+import { StatesAsked } from './crash-bed.ts';
 import { countsCalls, keepCalls, knownCalls } from './known-calls.ts';
 import { pseudoRandom, seedsOf } from '../tools/seeds.ts';
 import type { ProgramRun } from '../tools/run-program.ts';
@@ -67,8 +68,8 @@ export interface Disturbed {
   readonly run: DisturbedRun;
   /** It ended well all the same. */
   readonly isDone: boolean;
-  /** Ask restic, too. */
-  readonly withRestic: boolean;
+  /** Ask restic, too: once about each state that runs of this command leave. */
+  readonly withRestic: false | StatesAsked;
 }
 
 /** Calls that are tried when none of the chosen ones was reached. */
@@ -124,6 +125,8 @@ interface Sums {
   readonly calls: number;
   readonly kills: number;
   readonly errors: number;
+  /** States that restic was asked about. */
+  readonly statesAsked: number;
   readonly failures: readonly string[];
 }
 
@@ -134,6 +137,7 @@ async function disturbAll(
 ): Promise<Sums> {
   const failures: string[] = [];
   let [kills, errors] = [0, 0];
+  const asked = new StatesAsked();
   const { chosen, spares } = callsOf(title, points, plan);
   for (const [nth, { disturbance, point }] of [...chosen, ...spares].entries()) {
     if (nth >= chosen.length && kills > 0) break;
@@ -143,14 +147,14 @@ async function disturbAll(
     if (run.wasDisturbed && disturbance !== 'KILL') errors++;
     try {
       if (disturbance !== 'KILL') expectReadable(run);
-      const withRestic = askable++ % resticShare === 0;
+      const withRestic = askable++ % resticShare === 0 && asked;
       await look({ command, run, isDone: run.exitCode === 0, withRestic });
     } catch (error) {
       const where = `${disturbance} at ${point.call} ${point.nth}, exit code ${run.exitCode}`;
       failures.push(`${where}: ${run.errors}\n${explain(error)}`);
     }
   }
-  return { calls: points.length, kills, errors, failures };
+  return { calls: points.length, kills, errors, statesAsked: asked.count, failures };
 }
 
 /** What is disturbed, and what stands by: a run may go a little differently and never come to a call. */

@@ -1,6 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
+import type { Environment } from '../../src/base/environment.ts';
 import { systemCode } from '../../src/base/errors.ts';
 import { hurried, password } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
@@ -50,12 +51,15 @@ function settingsOf(command: Command): RunSettings {
  * Gives a command again after one that was killed, in this process unless it works in a folder or on a stream: starting
  * the program takes most of the time of these tests, and only what is killed has to be a process.
  */
-export async function runAgain(command: Command): Promise<ProgramRun> {
+export async function runAgain(
+  command: Command,
+  environment: Environment = hurried,
+): Promise<ProgramRun> {
   const { input, cwd, clock } = command;
   if (input !== undefined || cwd !== undefined || clock !== undefined) return run(command);
   const variables = { ...variablesOf(command), PATH: process.env['PATH'] ?? '' };
   const args = ['-r', command.repository, '--no-cache', ...command.args];
-  return { signal: null, ...(await runCommand(args, { variables, environment: hurried })) };
+  return { signal: null, ...(await runCommand(args, { variables, environment })) };
 }
 
 /** A call to kill at: the nth of this name that one thread makes, from 1. */

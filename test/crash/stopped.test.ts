@@ -1,11 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
 
-import { listSnapshots } from '../tools/engine.ts';
+import { cheapKeyed, listSnapshots } from '../tools/engine.ts';
 import { describeWith, requirePeer } from '../tools/peers.ts';
 import type { ProgramRun } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
-import { CrashBed, newPassword } from './crash-bed.ts';
+import { CrashBed, newPassword, StatesAsked } from './crash-bed.ts';
 import { chosenOf, expectReadable, killTimeoutMs } from './kill-points.ts';
 import {
   type Command,
@@ -116,6 +116,9 @@ function first(): Command {
   return { repository: bed.fresh('repository'), args: ['init'] };
 }
 
+/** Restic is asked once about repositories that are alike. */
+const asked = new StatesAsked();
+
 /** @param runs of the first and the new password */
 async function judgeInits(repository: string, runs: readonly ProgramRun[]): Promise<void> {
   const makers = runs.filter(({ exitCode }) => exitCode === 0);
@@ -127,9 +130,9 @@ async function judgeInits(repository: string, runs: readonly ProgramRun[]): Prom
       continue;
     }
     const opener = nth === 0 ? {} : { password: newPassword };
-    await bed.examine(repository, { snapshots: [0], withRestic: true, ...opener });
+    await bed.examine(repository, { snapshots: [0], withRestic: asked, ...opener });
     await mustSucceed({ repository, args: ['backup', bed.source], ...opener });
-    await bed.examine(repository, { snapshots: [1], withRestic: true, ...opener });
+    await bed.examine(repository, { snapshots: [1], withRestic: asked, ...opener });
   }
   bed.remove(repository);
 }
@@ -148,7 +151,8 @@ describeWith(['strace'], 'two that create one repository', () => {
         const ended = await paused(stopped, point, {
           runMsMax,
           meanwhile: async () => {
-            said.push(await runAgain({ repository, args: ['init'], password: newPassword }));
+            const other = { repository, args: ['init'], password: newPassword };
+            said.push(await runAgain(other, cheapKeyed));
           },
         });
         expectReadable(ended);

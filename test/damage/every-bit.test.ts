@@ -1,168 +1,150 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 
 import { isHoldfastError } from '../../src/base/errors.ts';
-import { check, type ReadData } from '../../src/engine/check.ts';
-import { restore } from '../../src/engine/restore.ts';
-import { markName } from '../../src/engine/restore/restore-mark.ts';
-import { loadIndex } from '../../src/repository/index-load.ts';
-import { IndexedRepository } from '../../src/repository/indexed.ts';
 import type { Repository } from '../../src/repository/repository.ts';
-import { loadSnapshots, tellUnreadable } from '../../src/repository/snapshots.ts';
-import { MemoryBackend, type MemoryFiles } from '../../src/storage/memory/memory-backend.ts';
-import {
-  backUp,
-  initRepository,
-  singleThreaded as environment,
-  withRepository,
-} from '../tools/engine.ts';
-import { type Content, contentOf } from '../tools/manifest.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { pseudoRandom, seedsOf } from '../tools/seeds.ts';
+import { EveryBitBed, type Flip, type Judgement } from './every-bit-bed.ts';
 import { longTimeoutMs, shareOf } from './slice.ts';
 
-const scratch = scratchFolder('every-bit');
-const files: MemoryFiles = new Map();
-let source = '';
-let whole: Content = new Map();
-/** Flips of each kind of file, unless all are asked for. */
+const bed = new EveryBitBed(scratchFolder('every-bit'));
+/** Flips of each kind of file, and states with one in each pack, unless all are asked for. */
 const sampleCount = 24;
+const togetherCount = 6;
+/** Of packs of data, every bit of one byte in so many is flipped alone, too. */
+const aloneShare = 128;
 
 beforeAll(async () => {
-  source = scratch.fresh('source');
-  mkdirSync(source);
-  const backend = new MemoryBackend(files);
-  await initRepository(backend);
-  for (let file = 0; file < 7; file++) {
-    writeFileSync(join(source, `bytes ${file}`), pseudoRandom(26_000, file + 1));
-  }
-  writeFileSync(join(source, 'text'), 'some text\n'.repeat(40));
-  await backUp(backend, ['.'], {
-    environment,
-    // Several packs: reading one again costs less than reading all.
-    packSizeBytes: 30_000,
-    options: { workerCount: 1 },
-    source: { workingDirectory: source },
-  });
-  whole = contentOf(source);
+  // Every flip ends in errors, whose stacks nobody sees: a third of the time.
+  Error.stackTraceLimit = 0;
+  await bed.prepare();
 });
 
-interface Flip {
-  readonly key: string;
-  readonly byte: number;
-  readonly bit: number;
-}
+/** What opening reads is opened each time. */
+const typesRead: readonly string[] = ['config', 'key'];
 
-/** Every bit of the files of a kind. */
-function* bitsOf(type: string): Generator<Flip> {
-  for (const [key, bytes] of files) {
-    if (key.split('/')[0] !== type) continue;
-    for (let byte = 0; byte < bytes.byteLength; byte++) {
-      for (let bit = 0; bit < 8; bit++) yield { key, byte, bit };
-    }
-  }
-}
-
-const monitor = { problem: () => {}, note: () => {}, progress: () => {}, phase: () => {} };
-
-/** Whether `check --read-data` finds something: of packs only those that begin as the one that was hit are read. */
-async function isFound(repository: Repository, { key, byte }: Flip): Promise<boolean> {
-  const [type, name = ''] = key.split('/');
-  const part = {
-    kind: 'part',
-    part: Number.parseInt(name.slice(0, 2), 16) + 1,
-    total: 256,
-  } as const;
-  const readData: ReadData = type === 'pack' && byte % 64 > 0 ? part : { kind: 'all' };
-  const { errorCount } = await check(repository, { readData }, { environment, monitor });
-  return errorCount > 0;
-}
-
-/** Restores the newest snapshot. @returns whether it is whole and nothing was said; throws for wrong bytes */
-async function isRestored(repository: Repository): Promise<boolean> {
-  const target = scratch.fresh('target');
-  let problemCount = 0;
-  const counting = { ...monitor, problem: () => problemCount++ };
-  const onProblem = counting.problem;
-  try {
-    const snapshots = await loadSnapshots(repository, { onUnreadable: tellUnreadable(counting) });
-    const index = await loadIndex(repository, { onProblem });
-    const snapshot = snapshots.at(-1);
-    if (!snapshot) return false;
-    const options = { overwrite: 'always', workerCount: 1 } as const;
-    const request = { snapshot, target: Buffer.from(target), options };
-    const indexed = new IndexedRepository(repository, index);
-    await restore(indexed, request, { environment, monitor: counting });
-  } catch (error) {
-    if (!isHoldfastError(error)) throw error;
-    problemCount++;
-  }
-  const found = existsSync(target) ? contentOf(target) : new Map<string, Buffer>();
-  scratch.remove(target);
-  for (const [name, bytes] of found) {
-    if (name.endsWith(Buffer.from(markName).toString())) continue;
-    if (!whole.get(name)?.equals(bytes)) throw new Error(`${name} came back with wrong bytes`);
-  }
-  return problemCount === 0 && found.size === whole.size;
-}
-
-/** Flips a bit, judges, and flips it back. */
-async function tryFlip(opened: Repository | undefined, flip: Flip): Promise<void> {
-  const bytes = files.get(flip.key) ?? new Uint8Array();
-  const mask = 1 << flip.bit;
-  bytes[flip.byte] = (bytes[flip.byte] ?? 0) ^ mask;
-  const judge = async (repository: Repository): Promise<void> => {
-    const wasFound = await isFound(repository, flip);
-    // Of each byte one bit is restored, too; and whatever check does not find must be harmless.
-    const restores = wasFound && flip.bit !== (flip.byte & 7) ? undefined : isRestored(repository);
-    if (!((await restores) ?? true) && !wasFound) throw new Error('neither found nor harmless');
-  };
-  try {
-    if (opened) await judge(opened);
-    else await withRepository(new MemoryBackend(files), { environment }, judge);
-  } catch (error) {
-    // A repository that does not open gives nothing back, and says so.
-    if (opened || !isHoldfastError(error)) throw error;
-  } finally {
-    bytes[flip.byte] = (bytes[flip.byte] ?? 0) ^ mask;
-  }
-}
-
-function chosenOf(type: string): readonly Flip[] {
-  const all = [...bitsOf(type)];
-  const share = shareOf(all);
+/** Numbers below `count`: the share that is asked for of those `isWanted`, or a sample of all. */
+function chosenOf(
+  title: string,
+  { count, samples }: { readonly count: number; readonly samples: number },
+  isWanted: (number: number) => boolean = () => true,
+): readonly number[] {
+  const share = shareOf(Array.from({ length: count }, (_, number) => number).filter(isWanted));
   if (share) return share;
-  const flips: Flip[] = [];
-  for (const seed of seedsOf(`bits of ${type}`)) {
-    for (const number of new Uint32Array(pseudoRandom(2 * sampleCount, seed).buffer)) {
-      const flip = all[number % all.length];
-      if (flip) flips.push(flip);
+  return seedsOf(title).flatMap((seed) =>
+    Array.from(new Uint32Array(pseudoRandom(2 * samples, seed).buffer), (number) => number % count),
+  );
+}
+
+/** A bit by its number among those of some files. */
+function flipOf(keys: readonly string[], number: number): Flip {
+  let byte = number >>> 3;
+  for (const key of keys) {
+    const sizeBytes = bed.sizeOf(key);
+    if (byte < sizeBytes) return { key, byte, bit: number & 7 };
+    byte -= sizeBytes;
+  }
+  throw new Error(`there is no bit ${number}`);
+}
+
+/** What came of some flips. */
+class Sums {
+  runs = 0;
+  /** A check found it. */
+  found = 0;
+  /** Everything came back all the same. */
+  harmless = 0;
+  readonly failures: string[] = [];
+
+  /** Flips a bit, judges, and flips it back. */
+  async take(flip: Flip, opened?: Repository): Promise<void> {
+    const judge = async (repository: Repository): Promise<void> => {
+      this.#count(flip, await bed.judge(repository));
+    };
+    try {
+      await bed.flipped([flip], () => (opened ? judge(opened) : bed.opened(judge)));
+    } catch (error) {
+      // A repository that does not open gives nothing back, and says so.
+      const isTold = !opened && isHoldfastError(error);
+      if (isTold) this.#count(flip, { isFound: true, isRestored: false });
+      else this.#fail([flip], String(error));
     }
   }
-  return flips;
+
+  /** The same with a bit of each of several packs. */
+  async takeTogether(flips: readonly Flip[], opened: Repository): Promise<void> {
+    const keys = flips.map(({ key }) => key);
+    try {
+      const judgements = await bed.flipped(flips, () => bed.judgeTogether(opened, keys));
+      for (const flip of flips) this.#count(flip, judgements.get(flip.key));
+    } catch (error) {
+      this.#fail(flips, String(error));
+    }
+  }
+
+  #count(flip: Flip, judgement: Judgement | undefined): void {
+    const { isFound, isRestored } = judgement ?? { isFound: false, isRestored: false };
+    if (!isFound && !isRestored) return this.#fail([flip], 'neither found nor harmless');
+    this.runs++;
+    if (isFound) this.found++;
+    if (isRestored) this.harmless++;
+  }
+
+  #fail(flips: readonly Flip[], text: string): void {
+    const [flip] = flips;
+    this.runs += flips.length;
+    this.failures.push(`${flip?.key}, byte ${flip?.byte}, bit ${flip?.bit}: ${text}`);
+  }
+
+  /** Prints totals as one line of JSON. Throws if anything failed. */
+  tell(operation: string): void {
+    const { runs, found, harmless, failures } = this;
+    const totals = { operation, runs, found, harmless, failures: failures.length };
+    console.log(JSON.stringify({ suite: 'damage-bits', ...totals }));
+    expect(failures).toEqual([]);
+    expect(runs).toBeGreaterThan(0);
+  }
 }
 
 test.each(['config', 'key', 'snapshot', 'index', 'pack'])(
   'any bit of a %s that is flipped is found by check --read-data, and no wrong byte is restored',
   async (type) => {
-    const flips = chosenOf(type);
-    const failures: string[] = [];
-    // What opening reads is opened each time.
-    const isOpened = type !== 'config' && type !== 'key';
-    const tryAll = async (opened?: Repository): Promise<void> => {
-      for (const flip of flips) {
-        await tryFlip(opened, flip).catch((error: unknown) => {
-          failures.push(`${flip.key}, byte ${flip.byte}, bit ${flip.bit}: ${String(error)}`);
-        });
-      }
+    const sums = new Sums();
+    const keys = bed.keysOf(type);
+    const count = 8 * keys.reduce((sum, key) => sum + bed.sizeOf(key), 0);
+    const { dataPacks } = bed;
+    const isAlone = (number: number): boolean => {
+      const { key, byte } = flipOf(keys, number);
+      return byte % aloneShare === 0 || !dataPacks.includes(key);
     };
-    if (isOpened) await withRepository(new MemoryBackend(files), { environment }, tryAll);
-    else await tryAll();
-    const totals = { operation: type, runs: flips.length, failures: failures.length };
-    console.log(JSON.stringify({ suite: 'damage-bits', ...totals }));
-    expect(failures).toEqual([]);
-    expect(flips.length).toBeGreaterThan(0);
+    const chosen = chosenOf(`bits of ${type}`, { count, samples: sampleCount }, isAlone);
+    const tryAll = async (opened?: Repository): Promise<void> => {
+      for (const number of chosen) await sums.take(flipOf(keys, number), opened);
+    };
+    if (typesRead.includes(type)) await tryAll();
+    else await bed.opened(tryAll);
+    sums.tell(type);
+  },
+  longTimeoutMs,
+);
+
+test(
+  'any bit of all packs of data that is flipped at the same place in each is found in each',
+  async () => {
+    const sums = new Sums();
+    const { dataPacks } = bed;
+    expect(dataPacks.length).toBeGreaterThan(10);
+    const count = 8 * Math.max(...dataPacks.map((key) => bed.sizeOf(key)));
+    const chosen = chosenOf('bits of packs', { count, samples: togetherCount });
+    await bed.opened(async (opened) => {
+      for (const number of chosen) {
+        const [byte, bit] = [number >>> 3, number & 7];
+        const hit = dataPacks.filter((key) => byte < bed.sizeOf(key));
+        const flips = hit.map((key) => ({ key, byte, bit }));
+        await sums.takeTogether(flips, opened);
+      }
+    });
+    sums.tell('packs together');
   },
   longTimeoutMs,
 );

@@ -122,6 +122,7 @@ export const soakSuites: readonly SoakSuite[] = [
   crashTests('crash-tag', 'crash', 'during tag'),
   crashTests('crash-forget', 'crash', 'during forget'),
   crashTests('crash-copy', 'crash', 'during copy'),
+  crashTests('crash-parity', 'crash', 'during parity'),
   crashTests('crash-prune', 'crash-prune'),
   crashTests('crash-repair', 'crash-repair'),
   crashTests('crash-rewrite', 'crash-rewrite', 'during rewrite'),

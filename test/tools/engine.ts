@@ -1,6 +1,7 @@
 import type { Problem } from '../../src/base/monitor.ts';
 import { describeError, HoldfastError } from '../../src/base/errors.ts';
 import { type Environment, systemEnvironment } from '../../src/base/environment.ts';
+import type { ScryptParameters } from '../../src/kernels/scrypt.ts';
 import type { CompressionMode } from '../../src/kernels/zstd.ts';
 import {
   backup,
@@ -45,6 +46,17 @@ export const hurried: Environment = {
   },
 };
 
+let timesAsked = 0;
+
+/**
+ * As well, and by its clock each derivation of a key takes a second: a new key asks for the least work that there is. For
+ * `init` alone, since a lock would take such a clock for that of a machine that slept.
+ */
+export const cheapKeyed: Environment = {
+  ...hurried,
+  clock: { ...hurried.clock, monotonicMs: () => 1000 * ++timesAsked },
+};
+
 export interface EngineSettings {
   /** Default: that of the system. */
   readonly environment?: Environment;
@@ -74,12 +86,16 @@ export interface BackupSettings extends EngineSettings {
 /** Makes an empty repository. */
 export async function initRepository(
   location: string | Backend,
-  settings: EngineSettings & { readonly version?: 1 | 2 } = {},
+  settings: EngineSettings & {
+    readonly version?: 1 | 2;
+    /** What opening it costs. */
+    readonly scrypt?: ScryptParameters;
+  } = {},
 ): Promise<void> {
   const backend = await backendOf(location);
-  const { version = 2, environment = systemEnvironment } = settings;
+  const { version = 2, environment = systemEnvironment, scrypt = cheapScrypt } = settings;
   const words = { password: Buffer.from(password), hostname: 'host', username: 'user' };
-  const how = { environment, version, scrypt: cheapScrypt };
+  const how = { environment, version, scrypt };
   const repository = await createRepository(backend, { ...words, ...how });
   await repository.close();
 }

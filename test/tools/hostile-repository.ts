@@ -33,6 +33,11 @@ export class HostileRepository {
   /** A new repository; close its backend at the end. */
   static async create(location: string | Backend): Promise<HostileRepository> {
     await initRepository(location);
+    return HostileRepository.open(location);
+  }
+
+  /** A repository that is there. */
+  static open(location: string | Backend): Promise<HostileRepository> {
     // Kept open: closing a local backend ends nothing that is needed here.
     return withRepository(location, {}, async (repository) => new HostileRepository(repository));
   }

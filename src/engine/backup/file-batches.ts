@@ -12,7 +12,7 @@ import type { NodeDraft } from './node.ts';
 import type { TreeFrame } from './tree-frame.ts';
 
 /** Limits of one batch: enough work to make a message worth it, small enough to share it out evenly. */
-const batchFilesMax = 128;
+const batchFilesMax = 512;
 const batchBytesMax = 4 << 20;
 
 /** A file on its way through a worker, and where its node belongs. */

@@ -207,6 +207,22 @@ describe('FileReader', () => {
     expect(read.now?.status.inode).toBe(statSync(at('file')).ino);
   });
 
+  test('packs nothing of a file in another directory, however alike', () => {
+    mkdirSync(at('folder'));
+    writeFileSync(at('folder/file'), 'own');
+    const { inode, device } = readStatus(Buffer.from(at('folder')));
+    const asked = { ...listed('folder/file'), directory: { inode, device } };
+    renameSync(at('folder'), at('before'));
+    mkdirSync(at('folder'));
+    writeFileSync(at('folder/file'), 'not');
+    utimesSync(at('folder/file'), asked.mtimeSeconds, asked.mtimeSeconds);
+    let chunks = 0;
+    expect(() => readerOf(() => chunks++).read(asked, new IdList())).toThrow(
+      expect.objectContaining({ code: 'SOURCE_FAILED' }) as HoldfastError,
+    );
+    expect(chunks).toBe(0);
+  });
+
   test('follows no link, waits for no pipe, reads no directory', () => {
     writeFileSync(at('file'), 'secret');
     const asked = listed('file');

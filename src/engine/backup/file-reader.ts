@@ -1,11 +1,16 @@
 import { equalBytes } from '../../base/bytes.ts';
 import { endsWork } from '../../base/errors.ts';
-import type { ChunkScanner } from '../../kernels/chunker.ts';
+import { type ChunkScanner, chunkSizeBytesMin } from '../../kernels/chunker.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
 import { closeFile } from '../../platform/files.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
 import type { AddedData, ChunkSink, IdList } from '../packs/chunk-sink.ts';
-import { type ListedRequest, type OpenedFile, openListed } from '../../sources/source.ts';
+import {
+  type ListedRequest,
+  type OpenedFile,
+  openListed,
+  openUnproven,
+} from '../../sources/source.ts';
 import type { NewStatus } from './new-status.ts';
 import { readPart } from './span-scan.ts';
 
@@ -66,11 +71,34 @@ export class FileReader {
   }
 
   read(file: ListedFile, ids: IdList): FileRead {
+    const small = this.#readSmall(file, ids);
+    if (small) return small;
     const opened = openListed(file);
     try {
       return this.#readOpen(opened, file, ids);
     } finally {
       closeFile(opened.fd);
+    }
+  }
+
+  /**
+   * Reads a file that is one chunk at most with as few calls as can be: most files are small, and are as they were listed.
+   * What was read counts, and is handed on, only if the status behind the read is the listed one.
+   * @returns undefined if it is not, or nothing could be read: the careful way then tells why
+   */
+  #readSmall(file: ListedFile, ids: IdList): FileRead | undefined {
+    const { sizeBytes } = file;
+    if (sizeBytes === 0 || sizeBytes > chunkSizeBytesMin) return undefined;
+    const fd = openUnproven(file.path);
+    try {
+      const { buffer } = this.#scanner;
+      if (tryRead(fd, buffer.subarray(0, sizeBytes + 1)) !== sizeBytes) return undefined;
+      const status = readStatusOf(fd);
+      if (status.kind !== 'file' || !isAsListed(status, file)) return undefined;
+      this.#sink.addChunk(buffer.subarray(0, sizeBytes), ids);
+      return { sizeBytes, changing: false };
+    } finally {
+      closeFile(fd);
     }
   }
 
@@ -142,6 +170,16 @@ export class FileReader {
       from = cut;
     }
     return from;
+  }
+}
+
+/** Bytes read from the start of a file; -1 if it cannot be read. */
+function tryRead(fd: number, target: Uint8Array): number {
+  try {
+    return readPart(fd, target, 0);
+  } catch (error) {
+    if (endsWork(error)) throw error;
+    return -1;
   }
 }
 

@@ -1,4 +1,9 @@
-import { isGroup, type Command, type CommandEntry } from '../../../src/cli/command.ts';
+import {
+  type Command,
+  type CommandEntry,
+  type FlagTable,
+  isGroup,
+} from '../../../src/cli/command.ts';
 import { globalFlags } from '../../../src/cli/global-flags.ts';
 import { readFlags, refuseUnknown, splitArguments } from '../../../src/cli/parse.ts';
 import { loadAllCommands } from '../../../src/cli/registry.ts';
@@ -9,19 +14,23 @@ import type { FuzzRandom } from '../random.ts';
 import { textSeeds } from '../seeds.ts';
 import type { FuzzTarget } from '../target.ts';
 
-let commands: readonly Command[] = [];
+/** Flags of each command, with those of all. */
+let tables: readonly FlagTable[] = [];
+/** Commands that one input is taken apart for: which ones follows from it. Each has most of its flags in common. */
+const commandsPerInput = 3;
 let words: readonly string[] = [];
 
 function flatten(entry: CommandEntry): readonly Command[] {
   return isGroup(entry) ? entry.commands : [entry];
 }
 
-/** Arguments of the command line, a line each: taken apart with the flags of every command, never carried out. */
+/** Arguments of the command line, a line each: taken apart with the flags of some commands, never carried out. */
 export const flagsTarget: FuzzTarget = {
   name: 'flags',
-  runsInCi: 20,
+  runsInCi: 300,
   seeds: async () => {
-    commands = (await loadAllCommands()).flatMap(flatten);
+    const commands = (await loadAllCommands()).flatMap(flatten);
+    tables = commands.map((command) => ({ ...globalFlags, ...command.flags }));
     const flags = commands.flatMap((command) => Object.values(command.flags));
     words = [
       ...new Set(
@@ -42,8 +51,7 @@ export const flagsTarget: FuzzTarget = {
   run: (input) => {
     const args = Buffer.from(input).toString('utf8').split('\n');
     const variables = new Variables({});
-    for (const command of commands) {
-      const table = { ...globalFlags, ...command.flags };
+    for (const table of tablesFor(input)) {
       const parsed = splitArguments(args, table);
       answerOf(() => refuseUnknown(parsed, table), 'USAGE');
       const values = answerOf(() => readFlags(table, parsed, variables), 'USAGE');
@@ -53,6 +61,14 @@ export const flagsTarget: FuzzTarget = {
     }
   },
 };
+
+function tablesFor(input: Uint8Array): readonly FlagTable[] {
+  const start = input.reduce((sum, byte) => (Math.imul(sum, 31) + byte) >>> 0, input.length);
+  return Array.from(
+    { length: commandsPerInput },
+    (_, nth) => tables[(start + nth) % tables.length] ?? globalFlags,
+  );
+}
 
 function withFlag(bytes: Uint8Array, random: FuzzRandom): Uint8Array {
   const lines = Buffer.from(bytes).toString('utf8').split('\n');

@@ -66,8 +66,9 @@ export class HostilePlan {
     return this.#edits.has(name);
   }
 
+  /** @param location of an empty repository */
   async build(location: string): Promise<void> {
-    const hostile = await HostileRepository.create(location);
+    const hostile = await HostileRepository.open(location);
     const ids = new Map<string, string>();
     for (const [i, text] of dataBlobs.entries()) ids.set(`d${i}`, hostile.blob('data', text));
     for (const [i, text] of trees.entries()) {

@@ -1,7 +1,10 @@
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  rmdirSync,
   symlinkSync,
   writeFileSync,
   existsSync,
@@ -10,7 +13,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Environment, systemEnvironment } from '../../../src/base/environment.ts';
 import { removeTree } from '../../../src/platform/files.ts';
-import { password, singleThreaded } from '../../tools/engine.ts';
+import { initRepository, password, singleThreaded } from '../../tools/engine.ts';
 import { printFolder } from '../../tools/folder-print.ts';
 import { type CommandRun, runCommand } from '../../tools/in-process.ts';
 import { must, mustEqual } from '../expect.ts';
@@ -24,7 +27,7 @@ let place = '';
 /** What lies outside of target and repository, before anything was run. */
 let outside = '';
 
-function makePlace(): void {
+async function makePlace(): Promise<void> {
   const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   place = mkdtempSync(path.join(parent, 'holdfast-fuzz-'));
   mkdirSync(path.join(place, 'source/sub'), { recursive: true });
@@ -33,7 +36,15 @@ function makePlace(): void {
   symlinkSync('../a', path.join(place, 'source/sub/link'));
   mkdirSync(path.join(place, 'outside'));
   writeFileSync(path.join(place, 'outside/secret'), 'not to be touched');
+  await makeEmpty(path.join(place, 'empty'));
   outside = printOutside();
+}
+
+/** What every run starts from. Its key costs nothing to derive, and folders for packs come with the packs. */
+async function makeEmpty(location: string): Promise<void> {
+  await initRepository(location, { scrypt: { N: 2, r: 1, p: 1 } });
+  const data = path.join(location, 'data');
+  for (const folder of readdirSync(data)) rmdirSync(path.join(data, folder));
 }
 
 function printOutside(): string {
@@ -47,13 +58,13 @@ function printOutside(): string {
 function overRepository(
   name: string,
   runsInCi: number,
-  use: (plan: HostilePlan) => Promise<void>,
+  use: (plan: HostilePlan, text: string) => Promise<void>,
 ): FuzzTarget {
   return {
     name,
     runsInCi,
-    seeds: () => {
-      if (place === '') makePlace();
+    seeds: async () => {
+      if (place === '') await makePlace();
       return textSeeds('');
     },
     mutate: (_, random) => {
@@ -64,9 +75,11 @@ function overRepository(
       for (const folder of ['repository', 'target', 'again']) {
         removeTree(Buffer.from(path.join(place, folder)));
       }
-      const plan = new HostilePlan(Buffer.from(input).toString('latin1'));
+      const text = Buffer.from(input).toString('latin1');
+      const plan = new HostilePlan(text);
+      cpSync(path.join(place, 'empty'), path.join(place, 'repository'), { recursive: true });
       await plan.build(path.join(place, 'repository'));
-      await (plan.edits('lock') ? lookAtLocks() : use(plan));
+      await (plan.edits('lock') ? lookAtLocks() : use(plan, text));
     },
     // Pack buffers and decompressed documents; a hostile length shows as far more.
     allocatedBytesMax: () => 1 << 30,
@@ -77,7 +90,7 @@ function overRepository(
   };
 }
 
-/** Every command that reads, without threads: many runs a minute. */
+/** Some of the commands that read, without threads: a thousand runs a minute. */
 export const repositoryReadTarget: FuzzTarget = overRepository('repository-read', 2, readAll);
 
 /** The commands that have workers or write: check --read-data, restore, tag, backup. */
@@ -105,6 +118,9 @@ async function lookAtLocks(): Promise<void> {
   }
 }
 
+/** Which ones follows from the input. */
+const commandsPerInput = 4;
+
 const readingCommands: readonly (readonly string[])[] = [
   ['check'],
   ['snapshots'],
@@ -125,12 +141,16 @@ const readingCommands: readonly (readonly string[])[] = [
   ['cat', 'tree', 'latest'],
 ];
 
-async function readAll(plan: HostilePlan): Promise<void> {
+async function readAll(plan: HostilePlan, text: string): Promise<void> {
   const repository = path.join(place, 'repository');
   const stored = printFolder(repository);
-  for (const args of readingCommands) await command(args);
-  const [older, newer] = plan.snapshotIds;
-  if (older && newer) await command(['diff', '--metadata', older, newer]);
+  const [older = 'latest', newer = 'latest'] = plan.snapshotIds;
+  const commands = [...readingCommands, ['diff', '--metadata', older, newer]];
+  // The same input gets the same commands: it is a case by itself.
+  const start = text.split('').reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) >>> 0, 7);
+  for (let nth = 0; nth < commandsPerInput; nth++) {
+    await command(commands[(start + 5 * nth) % commands.length] ?? []);
+  }
   mustEqual(printFolder(repository), stored, 'reading changes nothing in the repository');
   mustEqual(printOutside(), outside, 'reading changes nothing outside the repository');
 }
