@@ -11,7 +11,7 @@ interface Limit {
   /** Absent: only the memory counts. */
   readonly secondsMax?: number;
   readonly peakBytesMax?: number;
-  run(): Promise<readonly Measured[]>;
+  readonly run: () => Promise<readonly Measured[]>;
 }
 
 interface Result extends Omit<Limit, 'run'> {

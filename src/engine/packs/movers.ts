@@ -126,7 +126,8 @@ class MoverThreads implements Movers {
       maxBlobSizeBytes: chunkSizeBytesMax,
     });
     const size = Math.min(usefulThreadCount(), workerCountMax, threadsWithSlots(slotSizeBytes));
-    const slots = PackSlots.forThreads(size, slotSizeBytes);
+    // One ahead: storage that is that slow is what is waited for anyway, and a prune of millions of blobs needs the memory.
+    const slots = PackSlots.create(2 * size + 1, slotSizeBytes);
     const indexes = { source: source.index.share(), target: target.index.share() };
     const workerData: TransferWorkerData = { ...indexes, slots: slots.share, settings };
     const pool = await WorkerPool.start<MoveRequest, MoveResponse>(moduleAddress, {
