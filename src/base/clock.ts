@@ -13,6 +13,11 @@ export interface Clock {
   wallMs(): number;
   /** Milliseconds since some start, never backwards. May stand still while the machine sleeps. */
   monotonicMs(): number;
+  /**
+   * Processor time that this process has used, of all its threads, in milliseconds; absent where nothing tells. For what must
+   * not come out otherwise on a busy machine.
+   */
+  processorMs?(): number;
   /** Resolves after `ms`. @throws CANCELLED when `signal` aborts first */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Resolves once events that wait (messages, finished I/O) have been handled. */
@@ -26,6 +31,10 @@ export const systemClock: Clock = {
   wallNs: () => wallStartNs + (process.hrtime.bigint() - monotonicStartNs) + driftNs(),
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
+  processorMs: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  },
   sleep(ms, signal) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(cancelled(signal));

@@ -17,7 +17,12 @@ import type { Repository } from '../repository/repository.ts';
 import { fault } from '../storage/fault.ts';
 import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
-import { executeIndexRepair, type IndexRepairResult, planIndexRepair } from './repair-index.ts';
+import {
+  executeIndexRepair,
+  type IndexRepairResult,
+  planIndexRepair,
+  type ReadsWhole,
+} from './repair-index.ts';
 import { loadIndexListing } from './repair/index-listing.ts';
 import { copyFiles, hearRepair, stopEverywhere } from './repair/repair-test-support.ts';
 
@@ -51,9 +56,10 @@ function listingOf({ id, blobs }: FinishedPack, from = 0): IndexedPack {
 async function repair(
   of: Repository = repository,
   readAllPacks = false,
+  readsWhole: ReadsWhole = 'left',
 ): Promise<IndexRepairResult & { readonly complaints: readonly string[] }> {
   const { context, complaints } = hearRepair();
-  const plan = await planIndexRepair(of, { readAllPacks }, context);
+  const plan = await planIndexRepair(of, { readAllPacks, readsWhole }, context);
   return { ...(await executeIndexRepair(of, plan, context)), complaints };
 }
 
@@ -233,3 +239,92 @@ async function readableIndex(of: MemoryFiles): Promise<string[]> {
   const backend = new MemoryBackend(of);
   return dumpIndex(await loadIndex(testRepository({ backend }), { onProblem: () => {} }));
 }
+
+/** Damages the second of the three blobs of a pack. */
+function damageWithin(number: number): void {
+  const { offset } = packOf(number).blobs.at(1);
+  flipBit(defined(files.get(packKey(number)), 'it is there'), 8 * (offset + 40));
+}
+
+function withoutSecond(number: number): IndexedPack {
+  const { id, blobs } = packOf(number);
+  return {
+    id: Buffer.from(id, 'hex'),
+    blobs: PackedBlobs.from([blobs.at(0), blobs.at(2)]),
+  };
+}
+
+describe('a pack that no index file lists', () => {
+  test('is read whole, and only what can be read is listed', async () => {
+    await saveIndex(repository, listed(0, 1));
+    damageWithin(2);
+    const result = await repair();
+    expect(result.addedPacks.toSorted()).toEqual([packOf(2).id, packOf(3).id].toSorted());
+    expect(result).toMatchObject({ damagedPacks: [packOf(2).id], unreadCount: 0 });
+    expect(result.lostBlobs).toEqual([{ pack: packOf(2).id, blob: packOf(2).blobs.at(1) }]);
+    expect(result.complaints).toEqual([
+      `pack ${packOf(2).id}: 1 of 3 blobs of a pack cannot be read`,
+    ]);
+    expect(await indexNow()).toEqual(indexText([...listed(0, 1, 3), withoutSecond(2)]));
+    const before = [...files.keys()];
+    expect(await repair()).toMatchObject({ addedPacks: [], damagedPacks: [packOf(2).id] });
+    expect([...files.keys()]).toEqual(before);
+  });
+
+  test('is not listed if nothing of it can be read', async () => {
+    await saveIndex(repository, listed(0, 1, 2));
+    const bytes = defined(files.get(packKey(3)), 'it is there');
+    for (const { offset } of packOf(3).blobs.iterate()) flipBit(bytes, 8 * (offset + 40));
+    const result = await repair();
+    expect(result).toMatchObject({ unreadablePacks: [packOf(3).id], damagedPacks: [] });
+    expect(result.lostBlobs).toHaveLength(3);
+    expect(await indexNow()).toEqual(indexText(listed(0, 1, 2)));
+  });
+
+  test('is believed where the whole index is lost, unless all is to be read', async () => {
+    damageWithin(2);
+    const left = copyFiles(files);
+    expect(await repair()).toMatchObject({ damagedPacks: [], unreadCount: 4, complaints: [] });
+    expect(await indexNow()).toEqual(indexText(listed(0, 1, 2, 3)));
+    const other = testRepository({ backend: new MemoryBackend(left) });
+    const result = await repair(other, false, 'all');
+    expect(result).toMatchObject({ damagedPacks: [packOf(2).id], unreadCount: 0 });
+    expect(await indexNow(left)).toEqual(indexText([...listed(0, 1, 3), withoutSecond(2)]));
+  });
+
+  test('is believed where an index file is damaged, or if that is asked for', async () => {
+    const damaged = await saveIndex(repository, listed(0, 1));
+    await saveIndex(repository, listed(2));
+    flipBit(defined(files.get(`index/${damaged}`), 'it is there'), 200);
+    expect(await repair()).toMatchObject({ unreadCount: 3 });
+    files.clear();
+    for (const { id, bytes } of packs) files.set(`pack/${id}`, Uint8Array.from(bytes));
+    await saveIndex(repository, listed(0, 1, 2));
+    expect(await repair(repository, false, 'none')).toMatchObject({ unreadCount: 1 });
+    expect(await indexNow()).toEqual(indexText(listed(0, 1, 2, 3)));
+  });
+
+  test('is listed as far as the storage can read it, and its rest once it can', async () => {
+    await saveIndex(repository, listed(0, 1, 2));
+    const broken = { kind: 'error', code: 'BACKEND_READ_FAILED' } as const;
+    const reading = { operation: 'get', type: 'pack', fault: broken } as const;
+    // All of it; and behind its header, three blobs at once and the first of them.
+    const backend = fault(new MemoryBackend(files), [
+      { ...reading, call: 1 },
+      { ...reading, call: 3, count: 2 },
+    ]);
+    const result = await repair(testRepository({ backend }));
+    expect(backend.faultCount).toBe(3);
+    expect(result.lostBlobs.length).toBeGreaterThan(0);
+    expect(await repair()).toMatchObject({ damagedPacks: [] });
+    expect(await indexNow()).toEqual(indexText(listed(0, 1, 2, 3)));
+  });
+});
+
+test('of a listed pack whose listing lacks some of it, only what can be read is added', async () => {
+  await saveIndex(repository, [listingOf(packOf(0), 1), ...listed(1, 2, 3)]);
+  flipBit(defined(files.get(packKey(0)), 'it is there'), 8 * 40);
+  const result = await repair();
+  expect(result).toMatchObject({ damagedPacks: [packOf(0).id], addedPacks: [] });
+  expect(await indexNow()).toEqual(indexText([listingOf(packOf(0), 1), ...listed(1, 2, 3)]));
+});

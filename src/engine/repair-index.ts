@@ -6,13 +6,14 @@ import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import type { PhaseMonitor } from '../base/monitor.ts';
 import type { Id } from '../repository/id.ts';
 import { IndexWriter } from '../repository/index-writer.ts';
-import { PackedBlobs } from '../repository/pack.ts';
+import { type PackedBlob, PackedBlobs } from '../repository/pack.ts';
 import type { Repository } from '../repository/repository.ts';
 import { PackOrder } from './packs/pack-order.ts';
 import type { EngineContext } from './context.ts';
 import { type IndexListing, loadIndexListing } from './repair/index-listing.ts';
 import { readHeader, readRemains } from './packs/read-pack.ts';
 import { statPack } from './packs/stat-pack.ts';
+import { type HeldBlobs, listedOf, readHeldBlobs } from './repair/held-blobs.ts';
 import { replaceListings } from './repair/replace-listings.ts';
 import { isSameListing } from './packs/same-listing.ts';
 
@@ -22,8 +23,27 @@ interface PackToRead {
   readonly sizeBytes: number;
   /** Number in the index as it is; absent: no index file lists it. */
   readonly pack?: number;
-  /** What the index says of it cannot be all true. */
-  readonly isDoubtful: boolean;
+  /** Read whole, whatever its header says. */
+  readonly isReadWhole: boolean;
+}
+
+export interface IndexRepairOptions {
+  /** Believe no index file, read every header. */
+  readonly readAllPacks: boolean;
+  /**
+   * Which packs are read whole before the index lists what it did not list of them before. `left`, the default: all, but
+   * where index files are damaged or there are none: then what is listed was listed before, most likely, and may be very
+   * much. `all`: there, too. `none`: their headers are believed.
+   */
+  readonly readsWhole?: ReadsWhole;
+}
+
+export type ReadsWhole = 'all' | 'left' | 'none';
+
+/** A blob that a pack should hold and that cannot be read, so that the index does not list it. */
+export interface LostBlob {
+  readonly pack: Id;
+  readonly blob: PackedBlob;
 }
 
 /** What a repair of the index would read and change. Valid while the lock is held that it was made under. */
@@ -33,6 +53,7 @@ export interface IndexRepairPlan {
   /** Packs that the index lists and that are not stored: numbers. */
   readonly missingPacks: readonly number[];
   readonly packsToRead: readonly PackToRead[];
+  readonly readsWhole: ReadsWhole;
 }
 
 export interface IndexRepairResult {
@@ -40,10 +61,14 @@ export interface IndexRepairResult {
   readonly addedPacks: readonly Id[];
   /** Packs that are no longer listed: gone, or without any blob that can be read. */
   readonly droppedPacks: readonly Id[];
-  /** Listed packs that are damaged, with the blobs that can still be read from them. */
+  /** Packs that are damaged, and listed with the blobs that can still be read from them. */
   readonly damagedPacks: readonly Id[];
-  /** Files in the place of packs that no index lists and whose header cannot be read. */
+  /** Files in the place of packs that no index lists, and of which nothing can be read. */
   readonly unreadablePacks: readonly Id[];
+  /** What headers list of damaged packs and could not be read. */
+  readonly lostBlobs: readonly LostBlob[];
+  /** How many of `addedPacks` are listed by their header alone. */
+  readonly unreadCount: number;
   /** Damaged index files that were removed. */
   readonly removedDamagedFiles: readonly Id[];
   readonly newIndexFiles: readonly Id[];
@@ -54,11 +79,10 @@ export interface IndexRepairResult {
  * Compares the index with the packs. Reads index files and sizes of packs, no pack.
  *
  * A pack that the listing lacks, or has in another size, is asked for by name before that counts.
- * @param options `readAllPacks`: believe no index file, read every header
  */
 export async function planIndexRepair(
   repository: Repository,
-  options: { readonly readAllPacks: boolean },
+  options: IndexRepairOptions,
   context: EngineContext<PhaseMonitor>,
 ): Promise<IndexRepairPlan> {
   const { monitor, signal } = context;
@@ -70,6 +94,7 @@ export async function planIndexRepair(
   monitor.phase('compare them with the packs');
   const stored = await storedPackSizes(repository, listing.index, { signal });
   const order = PackOrder.of(listing.index);
+  const { readsWhole = 'left' } = options;
   const missingPacks: number[] = [];
   const packsToRead: PackToRead[] = [];
   for (const [pack, sizeBytes] of stored.sizes.entries()) {
@@ -77,19 +102,21 @@ export async function planIndexRepair(
     const isDoubtful = sizeBytes !== stored.expected[pack] || listing.conflictingPacks.has(pack);
     if (sizeBytes === undefined) missingPacks.push(pack);
     else if (isDoubtful || options.readAllPacks) {
-      packsToRead.push({ id, sizeBytes, pack, isDoubtful });
+      packsToRead.push({ id, sizeBytes, pack, isReadWhole: isDoubtful && readsWhole !== 'none' });
     }
   }
   // Packs that a prune marked wait to be deleted; where the index is not to be relied on, they are listed again.
   const mayBeMarked = !options.readAllPacks && listing.damagedFiles.length === 0;
+  const isIndexWhole = listing.damagedFiles.length === 0 && listing.index.packCount > 0;
+  const isReadWhole = readsWhole === 'all' || (readsWhole === 'left' && isIndexWhole);
   for (const [id, sizeBytes] of stored.others) {
     if (mayBeMarked && listing.markedPacks.has(id)) continue;
-    packsToRead.push({ id, sizeBytes, isDoubtful: false });
+    packsToRead.push({ id, sizeBytes, isReadWhole });
   }
   const isEmpty = packsToRead.length === 0 && missingPacks.length === listing.index.packCount;
   if (isEmpty && missingPacks.length > 0 && !options.readAllPacks)
     throw noPacks(missingPacks.length);
-  return { listing, order, missingPacks, packsToRead };
+  return { listing, order, missingPacks, packsToRead, readsWhole };
 }
 
 /**
@@ -97,7 +124,8 @@ export async function planIndexRepair(
  * stop at any point loses nothing, and the next run goes on.
  *
  * Of a listed pack whose header cannot be read, the blobs that can be read by the index stay listed: without
- * them files would be lost that can be restored now.
+ * them files would be lost that can be restored now. What was not listed before is only once it has been read: a backup
+ * would lean on it.
  * @throws what the storage throws; CANCELLED, LOCK_LOST. Index files that were stored before stay
  */
 export async function executeIndexRepair(
@@ -122,6 +150,8 @@ class IndexRepair {
   readonly #droppedPacks: Id[] = [];
   readonly #damagedPacks: Id[] = [];
   readonly #unreadablePacks: Id[] = [];
+  readonly #lostBlobs: LostBlob[] = [];
+  #unreadCount = 0;
 
   constructor(repository: Repository, plan: IndexRepairPlan, context: EngineContext<PhaseMonitor>) {
     this.#repository = repository;
@@ -164,6 +194,8 @@ class IndexRepair {
       droppedPacks: this.#droppedPacks,
       damagedPacks: this.#damagedPacks,
       unreadablePacks: this.#unreadablePacks,
+      lostBlobs: this.#lostBlobs,
+      unreadCount: this.#unreadCount,
       removedDamagedFiles: listing.damagedFiles.map(({ id }) => id),
       newIndexFiles: newFiles,
       removedIndexFiles: removedFiles,
@@ -171,10 +203,10 @@ class IndexRepair {
   }
 
   async #readPack(toRead: PackToRead): Promise<void> {
-    const { id, pack } = toRead;
-    let header: PackedBlobs;
+    const { pack } = toRead;
+    let held: HeldBlobs;
     try {
-      header = await readHeader(this.#repository, toRead, this.#context);
+      held = await this.#hold(toRead);
     } catch (error) {
       if (isHoldfastError(error, 'FILE_NOT_FOUND')) return this.#dropIfGone(toRead, error);
       if (!isHoldfastError(error, 'PACK_DAMAGED', 'RANGE_NOT_SATISFIABLE')) throw error;
@@ -182,21 +214,83 @@ class IndexRepair {
         ? this.#passOver(toRead, error)
         : this.#listRemains({ ...toRead, pack }, error);
     }
-    if (pack === undefined) {
-      this.#addedPacks.push(id);
-      await this.#writer.add(id, header);
-      return;
+    if (pack === undefined) await this.#enter(toRead, held);
+    else this.#correct({ ...toRead, pack }, held);
+  }
+
+  /** What a pack holds; read whole if that is not what the index lists of it already. */
+  async #hold(toRead: PackToRead): Promise<HeldBlobs> {
+    if (toRead.isReadWhole) return readHeldBlobs(this.#repository, toRead, this.#context);
+    const header = await readHeader(this.#repository, toRead, this.#context);
+    const { pack } = toRead;
+    const isKnown = pack === undefined || this.#isListed(pack, header);
+    if (isKnown || this.#plan.readsWhole === 'none') return { header };
+    return readHeldBlobs(this.#repository, toRead, this.#context);
+  }
+
+  /** Lists a pack that no index file lists: only what can be read, where that was tried. */
+  async #enter(toRead: PackToRead, { header, remains }: HeldBlobs): Promise<void> {
+    const { id, isReadWhole } = toRead;
+    const sound = remains ? PackedBlobs.from(remains.sound) : header;
+    if (remains) {
+      const error = this.#tellLost(id, header, remains.unread.concat(remains.lost));
+      if (sound.count === 0) return this.#passOver(toRead, error);
+      this.#tellDamaged(id, error);
     }
-    const { listing, order } = this.#plan;
-    const isSame = !toRead.isDoubtful && isSameListing(header, order.blobsOf(listing.index, pack));
-    if (isSame) return;
     this.#addedPacks.push(id);
-    this.#relist(id, header);
+    if (!isReadWhole) this.#unreadCount++;
+    await this.#writer.add(id, sound);
+  }
+
+  /** Lists a pack as it is if the index lists it otherwise. */
+  #correct(toRead: PackToRead & { readonly pack: number }, { header, remains }: HeldBlobs): void {
+    const { id, pack } = toRead;
+    const { listing, order } = this.#plan;
+    let held = header;
+    if (remains) {
+      const unread = listedOf(remains.unread, order.blobsOf(listing.index, pack));
+      const kept = new Set([...remains.sound, ...unread]);
+      held = inOrder([...kept]);
+      const lost = [...remains.unread, ...remains.lost].filter((blob) => !kept.has(blob));
+      const error = this.#tellLost(id, header, lost);
+      if (held.count === 0) this.#complain(id, error);
+      else this.#tellDamaged(id, error);
+    }
+    if (this.#isListed(pack, held)) return;
+    if (held.count === 0) return this.#drop(id);
+    if (!remains) this.#addedPacks.push(id);
+    this.#relist(id, held);
+  }
+
+  /** Whether the index lists a pack as just that. */
+  #isListed(pack: number, held: PackedBlobs): boolean {
+    const { listing, order } = this.#plan;
+    if (listing.conflictingPacks.has(pack)) return false;
+    return isSameListing(held, order.blobsOf(listing.index, pack));
+  }
+
+  #tellLost(pack: Id, header: PackedBlobs, lost: readonly PackedBlob[]): HoldfastError {
+    for (const blob of lost) this.#lostBlobs.push({ pack, blob });
+    return new HoldfastError('PACK_DAMAGED', {
+      message:
+        lost.length === 0
+          ? 'the content of a pack is not what its name says'
+          : `${lost.length} of ${header.count} blobs of a pack cannot be read`,
+    });
+  }
+
+  #tellDamaged(id: Id, error: HoldfastError): void {
+    this.#damagedPacks.push(id);
+    this.#complain(id, error);
+  }
+
+  #complain(id: Id, error: HoldfastError): void {
+    this.#context.monitor.problem({ item: `pack ${id}`, during: 'check', error });
   }
 
   #passOver({ id }: PackToRead, error: HoldfastError): void {
     this.#unreadablePacks.push(id);
-    this.#context.monitor.problem({ item: `pack ${id}`, during: 'check', error });
+    this.#complain(id, error);
   }
 
   /** The storage said that a pack is there, and now that it is not: asked once more before it counts as gone. */
@@ -224,15 +318,20 @@ class IndexRepair {
   ): Promise<void> {
     const { id, pack } = toRead;
     const { listing, order } = this.#plan;
-    this.#context.monitor.problem({ item: `pack ${id}`, during: 'check', error });
+    this.#complain(id, error);
     const blobs = PackedBlobs.from(order.blobsOf(listing.index, pack));
     const remains = await readRemains(this.#repository, { id, blobs }, this.#context);
-    if (remains.kept.count > 0) this.#damagedPacks.push(id);
-    const isListedRight = remains.lostCount === 0 && !listing.conflictingPacks.has(pack);
-    if (isListedRight) return;
-    if (remains.kept.count > 0) this.#relist(id, remains.kept);
+    const kept = inOrder([...remains.sound, ...remains.unread]);
+    for (const blob of remains.lost) this.#lostBlobs.push({ pack: id, blob });
+    if (kept.count > 0) this.#damagedPacks.push(id);
+    if (this.#isListed(pack, kept)) return;
+    if (kept.count > 0) this.#relist(id, kept);
     else this.#drop(id);
   }
+}
+
+function inOrder(blobs: readonly PackedBlob[]): PackedBlobs {
+  return PackedBlobs.from(blobs.toSorted((a, b) => a.offset - b.offset));
 }
 
 /** All packs gone is rather a folder that is not mounted than a loss. */

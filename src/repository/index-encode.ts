@@ -20,11 +20,14 @@ const text = {
   packEnd: latin1(']}'),
   marksStart: latin1('],"packs_to_delete":['),
   blobsEnd: latin1(']'),
-  data: latin1('","type":"data","offset":'),
-  tree: latin1('","type":"tree","offset":'),
   length: latin1(',"length":'),
   uncompressedLength: latin1(',"uncompressed_length":'),
   end: latin1(']}\n'),
+} as const;
+/** Text of a blob up to its offset, with room for its id: one copy instead of several, and of a byte loop, is a third less. */
+const blobStart = {
+  data: latin1(`{"id":"${'0'.repeat(2 * idSizeBytes)}","type":"data","offset":`),
+  tree: latin1(`{"id":"${'0'.repeat(2 * idSizeBytes)}","type":"tree","offset":`),
 } as const;
 const hexDigits: Uint8Array = latin1('0123456789abcdef');
 const comma = 0x2c;
@@ -104,9 +107,8 @@ function putBlobs(writer: IndexBytes, blobs: PackedBlobs): void {
   for (let index = 0; index < count; index++) {
     const word = index * recordWords;
     if (index > 0) writer.putByte(comma);
-    writer.put(text.packId);
-    writer.putHex(bytes, index * recordSizeBytes);
-    writer.put(words[word + 11]! >= treeFlag ? text.tree : text.data);
+    const start = words[word + 11]! >= treeFlag ? blobStart.tree : blobStart.data;
+    writer.putWithId(start, bytes, index * recordSizeBytes);
     writer.putNumber(words[word + 8]!);
     writer.put(text.length);
     writer.putNumber(words[word + 9]!);
@@ -121,7 +123,6 @@ function putBlobs(writer: IndexBytes, blobs: PackedBlobs): void {
 /** Bytes written one after another into room that is known to suffice. */
 class IndexBytes {
   readonly #bytes: Uint8Array<ArrayBuffer>;
-  readonly #digits = new Uint8Array(10);
   #at = 0;
 
   constructor(sizeBytesMax: number) {
@@ -129,10 +130,8 @@ class IndexBytes {
   }
 
   put(part: Uint8Array): void {
-    const bytes = this.#bytes;
-    let at = this.#at;
-    for (let i = 0; i < part.length; i++) bytes[at++] = part[i]!;
-    this.#at = at;
+    this.#bytes.set(part, this.#at);
+    this.#at += part.length;
   }
 
   putByte(byte: number): void {
@@ -140,25 +139,37 @@ class IndexBytes {
   }
 
   putHex(source: Uint8Array, offset: number): void {
+    this.#writeHex(source, offset, this.#at);
+    this.#at += 2 * idSizeBytes;
+  }
+
+  /** Writes a text that begins as a pack's does, and an id into the room that it has for one. */
+  putWithId(part: Uint8Array, source: Uint8Array, offset: number): void {
+    const at = this.#at + text.packId.length;
+    this.put(part);
+    this.#writeHex(source, offset, at);
+  }
+
+  putNumber(value: number): void {
+    let end = this.#at + 1;
+    for (let power = 10; power <= value; power *= 10) end++;
+    let rest = value;
+    for (let at = end - 1; at >= this.#at; at--) {
+      const tenth = Math.floor(rest / 10);
+      this.#bytes[at] = 48 + (rest - tenth * 10);
+      rest = tenth;
+    }
+    this.#at = end;
+  }
+
+  #writeHex(source: Uint8Array, offset: number, start: number): void {
     const bytes = this.#bytes;
-    let at = this.#at;
+    let at = start;
     for (let i = offset; i < offset + idSizeBytes; i++) {
       const byte = source[i]!;
       bytes[at++] = hexDigits[byte >>> 4]!;
       bytes[at++] = hexDigits[byte & 15]!;
     }
-    this.#at = at;
-  }
-
-  putNumber(value: number): void {
-    let count = 0;
-    let rest = value;
-    do {
-      const next = Math.floor(rest / 10);
-      this.#digits[count++] = 48 + (rest - next * 10);
-      rest = next;
-    } while (rest > 0);
-    while (count > 0) this.#bytes[this.#at++] = this.#digits[--count]!;
   }
 
   finish(): Uint8Array<ArrayBuffer> {

@@ -58,13 +58,22 @@ describe('IndexWriter', () => {
     expect(taker.packCounts).toEqual([2, 2, 1]);
   });
 
-  it('saves less often once there is much', async () => {
-    const taker = new IndexTaker();
-    const writer = new IndexWriter(taker, { packCountMin: 1 });
-    for (const { id, blobs } of madeUpPacks(0, 100, 1)) await writer.add(toHex(id), blobs);
-    expect(taker.packCounts.slice(0, 33)).toEqual([...Array(32).fill(1), 1]);
-    expect(taker.packCounts.at(-1)).toBeGreaterThan(1);
-  });
+  it.each([1, 8, 64])(
+    'after %i packs each, leaves few of all that is stored to a crash',
+    async (first) => {
+      const taker = new IndexTaker();
+      const writer = new IndexWriter(taker, { packCountMin: first });
+      let stored = 0;
+      for (const { id, blobs } of madeUpPacks(0, 3000, 1)) {
+        await writer.add(toHex(id), blobs);
+        stored++;
+        const left = stored - taker.packCounts.reduce((sum, count) => sum + count, 0);
+        expect(left).toBeLessThan(stored < 4 * first ? first : 0.05 * stored);
+      }
+      expect(taker.packCounts.slice(0, 3)).toEqual([first, first, first]);
+      expect(taker.packCounts.length).toBeLessThan(150);
+    },
+  );
 
   it('saves at 50,000 blobs and at the end, each pack once', async () => {
     const taker = new IndexTaker();

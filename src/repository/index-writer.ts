@@ -25,8 +25,9 @@ export type IndexTarget = Pick<
 
 export interface IndexWriterOptions extends CallOptions {
   /**
-   * Packs that may wait at least, for work that must not store anything twice after a crash. From some thousands of packs
-   * on, a share of what is saved may: else there would be too many index files.
+   * Packs that may wait at first, for work that must not store anything twice after a crash. Once three times as many are
+   * saved, a share of what is saved may: so a crash costs few of a hundred of them, in few files of a small piece of work
+   * and in no more than some hundred of a very large one.
    */
   readonly packCountMin?: number;
 }
@@ -39,8 +40,10 @@ export interface StoredByWork {
   readonly unseenPacks: Set<Id>;
 }
 
-/** Share of the saved packs that may wait besides. */
-const waitingShare = 1 / 32;
+/** Share of the saved packs that may wait, beyond the first. */
+const waitingShare = 1 / 24;
+/** As many times `packCountMin` are the first. */
+const firstFactor = 3;
 
 /**
  * Saves index files for packs that are stored.
@@ -123,8 +126,11 @@ export class IndexWriter {
   }
 
   #isPackCountDue(): boolean {
-    const { packCountMin = Number.POSITIVE_INFINITY } = this.#options;
-    return this.#packs.length >= Math.max(packCountMin, this.#savedPackCount * waitingShare);
+    const { packCountMin } = this.#options;
+    if (packCountMin === undefined) return false;
+    const isFirst = this.#savedPackCount < firstFactor * packCountMin;
+    const waitingMax = isFirst ? packCountMin : this.#savedPackCount * waitingShare;
+    return this.#packs.length >= waitingMax;
   }
 
   #save(): Promise<void> {

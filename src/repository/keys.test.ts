@@ -16,6 +16,7 @@ import {
   type NewKeyOptions,
   removeKey,
 } from './keys.ts';
+import { ManualClock } from './lock-test-support.ts';
 import { createRepository, openRepository, type Repository } from './repository.ts';
 
 const environment = systemEnvironment;
@@ -312,3 +313,26 @@ test('new keys take about half a second and 32 MiB', async () => {
   expect(parameters.p).toBeGreaterThanOrEqual(1);
   expect(parameters.p).toBeLessThanOrEqual(8);
 });
+
+test.each([
+  { passesMs: 100, worksMs: 100, p: 5 },
+  { passesMs: 900, worksMs: 100, p: 5 },
+  { passesMs: 100, worksMs: 900, p: 5 },
+  { passesMs: 900, worksMs: undefined, p: 1 },
+  { passesMs: 1, worksMs: 1, p: 8 },
+  { passesMs: 0, worksMs: 0, p: 5 },
+])(
+  'a derivation that takes $passesMs ms and $worksMs ms of the processor makes keys of $p of them',
+  async ({ passesMs, worksMs, p }) => {
+    const told = worksMs === undefined ? {} : { processorMs: every(worksMs) };
+    const clock = Object.assign(new ManualClock(), { monotonicMs: every(passesMs), ...told });
+    const parameters = await calibrateScrypt({ ...environment, clock });
+    expect(parameters).toEqual({ N: 32_768, r: 8, p });
+  },
+);
+
+/** A clock that goes on by so much whenever it is asked. */
+function every(ms: number): () => number {
+  let nowMs = 0;
+  return () => (nowMs += ms);
+}

@@ -99,6 +99,29 @@ describeWith(['restic'], 'repair index', () => {
     scratch.remove(ours);
     scratch.remove(theirs);
   });
+
+  test('where the index is lost, believes headers, unless it is to read the packs', async () => {
+    const repository = copyOfPristine();
+    flipByte(largest(repository), 40_000);
+    const loseIndex = (): void => filesOf(repository, 'index').forEach((file) => rmSync(file));
+    loseIndex();
+    const believing = await holdfast(repository, 'repair', 'index');
+    expect(believing).toMatchObject({ exitCode: 0, errors: '' });
+    expect(believing.output).toContain('"holdfast check --read-data" reads them whole');
+    const all = await listBlobs(repository);
+    loseIndex();
+    const reading = await holdfast(repository, 'repair', 'index', '--read-data');
+    expect(reading.exitCode).toBe(1);
+    expect(reading.errors).toMatch(/^data blob [0-9a-f]{64} of pack [0-9a-f]{64} is not listed/m);
+    expect(reading.output).not.toContain('reads them whole');
+    const sound = await listBlobs(repository);
+    expect(sound).toHaveLength(all.length - 1);
+    expect(all).toEqual(expect.arrayContaining(sound));
+    const both = await holdfast(repository, 'repair', 'index', '--read-data', '--headers-only');
+    expect(both).toMatchObject({ exitCode: 1 });
+    expect(both.errors).toContain('cannot be given together');
+    scratch.remove(repository);
+  });
 });
 
 describeWith(['restic'], 'repair packs', () => {

@@ -21,9 +21,9 @@ export function recover(invocation: Invocation<RecoverFlags>): Promise<number> {
       output.info('ensuring index is complete');
       const snapshots = await allSnapshots(session);
       const plan = await planIndexRepair(repository, { readAllPacks: false }, context);
-      // What was read before it was certain that nobody else writes may have changed meanwhile.
-      await lock?.settled;
       await executeIndexRepair(repository, plan, context);
+      // The index that is loaded now must be the one that stays.
+      await lock?.settled;
       const indexed = await session.loadIndex();
       const { pid: _, ...owner } = thisOwner();
       const result = await recoverTrees(

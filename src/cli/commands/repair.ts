@@ -10,6 +10,16 @@ export const indexFlags = {
     name: 'read-all-packs',
     description: 'read the header of every pack and believe no index file',
   },
+  readData: {
+    kind: 'boolean',
+    name: 'read-data',
+    description: 'read packs whole before they are listed, also where index files are lost',
+  },
+  headersOnly: {
+    kind: 'boolean',
+    name: 'headers-only',
+    description: 'believe the headers of packs, as restic does, and read no pack whole',
+  },
 } as const;
 
 export type RepairIndexFlags = typeof indexFlags;
@@ -19,8 +29,11 @@ export const repairIndex: Command<RepairIndexFlags> = {
   summary: 'Build a new index',
   description: `
 Makes the index list what the packs hold: reads the headers of packs that no index file lists, or lists in another size,
-and leaves out packs that are gone. The new index is stored before an old file goes. Of a pack that lost its header, the
-blobs that can still be read stay listed: "holdfast repair packs" saves them.`,
+and leaves out packs that are gone. The new index is stored before an old file goes. Of a damaged pack, the blobs that can
+still be read are listed: "holdfast repair packs" saves them.
+
+A pack that no index file lists is read whole before, as a rule: a later backup would lean on what is listed. Where index
+files are damaged or all are gone, its header is believed, since all data would have to be read: --read-data does that.`,
   arguments: { usage: '', minimum: 0, maximum: 0 },
   flags: indexFlags,
   examples: [

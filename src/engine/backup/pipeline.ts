@@ -28,8 +28,11 @@ import type { PackEvent } from '../packs/pack-event.ts';
 /** Requests that wait per worker while one runs: enough that no worker idles while this thread walks. */
 const requestsPerWorkerMax = 4;
 /**
- * Stored packs may wait for their index file up to this size, besides a share of all (see `IndexWriter`): what a run that
- * is killed stores again. Less would make more index files, which everybody loads.
+ * The first packs may wait for their index file up to this size, later ones up to a share of all (see `IndexWriter`): what a
+ * run that is killed stores again. Less would make more index files, which everybody loads.
+ *
+ * Packs that no index lists are not used again: they may as well be what a prune has let go of and is about to delete. It
+ * may stand still on the way for days, its lock removed as left, and a removal that was allowed before is done when it goes on.
  */
 const unlistedBytesMax = 128 << 20;
 

@@ -34,14 +34,14 @@ export async function readHeader(
   }
 }
 
-/** What is left of the blobs that a pack should hold. */
+/** What is left of the blobs that a pack should hold, each by offset. */
 export interface PackRemains {
-  /** Opened and hashed just now; besides them those that the storage could not read this time, which may be sound. */
-  readonly kept: PackedBlobs;
+  /** Opened and hashed just now. */
+  readonly sound: readonly PackedBlob[];
+  /** The storage could not read them this time: they may be sound. */
+  readonly unread: readonly PackedBlob[];
   /** Not in the file, or not what their ids say. */
-  readonly lostCount: number;
-  /** Read failures of the storage, which say nothing of the bytes. */
-  readonly failures: readonly unknown[];
+  readonly lost: readonly PackedBlob[];
 }
 
 /**
@@ -60,21 +60,19 @@ export async function readRemains(
     entries.push(index.insert(blob.type, blob.id, { ...blob, pack: number }));
   }
   const indexed = new IndexedRepository(repository, index);
-  const kept = new Set<number>();
-  const failures: unknown[] = [];
+  const remains = { sound: new Set<number>(), unread: new Set<number>() };
   for await (const loaded of indexed.loadBlobsOfPack(number, entries, options)) {
     const error = 'error' in loaded ? await troubleOf(indexed, loaded, options) : undefined;
-    if (error === undefined) kept.add(loaded.entry);
-    else if (!isHoldfastError(error, 'BLOB_DAMAGED')) {
-      kept.add(loaded.entry);
-      failures.push(error);
-    }
+    if (error === undefined) remains.sound.add(loaded.entry);
+    else if (!isHoldfastError(error, 'BLOB_DAMAGED')) remains.unread.add(loaded.entry);
   }
-  const blobs = entries.filter((entry) => kept.has(entry)).map((entry) => index.blobOf(entry));
+  const { sound, unread } = remains;
+  const blobsOf = (isWanted: (entry: number) => boolean): PackedBlob[] =>
+    entries.filter(isWanted).map((entry) => index.blobOf(entry));
   return {
-    kept: PackedBlobs.from(blobs),
-    lostCount: entries.length - blobs.length,
-    failures,
+    sound: blobsOf((entry) => sound.has(entry)),
+    unread: blobsOf((entry) => unread.has(entry)),
+    lost: blobsOf((entry) => !sound.has(entry) && !unread.has(entry)),
   };
 }
 
