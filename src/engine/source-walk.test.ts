@@ -72,6 +72,26 @@ describe('SourceWalk', () => {
     ]);
   });
 
+  test('lists what has been read ahead while listings are taken', async () => {
+    class Ahead extends TestSource {
+      isReadAhead(entry: SourceEntry): boolean {
+        return !Buffer.from(entry.path).toString().endsWith('/slow');
+      }
+    }
+    const made = { a: { b: {}, c: {} }, slow: { d: {} } };
+    const source = new Ahead(made);
+    const walk = new SourceWalk(source, systemClock);
+    const walked: string[] = [];
+    const aheadCounts: number[] = [];
+    for (let next = await walk.next(); next; next = await walk.next()) {
+      walked.push(namesOf(next));
+      aheadCounts.push(source.listed.length - walked.length);
+    }
+    expect(walked).toEqual(plainWalk(new TestSource(made)));
+    // One, but for what would have to be waited for, and at the end.
+    expect(aheadCounts).toEqual([1, 1, 1, 0, 1, 0]);
+  });
+
   test('does not walk ahead without bound', async () => {
     const wide = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`${i}`, 'x']));
     const many = Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`d${i}`, wide]));
