@@ -84,7 +84,7 @@ function putMarks(writer: IndexBytes, marks: readonly PackMark[]): void {
  */
 function sizeOfBlobs({ bytes, count }: PackedBlobs): number {
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-  const fixed = text.packId.length + 2 * idSizeBytes + text.data.length + text.length.length + 2;
+  const fixed = blobStart.data.length + text.length.length + 2;
   let size = count * fixed;
   for (let word = 8; word < words.length; word += recordWords) {
     size += digitCount(words[word]!) + digitCount(words[word + 1]!);
