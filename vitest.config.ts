@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
+import { LongestFirst } from './test/tools/longest-first.ts';
 import { PlainReporter } from './test/tools/plain-reporter.ts';
 
 // The processes and threads that tests start strip types and compile once, not each time anew.
@@ -18,7 +19,9 @@ export default defineConfig({
       },
       { extends: true, test: { name: 'test', include: ['test/**/*.test.ts'] } },
     ],
+    setupFiles: [join(import.meta.dirname, 'test/tools/bytes-equal.ts')],
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     // By default one core is left idle; on two cores that is half of them.
     maxWorkers: '100%',
     // For what hangs alone: a test that takes minutes because the machine is busy has not failed.

@@ -60,10 +60,12 @@ export async function backup(
   const time = options.time ?? started;
   const isStream = 'kind' in source && source.kind === 'stream';
   const paths = isStream ? source.paths : (source as SourceWalk).source.paths;
-  const [indexed, parent] = await Promise.all([
+  const preparing = Promise.all([
     reliablePacks(loaded, context),
     isStream ? undefined : selectParent(loaded.repository, paths, { options, time, earlier }),
   ]);
+  if (!isStream) await (source as SourceWalk).aheadOf(preparing);
+  const [indexed, parent] = await preparing;
   const { signal } = context;
   const closeSource = (): void => {
     const reason = signal?.aborted ? cancelled(signal) : undefined;

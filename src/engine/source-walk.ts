@@ -6,8 +6,8 @@ import type { Source, SourceEntry, SourceListing } from '../sources/source.ts';
 const entriesAheadMax = 250_000;
 /** The same, while a large directory is listed: its trees alone may take hundreds of megabytes. */
 const entriesAheadOfLargeMax = 50_000;
-/** How long the walk works before waiting events are handled. */
-const turnMs = 15;
+/** How long the walk works before waiting events are handled: what it walks ahead of waits for many of them. */
+const turnMs = 4;
 /** Directories at the end of the stack that the source is told about, every few steps. */
 const directoriesAhead = 64;
 const stepsBetween = 16;
@@ -37,7 +37,10 @@ export class SourceWalk {
     this.#clock = clock;
   }
 
-  /** Walks ahead until `until` settles, as far as memory allows. Never throws. */
+  /**
+   * Walks ahead until `until` settles, as far as memory allows. Never throws. May be called several times, one after the
+   * other, and not once the first listing was taken.
+   */
   async aheadOf(until: Promise<unknown>): Promise<void> {
     const state = { isSettled: false };
     const settle = (): void => {
@@ -67,7 +70,19 @@ export class SourceWalk {
       this.#ready.splice(0, this.#readyAt);
       this.#readyAt = 0;
     }
+    // For each listing that is taken another one that is read already: so what reads ahead always has something to do.
+    if (this.#mayGoAhead) {
+      if (this.#hasNextBeenRead) await this.#step();
+      else this.#tellAhead();
+    }
     return listing;
+  }
+
+  /** The directory that comes next has been read ahead. */
+  get #hasNextBeenRead(): boolean {
+    const next = this.#stack.at(-1);
+    if (next === undefined || typeof next === 'function') return false;
+    return this.source.isReadAhead?.(next) ?? false;
   }
 
   get #mayGoAhead(): boolean {
@@ -79,8 +94,13 @@ export class SourceWalk {
     return this.#started && this.#stack.length === 0;
   }
 
-  async #step(): Promise<void> {
+  /** Tells the source every few times what is listed soon. */
+  #tellAhead(): void {
     if (this.#steps++ % stepsBetween === 0) this.source.ahead?.(this.#soon());
+  }
+
+  async #step(): Promise<void> {
+    this.#tellAhead();
     const listing = this.#started ? await this.#list(this.#stack.pop()) : this.source.root();
     this.#started = true;
     this.#ready.push(listing);

@@ -1,4 +1,5 @@
 import {
+  lutimesSync,
   mkdirSync,
   readdirSync,
   rmSync,
@@ -8,19 +9,32 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { expect, it } from 'vitest';
+import { defined } from '../base/assert.ts';
 import { compareBytes } from '../base/bytes.ts';
+import { isHoldfastError } from '../base/errors.ts';
 import { setExtendedAttribute } from './attributes.ts';
 import {
   listDirectory,
   openDirectory,
   openDirectoryAt,
+  packDirectory,
+  type ScannedEntry,
   scanDirectory,
   scanNames,
   sortNames,
 } from './directory.ts';
 import { closeFile, makeDirectoryAt } from './files.ts';
 import { b, describeSystems, latin } from './fixtures/both-systems.ts';
+import { ScanPacker, ScanReader, unpacked } from './packed-scan.ts';
 import { tryReadStatus } from './status.ts';
+
+/** Entries with their status as plain objects. */
+function plain(entries: readonly ScannedEntry[]): ScannedEntry[] {
+  return entries.map(({ status, ...rest }) => ({
+    ...rest,
+    status: isHoldfastError(status) ? status : unpacked(status),
+  }));
+}
 
 /** Hazard C9. */
 const hostileNames = [
@@ -58,6 +72,35 @@ describeSystems('directory', (scratch) => {
     for (const { name, status } of entries) {
       expect(status).toEqual(tryReadStatus({ directory: scratch.directory, name }));
     }
+  });
+
+  it('packs what it scans', () => {
+    for (const name of hostileNames) writeFileSync(scratch.bytesAt(name), 'x');
+    symlinkSync('somewhere', scratch.at('link'));
+    mkdirSync(scratch.at('below'));
+    // Later than all: reading it then leaves its time of access.
+    lutimesSync(scratch.at('link'), 4e9, 1e9);
+    const status = defined(tryReadStatus(scratch.directory), 'the directory is there');
+    const packer = new ScanPacker();
+    for (let i = 0; i < 40; i++) {
+      expect(packer.begin(status)).toBe(true);
+      expect(packDirectory(scratch.directory, packer)).toBe(true);
+      if (i % 2 === 0) packer.end();
+      else packer.drop();
+    }
+    const reader = new ScanReader(packer.finish());
+    const expected = scanDirectory(scratch.directory, { extendedAttributes: true });
+    for (let i = 0; i < 40; i++) {
+      const scan = reader.next();
+      expect(scan === undefined).toBe(i % 2 !== 0);
+      if (!scan) continue;
+      expect(scan.status).toEqual(status);
+      expect(plain(scan.entries)).toEqual(expected);
+      expect([...scan.linkTargets].map(([name, to]) => [latin(name), latin(to)])).toEqual([
+        ['link', 'somewhere'],
+      ]);
+    }
+    expect(reader.next()).toBeUndefined();
   });
 
   it('starts at the beginning each time, also by path', () => {

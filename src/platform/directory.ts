@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { assertComponent } from './place.ts';
 import { SortedNames } from './sorted-names.ts';
-import type { ScannedEntry, ScanOptions } from './system-calls.ts';
+import type { EntryPacker, ScannedEntry, ScanOptions } from './system-calls.ts';
 import { system } from './system.ts';
 
 export { sortNames } from './sort-names.ts';
@@ -64,6 +64,14 @@ export function scanOrList(
 ): ScannedEntry[] | SortedNames {
   const found = system().scanSmall(directory, options);
   return Array.isArray(found) ? found : new SortedNames(found);
+}
+
+/**
+ * Adds every entry of an opened directory to `packer`, with status, attributes and what links hold.
+ * @returns false if it has too many, or anything is unusual about one; also what it throws says no more than that
+ */
+export function packDirectory(directory: number, packer: EntryPacker): boolean {
+  return system().packSmall(directory, packer);
 }
 
 /**

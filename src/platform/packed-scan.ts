@@ -1,5 +1,14 @@
-import { HoldfastError } from '../base/errors.ts';
-import type { ExtendedAttribute, FileKind, FileStatus, ScannedEntry } from './system-calls.ts';
+import type { Timestamp } from '../base/timestamp.ts';
+import type { NamePlace } from './sort-names.ts';
+import type {
+  EntryExtra,
+  EntryPacker,
+  ExtendedAttribute,
+  FileKind,
+  FileStatus,
+  ScannedEntry,
+  StatusPacker,
+} from './system-calls.ts';
 import { noAttributes } from './system-calls.ts';
 
 /** A directory that was read, with everything about it in order. */
@@ -12,11 +21,9 @@ export interface ScannedDirectory {
   readonly linkTargets: ReadonlyMap<Uint8Array, Uint8Array<ArrayBuffer>>;
 }
 
-/** What few entries have. */
-interface PackedExtra {
+/** What few entries have, and the number of the entry. */
+interface PackedExtra extends EntryExtra {
   readonly index: number;
-  readonly attributes?: readonly ExtendedAttribute[];
-  readonly linkTarget?: Uint8Array<ArrayBuffer>;
 }
 
 /** Directories in a form that is cheap to hand from thread to thread: two arrays, whatever their number. */
@@ -31,7 +38,8 @@ export interface PackedScans {
   readonly extras: readonly (readonly PackedExtra[] | undefined)[];
 }
 
-const kinds: readonly FileKind[] = [
+/** Kinds by their number. */
+export const packedKinds: readonly FileKind[] = [
   'file',
   'directory',
   'symlink',
@@ -44,92 +52,123 @@ const kinds: readonly FileKind[] = [
 /** Kind, mode, uid, gid, links, inode, device, rdev, size, blocks, three times of two numbers, length of the name. */
 const statusFields = 17;
 
-/** True if numbers hold all of it exactly: no bigint among them. */
-function isPackable({ inode, device, rdev }: FileStatus): boolean {
-  return typeof inode === 'number' && typeof device === 'number' && typeof rdev === 'number';
-}
+/** Room for so many entries to begin with, and for so many bytes of their names. */
+const roomEntries = 512;
+const roomNameBytes = 16 << 10;
 
-/** Packs directories; `undefined` stands for one that is left to the caller, as one is with anything unusual in it. */
-export function packScans(scans: readonly (ScannedDirectory | undefined)[]): PackedScans {
-  const fit = scans.map((scan) => (scan && isFit(scan) ? scan : undefined));
-  let objectCount = 0;
-  let nameBytes = 0;
-  for (const scan of fit) {
-    if (!scan) continue;
-    objectCount += 1 + scan.entries.length;
-    for (const { name } of scan.entries) nameBytes += name.length;
-  }
-  const writer = new ScanWriter(objectCount, nameBytes);
-  for (const scan of fit) if (scan) writer.add(scan);
-  return {
-    numbers: writer.numbers,
-    names: writer.names,
-    counts: fit.map((scan) => (scan ? scan.entries.length : -1)),
-    extras: fit.map((scan) => scan && extrasOf(scan)),
-  };
-}
-
-function isFit({ status, entries }: ScannedDirectory): boolean {
-  if (!isPackable(status)) return false;
-  return entries.every((entry) => {
-    return !(entry.status instanceof HoldfastError) && isPackable(entry.status);
-  });
-}
-
-function extrasOf({ entries, linkTargets }: ScannedDirectory): PackedExtra[] | undefined {
-  const extras: PackedExtra[] = [];
-  for (const [index, { name, extendedAttributes }] of entries.entries()) {
-    const linkTarget = linkTargets.get(name);
-    if (extendedAttributes.length === 0 && !linkTarget) continue;
-    extras.push({
-      index,
-      ...(extendedAttributes.length > 0 ? { attributes: extendedAttributes } : {}),
-      ...(linkTarget ? { linkTarget } : {}),
-    });
-  }
-  return extras.length > 0 ? extras : undefined;
-}
-
-class ScanWriter {
-  readonly numbers: Float64Array<ArrayBuffer>;
-  readonly names: Uint8Array<ArrayBuffer>;
+/**
+ * Packs directories one after the other, with few objects: `begin` with the directory's own status, `add` for each entry in
+ * the order of names, then `end`; or `drop` at any time for one that is left to the caller, as one is with anything unusual
+ * in it.
+ */
+export class ScanPacker implements EntryPacker {
+  #numbers = new Float64Array(roomEntries * statusFields);
+  #names = new Uint8Array(roomNameBytes);
   #at = 0;
   #nameAt = 0;
+  /** Of the directory at hand: entries so far, and where it begins. */
+  #count = 0;
+  #start = { at: 0, nameAt: 0 };
+  #extras: PackedExtra[] = [];
+  #allCounts: number[] = [];
+  #allExtras: (readonly PackedExtra[] | undefined)[] = [];
 
-  constructor(objectCount: number, nameBytes: number) {
-    this.numbers = new Float64Array(objectCount * statusFields);
-    this.names = new Uint8Array(nameBytes);
+  /** @returns false if numbers do not hold the status: drop the directory */
+  begin(status: FileStatus): boolean {
+    this.#start = { at: this.#at, nameAt: this.#nameAt };
+    this.#extras = [];
+    const isPacked = this.add(noPlace, (numbers, at) => packStatus(status, numbers, at));
+    this.#count = 0;
+    return isPacked;
   }
 
-  add({ status, entries }: ScannedDirectory): void {
-    this.#status(status, 0);
-    for (const { name, status: ofEntry } of entries) {
-      if (!(ofEntry instanceof HoldfastError)) this.#status(ofEntry, name.length);
-      this.names.set(name, this.#nameAt);
-      this.#nameAt += name.length;
-    }
+  /** @returns what `pack` returns: false says that the directory is to be dropped */
+  add({ bytes, start, end }: NamePlace, pack: StatusPacker): boolean {
+    const length = end - start;
+    if (this.#at + statusFields > this.#numbers.length) this.#growNumbers();
+    while (this.#nameAt + length > this.#names.length) this.#growNames();
+    if (!pack(this.#numbers, this.#at)) return false;
+    this.#at += statusFields;
+    this.#numbers[this.#at - 1] = length;
+    for (let i = 0; i < length; i++) this.#names[this.#nameAt + i] = bytes[start + i]!;
+    this.#nameAt += length;
+    this.#count++;
+    return true;
   }
 
-  #status(status: FileStatus, nameLength: number): void {
-    const { numbers } = this;
-    let at = this.#at;
-    numbers[at++] = kinds.indexOf(status.kind);
-    numbers[at++] = status.mode;
-    numbers[at++] = status.uid;
-    numbers[at++] = status.gid;
-    numbers[at++] = status.links;
-    numbers[at++] = Number(status.inode);
-    numbers[at++] = Number(status.device);
-    numbers[at++] = Number(status.rdev);
-    numbers[at++] = status.sizeBytes;
-    numbers[at++] = status.blocks;
-    for (const time of [status.mtime, status.atime, status.ctime]) {
-      numbers[at++] = time.seconds;
-      numbers[at++] = time.nanoseconds;
-    }
-    numbers[at++] = nameLength;
-    this.#at = at;
+  /** What the entry added last has besides. */
+  addExtra(extra: EntryExtra): void {
+    if (extra.attributes.length === 0 && !extra.linkTarget) return;
+    this.#extras.push({ ...extra, index: this.#count - 1 });
   }
+
+  end(): void {
+    this.#allCounts.push(this.#count);
+    this.#allExtras.push(this.#extras.length > 0 ? this.#extras : undefined);
+    this.#start = { at: this.#at, nameAt: this.#nameAt };
+  }
+
+  /** Leaves a directory to the caller, of which a part may have been packed. */
+  drop(): void {
+    this.#at = this.#start.at;
+    this.#nameAt = this.#start.nameAt;
+    this.#allCounts.push(-1);
+    this.#allExtras.push(undefined);
+  }
+
+  /** All directories so far; the packer is ready for the next. */
+  finish(): PackedScans {
+    const packed = {
+      numbers: this.#numbers.slice(0, this.#at),
+      names: this.#names.slice(0, this.#nameAt),
+      counts: this.#allCounts,
+      extras: this.#allExtras,
+    };
+    this.#at = 0;
+    this.#nameAt = 0;
+    this.#start = { at: 0, nameAt: 0 };
+    this.#allCounts = [];
+    this.#allExtras = [];
+    return packed;
+  }
+
+  #growNumbers(): void {
+    const larger = new Float64Array(2 * this.#numbers.length);
+    larger.set(this.#numbers);
+    this.#numbers = larger;
+  }
+
+  #growNames(): void {
+    const larger = new Uint8Array(2 * this.#names.length);
+    larger.set(this.#names);
+    this.#names = larger;
+  }
+}
+
+const noPlace: NamePlace = { bytes: new Uint8Array(0), start: 0, end: 0 };
+
+/** As a `StatusPacker`: kind, mode and so on, in the order of `statusFields`. */
+export function packStatus(status: FileStatus, numbers: Float64Array, at: number): boolean {
+  const { inode, device, rdev, mtime, atime, ctime } = status;
+  if (typeof inode !== 'number' || typeof device !== 'number' || typeof rdev !== 'number') {
+    return false;
+  }
+  numbers[at] = packedKinds.indexOf(status.kind);
+  numbers[at + 1] = status.mode;
+  numbers[at + 2] = status.uid;
+  numbers[at + 3] = status.gid;
+  numbers[at + 4] = status.links;
+  numbers[at + 5] = inode;
+  numbers[at + 6] = device;
+  numbers[at + 7] = rdev;
+  numbers[at + 8] = status.sizeBytes;
+  numbers[at + 9] = status.blocks;
+  let next = at + 10;
+  for (const { seconds, nanoseconds } of [mtime, atime, ctime]) {
+    numbers[next++] = seconds;
+    numbers[next++] = nanoseconds;
+  }
+  return true;
 }
 
 /** Reads packed directories one after the other. */
@@ -166,7 +205,7 @@ export class ScanReader {
     const linkTargets = new Map<Uint8Array, Uint8Array<ArrayBuffer>>();
     for (const { index, attributes, linkTarget } of extras[directory] ?? []) {
       const entry = entries[index];
-      if (entry && attributes) entry.extendedAttributes = attributes;
+      if (entry) entry.extendedAttributes = attributes;
       if (entry && linkTarget) linkTargets.set(entry.name, linkTarget);
     }
     return { status, entries, linkTargets };
@@ -176,20 +215,87 @@ export class ScanReader {
     const { numbers } = this.#packed;
     const at = this.#at;
     this.#at = at + statusFields - 1;
-    return {
-      kind: kinds[numbers[at]!]!,
-      mode: numbers[at + 1]!,
-      uid: numbers[at + 2]!,
-      gid: numbers[at + 3]!,
-      links: numbers[at + 4]!,
-      inode: numbers[at + 5]!,
-      device: numbers[at + 6]!,
-      rdev: numbers[at + 7]!,
-      sizeBytes: numbers[at + 8]!,
-      blocks: numbers[at + 9]!,
-      mtime: { seconds: numbers[at + 10]!, nanoseconds: numbers[at + 11]! },
-      atime: { seconds: numbers[at + 12]!, nanoseconds: numbers[at + 13]! },
-      ctime: { seconds: numbers[at + 14]!, nanoseconds: numbers[at + 15]! },
-    };
+    const status = new PackedStatus(numbers, at);
+    // A directory may be kept for long: it must not keep all that was packed with it.
+    return status.kind === 'directory' ? unpacked(status) : status;
   }
+}
+
+/**
+ * A status among packed ones, whose parts are taken from there as they are asked for. Most are looked at once and let go:
+ * objects for all times of all files took an eighth of a backup without changes, which collected them.
+ */
+class PackedStatus implements FileStatus {
+  readonly #numbers: Float64Array;
+  readonly #at: number;
+
+  constructor(numbers: Float64Array, at: number) {
+    this.#numbers = numbers;
+    this.#at = at;
+  }
+
+  get kind(): FileKind {
+    return packedKinds[this.#numbers[this.#at]!]!;
+  }
+
+  get mode(): number {
+    return this.#numbers[this.#at + 1]!;
+  }
+
+  get uid(): number {
+    return this.#numbers[this.#at + 2]!;
+  }
+
+  get gid(): number {
+    return this.#numbers[this.#at + 3]!;
+  }
+
+  get links(): number {
+    return this.#numbers[this.#at + 4]!;
+  }
+
+  get inode(): number {
+    return this.#numbers[this.#at + 5]!;
+  }
+
+  get device(): number {
+    return this.#numbers[this.#at + 6]!;
+  }
+
+  get rdev(): number {
+    return this.#numbers[this.#at + 7]!;
+  }
+
+  get sizeBytes(): number {
+    return this.#numbers[this.#at + 8]!;
+  }
+
+  get blocks(): number {
+    return this.#numbers[this.#at + 9]!;
+  }
+
+  get mtime(): Timestamp {
+    return this.#time(10);
+  }
+
+  get atime(): Timestamp {
+    return this.#time(12);
+  }
+
+  get ctime(): Timestamp {
+    return this.#time(14);
+  }
+
+  #time(field: number): Timestamp {
+    const at = this.#at + field;
+    return { seconds: this.#numbers[at]!, nanoseconds: this.#numbers[at + 1]! };
+  }
+}
+
+/** The same as a plain object. */
+export function unpacked(status: FileStatus): FileStatus {
+  const { kind, mode, uid, gid, links, inode, device, rdev } = status;
+  const { sizeBytes, blocks, mtime, atime, ctime } = status;
+  const numbers = { mode, uid, gid, links, inode, device, rdev, sizeBytes, blocks };
+  return { kind, ...numbers, mtime, atime, ctime };
 }

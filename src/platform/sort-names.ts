@@ -4,31 +4,34 @@ interface Named {
   readonly name: Uint8Array;
 }
 
+/** Where a name stands. */
+export interface NamePlace {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** Bytes that a key holds: 48 bits are exact in a number. */
 const keySizeBytes = 6;
 
 /**
- * Sorts entries by raw name bytes, in place, and drops all but the first of equal names, which a listing can hold
- * when names are changed while it is read.
+ * Sorts entries by raw name bytes, and drops all but the first of equal names, which a listing can hold when names are
+ * changed while it is read.
  *
  * Names in one directory mostly share a beginning, so entries are compared by a number made of the six bytes after
  * it: 110,000 names in groups of 50 take 11 ms instead of 60 ms with Buffer.compare.
  */
 export function sortByName<T extends Named>(entries: T[]): T[] {
-  if (entries.length < 2) return entries;
-  const start = commonPrefixLength(entries);
-  const keys = new Float64Array(entries.length);
-  const order: number[] = [];
-  let isSorted = true;
-  for (const [i, entry] of entries.entries()) {
-    const key = keyOf(entry.name, start);
-    keys[i] = key;
-    order.push(i);
-    if (i > 0 && key <= keys[i - 1]!) isSorted = false;
-  }
-  if (isSorted) return entries;
-  order.sort((a, b) => keys[a]! - keys[b]! || compareBytes(entries[a]!.name, entries[b]!.name));
-  return pick(entries, order);
+  const order = sortedOrder(
+    entries.map(({ name }) => ({ bytes: name, start: 0, end: name.length })),
+  );
+  return order ? order.map((i) => entries[i]!) : entries;
+}
+
+/** As `sortByName`, of names that stand in some memory. */
+export function sortPlaces(places: NamePlace[]): NamePlace[] {
+  const order = sortedOrder(places);
+  return order ? order.map((i) => places[i]!) : places;
 }
 
 /** Raw names sorted by their bytes, each once. */
@@ -36,39 +39,53 @@ export function sortNames<Name extends Uint8Array>(names: readonly Name[]): Name
   return sortByName(names.map((name) => ({ name }))).map(({ name }) => name);
 }
 
-function pick<T extends Named>(entries: readonly T[], order: readonly number[]): T[] {
-  const sorted: T[] = [];
-  let previous: T | undefined;
-  for (const i of order) {
-    const entry = entries[i]!;
-    if (previous === undefined || !isEqual(previous.name, entry.name)) sorted.push(entry);
-    previous = entry;
+/** Numbers of the places in the order of their names; undefined if they are in order, each once. */
+function sortedOrder(places: readonly NamePlace[]): number[] | undefined {
+  if (places.length < 2) return undefined;
+  const prefix = commonPrefixLength(places);
+  const keys = new Float64Array(places.length);
+  const order: number[] = [];
+  let isSorted = true;
+  for (let i = 0; i < places.length; i++) {
+    const key = keyOf(places[i]!, prefix);
+    keys[i] = key;
+    order.push(i);
+    if (i > 0 && key <= keys[i - 1]!) isSorted = false;
   }
-  return sorted;
+  if (isSorted) return undefined;
+  order.sort((a, b) => keys[a]! - keys[b]! || compareNames(places[a]!, places[b]!));
+  return order.filter((i, at) => at === 0 || !isEqual(places[order[at - 1]!]!, places[i]!));
 }
 
-function commonPrefixLength(entries: readonly Named[]): number {
-  const first = entries[0]!.name;
-  let length = first.length;
-  for (const { name } of entries) {
-    if (name.length < length) length = name.length;
+function commonPrefixLength(places: readonly NamePlace[]): number {
+  const first = places[0]!;
+  let length = first.end - first.start;
+  for (const { bytes, start, end } of places) {
+    if (end - start < length) length = end - start;
     let i = 0;
-    while (i < length && name[i] === first[i]) i++;
+    while (i < length && bytes[start + i] === first.bytes[first.start + i]) i++;
     length = i;
   }
   return length;
 }
 
-/** The bytes after `start`, big-endian; a name that ends sorts before one that goes on. */
-function keyOf(name: Uint8Array, start: number): number {
-  const end = start + keySizeBytes;
+/** The bytes after the first `prefix`, big-endian; a name that ends sorts before one that goes on. */
+function keyOf({ bytes, start, end }: NamePlace, prefix: number): number {
+  const from = start + prefix;
   let key = 0;
-  for (let i = start; i < end; i++) key = key * 256 + (i < name.length ? name[i]! : 0);
+  for (let i = from; i < from + keySizeBytes; i++) key = key * 256 + (i < end ? bytes[i]! : 0);
   return key;
 }
 
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = a.length - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
+function compareNames(a: NamePlace, b: NamePlace): number {
+  return compareBytes(a.bytes.subarray(a.start, a.end), b.bytes.subarray(b.start, b.end));
+}
+
+function isEqual(a: NamePlace, b: NamePlace): boolean {
+  const length = a.end - a.start;
+  if (b.end - b.start !== length) return false;
+  for (let i = length - 1; i >= 0; i--) {
+    if (a.bytes[a.start + i] !== b.bytes[b.start + i]) return false;
+  }
   return true;
 }

@@ -1,6 +1,7 @@
 import type { HoldfastError } from '../base/errors.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { EntryPlace, Place } from './place.ts';
+import type { NamePlace } from './sort-names.ts';
 import type { PackedNames } from './sorted-names.ts';
 
 /** What an entry is. */
@@ -14,7 +15,10 @@ export type FileKind =
   | 'socket'
   | 'unknown';
 
-/** What the file system says about one entry. A plain object: may be posted to another thread. */
+/**
+ * What the file system says about one entry. A plain object, which may be posted to another thread, unless it was read
+ * ahead and is no directory.
+ */
 export interface FileStatus {
   readonly kind: FileKind;
   /** `st_mode & 0o7777`: permissions with setuid, setgid and sticky. */
@@ -59,6 +63,23 @@ export interface ScanOptions {
   readonly onVanished?: (name: Uint8Array) => void;
   /** Hears of attributes that could not be listed or read; the entry is returned without them. */
   readonly onAttributeProblem?: (entryName: Uint8Array, error: HoldfastError) => void;
+}
+
+/** Writes a status to `numbers` from `at` on. @returns false if numbers do not hold all of it exactly */
+export type StatusPacker = (numbers: Float64Array, at: number) => boolean;
+
+/** Takes the entries of a directory as numbers, in the order of their names. */
+export interface EntryPacker {
+  /** @returns what `pack` returns */
+  add(name: NamePlace, pack: StatusPacker): boolean;
+  /** What the entry added last has besides, which few have. */
+  addExtra(extra: EntryExtra): void;
+}
+
+export interface EntryExtra {
+  readonly attributes: readonly ExtendedAttribute[];
+  /** Of a symbolic link. */
+  readonly linkTarget: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** What most entries have. */
@@ -114,6 +135,11 @@ export interface SystemCalls {
   listPacked(directory: number): PackedNames;
   /** Every entry with its status, sorted, each name once; or only the names if there are more than some thousands. */
   scanSmall(directory: number, options: ScanOptions): ScannedEntry[] | PackedNames;
+  /**
+   * Adds every entry to `packer`, with its attributes. @returns false if there are too many, or anything is unusual about
+   * one: what was added is to be dropped then
+   */
+  packSmall(directory: number, packer: EntryPacker): boolean;
   scanNames(
     directory: number,
     names: readonly Uint8Array<ArrayBuffer>[],

@@ -89,17 +89,20 @@ export class TreeEncoder {
   }
 
   /**
-   * What `add` writes of a node before its content: everything but content, subtree and error. Not within a tree.
-   * @returns a view of the encoder's memory, valid until its next call
+   * Compares what `add` writes of a node before its content (everything but content, subtree and error) with stored bytes.
+   * Not within a tree.
+   * @returns the offset in `bytes` behind it; -1 if they differ
    */
-  metadataOf(node: TreeNode): Uint8Array {
+  endOfMetadata(node: TreeNode, bytes: Buffer, at: number): number {
     assert(this.#nodeCount === 0, 'the encoder is not within a tree');
     const writer = this.#writer;
     writer.reset();
     this.#addMetadata(node);
-    const metadata = writer.bytes.subarray(0, writer.length);
+    const stop = at + writer.length;
+    const isEqual =
+      stop <= bytes.length && bytes.compare(writer.bytes, 0, writer.length, at, stop) === 0;
     writer.reset();
-    return metadata;
+    return isEqual ? stop : -1;
   }
 
   #addMetadata(node: TreeNode): void {

@@ -114,6 +114,8 @@ export interface Source {
    * core; `list` gives the same as without. Call it as often as you like.
    */
   ahead?(entries: readonly SourceEntry[]): void;
+  /** True if `list(entry)` needs neither wait nor read, because `ahead` was told of the directory. */
+  isReadAhead?(entry: SourceEntry): boolean;
   /** True for a file whose file system may stop answering: it must be read by `openFar`, never by a thread. */
   isFar?(entry: SourceEntry): boolean;
   /**

@@ -75,6 +75,9 @@ export class StatesAsked {
   }
 }
 
+/** Of files: what is larger is opened in buffers of 8 MiB, which took half the time of looking at a repository. */
+const fileSizeBytes = 60_000;
+
 /** What is in a repository, as our own restore has it. */
 interface Found {
   readonly snapshots: readonly StoredSnapshot[];
@@ -94,7 +97,7 @@ export class CrashBed {
   /** A folder with one file that takes several packs. */
   readonly large: string;
   /** What standard input brings. */
-  readonly stream: Uint8Array = pseudoRandom(90_000, 4);
+  readonly stream: Uint8Array = pseudoRandom(fileSizeBytes, 4);
   /** A repository without snapshots. */
   readonly empty: string;
   /** A repository with one snapshot of the folder as it was first. */
@@ -186,7 +189,7 @@ export class CrashBed {
     const { source } = this;
     mkdirSync(join(source, 'sub/empty'), { recursive: true });
     writeFileSync(join(source, 'text'), 'some text\n');
-    writeFileSync(join(source, 'sub/bytes'), pseudoRandom(70_000, 1));
+    writeFileSync(join(source, 'sub/bytes'), pseudoRandom(fileSizeBytes, 1));
     linkSync(join(source, 'sub/bytes'), join(source, 'same bytes'));
     symlinkSync('text', join(source, 'link'));
     chmodSync(join(source, 'text'), 0o640);

@@ -83,10 +83,14 @@ async function run(parts: BackupParts, session: Session): Promise<BackupResult> 
   const { environment, output } = invocation;
   const { lock, signal, repository } = session;
   await rememberParity(parts, repository, signal);
-  // Before the index, so that this has all that they refer to.
-  const earlier = parts.walk ? await allSnapshots(session) : [];
-  output.verbose('load index files');
-  const indexed = await session.loadIndex();
+  const loading = (async () => {
+    // Before the index, so that this has all that they refer to.
+    const earlier = parts.walk ? await allSnapshots(session) : [];
+    output.verbose('load index files');
+    return { earlier, indexed: await session.loadIndex() };
+  })();
+  await parts.walk?.aheadOf(loading);
+  const { earlier, indexed } = await loading;
   const source = parts.walk ?? (await openStream(parts, signal));
   const monitor: BackupMonitor = view;
   try {

@@ -29,13 +29,14 @@ export type NodeOptions = Pick<BackupOptions, 'withAtime' | 'deviceOfHardLinksOn
 /** The tree node of a source entry, without content and subtree. @see docs/FORMAT.md#trees */
 export function nodeOf(entry: SourceEntry, options: NodeOptions): NodeDraft {
   const { status } = entry;
+  const { mtime } = status;
   const type = nodeTypes[status.kind];
   const node: NodeDraft = {
     name: entry.name,
     type,
-    mode: goMode(nodeTypes[status.kind], status.mode),
-    mtime: status.mtime,
-    atime: options.withAtime ? status.atime : status.mtime,
+    mode: goMode(type, status.mode),
+    mtime,
+    atime: options.withAtime ? status.atime : mtime,
     ctime: status.ctime,
     uid: status.uid,
     gid: status.gid,

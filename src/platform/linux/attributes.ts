@@ -45,21 +45,8 @@ export function readAttributesOfListed(
   entry: { readonly directory: number; readonly nameOffset: number; readonly name: Uint8Array },
   onProblem: (error: HoldfastError) => void,
 ): readonly ExtendedAttribute[] {
-  const { libc, arena } = linux;
   const { directory } = entry;
-  if (linux.hasAttributesAt) {
-    const name = arena.base + entry.nameOffset;
-    const target = arena.base + arenaAt.attributeList;
-    const number = callNumber.listxattrat;
-    const flags = atFlag.symlinkNoFollow;
-    const first = libc.syscall(number, directory, name, flags, target, firstSizeBytes, 0);
-    if (first === 0) return noAttributes;
-    if (first < 0) {
-      const errno = libc.errno();
-      // Gone since its status was read: whoever opens it will say so.
-      if (errno === errnoOf.ENOTSUP || errno === errnoOf.ENOENT) return noAttributes;
-    }
-  }
+  if (hasNoAttributes(linux, directory, entry.nameOffset)) return noAttributes;
   const place = { directory, name: entry.name };
   const { result, attributes, problems } = collect(linux, place, false);
   if (result < 0 && result !== -errnoOf.ENOTSUP && result !== -errnoOf.ENOENT) {
@@ -67,6 +54,19 @@ export function readAttributesOfListed(
   }
   for (const { name, errno } of problems) onProblem(valueError(place, name, errno));
   return attributes;
+}
+
+/** True if a name that stands in the arena has none for certain, or is gone: whoever opens it will say so. */
+export function hasNoAttributes(linux: Linux, directory: number, nameOffset: number): boolean {
+  if (!linux.hasAttributesAt) return false;
+  const { libc, arena } = linux;
+  const name = arena.base + nameOffset;
+  const flags = atFlag.symlinkNoFollow;
+  // Asked for the size alone, the kernel has nothing to allocate.
+  const sizeBytes = libc.syscall(callNumber.listxattrat, directory, name, flags, 0, 0, 0);
+  if (sizeBytes >= 0) return sizeBytes === 0;
+  const errno = libc.errno();
+  return errno === errnoOf.ENOTSUP || errno === errnoOf.ENOENT;
 }
 
 /** All extended attributes in the kernel's order; none where the file system has no such thing. */

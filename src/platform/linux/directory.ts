@@ -1,7 +1,9 @@
 import type { HoldfastError } from '../../base/errors.ts';
-import { sortByName } from '../sort-names.ts';
+import { type NamePlace, sortByName, sortPlaces } from '../sort-names.ts';
 import { PackedNames } from '../sorted-names.ts';
 import {
+  type EntryPacker,
+  type FileKind,
   type FileStatus,
   noAttributes,
   type ScannedEntry,
@@ -10,8 +12,9 @@ import {
 import { errnoName, systemError } from '../system-error.ts';
 import { type Arena, arenaAt, arenaListingSizeBytes, placeText } from './arena.ts';
 import { attempt, errnoOf, failure, type Linux } from './context.ts';
-import { readAttributesOfListed } from './attributes.ts';
-import { decodeStatus, statusFlagsNoFollow, statusMask } from './status.ts';
+import { hasNoAttributes, readAttributesOfListed } from './attributes.ts';
+import { readLinkLinux } from './files.ts';
+import { decodeStatus, packLastStatus, statusFlagsNoFollow, statusMask } from './status.ts';
 
 /** struct linux_dirent64: inode 8, offset 8, record length 2, type 1, then the name as a C string. */
 const recordLengthAt = 16;
@@ -61,6 +64,47 @@ export function scanSmallLinux(
   }
   tellProblems(scan, options);
   return sortByName(scan.entries);
+}
+
+/** Packs every entry, of a directory that the arena holds; false if there is anything unusual about one. See `scanPacked`. */
+export function packSmallLinux(linux: Linux, directory: number, packer: EntryPacker): boolean {
+  rewind(linux, directory);
+  const { end, isWhole } = readFirst(linux, directory);
+  if (!isWhole) return false;
+  const places: NamePlace[] = [];
+  const { bytes } = linux.arena;
+  visitListed(bytes, end, (start) => places.push({ bytes, start, end: nameEnd(bytes, start) }));
+  return sortPlaces(places).every((place) => packEntry(linux, { directory, place }, packer));
+}
+
+function packEntry(
+  linux: Linux,
+  { directory, place }: { directory: number; place: NamePlace },
+  packer: EntryPacker,
+): boolean {
+  const { libc, arena } = linux;
+  const { start, end } = place;
+  const path = arena.base + start;
+  const target = arena.base + arenaAt.status;
+  if (libc.statx(directory, path, statusFlagsNoFollow, statusMask, target) !== 0) return false;
+  let kind: FileKind | undefined;
+  const isPacked = packer.add(place, (numbers, at) => {
+    kind = packLastStatus(arena, numbers, at);
+    return kind !== undefined;
+  });
+  if (!isPacked) return false;
+  const isPlain = hasNoAttributes(linux, directory, start);
+  if (isPlain && kind !== 'symlink') return true;
+  const name = arena.bytes.slice(start, end);
+  let isWhole = true;
+  const attributes = isPlain
+    ? noAttributes
+    : readAttributesOfListed(linux, { directory, nameOffset: start, name }, () => {
+        isWhole = false;
+      });
+  const linkTarget = kind === 'symlink' ? readLinkLinux(linux, { directory, name }) : undefined;
+  packer.addExtra({ attributes, linkTarget });
+  return isWhole;
 }
 
 /** The named entries with their status; see `scanNames`. */

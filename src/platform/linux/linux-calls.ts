@@ -4,7 +4,13 @@ import type { SystemCalls } from '../system-calls.ts';
 import { arenaAt } from './arena.ts';
 import { readAttributesLinux, removeAttributeLinux, setAttributeLinux } from './attributes.ts';
 import { attempt, errnoOf, failure, type Linux, openLinux } from './context.ts';
-import { listLinux, listPackedLinux, scanNamesLinux, scanSmallLinux } from './directory.ts';
+import {
+  listLinux,
+  listPackedLinux,
+  packSmallLinux,
+  scanNamesLinux,
+  scanSmallLinux,
+} from './directory.ts';
 import {
   isMountRootLinux,
   makeDirectoryLinux,
@@ -46,6 +52,7 @@ function callsOf(linux: Linux): SystemCalls {
     list: (directory) => listLinux(linux, directory),
     listPacked: (directory) => listPackedLinux(linux, directory),
     scanSmall: (directory, options) => scanSmallLinux(linux, directory, options),
+    packSmall: (directory, packer) => packSmallLinux(linux, directory, packer),
     scanNames: (directory, names, options) => scanNamesLinux(linux, { directory, names }, options),
     open: (place, flags, mode) => openLinuxFile(linux, place, { flags, mode }),
     close: (file) => closeLinux(linux, file),

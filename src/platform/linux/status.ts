@@ -1,4 +1,5 @@
 import { makeDevice } from '../device.ts';
+import { packedKinds } from '../packed-scan.ts';
 import type { FileKind, FileStatus } from '../system-calls.ts';
 import { type Arena, arenaAt, signedAt, unsignedAt } from './arena.ts';
 
@@ -59,6 +60,45 @@ export function decodeStatus(arena: Arena): FileStatus | undefined {
     atime: timeAt(arena, statusWord.atime),
     ctime: timeAt(arena, statusWord.ctime),
   };
+}
+
+/** Numbers of the kinds in packed scans. */
+const kindNumbers: readonly number[] = kinds.map((kind) => packedKinds.indexOf(kind));
+
+/**
+ * Writes what `decodeStatus` gives to `numbers` from `at` on, as packed scans hold it.
+ * @returns the kind; undefined if numbers do not hold all of it exactly
+ */
+export function packLastStatus(
+  arena: Arena,
+  numbers: Float64Array,
+  at: number,
+): FileKind | undefined {
+  const words = arena.words;
+  const typeAndMode = words[statusWord.mode]! & 0xffff;
+  const inode = unsignedAt(arena, statusWord.inode);
+  const device = makeDevice(words[statusWord.deviceMajor]!, words[statusWord.deviceMinor]!);
+  const rdev = makeDevice(words[statusWord.rdevMajor]!, words[statusWord.rdevMinor]!);
+  const size = unsignedAt(arena, statusWord.size);
+  const isExact = typeof inode === 'number' && typeof device === 'number';
+  if (!isExact || typeof rdev !== 'number' || typeof size !== 'number') return undefined;
+  numbers[at] = kindNumbers[typeAndMode >>> 12]!;
+  numbers[at + 1] = typeAndMode & 0o7777;
+  numbers[at + 2] = words[statusWord.uid]!;
+  numbers[at + 3] = words[statusWord.gid]!;
+  numbers[at + 4] = words[statusWord.links]!;
+  numbers[at + 5] = inode;
+  numbers[at + 6] = device;
+  numbers[at + 7] = rdev;
+  numbers[at + 8] = size;
+  numbers[at + 9] = Number(unsignedAt(arena, statusWord.blocks));
+  numbers[at + 10] = signedAt(arena, statusWord.mtime);
+  numbers[at + 11] = words[statusWord.mtime + 2]!;
+  numbers[at + 12] = signedAt(arena, statusWord.atime);
+  numbers[at + 13] = words[statusWord.atime + 2]!;
+  numbers[at + 14] = signedAt(arena, statusWord.ctime);
+  numbers[at + 15] = words[statusWord.ctime + 2]!;
+  return kinds[typeAndMode >>> 12]!;
 }
 
 /** Whether the entry of the last `statx` is where something is mounted; undefined if the kernel does not say. */

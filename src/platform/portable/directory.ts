@@ -1,9 +1,16 @@
 import { readdirSync } from 'node:fs';
 import { isHoldfastError } from '../../base/errors.ts';
+import { packStatus } from '../packed-scan.ts';
 import { sortByName } from '../sort-names.ts';
 import { PackedNames } from '../sorted-names.ts';
-import { noAttributes, type ScannedEntry, type ScanOptions } from '../system-calls.ts';
+import {
+  type EntryPacker,
+  noAttributes,
+  type ScannedEntry,
+  type ScanOptions,
+} from '../system-calls.ts';
 import { fromNodeError } from '../system-error.ts';
+import { readLinkPortable } from './files.ts';
 import { pathOf } from './paths.ts';
 import { statusPortable } from './status.ts';
 
@@ -33,6 +40,25 @@ export function scanSmallPortable(
   const names = listPortable(directory);
   if (names.length > smallCountMax) return packed(names);
   return sortByName(scanNamesPortable(directory, names, options));
+}
+
+/** Packs every entry unless there are very many; see `packSmall`. */
+export function packSmallPortable(directory: number, packer: EntryPacker): boolean {
+  let isWhole = true;
+  const onVanished = (): void => {
+    isWhole = false;
+  };
+  const found = scanSmallPortable(directory, { onVanished });
+  if (!Array.isArray(found) || !isWhole) return false;
+  return found.every(({ name, status }) => {
+    if (isHoldfastError(status)) return false;
+    const place = { bytes: name, start: 0, end: name.length };
+    if (!packer.add(place, (numbers, at) => packStatus(status, numbers, at))) return false;
+    const linkTarget =
+      status.kind === 'symlink' ? readLinkPortable({ directory, name }) : undefined;
+    packer.addExtra({ attributes: noAttributes, linkTarget });
+    return true;
+  });
 }
 
 function packed(names: readonly Uint8Array[]): PackedNames {

@@ -3,6 +3,7 @@ import { noAttributes } from '../system-calls.ts';
 import {
   listPackedPortable,
   listPortable,
+  packSmallPortable,
   scanNamesPortable,
   scanSmallPortable,
 } from './directory.ts';
@@ -52,6 +53,7 @@ export function portableCalls(): SystemCalls {
     list: listPortable,
     listPacked: listPackedPortable,
     scanSmall: scanSmallPortable,
+    packSmall: packSmallPortable,
     scanNames: scanNamesPortable,
     open: (place, flags, mode) => openPortable(place, { flags, mode }),
     close: closePortable,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { defined } from '../../base/assert.ts';
+import { unpacked } from '../../platform/packed-scan.ts';
 import { systemEnvironment } from '../../base/environment.ts';
 import type { SourceEntry, SourceListing } from '../source.ts';
 import type { FileSource } from './file-source.ts';
@@ -58,7 +59,7 @@ function shown({ entries, ...rest }: SourceListing) {
   const fields = entries.map(({ name, path: at, status, linkTarget, extendedAttributes }) => ({
     name: latin(name),
     path: latin(at),
-    status: { ...status, atime: undefined },
+    status: { ...unpacked(status), atime: undefined },
     linkTarget: linkTarget && latin(linkTarget),
     extendedAttributes,
   }));
@@ -70,6 +71,21 @@ it('are listed as they are without', async () => {
   const ahead = await listAll(true);
   expect(ahead.size).toBe(40);
   for (const [name, listing] of plain) expect(shown(ahead.get(name)!)).toEqual(shown(listing));
+});
+
+it('tell when they have been read', async () => {
+  const source = await open();
+  const directories = [...source.list(await target(source)).entries].toReversed();
+  expect(directories.map((entry) => source.isReadAhead(entry))).not.toContain(true);
+  source.ahead(directories);
+  while (!directories.every((entry) => source.isReadAhead(entry))) {
+    await systemEnvironment.clock.nextTurn();
+  }
+  for (const entry of directories) {
+    expect(source.list(entry).entries).toHaveLength(6);
+    expect(source.isReadAhead(entry)).toBe(false);
+  }
+  source.close();
 });
 
 it('that were replaced meanwhile are noticed', async () => {

@@ -42,9 +42,7 @@ export class DirectoriesAhead {
   /** @param entries directories to be read, the most urgent last */
   ask(entries: readonly FileEntry[]): void {
     if (this.#isClosed) return;
-    const fresh = entries
-      .filter((entry) => !this.#tickets.has(entry) && !this.#takeEarly(entry))
-      .toReversed();
+    const fresh = entries.filter((entry) => !this.#ticketOf(entry)).toReversed();
     if (!this.#scanner && fresh.length < worthwhileCount) return;
     this.#scanner ??= new ScanAhead();
     if (fresh.length > 0 && this.#scanner.openCount < requestsMax) {
@@ -57,14 +55,16 @@ export class DirectoriesAhead {
     for (const entry of entries.toReversed()) this.#askBelow(entry, this.#scanner);
   }
 
-  #takeEarly(entry: FileEntry): boolean {
-    if (this.#early.size === 0) return false;
+  /** The ticket of a directory, also one that was asked for before the one above was listed. */
+  #ticketOf(entry: FileEntry): ScanTicket | undefined {
+    const known = this.#tickets.get(entry);
+    if (known || this.#early.size === 0 || entry.node) return known;
     const key = latin(entry.path);
-    const ticket = this.#early.get(key);
-    if (!ticket) return false;
+    const early = this.#early.get(key);
+    if (!early) return undefined;
     this.#early.delete(key);
-    this.#tickets.set(entry, ticket);
-    return true;
+    this.#tickets.set(entry, early);
+    return early;
   }
 
   /** Keeps the thread busy while the directories that it has read are worked on. */
@@ -93,13 +93,20 @@ export class DirectoriesAhead {
 
   /** Settles when the directory has been read, if it was asked for; never rejects. */
   waitFor(entry: FileEntry): Promise<void> | undefined {
-    const ticket = this.#tickets.get(entry);
+    const ticket = this.#ticketOf(entry);
     return ticket && !ticket.isDone ? this.#scanner?.waitFor(ticket) : undefined;
+  }
+
+  /** True if the directory has been read. */
+  isRead(entry: FileEntry): boolean {
+    const ticket = this.#ticketOf(entry);
+    if (!ticket || !this.#scanner?.isDone(ticket)) return false;
+    return ticket.scan !== undefined;
   }
 
   /** What was read; undefined if it was not asked for, has not come yet, or is to be read by the caller. */
   take(entry: FileEntry): AheadScan | undefined {
-    const ticket = this.#tickets.get(entry);
+    const ticket = this.#ticketOf(entry);
     this.#tickets.delete(entry);
     return ticket?.scan && scanOf(ticket.scan);
   }

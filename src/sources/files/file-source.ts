@@ -157,6 +157,10 @@ export class FileSource implements Source {
     );
   }
 
+  isReadAhead(entry: SourceEntry): boolean {
+    return entry instanceof FileEntry && this.#ahead.isRead(entry);
+  }
+
   #admitsBelow(entry: FileEntry): (name: Uint8Array) => boolean {
     const { rules } = this.#parts;
     const state = rules.descend(entry.scope.facts.state, entry.name);
