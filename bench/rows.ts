@@ -30,7 +30,7 @@ const peakMiBMaxOfMany = 1024;
 
 function fresh(tool: Tool): readonly Command[] {
   reset(tool);
-  return [tool.command('init')];
+  return [tool.init()];
 }
 
 function backedUp(tool: Tool, data: string): readonly Command[] {
