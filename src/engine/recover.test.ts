@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { systemEnvironment as environment } from '../base/environment.ts';
 import { silentMonitor } from '../base/monitor.ts';
 import { fromHex, toHex } from '../base/bytes.ts';
-import { loadIndex } from '../repository/index-load.ts';
+import { loadIndex, loadIndexFiles } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import { loadSnapshots } from '../repository/snapshots.ts';
 import type { Backend } from '../storage/backend.ts';
@@ -10,6 +10,7 @@ import { fault } from '../storage/fault.ts';
 import { record } from '../storage/record.ts';
 import { testRepository } from '../repository/index-test-support.ts';
 import { madeFile, MadeNode, SnapshotMaker } from './engine-test-support.ts';
+import { assertWhole, hourMs, prunable, prune } from './prune/prune-test-support.ts';
 import { recover, type RecoverRequest, type RecoverResult } from './recover.ts';
 
 async function run(
@@ -18,7 +19,8 @@ async function run(
 ): Promise<RecoverResult & { readonly problems: readonly string[] }> {
   const repository = testRepository({ backend });
   const snapshots = await loadSnapshots(repository);
-  const indexed = new IndexedRepository(repository, await loadIndex(repository));
+  const loaded = await loadIndexFiles(repository);
+  const indexed = new IndexedRepository(repository, loaded.index, loaded);
   const problems: string[] = [];
   const monitor = {
     ...silentMonitor,
@@ -132,5 +134,17 @@ describe('recover', () => {
       if (call < 3) expect(found).toEqual([toHex(tree)]);
       else expect(found).toHaveLength(1);
     }
+  });
+
+  test('leans on nothing that a prune has marked: the next one may not see the new snapshot', async () => {
+    const { backend } = await prunable();
+    await prune(backend);
+    const { snapshotId = '' } = await run(backend);
+    expect(snapshotId).not.toBe('');
+    const hidden = { kind: 'hidden', name: (name: string) => name === snapshotId } as const;
+    const rule = { operation: 'list', type: 'snapshot', count: Infinity, fault: hidden } as const;
+    const { deleted } = await prune(fault(backend, [rule]), { laterMs: 25 * hourMs });
+    expect(deleted.length).toBeGreaterThan(0);
+    await assertWhole(backend.files, [{ id: snapshotId }]);
   });
 });
