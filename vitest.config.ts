@@ -8,6 +8,11 @@ import { PlainReporter } from './test/tools/plain-reporter.ts';
 // The processes and threads that tests start strip types and compile once, not each time anew.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'holdfast-compile-cache');
 
+/** Files that work in this process alone and leave nothing behind in it: they may share it, too. */
+const shared = ['damage', 'faults', 'hostile', 'model', 'soak', 'tidy', 'tools'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
+
 export default defineConfig({
   test: {
     exclude: ['dist/**', 'node_modules/**'],
@@ -17,7 +22,8 @@ export default defineConfig({
         // Tests of one room share their processes: loading the program anew for each file took a fifth of their time.
         test: { name: 'src', include: ['src/**/*.test.ts'], isolate: false },
       },
-      { extends: true, test: { name: 'test', include: ['test/**/*.test.ts'] } },
+      { extends: true, test: { name: 'shared', include: shared, isolate: false } },
+      { extends: true, test: { name: 'test', include: ['test/**/*.test.ts'], exclude: shared } },
     ],
     setupFiles: [join(import.meta.dirname, 'test/tools/bytes-equal.ts')],
     pool: 'forks',

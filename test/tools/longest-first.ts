@@ -20,7 +20,7 @@ const longest: readonly string[] = [
 
 /**
  * Starts the files that take longest first, and small ones last, also where none has run before: so no worker is left with a
- * long one while the others have nothing to do. Files of one project follow one another, as those of `src/` share processes.
+ * long one while the others have nothing to do. Files of one project follow one another, as those of some share processes.
  */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -29,7 +29,7 @@ export class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Those of `src/` are many and small: they come last. */
+/** Those that share processes are many and small: they come last. */
 function rankOf({ moduleId, project }: TestSpecification): number {
   if (project.name !== 'test') return longest.length + 1;
   const folder = path.join(import.meta.dirname, '..');
