@@ -126,12 +126,12 @@ export class CrashBed {
     await initRepository(this.empty);
     cpSync(this.empty, this.pristine, { recursive: true });
     this.#learn(this.source);
-    await backUp(this.pristine, [this.source]);
+    await backUp(this.pristine, [this.source], { environment });
     writeFileSync(join(this.source, 'text'), 'some other text\n');
     writeFileSync(join(this.source, 'sub/more'), pseudoRandom(50_000, 2));
     this.#learn(this.source);
     cpSync(this.pristine, this.full, { recursive: true });
-    await backUp(this.full, [this.source]);
+    await backUp(this.full, [this.source], { environment });
   }
 
   copyOf(repository: string): string {
