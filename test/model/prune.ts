@@ -1,156 +1,323 @@
+import { stands } from './lock-table.ts';
 import {
-  isExclusive,
+  bit,
+  type Client,
+  has,
+  lowest,
+  type State,
+  storedPacks,
+  trueView,
+  type View,
+  viewsOf,
+  young,
+} from './state.ts';
+import {
+  filesWith,
   isLocked,
   isOfRestic,
-  isPrune,
+  putListing,
   removeFiles,
   removePacks,
   type Turn,
-} from './clients.ts';
-import { absent, lowest, type State, storedPacks, young } from './state.ts';
+} from './turn.ts';
 
 /**
- * A prune. Phase two: marks that are old enough are taken back if somebody needs them, else their packs are deleted. Phase
- * one: what nobody needs is marked under the commit's lock.
+ * A prune in two phases. What was marked a day ago, before all that run now began, and is still of no use is deleted under
+ * the commit's lock; then what is of no use now is marked, in an index file of its own. `lists`, `packs` and `files` are the
+ * packs that index files list, those that are stored and the index files, as any look of this run showed them; `flag` is
+ * whether one showed a snapshot; `going` and `other` are the marked packs to delete and the marks to drop, later the new marks
+ * and those of them that are blind.
+ * @see src/engine/prune.ts, src/engine/prune/two-phase.ts, src/engine/prune/state.ts
  */
 export function stepPrune(turn: Turn): void {
-  const { client } = turn;
-  const isHeld = !['begin', 'look again', 'done', 'failed'].includes(client.at);
-  // Its lock is not taken anew: it ends, and the next prune goes on.
-  if (isHeld && client.late && !turn.has('who slept goes on at once')) {
-    return turn.end('the lock was lost', 'failed');
-  }
-  switch (client.at) {
+  switch (turn.client.at) {
     case 'begin':
-    case 'look again':
-      return turn.lock('prune', (other) => isExclusive(other) || isPrune(other), 'who runs');
-    case 'who runs':
-      return turn.go('look who runs', 'what is old', (self) => {
-        self.flag = turn.other(
-          (other) => isLocked(other) && !other.late && (other.isOlder || isOfRestic(other)),
-        );
-      });
-    case 'what is old':
-      return planDeletions(turn);
-    case 'delete':
-      return turn.go('delete a pack', 'delete', (self, state) => {
-        const pack = lowest(self.known);
-        removePacks(state, pack);
-        for (const file of state.index) file.marks &= ~pack;
-        for (const file of state.index) file.aged &= ~pack;
-        self.known &= ~pack;
-        if (self.known === 0) self.at = 'plan';
-      });
+      return turn.putLock('prune', 'plan');
     case 'plan':
-      for (const view of turn.views) {
-        const isRemembered = turn.has('snapshots are not listed again') && view.isNeeded;
-        turn.go('list snapshots', 'commit', (self) => {
-          self.flag = isRemembered;
-        });
-      }
-      return;
-    default:
+      return plan(turn);
+    case 'settle':
+      return turn.lookAgain('prune', () =>
+        turn.go(
+          'list lock',
+          turn.client.going !== 0 || turn.client.other !== 0 ? 'commit' : 'mark',
+        ),
+      );
+    case 'commit':
+    case 'look again':
       return stepCommit(turn);
+    case 'refresh':
+    case 'read index':
+      return refresh(turn);
+    case 'who runs':
+      return whoRuns(turn);
+    case 'delete':
+    case 'put index':
+    case 'remove index':
+    case 'remove packs':
+      return stepDelete(turn);
+    default:
+      return stepMark(turn);
   }
 }
 
-function planDeletions(turn: Turn): void {
-  for (const view of turn.views) {
-    const old = turn.has('no grace period') ? view.marks : view.aged;
-    const marked = old & storedPacks(turn.state);
-    const isNeeded = view.isNeeded && view.lists === 0;
-    const back = isNeeded ? lowest(marked) : 0;
-    turn.go('list marks and snapshots', 'delete', (self, state) => {
-      const isHeldUp = self.flag && !turn.has('running operations are not waited for');
-      self.known = isHeldUp ? 0 : marked & ~back;
-      if (back !== 0) unmark(state, back);
-      if (self.known === 0) self.at = 'plan';
+/** What is known from before, and what a look shows: snapshots, index files and listings that were seen once count as there. */
+function learn(turn: Turn, self: Client, view: View): void {
+  const stored = storedPacks(turn.state);
+  self.lists |= view.lists;
+  self.files |= view.files;
+  self.packs = turn.has('a pack that was seen counts as there') ? self.packs | stored : stored;
+}
+
+/** Marks that are old enough and still of no use, and marks that say nothing any more. */
+function sortMarks(turn: Turn, self: Client, view: View): void {
+  // Marks that were seen once count as well.
+  const marks = view.marks | self.going;
+  const held = marks & ~view.blind;
+  // A mark that does not say what the pack holds is void once an index file lists it.
+  const isVoid = (view.blind & self.lists) | (marks & ~self.lists & ~self.packs);
+  const marked = marks & ~isVoid;
+  const isKeptElsewhere = (self.lists & ~marked & self.packs) !== 0;
+  const keep =
+    self.flag && !isKeptElsewhere ? lowest(marked & (self.lists | held) & self.packs) : 0;
+  const old = turn.has('no grace period') ? marks : view.aged | self.going;
+  self.going = old & marked & ~keep;
+  self.other = isVoid | keep;
+}
+
+function plan(turn: Turn): void {
+  for (const view of turn.views('both')) {
+    turn.go('list snapshot, list index, list pack', 'settle', (self) => {
+      self.flag = view.isNeeded;
+      learn(turn, self, view);
+      sortMarks(turn, self, view);
     });
   }
-}
-
-/** In one step: an index file that lists it is stored before the mark goes, and to be listed is enough. */
-function unmark(state: State, pack: number): void {
-  const file = state.index.find(({ marks }) => (marks & pack) !== 0);
-  if (!file) return;
-  file.lists |= pack;
-  file.marks &= ~pack;
-  file.aged &= ~pack;
 }
 
 function stepCommit(turn: Turn): void {
   const { client } = turn;
-  const stands = (other: (typeof turn.state.clients)[number]): boolean =>
-    isExclusive(other) ||
-    isPrune(other) ||
-    other.lock === 'publish' ||
-    (isOfRestic(other) && !turn.has('a commit beside other programs'));
-  const isBlind = turn.has('no second look');
+  const isBlind = turn.has('a commit beside other programs');
+  const isBarred = turn.other(
+    (other) => !(isBlind && isOfRestic(other)) && stands(other, 'commit', 'second'),
+  );
   if (client.at === 'commit') {
-    turn.end('give the commit up', 'done');
-    if (!isBlind) writeCommit(turn, 'look again for commit');
-    else if (!turn.other(stands)) turn.go('look', 'look again for commit');
-  } else if (client.at === 'look again for commit') {
-    if (isBlind) return writeCommit(turn, 'mark');
-    if (!turn.other(stands)) return turn.go('hold', 'mark');
-    turn.go('withdraw', 'commit', (self) => {
+    turn.go('list lock (give the commit up)', 'mark');
+    turn.mustOwn(() =>
+      turn.go('put lock (commit)', 'look again', (self) => {
+        self.commit = true;
+      }),
+    );
+  } else if (isBarred && !turn.has('no second look')) {
+    turn.go('remove lock (commit)', 'commit', (self) => {
       self.commit = false;
     });
-  } else if (client.at === 'mark') mark(turn);
-  else if (client.at === 'replace') replace(turn);
-  else if (client.at === 'release') {
-    const isLast = client.rounds + 1 >= turn.world.roundsMax;
-    turn.end('release', isLast ? 'done' : 'begin', (self) => {
-      self.rounds++;
-      self.isOlder = false;
+  } else turn.go('list lock', 'refresh');
+}
+
+/** Looks for snapshots, and then for index files and packs, under the commit's lock. */
+function refresh(turn: Turn): void {
+  if (turn.client.at === 'refresh') {
+    for (const view of turn.views('snapshots')) {
+      turn.go('list snapshot', 'read index', (self) => {
+        if (!turn.has('snapshots are not listed again')) self.flag ||= view.isNeeded;
+      });
+    }
+    return;
+  }
+  for (const view of turn.views('index')) {
+    turn.go('list index, list pack', 'who runs', (self) => {
+      learn(turn, self, view);
+      sortMarks(turn, self, view);
     });
   }
 }
 
-function writeCommit(turn: Turn, then: string): void {
-  turn.go('lock commit', then, (self) => {
-    self.commit = true;
+/** What was marked after the begin of anything that runs stays. Who was not heard of for a day is not waited for. */
+function whoRuns(turn: Turn): void {
+  const { state, number } = turn;
+  let isHeldUp = 0;
+  state.clients.forEach((other, i) => {
+    if (i === number || !isLocked(other) || other.late) return;
+    isHeldUp |= isOfRestic(other) ? -1 : other.older;
+  });
+  if (turn.has('running operations are not waited for')) isHeldUp = 0;
+  turn.go('list lock (who runs)', 'delete', (self) => {
+    self.going &= ~isHeldUp;
+    if ((self.going | self.other) === 0) self.at = 'release commit';
   });
 }
 
-/** The new index: what nobody needs, or needs twice, and what no index lists, is marked from now on. */
-function mark(turn: Turn): void {
-  const { client, state, world } = turn;
-  const place = world.filesOf(turn.number).find((i) => state.index[i]?.state === absent);
-  const stored = storedPacks(state);
-  for (const view of turn.views) {
-    const isNeeded = turn.has('snapshots are not listed again') ? client.flag : view.isNeeded;
-    const listed = view.lists & stored;
-    const keep = isNeeded ? lowest(listed) || lowest(view.marks & stored) : 0;
-    const orphans = stored & ~view.lists & ~view.marks;
-    const isAtOnce = turn.has('orphans are deleted at once');
-    const marks = ((view.marks & stored) | listed | (isAtOnce ? 0 : orphans)) & ~keep;
-    if (keep === listed && marks === (view.marks & stored) && orphans === 0) {
-      turn.go('nothing to mark', 'release');
-    } else if (place === undefined) {
-      turn.end('out of index files', 'done');
-    } else {
-      turn.go('store the new index', 'replace', (self, next) => {
-        if (isAtOnce) removePacks(next, orphans);
-        next.index[place] = { state: young, lists: keep, marks, aged: view.aged & marks };
-        callOlder(turn, next);
-        self.files = view.files;
+function stepDelete(turn: Turn): void {
+  const { client } = turn;
+  const isHasty = turn.has('packs go before the index lets go of them');
+  turn.mustOwn(() => {
+    if (client.at === 'delete') {
+      const first = isHasty ? client.going : client.going & ~client.lists;
+      const name = first === 0 ? 'nothing is unlisted' : 'remove pack (unlisted)';
+      turn.go(name, 'put index', (_, state) => removePacks(state, first));
+    } else if (client.at === 'put index') {
+      putIndex(turn);
+    } else if (client.at === 'remove index') {
+      turn.go('remove index', 'remove packs', (self, state) => {
+        removeFiles(state, self.files);
+        self.files = trueView(state).files;
+      });
+    } else removePack(turn);
+  });
+}
+
+/** What the changed index files still list and mark is stored anew, and packs that were marked only and are needed. */
+function putIndex(turn: Turn): void {
+  const { client, state } = turn;
+  const place = turn.freeFile();
+  if (place === undefined) return turn.end('no more index files', 'done');
+  for (const view of viewsOf(state, turn.world.isWeak, 'index')) {
+    const { files: there } = trueView(state);
+    const files = filesWith(
+      state,
+      (view.files | client.files) & there,
+      client.going | client.other,
+    );
+    const added = client.other & ~client.lists & client.packs;
+    turn.go(
+      added !== 0 || files !== 0 ? 'put index' : 'nothing to list',
+      'remove index',
+      (self, next) => {
+        if (files !== 0 || added !== 0)
+          putRest(next, place, { files, without: self.going, drop: self.other });
+        const file = next.index[place];
+        if (file) file.lists |= added;
+        self.files = files;
+      },
+    );
+  }
+}
+
+/** Joins what index files say that are to be replaced. */
+function putRest(
+  state: State,
+  place: number,
+  {
+    files,
+    without,
+    drop,
+  }: { readonly files: number; readonly without: number; readonly drop: number },
+): void {
+  let [lists, marks, blind, newer] = [0, 0, 0, 0];
+  state.index.forEach((file, i) => {
+    if ((files & bit(i)) === 0) return;
+    lists |= file.lists & ~without;
+    marks |= file.marks & ~(without | drop);
+    blind |= file.blind;
+    newer |= file.marks & ~file.aged;
+  });
+  if ((lists | marks) === 0) return;
+  putListing(state, place, lists);
+  Object.assign(state.index[place] ?? {}, { marks, blind: blind & marks, aged: marks & ~newer });
+}
+
+function removePack(turn: Turn): void {
+  const pack = lowest(turn.client.going);
+  if (pack === 0) return turn.go('all are gone', 'release commit');
+  turn.go('remove pack', 'remove packs', (self, state) => {
+    removePacks(state, pack);
+    self.going &= ~pack;
+    self.lists &= ~pack;
+    self.packs &= ~pack;
+    if (self.going === 0) self.at = 'release commit';
+  });
+}
+
+function stepMark(turn: Turn): void {
+  const { client } = turn;
+  switch (client.at) {
+    case 'release commit':
+      return turn.go('remove lock (commit)', 'mark', (self) => {
+        self.commit = false;
+      });
+    case 'mark':
+      for (const view of turn.views('snapshots')) {
+        turn.go('list snapshot', 'choose', (self) => {
+          if (!turn.has('snapshots are not listed again')) self.flag ||= view.isNeeded;
+        });
+      }
+      return;
+    case 'choose':
+      return choose(turn);
+    case 'put marks':
+      return turn.mustOwn(() => putMarks(turn));
+    case 'marked':
+      return lookAtMarks(turn);
+    case 'release': {
+      const isLast = client.rounds + 1 >= turn.world.roundsMax;
+      return turn.end('remove lock', isLast ? 'done' : 'begin', (self) => {
+        self.rounds++;
       });
     }
   }
 }
 
-function replace(turn: Turn): void {
-  turn.go('remove the old index files', 'release', (self, state) => {
-    removeFiles(state, self.files);
-    // Who came while the old index was still there leans on it as well.
-    callOlder(turn, state);
+/** What nobody needs, or needs twice, and what no index lists. */
+function choose(turn: Turn): void {
+  for (const view of turn.views('index')) {
+    turn.go('list index, list pack', 'put marks', (self, state) => {
+      learn(turn, self, view);
+      const held = view.marks & ~view.blind;
+      const listed = self.lists & ~held & self.packs;
+      const keep = self.flag ? lowest(listed) : 0;
+      self.other = self.packs & ~self.lists & ~view.marks;
+      self.going = (listed & ~keep) | self.other;
+      self.day = state.day;
+      callOlder(turn, state, self.going);
+      if (self.going === 0) self.at = 'release';
+    });
+  }
+}
+
+function putMarks(turn: Turn): void {
+  const { client, state } = turn;
+  const place = turn.freeFile();
+  if (place === undefined) return turn.end('no more index files', 'done');
+  const isAtOnce = turn.has('deleted at once when marked');
+  if (isAtOnce) {
+    return turn.go('remove pack', 'release', (self, next) => removePacks(next, self.going));
+  }
+  const isOld = state.day > client.day;
+  turn.go('put index (marks)', 'marked', (self, next) => {
+    const { going: marks, other: blind } = self;
+    next.index[place] = { state: young, lists: 0, marks, blind, aged: isOld ? marks : 0 };
+    // The begin of an operation is taken half an hour earlier than it was.
+    const isBare = turn.has('the bare begin of an operation counts');
+    if (!isOld && !isBare) callOlder(turn, next, marks);
+    self.files = bit(place);
+    self.flag = isOld;
   });
 }
 
-/** All who work now began before these marks: the date of a mark is compared with their begin, with half an hour to spare. */
-function callOlder(turn: Turn, state: State): void {
+/** Marks that took long to be stored are made anew, or taken back if the lock was lost meanwhile. */
+function lookAtMarks(turn: Turn): void {
+  const { flag: isOld } = turn.client;
+  if (turn.has('marks keep the time of before a sleep'))
+    return turn.go('look at the clock', 'release');
+  // Those that came in time may have been seen, and others go by them.
+  if (!isOld) return turn.go('look at the clock', 'release');
+  turn.mustOwn(() => {
+    turn.go('put index (marks, with a later time)', 'release', (self, next) => {
+      next.index.forEach((file, i) => {
+        if (has(self.files, i)) file.aged = 0;
+      });
+      callOlder(turn, next, self.going);
+    });
+  }, takeBack);
+}
+
+function takeBack({ files }: Client, state: State): void {
+  removeFiles(state, files);
+}
+
+/** All who work now began before these marks. */
+function callOlder(turn: Turn, state: State, marks: number): void {
   state.clients.forEach((other, i) => {
-    if (i !== turn.number && isLocked(other)) other.isOlder = true;
+    if (i !== turn.number && isLocked(other)) other.older |= marks;
   });
 }

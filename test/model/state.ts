@@ -1,13 +1,13 @@
 /**
  * The repository, the clients and the time of a small world, for test/model/protocol.ts.
  *
- * There is one piece of content. Pack 0 holds it from the beginning; every client that stores may store it again in packs of
- * its own. All snapshots refer to it. Sets are bits of a number.
+ * There is one piece of content. Packs hold it; those with the first numbers do so from the beginning, and every client that
+ * stores may store it again in packs of its own. All snapshots refer to it. Sets are bits of a number.
  */
 
-export type Role = 'backup' | 'prune' | 'forget' | 'restic';
+export type Role = 'backup' | 'prune' | 'instant' | 'forget' | 'repair' | 'restic';
 
-/** `wants` that a lock stands for; `none` also once somebody removed the file. */
+/** What a lock says; `none` also once somebody removed the file. */
 export const lockKinds = [
   'none',
   'shared',
@@ -17,7 +17,7 @@ export const lockKinds = [
   'restic-shared',
   'restic-exclusive',
 ] as const;
-export type LockKind = (typeof lockKinds)[number];
+export type HeldKind = (typeof lockKinds)[number];
 
 /** Of a file: a weak listing may leave out what is `young`. */
 export const absent = 0;
@@ -31,6 +31,8 @@ export interface IndexFile {
   /** Packs it lists, and packs it marks for deletion. */
   lists: number;
   marks: number;
+  /** Those of the marks that do not say what the pack holds: it was in no index file. */
+  blind: number;
   /** Those of the marks that are older than the grace period. */
   aged: number;
 }
@@ -38,26 +40,34 @@ export interface IndexFile {
 export interface Client {
   /** Where its program is; see the steps of its role. */
   at: string;
-  lock: LockKind;
-  /** Holds the second lock of a prune's commit. */
+  lock: HeldKind;
+  /** Holds the second lock of a prune, under which it deletes. */
   commit: boolean;
   /** Slept past its lock: others may remove it, and it knows by its clocks. */
   late: boolean;
-  /** It may sleep once, and ends or is stopped once. */
-  hasSlept: boolean;
-  isCrashed: boolean;
-  /** It began before the last marks were made. */
-  isOlder: boolean;
-  /** What it remembers: packs, index files, an answer. */
-  known: number;
-  files: number;
+  /** Has written its lock anew since. */
+  fresh: boolean;
+  /** Has slept, and knows it: it looks for packs as well when it proves what it refers to. */
+  wasAway: boolean;
+  /** An answer that it remembers. */
   flag: boolean;
+  /** Packs that were marked after it began, or at about that time. */
+  older: number;
+  /** What it remembers: packs that index files list, packs that were there, index files, packs to work on. */
+  lists: number;
+  packs: number;
+  files: number;
+  going: number;
+  /** Marks that it is about to drop, or those of its new marks that are blind. */
+  other: number;
+  /** The day that it took for the time of its marks. */
+  day: number;
   /** Rounds it has done. */
   rounds: number;
 }
 
 export interface State {
-  days: number;
+  day: number;
   /** State of each pack. */
   packs: number[];
   index: IndexFile[];
@@ -65,16 +75,50 @@ export interface State {
   snapshots: number[];
   /** Snapshots whose users were told that they are stored. */
   told: number;
+  /** Clients that have slept, and those that were killed. */
+  slept: number;
+  crashed: number;
   clients: Client[];
+}
+
+/** What a client remembers is nothing, from now on. */
+export const nothingKnown = {
+  flag: false,
+  lists: 0,
+  packs: 0,
+  files: 0,
+  going: 0,
+  other: 0,
+  day: 0,
+} as const satisfies Partial<Client>;
+
+export function newClient(): Client {
+  return {
+    at: 'begin',
+    lock: 'none',
+    commit: false,
+    late: false,
+    fresh: false,
+    wasAway: false,
+    older: 0,
+    rounds: 0,
+    ...nothingKnown,
+  };
+}
+
+export function newFile(file: Partial<IndexFile> = {}): IndexFile {
+  return { state: absent, lists: 0, marks: 0, blind: 0, aged: 0, ...file };
 }
 
 export function cloneState(state: State): State {
   return {
-    days: state.days,
-    packs: [...state.packs],
+    day: state.day,
+    packs: state.packs.slice(),
     index: state.index.map((file) => ({ ...file })),
-    snapshots: [...state.snapshots],
+    snapshots: state.snapshots.slice(),
     told: state.told,
+    slept: state.slept,
+    crashed: state.crashed,
     clients: state.clients.map((client) => ({ ...client })),
   };
 }
@@ -88,23 +132,44 @@ function numberOf(place: string): number {
   return places.size - 1;
 }
 
-/** As short as may be: there are hundreds of thousands. */
+const kindNumbers = new Map(lockKinds.map((kind, number) => [kind, number]));
+
+/** Numbers below 4 in one. */
+function joined(numbers: readonly number[]): number {
+  let all = 0;
+  for (const number of numbers) all = 4 * all + number;
+  return all;
+}
+
+/** So many packs and index files fit into what a state is encoded as. */
+export const packCountMax = 6;
+export const fileCountMax = 10;
+
+/** As short as may be, since there are millions: each character holds up to 16 bits. */
 export function encodeState(state: State): string {
-  const numbers = [state.days, state.told, ...state.packs, ...state.snapshots];
-  for (const { state: file, lists, marks, aged } of state.index) {
+  const numbers = [
+    joined(state.packs),
+    joined(state.snapshots),
+    joined([state.day, 0]) + 16 * state.told,
+    state.slept + 16 * state.crashed,
+  ];
+  for (const { state: file, lists, marks, blind, aged } of state.index) {
     if (file === absent) numbers.push(0);
-    else numbers.push(file, lists, marks, aged);
+    else numbers.push(4 * (lists + 64 * marks) + file, blind + 64 * aged);
   }
   for (const client of state.clients) {
-    const { commit, late, hasSlept, isCrashed, isOlder, flag } = client;
-    const bits = [commit, late, hasSlept, isCrashed, isOlder, flag];
+    const { commit, late, fresh, wasAway, flag } = client;
+    const bits =
+      Number(commit) +
+      2 * Number(late) +
+      4 * Number(fresh) +
+      8 * Number(wasAway) +
+      16 * Number(flag);
     numbers.push(
-      numberOf(client.at),
-      lockKinds.indexOf(client.lock),
-      bits.reduce((sum, bit) => 2 * sum + Number(bit), 0),
-      client.known,
-      client.files,
-      client.rounds,
+      numberOf(client.at) + 128 * (kindNumbers.get(client.lock) ?? 0) + 1024 * bits,
+      client.older + 64 * client.lists + 4096 * client.rounds + 16_384 * client.day,
+      client.packs + 64 * client.going,
+      client.files + 1024 * client.other,
     );
   }
   return String.fromCharCode(...numbers);
@@ -115,45 +180,56 @@ export const has = (set: number, number: number): boolean => (set & bit(number))
 export const lowest = (set: number): number => set & -set;
 
 /** Packs that are there. */
-export function storedPacks(state: State): number {
-  return state.packs.reduce(
-    (set, pack, i) => (pack === young || pack === settled ? set | bit(i) : set),
-    0,
-  );
+export function storedPacks({ packs }: State): number {
+  let set = 0;
+  for (let i = 0; i < packs.length; i++) {
+    if (packs[i] === young || packs[i] === settled) set |= bit(i);
+  }
+  return set;
 }
 
-/** What a listing of the index shows: which files, and what they say together. */
-export interface IndexView {
+/** What a look at the repository shows: index files and what they say together, and whether there is a snapshot. */
+export interface View {
   readonly files: number;
   readonly lists: number;
+  /** All marks, those that are blind and those that are old enough. Of two marks of a pack the later counts. */
   readonly marks: number;
+  readonly blind: number;
   readonly aged: number;
-  /** A snapshot is seen. */
   readonly isNeeded: boolean;
 }
 
-/** All that may be seen: everything, or on a storage with weak listings also only what is not young. */
-export function viewsOf(state: State, isWeak: boolean): IndexView[] {
-  const all = viewOf(state, young);
-  if (!isWeak) return [all];
-  const old = viewOf(state, settled);
-  // A listing of one kind of file may be behind and that of another not.
-  const views = all.files === old.files ? [all] : [all, old];
-  return all.isNeeded === old.isNeeded ? views : [...views, { ...all, isNeeded: old.isNeeded }];
+/** What the storage really has. */
+export function trueView(state: State): View {
+  return viewOf(state, young, young);
 }
 
-function viewOf(state: State, from: number): IndexView {
-  const view = { files: 0, lists: 0, marks: 0, aged: 0, isNeeded: false };
+/**
+ * All that may be seen: everything, or on a storage with weak listings also only what is not young.
+ * @param of what is listed
+ */
+export function viewsOf(state: State, isWeak: boolean, of: 'index' | 'snapshots' | 'both'): View[] {
+  const views = [viewOf(state, young, young)];
+  if (!isWeak) return views;
+  const isIndexYoung = state.index.some((file) => file.state === young);
+  const isSnapshotYoung = state.snapshots.includes(young) && !state.snapshots.includes(settled);
+  if (of !== 'snapshots' && isIndexYoung) views.push(viewOf(state, settled, young));
+  if (of !== 'index' && isSnapshotYoung) views.push(viewOf(state, young, settled));
+  if (of === 'both' && isIndexYoung && isSnapshotYoung) views.push(viewOf(state, settled, settled));
+  return views;
+}
+
+function viewOf(state: State, indexFrom: number, snapshotsFrom: number): View {
+  let [files, lists, marks, seeing, newer, aged] = [0, 0, 0, 0, 0, 0];
   state.index.forEach((file, i) => {
-    if (file.state < from) return;
-    view.files |= bit(i);
-    view.lists |= file.lists;
-    view.marks |= file.marks;
-    view.aged |= file.aged;
+    if (file.state < indexFrom) return;
+    files |= bit(i);
+    lists |= file.lists;
+    marks |= file.marks;
+    seeing |= file.marks & ~file.blind;
+    newer |= file.marks & ~file.aged;
+    aged |= file.aged;
   });
-  // A pack that is listed anywhere is not marked.
-  view.marks &= ~view.lists;
-  view.aged &= view.marks;
-  view.isNeeded = state.snapshots.some((snapshot) => snapshot >= from);
-  return view;
+  const isNeeded = state.snapshots.some((snapshot) => snapshot >= snapshotsFrom);
+  return { files, lists, marks, blind: marks & ~seeing, aged: aged & ~newer, isNeeded };
 }

@@ -17,7 +17,7 @@ Runs suites of tests for long, one after the other, and enters what they did int
   --seconds N   of each suite that can be told, default 60
   --seed N      default: a new one for each suite
   --dry         enters nothing
-  SUITE         a name or the beginning of names, default all:
+  SUITE         a name, or the beginning of several names; default all:
 `;
 
 function git(...args: readonly string[]): string {
@@ -79,8 +79,10 @@ async function main(): Promise<number> {
     },
     allowPositionals: true,
   });
+  const names = new Set(soakSuites.map(({ name }) => name));
   const isWanted = ({ name }: SoakSuite): boolean =>
-    positionals.length === 0 || positionals.some((begin) => name.startsWith(begin));
+    positionals.length === 0 ||
+    positionals.some((text) => (names.has(text) ? name === text : name.startsWith(text)));
   const wanted = soakSuites.filter(isWanted);
   if (values.help || wanted.length === 0) {
     console.log(usage + soakSuites.map(({ name }) => `    ${name}`).join('\n'));

@@ -115,6 +115,12 @@ export const soakSuites: readonly SoakSuite[] = [
     }),
     totals: lastLineTotals,
   },
+  {
+    name: 'model',
+    counts: 'meetings',
+    command: () => ({ args: ['--max-old-space-size=12000', 'test/model/main.ts'] }),
+    totals: lastLineTotals,
+  },
   longTests('hostile', ['test/hostile'], { HOLDFAST_HOSTILE: 'all' }),
   crashTests('crash-init', 'crash-keys', 'during init'),
   crashTests('crash-keys', 'crash-keys', 'during key'),
