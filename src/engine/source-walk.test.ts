@@ -92,6 +92,35 @@ describe('SourceWalk', () => {
     expect(aheadCounts).toEqual([1, 1, 1, 0, 1, 0]);
   });
 
+  test('tells what comes soon also while only what is there is taken', async () => {
+    const { promise: isFarAhead, resolve } = Promise.withResolvers<void>();
+    let toldCount = 0;
+    class Told extends TestSource {
+      isReadAhead(): boolean {
+        return false;
+      }
+
+      ahead(): void {
+        toldCount++;
+      }
+
+      override list(entry: SourceEntry): SourceListing {
+        if (this.listed.length === 50) resolve();
+        return super.list(entry);
+      }
+    }
+    const folders = Array.from({ length: 60 }, (_, i) => [`d${i}`, {}] as const);
+    const source = new Told(Object.fromEntries(folders));
+    const walk = new SourceWalk(source, systemClock);
+    await walk.aheadOf(isFarAhead);
+    const { length: listedBefore } = source.listed;
+    toldCount = 0;
+    for (let taken = 0; taken < 40; taken++) await walk.next();
+    expect(source.listed.length).toBe(listedBefore);
+    expect(listedBefore).toBeLessThan(60);
+    expect(toldCount).toBeGreaterThan(1);
+  });
+
   test('does not walk ahead without bound', async () => {
     const wide = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`${i}`, 'x']));
     const many = Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`d${i}`, wide]));

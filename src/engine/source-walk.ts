@@ -71,7 +71,10 @@ export class SourceWalk {
       this.#readyAt = 0;
     }
     // For each listing that is taken another one that is read already: so what reads ahead always has something to do.
-    if (this.#hasNextBeenRead && this.#mayGoAhead) await this.#step();
+    if (this.#mayGoAhead) {
+      if (this.#hasNextBeenRead) await this.#step();
+      else this.#tellAhead();
+    }
     return listing;
   }
 
@@ -91,8 +94,13 @@ export class SourceWalk {
     return this.#started && this.#stack.length === 0;
   }
 
-  async #step(): Promise<void> {
+  /** Tells the source every few times what is listed soon. */
+  #tellAhead(): void {
     if (this.#steps++ % stepsBetween === 0) this.source.ahead?.(this.#soon());
+  }
+
+  async #step(): Promise<void> {
+    this.#tellAhead();
     const listing = this.#started ? await this.#list(this.#stack.pop()) : this.source.root();
     this.#started = true;
     this.#ready.push(listing);

@@ -1,6 +1,5 @@
 import type { ErrorCode, HoldfastError } from '../../src/base/errors.ts';
 import type { FileType } from '../../src/storage/backend.ts';
-import type { Place } from './world.ts';
 
 /**
  * What a process met that may end its work.
@@ -10,7 +9,7 @@ import type { Place } from './world.ts';
  *   `listingGhost`: of one of its own calls
  * - `otherLock`: it read the lock of another; `lockTaken`: another removed its own; `crowded`: behind listings that lag
  *   another worked that excludes it
- * - `rolledBack`: the storage went back while it ran
+ * - `packRemoved`: another removed a pack while it ran; `rolledBack`: the storage went back
  * - `empty`: there was no snapshot while it ran
  */
 export type Met =
@@ -31,6 +30,7 @@ export type Met =
   | 'otherLock'
   | 'lockTaken'
   | 'crowded'
+  | 'packRemoved'
   | 'rolledBack'
   | 'empty';
 
@@ -40,7 +40,9 @@ export interface Ended {
   readonly command: string;
   readonly met: ReadonlySet<Met>;
   /** Where it worked: two for a copy. */
-  readonly places: readonly Place[];
+  readonly places: readonly {
+    readonly store: { isDamaged(type: FileType): boolean; readonly tornNames: readonly string[] };
+  }[];
 }
 
 /** Why an operation may end with an error. */
@@ -114,6 +116,8 @@ const excuses: readonly Excuse[] = [
   { codes: ['BACKEND_WRITE_FAILED'], commands: ['backup'], met: ['rolledBack'] },
   { codes: ['FILE_EXISTS', 'UNPACKED_DAMAGED', 'LOCK_DAMAGED'], isTorn: true },
   { codes: ['REFERENCE_LOST'], commands: publishing, met: ['lockTaken', 'rolledBack', 'crowded'] },
+  // It reads all packs, also those that a prune marked a day before and deletes now.
+  { codes: ['FILE_NOT_FOUND'], commands: ['parity'], met: ['packRemoved'] },
   // What it reads goes away while the storage goes back.
   { codes: damages, commands: ['backup', 'restore'], met: ['rolledBack'] },
   { codes: damages, met: ['garbled', 'listingLacked', 'listingGhost', 'crowded'] },

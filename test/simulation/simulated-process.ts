@@ -100,6 +100,10 @@ export class SimulatedProcess implements Caller {
   }
 
   onRemove({ type, name }: FileHandle): void {
+    if (type === 'pack') {
+      for (const other of this.#world.living.values())
+        if (other !== this) other.meet('packRemoved');
+    }
     if (type !== 'lock') return;
     const owners = this.#world.places.map(({ store }) => store.lockOwner(name));
     const owner = owners.find((each) => each !== undefined);

@@ -99,7 +99,7 @@ test.each([
   ['index-last', 1],
   ['flipped-pack', 1],
   ['not-durable', 80],
-  ['no-locks', 10],
+  ['no-locks', 30],
   ['no-proof', 60],
   ['no-grace', 80],
   ['early-key', 80],

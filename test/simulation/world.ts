@@ -5,7 +5,7 @@ import type { Attempt, Oracle } from './oracle.ts';
 import type { Plant } from './planted.ts';
 import type { Reached } from './reach.ts';
 import type { Weather } from './weather.ts';
-import type { SimulatedProcess } from './simulated-process.ts';
+import type { Met } from './excuses.ts';
 import type { SimulatedStore } from './simulated-store.ts';
 import { Seeded } from './seeded.ts';
 
@@ -16,6 +16,12 @@ export interface Place {
   readonly store: SimulatedStore;
   readonly weather: Weather;
   readonly oracle: Oracle;
+}
+
+/** A process that runs, as far as others have to do with it. */
+export interface LivingProcess {
+  readonly machine: object;
+  meet(what: Met): void;
 }
 
 const noteCountMax = 20_000;
@@ -34,7 +40,7 @@ export class World {
   readonly reached: Set<Reached> = new Set();
   readonly exclusion: Exclusion = new Exclusion();
   /** The processes that run, by their names. */
-  readonly living: Map<string, SimulatedProcess> = new Map();
+  readonly living: Map<string, LivingProcess> = new Map();
   readonly outcomes: Map<string, number> = new Map();
   /** What runs, by the names of processes. */
   readonly running: Map<string, string> = new Map();
