@@ -2,10 +2,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
+import { LongestFirst } from './test/tools/longest-first.ts';
 import { PlainReporter } from './test/tools/plain-reporter.ts';
 
 // The processes and threads that tests start strip types and compile once, not each time anew.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'holdfast-compile-cache');
+
+/** Files that work in this process alone and leave nothing behind in it: they may share it, too. */
+const shared = ['damage', 'faults', 'hostile', 'model', 'soak', 'tidy', 'tools'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
 
 export default defineConfig({
   test: {
@@ -16,9 +22,12 @@ export default defineConfig({
         // Tests of one room share their processes: loading the program anew for each file took a fifth of their time.
         test: { name: 'src', include: ['src/**/*.test.ts'], isolate: false },
       },
-      { extends: true, test: { name: 'test', include: ['test/**/*.test.ts'] } },
+      { extends: true, test: { name: 'shared', include: shared, isolate: false } },
+      { extends: true, test: { name: 'test', include: ['test/**/*.test.ts'], exclude: shared } },
     ],
+    setupFiles: [join(import.meta.dirname, 'test/tools/bytes-equal.ts')],
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     // By default one core is left idle; on two cores that is half of them.
     maxWorkers: '100%',
     // For what hangs alone: a test that takes minutes because the machine is busy has not failed.

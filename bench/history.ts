@@ -12,7 +12,7 @@ export async function makeHistory(repository: string): Promise<void> {
   const tree = `${repository}-tree`;
   const restic = resticAt(repository);
   makeTree(tree, { fileCount, totalBytes: 1e9, seed: 2 });
-  await measure(restic.command('init'));
+  await measure(restic.init());
   for (let round = 0; round < snapshotCount; round++) {
     if (round > 0) changeTree(tree, { fileCount, round });
     await measure(restic.command('backup', '-q', tree));

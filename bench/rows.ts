@@ -19,11 +19,18 @@ export interface Row {
   timed(tool: Tool, data: string): Command;
   /** Compare the size of the repository after the timed command. */
   readonly comparesSize?: boolean;
+  /** The largest process may have this, in MiB; default: `peakMiBMaxDefault`. */
+  readonly peakMiBMax?: number;
 }
+
+/** What a process may have resident for most rows, in MiB. */
+export const peakMiBMaxDefault = 500;
+/** For rows of a million files. */
+const peakMiBMaxOfMany = 1024;
 
 function fresh(tool: Tool): readonly Command[] {
   reset(tool);
-  return [tool.command('init')];
+  return [tool.init()];
 }
 
 function backedUp(tool: Tool, data: string): readonly Command[] {
@@ -183,6 +190,7 @@ export const rows: readonly Row[] = [
     },
     timed: (tool, data) => tool.command('backup', '-q', data),
     comparesSize: true,
+    peakMiBMax: peakMiBMaxOfMany,
   },
   {
     name: 'many-unchanged',
@@ -192,6 +200,7 @@ export const rows: readonly Row[] = [
     bar: 0.4,
     prepare: once,
     timed: (tool, data) => tool.command('backup', '-q', data),
+    peakMiBMax: peakMiBMaxOfMany,
   },
   {
     name: 'copy',

@@ -14,6 +14,11 @@ export const benchmarkPassword = 'benchmark';
 export interface Tool {
   readonly name: 'holdfast' | 'restic';
   readonly repository: string;
+  /**
+   * Makes the repository: with the same program for both tools. How much work its key asks for is measured when it is made, and
+   * restic measures another figure whenever the machine is a little busier, which then counts in every row.
+   */
+  init(): Command;
   command(...args: string[]): Command;
   version(): string;
 }
@@ -32,6 +37,7 @@ export function resticAt(repository: string): Tool {
 }
 
 function tool(name: Tool['name'], program: string, repository: string): Tool {
+  const init = join(checkout, 'bin/holdfast');
   const environment = {
     RESTIC_REPOSITORY: repository,
     RESTIC_PASSWORD: benchmarkPassword,
@@ -40,6 +46,7 @@ function tool(name: Tool['name'], program: string, repository: string): Tool {
   return {
     name,
     repository,
+    init: () => ({ program: init, args: ['init'], environment }),
     command: (...args) => ({ program, args, environment }),
     version: () => execFileSync(program, ['version'], { encoding: 'utf8' }).trim(),
   };

@@ -5,10 +5,12 @@ import { toHex } from '../base/bytes.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import { jsonLines, TestPlace } from './holdfast-test-support.ts';
 
+/** Commands that ran as a process. */
+const started = new Set<string>();
 let place: TestPlace;
 
 beforeEach(async () => {
-  place = TestPlace.create();
+  place = TestPlace.create(started);
   await place.createRepository();
   mkdirSync(place.at('source/below'), { recursive: true });
   writeFileSync(place.at('source/below/file'), 'content');

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../../test/tools/program.ts';
 import { jsonLines, password, TestPlace } from './holdfast-test-support.ts';
 
-const place = TestPlace.create();
+const place = TestPlace.create(new Set());
 const source = place.at('source');
 
 interface SnapshotJson {

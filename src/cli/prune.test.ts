@@ -6,7 +6,7 @@ import { parseMaxUnused } from './prune-flags.ts';
 let place: TestPlace;
 
 beforeAll(async () => {
-  place = TestPlace.create();
+  place = TestPlace.create(new Set());
   await (await place.createRepository()).close();
   mkdirSync(place.at('source'));
   for (const content of ['one', 'two', 'three']) {

@@ -2,7 +2,7 @@ import { ForwardingBackend } from '../storage/forward.ts';
 import { describe, expect, test } from 'vitest';
 
 import { fromHex, toHex } from '../base/bytes.ts';
-import { systemEnvironment } from '../base/environment.ts';
+import { type Environment, systemEnvironment } from '../base/environment.ts';
 import { describeError } from '../base/errors.ts';
 import { PackedBlobs } from '../repository/blob.ts';
 import { encodeIndex } from '../repository/index-file.ts';
@@ -30,7 +30,14 @@ interface HeardCheck extends CheckResult {
   readonly phases: readonly string[];
 }
 
-async function checked(backend: Backend, options: CheckOptions = {}): Promise<HeardCheck> {
+/** To start threads takes longer than all that they do for most tests here. */
+const singleThreaded = { ...systemEnvironment, isSingleThreaded: true } as const;
+
+async function checked(
+  backend: Backend,
+  options: CheckOptions = {},
+  environment: Environment = singleThreaded,
+): Promise<HeardCheck> {
   const complaints: string[] = [];
   const notes: string[] = [];
   const phases: string[] = [];
@@ -42,7 +49,7 @@ async function checked(backend: Backend, options: CheckOptions = {}): Promise<He
     progress: () => {},
   };
   const repository = testRepository({ backend });
-  const result = await check(repository, options, { environment: systemEnvironment, monitor });
+  const result = await check(repository, options, { environment, monitor });
   return { ...result, complaints, notes, phases };
 }
 
@@ -125,7 +132,7 @@ async function bomb(leaf: FolderContent): Promise<SnapshotMaker> {
 describe('a check', () => {
   test('of what is whole finds nothing', async () => {
     const { maker } = await made();
-    expect(await checked(maker.backend, readAll)).toMatchObject({
+    expect(await checked(maker.backend, readAll, systemEnvironment)).toMatchObject({
       errors: [],
       errorCount: 0,
       hints: [],
@@ -153,7 +160,7 @@ describe('a check', () => {
     const { offset } = placeOf(data, maker, c);
     flip(bytesOf(making, data), offset + 20);
     expect(await checked(maker.backend)).toMatchObject({ errorCount: 0 });
-    const result = await checked(maker.backend, readAll);
+    const result = await checked(maker.backend, readAll, systemEnvironment);
     expect(result.brokenPacks).toEqual([data.id]);
     expect(result.affectedSnapshots).toEqual([snapshot.id]);
     expect(affected(result)).toEqual(['/abc', '/sub/c']);

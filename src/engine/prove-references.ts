@@ -10,6 +10,7 @@ import {
 } from '../repository/index-load.ts';
 import { IndexWriter, type StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
+import type { PackMark } from '../repository/pack-marks.ts';
 import { missingPacks } from './packs/stored-packs.ts';
 import type { EngineContext } from './context.ts';
 import { statPack } from './packs/stat-pack.ts';
@@ -115,10 +116,11 @@ async function lostSince(
   if (names.length === 0 && !isAnyGone) return lost;
   const packCount = index.packCount;
   const { markNames } = await loadMoreIndexFiles(repository, index, { names, signal });
-  for (const { id, blobs } of (await loadMarks(repository, markNames, { signal })).values()) {
+  const onMark = ({ id, blobs }: PackMark): void => {
     const pack = index.findPack(idBytes(id));
     if (pack >= 0 && blobs.count > 0) lost.add(pack);
-  }
+  };
+  await loadMarks(repository, markNames, { signal, onMark });
   // Not before: after a failure all of them are read again, whose marks did not count yet.
   for (const name of names) seen.add(name);
   if (!isAnyGone) return lost;

@@ -7,9 +7,9 @@ import { type PackedBlob, PackedBlobs } from '../repository/blob.ts';
 import { packSizeOf } from '../repository/pack-header.ts';
 import { idBytes } from '../repository/id.ts';
 import { encodeIndex } from '../repository/index-file.ts';
-import { loadIndexFiles, loadMarks } from '../repository/index-load.ts';
+import { loadIndexFiles } from '../repository/index-load.ts';
 import { rewriteIndex } from '../repository/index-rewrite.ts';
-import { saveSnapshot, testRepository } from '../repository/index-test-support.ts';
+import { loadAllMarks, saveSnapshot, testRepository } from '../repository/index-test-support.ts';
 import { markAgeMs, type PackMark } from '../repository/pack-marks.ts';
 import type { Backend } from '../storage/backend.ts';
 import { fault, type FaultRule } from '../storage/fault.ts';
@@ -34,10 +34,8 @@ import {
   StatesBackend,
 } from './prune/prune-test-support.ts';
 
-async function marksOf(backend: Backend): Promise<readonly PackMark[]> {
-  const repository = testRepository({ backend });
-  const { markNames } = await loadIndexFiles(repository);
-  return [...(await loadMarks(repository, markNames)).values()];
+function marksOf(backend: Backend): Promise<readonly PackMark[]> {
+  return loadAllMarks(testRepository({ backend }));
 }
 
 const later: PruneHow = { laterMs: 25 * hourMs };

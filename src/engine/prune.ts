@@ -1,6 +1,6 @@
 import { isHoldfastError } from '../base/errors.ts';
 import type { HeldLock, ProcessProbe } from '../repository/locks.ts';
-import type { PackMark } from '../repository/pack-marks.ts';
+import type { BareMark } from '../repository/pack-marks.ts';
 import type { EngineContext } from './context.ts';
 import { damageIfHeld } from './prune/damage-if-held.ts';
 import { pruneAtOnce } from './prune/instant.ts';
@@ -8,6 +8,7 @@ import { replacedOf, unneededOf } from './prune/needed.ts';
 import type { PruneMonitor, PrunePolicy } from './prune/options.ts';
 import { PackUsage } from './prune/pack-usage.ts';
 import { emptyStatistics, type PackPlan, planPacks } from './prune/plan.ts';
+import type { MarkedPack } from './prune/save-marks.ts';
 import { type PruneSource, PruneState } from './prune/state.ts';
 import { deleteMarked, type MarkPlan, markUnneeded, planMarks } from './prune/two-phase.ts';
 
@@ -42,11 +43,11 @@ export interface PruneLocks {
 
 export interface PruneResult {
   /** Packs that were deleted because they were marked before. */
-  readonly deleted: readonly PackMark[];
+  readonly deleted: readonly BareMark[];
   /** Packs that were marked for long enough, but stay because an operation runs that may have begun before. */
-  readonly awaiting: readonly PackMark[];
+  readonly awaiting: readonly BareMark[];
   /** Packs that were marked now. */
-  readonly marked: readonly PackMark[];
+  readonly marked: readonly MarkedPack[];
   /** REPOSITORY_LOCKED, if marked packs could not be deleted because somebody else works with the repository. */
   readonly blockedBy: unknown;
 }

@@ -27,8 +27,12 @@ type TestPool = WorkerPool<TestRequest, TestResponse>;
 const module = new URL('./fixtures/test-worker.mjs', import.meta.url);
 const open: TestPool[] = [];
 
-async function startPool(size: number, workerData: unknown = {}): Promise<TestPool> {
-  const options = { size, workerData, environment: systemEnvironment };
+async function startPool(
+  size: number,
+  workerData: unknown = {},
+  how: { readonly youngHeapMiB?: number } = {},
+): Promise<TestPool> {
+  const options = { size, workerData, environment: systemEnvironment, ...how };
   const pool = await WorkerPool.start<TestRequest, TestResponse>(module, options);
   open.push(pool);
   return pool;
@@ -122,6 +126,16 @@ describe('WorkerPool', () => {
     await pool.run({ type: 'events', count: 3 }, [], { onEvent: (event) => events.push(event) });
     expect(events).toEqual([0, 1, 2].map((i) => ({ i, bytes: new Uint8Array([i]) })));
     await pool.run({ type: 'events', count: 3 });
+  });
+
+  it('gives its threads less room for new objects where that is asked for, and later ones all', async () => {
+    const sizes: number[] = [];
+    for (const how of [{ youngHeapMiB: 1 }, {}]) {
+      const pool = await startPool(1, {}, how);
+      sizes.push(Number((await pool.run({ type: 'young' })).value) / 2 ** 20);
+    }
+    expect(sizes[0]).toBeLessThanOrEqual(4);
+    expect(sizes[1]).toBeGreaterThan(4);
   });
 
   it('rejects the request whose event handler throws', async () => {

@@ -4,6 +4,7 @@ import { assert, defined } from '../base/assert.ts';
 import type { Environment } from '../base/environment.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { closingFlag } from './worker-messages.ts';
+import { limitYoungHeap } from './young-heap.ts';
 import { InlineWorker } from './worker-inline.ts';
 import { type Call, threadEnd, WorkerThread } from './worker-thread.ts';
 
@@ -23,6 +24,8 @@ export interface WorkerPoolOptions {
   readonly environment: Environment;
   /** What of `workerData` is transferred; for a pool of one thread only. */
   readonly transferList?: readonly Transferable[];
+  /** Room for either half of each thread's new objects, in MiB: see `limitYoungHeap`. Default: as in the main thread. */
+  readonly youngHeapMiB?: number;
 }
 
 export interface RunOptions<Event = unknown> {
@@ -88,6 +91,8 @@ export class WorkerPool<Request extends { readonly type: string }, Response, Eve
     module: URL,
     options: WorkerPoolOptions,
   ): Promise<WorkerPool<Request, Response, Event>> {
+    const { youngHeapMiB } = options;
+    const endLimit = youngHeapMiB === undefined ? () => undefined : limitYoungHeap(youngHeapMiB);
     const pool = new WorkerPool<Request, Response, Event>(module, options);
     try {
       await Promise.all(pool.#threads.map((thread) => thread.start(pool.#flags)));
@@ -95,6 +100,8 @@ export class WorkerPool<Request extends { readonly type: string }, Response, Eve
     } catch (error) {
       await pool.close();
       throw error;
+    } finally {
+      endLimit();
     }
   }
 

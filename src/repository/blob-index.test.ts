@@ -4,11 +4,16 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { type BlobType, recordWords } from './blob.ts';
-import { BlobIndex } from './blob-index.ts';
+import { BlobIndex, type BlobLocation } from './blob-index.ts';
 import { madeUpPacks, idOf } from './index-test-support.ts';
 import { PackedBlobs } from './pack.ts';
 
 const place = { pack: 0, offset: 1, length: 50, uncompressedLength: 7 };
+
+function placeOne(index: BlobIndex, entry: number, { pack, ...location }: BlobLocation): void {
+  const blob = { type: index.typeOf(entry), id: index.idOf(entry), ...location };
+  index.place(Int32Array.of(entry), pack, PackedBlobs.from([blob]));
+}
 
 describe('BlobIndex', () => {
   it.each(['lengthOf', 'offsetOf', 'uncompressedLengthOf', 'packOf', 'typeOf'] as const)(
@@ -81,6 +86,57 @@ describe('BlobIndex', () => {
     );
   });
 
+  it('takes no slots for further copies, and finds them all in the end', () => {
+    const index = BlobIndex.create();
+    const insertAll = (pack: number): void => {
+      for (let i = 0; i < 1000; i++) index.insert('data', idOf(i), { ...place, pack });
+    };
+    insertAll(0);
+    insertAll(1);
+    expect(index.shape().slotBits).toBe(11);
+    // The number of a record has to fit a slot.
+    for (let pack = 2; pack < 9; pack++) insertAll(pack);
+    expect(index.shape().slotBits).toBe(15);
+    for (let i = 0; i < 1000; i++) {
+      const copies = Array.from({ length: 9 }, (_, copy) => copy * 1000 + i);
+      expect(index.findAll('data', idOf(i))).toEqual(copies);
+    }
+    for (let i = 1000; i < 2000; i++) index.insert('data', idOf(i), place);
+    for (let i = 0; i < 2000; i++) expect(index.find('data', idOf(i))).toBeGreaterThanOrEqual(0);
+    expect(index.find('data', idOf(2000))).toBe(-1);
+  });
+
+  it('gives records as packs list them', () => {
+    const index = BlobIndex.create();
+    const [pack] = madeUpPacks(0, 1, 9);
+    if (!pack) throw new Error('there is a pack');
+    const packs = [idOf('one'), idOf('other')].map((id) => index.addPack(id));
+    for (const number of packs) {
+      for (const blob of pack.blobs.iterate()) {
+        index.insert(blob.type, blob.id, { ...blob, pack: number });
+      }
+    }
+    const words = new Uint32Array(18 * recordWords);
+    for (let entry = 0; entry < 18; entry++) index.recordInto(entry, words, entry * recordWords);
+    const half = pack.blobs.bytes.byteLength;
+    expect(new Uint8Array(words.buffer, 0, half)).toEqual(pack.blobs.bytes);
+    expect(new Uint8Array(words.buffer, half)).toEqual(pack.blobs.bytes);
+  });
+
+  it('places all blobs of a pack at once', () => {
+    const index = BlobIndex.create();
+    const [pack] = madeUpPacks(0, 1, 9);
+    if (!pack) throw new Error('there is a pack');
+    const { blobs } = pack;
+    const entries = Array.from(blobs.iterate(), ({ type, id }) => index.claimCopy(type, id));
+    expect(() => index.place(Int32Array.from(entries.slice(1)), 3, blobs)).toThrow('each blob');
+    index.place(Int32Array.from(entries), 3, blobs);
+    expect(entries.map((entry) => index.blobOf(entry))).toEqual([...blobs.iterate()]);
+    expect(entries.every((entry) => index.packOf(entry) === 3)).toBe(true);
+    expect(entries.some((entry) => index.isPending(entry))).toBe(false);
+    expect(() => index.place(Int32Array.from(entries), 3, blobs)).toThrow('pending');
+  });
+
   it('stays linear with very many entries of one blob', () => {
     const index = BlobIndex.create();
     const id = idOf('same');
@@ -110,7 +166,7 @@ describe('BlobIndex', () => {
     expect(others.at(4)?.findAll('tree', idOf(77))).toEqual([77]);
     const claimed = others.at(1)?.claim('data', idOf('x')) ?? -1;
     expect(claimed).toBe(5000);
-    others.at(2)?.place(claimed, { pack: 1, offset: 7, length: 8, uncompressedLength: 0 });
+    placeOne(others.at(2)!, claimed, { pack: 1, offset: 7, length: 8, uncompressedLength: 0 });
     expect(index.offsetOf(claimed)).toBe(7);
   });
 
@@ -121,14 +177,14 @@ describe('BlobIndex', () => {
     expect(index.claim('data', idOf(1))).toBe(-1);
     expect(index.claim('tree', idOf(1))).toBe(1);
     expect(index.isPending(entry)).toBe(true);
-    index.place(entry, { ...place, pack: 5 });
+    placeOne(index, entry, { ...place, pack: 5 });
     expect(index.isPending(entry)).toBe(false);
     expect(index.packOf(entry)).toBe(5);
     expect(index.offsetOf(entry)).toBe(1);
     expect(index.typeOf(1)).toBe('tree');
-    index.place(1, place);
+    placeOne(index, 1, place);
     expect(index.typeOf(1)).toBe('tree');
-    expect(() => index.place(entry, place)).toThrow('pending');
+    expect(() => placeOne(index, entry, place)).toThrow('pending');
     index.insert('tree', idOf(3), place);
     expect(index.claim('tree', idOf(3))).toBe(-1);
   });
@@ -204,7 +260,10 @@ describe('BlobIndex across threads', () => {
         const id = new Uint8Array(createHash('sha256').update('id ' + number).digest());
         const entry = index.claim('data', id);
         if (entry >= 0) {
-          index.place(entry, { pack: workerData.pack, offset: number, length: 99, uncompressedLength: 0 });
+          const record = new Uint32Array(workerData.recordWords);
+          record.set([number, 99], 8);
+          const blobs = { count: 1, bytes: new Uint8Array(record.buffer) };
+          index.place(Int32Array.of(entry), workerData.pack, blobs);
           mine.push(number);
         }
         if (index.find('data', id) < 0) throw new Error('lost ' + number);
@@ -214,7 +273,10 @@ describe('BlobIndex across threads', () => {
 
   function claimAll(share: unknown, data: Record<string, number>): Promise<number[]> {
     const module = new URL('./blob-index.ts', import.meta.url).href;
-    const worker = new Worker(claimer, { eval: true, workerData: { ...data, share, module } });
+    const worker = new Worker(claimer, {
+      eval: true,
+      workerData: { ...data, recordWords, share, module },
+    });
     return new Promise((resolve, reject) => {
       worker.once('message', resolve);
       worker.once('error', reject);

@@ -2,7 +2,13 @@ import { sealOverheadBytes } from '../kernels/seal.ts';
 import { idSizeBytes } from './id.ts';
 import { assert } from '../base/assert.ts';
 import { type Random, randomBytes, systemRandom } from '../base/random.ts';
-import { type BlobType, type PackedBlob, recordSizeBytes, recordWords } from './blob.ts';
+import {
+  type BlobType,
+  type PackedBlob,
+  type PackedBlobs,
+  recordSizeBytes,
+  recordWords,
+} from './blob.ts';
 import { SharedMutex } from './blob-mutex.ts';
 import {
   BlobTable,
@@ -294,18 +300,22 @@ export class BlobIndex {
     }
   }
 
-  /** Gives a claimed entry its place. */
-  place(entry: number, location: BlobLocation): void {
-    checkLocation(location);
-    const word = this.#wordOf(entry);
-    const records = this.#blobs.records;
-    const flags = records[word + 11]!;
-    assert((flags & pendingFlag) !== 0, 'only a pending blob is placed');
-    records[word + 8] = location.offset;
-    records[word + 9] = location.length;
-    records[word + 10] = location.uncompressedLength;
-    // Last and atomically: who sees the mark gone also sees the place.
-    Atomics.store(records, word + 11, (flags & ~(pendingFlag | numberMask)) | location.pack);
+  /** Gives the claimed entries of all blobs of a pack their places. */
+  place(entries: Int32Array, pack: number, blobs: PackedBlobs): void {
+    assert(entries.length === blobs.count, 'each blob of a pack has an index entry');
+    assert(pack >= 0 && pack <= numberMask, 'the number of a pack fits 29 bits');
+    const { bytes } = blobs;
+    const places = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+    for (let i = 0; i < entries.length; i++) {
+      const word = this.#wordOf(entries[i]!);
+      const place = i * recordWords;
+      const { records } = this.#blobs;
+      const flags = records[word + 11]!;
+      assert((flags & pendingFlag) !== 0, 'only a pending blob is placed');
+      for (let index = 8; index < 11; index++) records[word + index] = places[place + index]!;
+      // Last and atomically: who sees the mark gone also sees the place.
+      Atomics.store(records, word + 11, (flags & ~(pendingFlag | numberMask)) | pack);
+    }
   }
 
   /** True for a claimed entry that has no place yet. */
@@ -364,6 +374,16 @@ export class BlobIndex {
       target[at + 2] = value >>> 16;
       target[at + 3] = value >>> 24;
     }
+  }
+
+  /** Writes the record of the blob, as `PackedBlobs` has it, to `words` at `at`. */
+  recordInto(entry: number, words: Uint32Array, at: number): void {
+    const word = this.#wordOf(entry);
+    const idWord = this.#blobs.firstOf(entry) * recordWords;
+    const { records } = this.#blobs;
+    for (let index = 0; index < 8; index++) words[at + index] = records[idWord + index]!;
+    for (let index = 8; index < 11; index++) words[at + index] = records[word + index]!;
+    words[at + 11] = (records[word + 11]! & keyFlag) >>> 0;
   }
 
   /** A copy of the blob's id. */

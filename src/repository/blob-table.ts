@@ -30,8 +30,10 @@ const countWord = 0;
 const capacityWord = 1;
 const slotBitsWord = 2;
 const generationWord = 3;
+/** How many different keys the records have. */
+const keyCountWord = 4;
 /** Words of control block that one table takes. */
-export const tableControlWords = 4;
+export const tableControlWords = 5;
 
 /** Memory of one table; can be posted to other threads. */
 export interface BlobTableShare {
@@ -88,8 +90,7 @@ export class BlobTable {
     expected: { readonly count: number; readonly slotBits?: number | undefined },
   ): BlobTableShare {
     const count = Math.max(recordCountMin, expected.count);
-    let slotBits = expected.slotBits ?? slotBitsMin;
-    while (slotBits < slotBitsMax && 2 ** slotBits * loadMax < count) slotBits++;
+    const slotBits = expected.slotBits ?? slotBitsFor(count);
     Atomics.store(control.words, control.base + capacityWord, count);
     Atomics.store(control.words, control.base + slotBitsWord, slotBits);
     return {
@@ -173,7 +174,8 @@ export class BlobTable {
    */
   append(flags: number, a: number, b: number, c: number): number {
     const record = this.count;
-    this.reserve(record + 1);
+    this.#reserveRecords(1);
+    this.#reserveSlots(1);
     const word = record * recordWords;
     this.records[word + 8] = a;
     this.records[word + 9] = b;
@@ -191,7 +193,8 @@ export class BlobTable {
   appendAll(source: Uint32Array, number: number): void {
     const first = this.count;
     const count = source.length / recordWords;
-    this.reserve(first + count);
+    this.#reserveRecords(count);
+    this.#reserveSlots(count);
     this.records.set(source, first * recordWords);
     for (let start = 0; start < count; start += aheadCount) {
       const end = Math.min(count, start + aheadCount);
@@ -213,6 +216,7 @@ export class BlobTable {
     const position = this.#probePlain(flags);
     if (position < 0) {
       for (let index = 0; index < 8; index++) records[word + index] = this.#key[index]!;
+      this.#addKeys(1);
     } else {
       const latest = this.#recordAt(position);
       records[word] = this.#firstOf(latest);
@@ -224,20 +228,22 @@ export class BlobTable {
   }
 
   /**
-   * Appends records as another table with the same seed held them, at the same numbers, and lets them be found. The
-   * caller holds the mutex. Nothing is compared: what comes from outside must be authentic.
+   * Appends records as another table with the same seed held them, at the same numbers, each with a key of its own, and
+   * lets them be found. The caller holds the mutex. Nothing is compared: what comes from outside must be authentic.
    */
   adopt(source: Uint32Array): void {
     const first = this.count;
+    this.#reserveSlots(source.length / recordWords);
     this.adoptRecords(source);
     this.#placeAll(first, this.count);
+    this.#addKeys(this.count - first);
   }
 
   /** As `adopt`, but they are found only once `adoptSlots` has brought all slots of that table. */
   adoptRecords(source: Uint32Array): void {
     const first = this.count;
     const end = first + source.length / recordWords;
-    this.reserve(end);
+    this.#reserveRecords(end - first);
     this.records.set(source, first * recordWords);
     Atomics.store(this.#words, this.#base + countWord, end);
   }
@@ -247,6 +253,9 @@ export class BlobTable {
     this.#stableGeneration();
     assert(first + source.length <= this.#slots.length, 'the tables have the same number of slots');
     this.#slots.set(source, first);
+    let keyCount = 0;
+    for (let slot = 0; slot < source.length; slot++) if (source[slot] !== 0) keyCount++;
+    this.#addKeys(keyCount);
   }
 
   /** A copy of the slots `[start, end)`. */
@@ -285,8 +294,13 @@ export class BlobTable {
     this.#ahead[aheadCount] = seen;
   }
 
-  /** Makes room for `count` records in all. The caller holds the mutex. */
-  reserve(count: number): void {
+  #addKeys(count: number): void {
+    Atomics.add(this.#words, this.#base + keyCountWord, count);
+  }
+
+  /** Makes room for so many more records. The caller holds the mutex. */
+  #reserveRecords(more: number): void {
+    const count = this.count + more;
     const capacity = Atomics.load(this.#words, this.#base + capacityWord);
     if (count > capacity) {
       const target = Math.min(
@@ -298,9 +312,20 @@ export class BlobTable {
       Atomics.store(this.#words, this.#base + capacityWord, target);
     }
     if (this.records.length < count * recordWords) this.#refreshRecords();
+  }
+
+  /**
+   * Makes room in the slots for so many more records. Those of one key share a slot, so what is stored anew takes none; but
+   * the number of every record must fit a slot. The caller holds the mutex.
+   */
+  #reserveSlots(more: number): void {
     this.#stableGeneration();
     let slotBits = this.#slotBits;
-    while (2 ** slotBits * loadMax < count) slotBits += slotBits < slotBitsFast ? 2 : 1;
+    const count = this.count + more;
+    const keyCount = Atomics.load(this.#words, this.#base + keyCountWord) + more;
+    while (2 ** slotBits * loadMax < keyCount || 2 ** slotBits <= count) {
+      slotBits += slotBits < slotBitsFast ? 2 : 1;
+    }
     if (slotBits > slotBitsMax) throw tooLarge(count);
     if (slotBits > this.#slotBits) this.#rebuild(slotBits);
   }
@@ -462,6 +487,13 @@ export class BlobTable {
     const capacity = Atomics.load(this.#words, this.#base + capacityWord);
     this.records = new Uint32Array(this.#share.records, 0, capacity * recordWords);
   }
+}
+
+/** Slots for so many keys, as a power of 2. */
+function slotBitsFor(keyCount: number): number {
+  let slotBits = slotBitsMin;
+  while (slotBits < slotBitsMax && 2 ** slotBits * loadMax < keyCount) slotBits++;
+  return slotBits;
 }
 
 /** Reserves address space for `sizeBytesMax`, or for the largest part of it that the system grants. */

@@ -152,6 +152,22 @@ describe('index cache', () => {
     expect(await cached.load()).toEqual({ text: all, readCount: 0 });
   });
 
+  it('keeps an index in which most entries are further copies', async () => {
+    const cached = await CachedRepository.create();
+    const packs = madeUpPacks(20, 40, 30);
+    const all = [0, 1, 2].flatMap((copy) =>
+      packs.map((pack, i) => ({ ...pack, id: idOf(`copy ${copy} ${i}`) })),
+    );
+    await saveIndex(cached.repository, all);
+    const text = [...whole, ...indexText(all)].sort();
+    expect(await cached.load()).toEqual({ text, readCount: 1 });
+    expect(await cached.load()).toEqual({ text, readCount: 0 });
+    await cached.save(100, 300);
+    const more = [...text, ...indexText(madeUpPacks(100, 300, 5))].sort();
+    expect(await cached.load()).toEqual({ text: more, readCount: 1 });
+    expect(await cached.load()).toEqual({ text: more, readCount: 0 });
+  });
+
   it('is dropped without a word when it is damaged, and made anew', async () => {
     const { store } = await CachedRepository.create();
     for (const name of store.files.keys()) {

@@ -10,8 +10,6 @@ export interface IndexedPack {
   readonly blobs: PackedBlobs;
 }
 
-/** Most bytes of one blob's entry, comma included: 64 digits of id, three numbers of 10 digits, and the keys. */
-const blobEntrySizeBytesMax = 192;
 /** Most bytes of a pack's entry besides its blobs, of a marked one too. */
 const packEntrySizeBytesMax = 192;
 
@@ -44,11 +42,11 @@ export function encodeIndex(
   packs: readonly IndexedPack[],
   marks: readonly PackMark[] = [],
 ): Uint8Array<ArrayBuffer> {
-  const blobCount = [...packs, ...marks].reduce((sum, pack) => sum + pack.blobs.count, 0);
-  const packCount = packs.length + marks.length;
-  const writer = new IndexBytes(
-    packCount * packEntrySizeBytesMax + blobCount * blobEntrySizeBytesMax + 64,
-  );
+  let sizeBytesMax = 64;
+  for (const { blobs } of [...packs, ...marks]) {
+    sizeBytesMax += packEntrySizeBytesMax + sizeOfBlobs(blobs);
+  }
+  const writer = new IndexBytes(sizeBytesMax);
   writer.put(text.start);
   for (const [index, pack] of packs.entries()) {
     assert(pack.id.byteLength === idSizeBytes, 'a pack id has 32 bytes');
@@ -78,6 +76,29 @@ function putMarks(writer: IndexBytes, marks: readonly PackMark[]): void {
     if (mark.sizeBytes !== undefined) writer.put(latin1(`,"size":${mark.sizeBytes}`));
     writer.putByte(braceClose);
   }
+}
+
+/**
+ * Bytes that `putBlobs` writes, and one comma more. Counted and not estimated: a pack of very small blobs has an entry of
+ * some 25 MB.
+ */
+function sizeOfBlobs({ bytes, count }: PackedBlobs): number {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  const fixed = blobStart.data.length + text.length.length + 2;
+  let size = count * fixed;
+  for (let word = 8; word < words.length; word += recordWords) {
+    size += digitCount(words[word]!) + digitCount(words[word + 1]!);
+    const plainLength = words[word + 2]!;
+    if (plainLength > 0) size += text.uncompressedLength.length + digitCount(plainLength);
+  }
+  return size;
+}
+
+/** Decimal digits of an unsigned 32-bit number. */
+function digitCount(value: number): number {
+  let count = 1;
+  for (let bound = 10; bound <= value; bound *= 10) count++;
+  return count;
 }
 
 function putBlobs(writer: IndexBytes, blobs: PackedBlobs): void {
@@ -171,7 +192,7 @@ const marksPerFileMax = 10_000;
 export function* encodeMarks(
   marks: Iterable<PackMark>,
   blobCountMax: number,
-): Generator<Uint8Array, void, void> {
+): Generator<Uint8Array<ArrayBuffer>, void, void> {
   let next: PackMark[] = [];
   let blobCount = 0;
   for (const mark of marks) {

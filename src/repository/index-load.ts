@@ -1,6 +1,7 @@
 import { workerModule } from '../base/worker-module.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { releaseBuffer } from '../base/release.ts';
 import { WorkerPool } from '../kernels/worker-pool.ts';
 import type { CallOptions, FileStat } from '../storage/backend.ts';
 import { BlobIndex } from './blob-index.ts';
@@ -14,7 +15,7 @@ import {
 import { DecodedIndex } from './index-decoded.ts';
 import { decodeIndex, decodeIndexInto } from './index-file.ts';
 import type { IndexRequest, IndexResponse, IndexWorkerData } from './index-messages.ts';
-import { addMark, type PackMark } from './pack-marks.ts';
+import type { PackMark } from './pack-marks.ts';
 import type { Repository } from './repository.ts';
 
 export type { IndexCacheStore } from './index-cache.ts';
@@ -52,6 +53,8 @@ const limitsDefault: IndexLoadLimits = {
   cacheNewFilesMin: 8,
   cacheNewBlobsMin: 20_000,
 };
+/** Room for new objects of a thread: there are hardly any. */
+const youngHeapMiB = 4;
 /** More threads would take a large index beyond 900 MiB. */
 const workerCountMax = 3;
 /** Times that index files may vanish while they are loaded. */
@@ -163,23 +166,22 @@ export async function loadMoreIndexFiles(
 }
 
 /**
- * The marks of packs in some index files.
+ * Reads the marks of packs in some index files, one after the other: of one pack there may be several.
  * @throws INDEX_DAMAGED, UNPACKED_DAMAGED, FILE_NOT_FOUND; what the backend throws
  */
 export async function loadMarks(
   repository: Pick<Repository, 'loadUnpacked' | 'config'>,
   names: Iterable<Id>,
-  options: CallOptions = {},
-): Promise<Map<Id, PackMark>> {
-  const marks = new Map<Id, PackMark>();
+  options: CallOptions & { readonly onMark: (mark: PackMark) => void },
+): Promise<void> {
   const { version } = repository.config;
   const scratch = new DecodedIndex();
   for (const name of names) {
     const json = await repository.loadUnpacked('index', name, options);
     scratch.clear();
-    decodeIndex(json, scratch, { version, onMark: (mark) => addMark(marks, mark) });
+    decodeIndex(json, scratch, { version, onMark: options.onMark });
+    releaseBuffer(json.buffer);
   }
-  return marks;
 }
 
 /** An empty index with about the room that these files will need. */
@@ -290,6 +292,7 @@ function decodeHere(repository: Repository, options: DecodeOptions): (name: Id) 
   return async (name) => {
     const json = await repository.loadUnpacked('index', name, { signal: options.signal });
     const { hasMarks } = decodeIndexInto(json, options.index, { version, scratch });
+    releaseBuffer(json.buffer);
     if (hasMarks) options.onMarks(name);
   };
 }
@@ -305,7 +308,7 @@ function startWorkers(repository: Repository, options: DecodeOptions): Promise<I
   };
   const size =
     options.workerCount ?? Math.min(workerCountMax, globalThis.navigator.hardwareConcurrency);
-  return WorkerPool.start(moduleAddress, { size, workerData, environment });
+  return WorkerPool.start(moduleAddress, { size, workerData, environment, youngHeapMiB });
 }
 
 async function decodeInWorker(

@@ -7,11 +7,12 @@ import { record } from '../storage/record.ts';
 import { PackedBlobs } from './blob.ts';
 import type { Id } from './id.ts';
 import { encodeIndex, type IndexedPack } from './index-file.ts';
-import { loadIndex, loadIndexFiles, loadMarks } from './index-load.ts';
+import { loadIndex } from './index-load.ts';
 import { rewriteIndex } from './index-rewrite.ts';
 import {
   dumpIndex,
   indexText,
+  loadAllMarks,
   madeUpPacks,
   saveIndex,
   testRepository,
@@ -37,10 +38,7 @@ async function bed(...groups: (readonly IndexedPack[])[]) {
   const names: Id[] = [];
   for (const packs of groups) names.push(await saveIndex(repository, packs));
   const listed = async (): Promise<string[]> => dumpIndex(await loadIndex(repository));
-  const marks = async (): Promise<PackMark[]> => {
-    const { markNames } = await loadIndexFiles(repository);
-    return [...(await loadMarks(repository, markNames)).values()];
-  };
+  const marks = (): Promise<readonly PackMark[]> => loadAllMarks(repository);
   const files = (): Id[] =>
     [...backend.files.keys()].filter((key) => key.startsWith('index/')).map((key) => key.slice(6));
   return { backend, repository, names, listed, marks, files };

@@ -1,12 +1,13 @@
 import { toHex } from '../base/bytes.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { releaseBuffer } from '../base/release.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import { PackedBlobs, recordWords } from './blob.ts';
 import type { Id } from './id.ts';
 import { DecodedIndex } from './index-decoded.ts';
 import { decodeIndex, encodeIndex, encodeMarks, type IndexedPack } from './index-file.ts';
-import { indexBlobCountMax } from './index-writer.ts';
+import { indexBlobCountMax, saveIndexJson } from './index-writer.ts';
 import { addMark, type PackMark } from './pack-marks.ts';
 import type { Repository } from './repository.ts';
 import { removeSurely } from './unpacked.ts';
@@ -79,7 +80,13 @@ export async function rewriteIndex(
   return { stored: rewriter.stored, removed: rewriter.old };
 }
 
-/** What one index file lists. */
+/** An index file as it is stored. */
+interface SealedIndex {
+  readonly name: Id;
+  readonly sealed: Uint8Array<ArrayBuffer>;
+}
+
+/** What one index file lists. Packs are views that the next file takes the memory of. */
 interface IndexContent {
   readonly name: Id;
   readonly packs: readonly IndexedPack[];
@@ -98,6 +105,8 @@ class Rewriter {
   readonly #marks = new Map<Id, PackMark>();
   /** Files that hold marks only. */
   readonly #markFiles: Id[] = [];
+  /** What the file at hand lists. */
+  readonly #decoded = new DecodedIndex();
   #areMarksNew = false;
   #pending: IndexedPack[] = [];
   #pendingBlobCount = 0;
@@ -128,8 +137,8 @@ class Rewriter {
       await this.#put(pack);
     }
     let done = 0;
-    for await (const content of inOrder(names.toSorted(), (name) => this.#load(name))) {
-      await this.#take(content);
+    for await (const file of inOrder(names.toSorted(), (name) => this.#load(name))) {
+      await this.#take(this.#open(file));
       onProgress?.('read', ++done, names.length);
     }
     if (this.#pending.length > 0) {
@@ -186,10 +195,15 @@ class Rewriter {
     }
   }
 
-  async #load(name: Id): Promise<IndexContent> {
+  async #load(name: Id): Promise<SealedIndex> {
+    return { name, sealed: await this.#repository.loadSealed('index', name, this.#options) };
+  }
+
+  #open({ name, sealed }: SealedIndex): IndexContent {
     const { config } = this.#repository;
-    const json = await this.#repository.loadUnpacked('index', name, this.#options);
-    const decoded = new DecodedIndex();
+    const json = this.#repository.openUnpacked('index', name, sealed);
+    const decoded = this.#decoded;
+    decoded.clear();
     const marks: PackMark[] = [];
     const onMark = (mark: PackMark): void => void marks.push(mark);
     try {
@@ -198,6 +212,8 @@ class Rewriter {
       if (!isHoldfastError(error, 'INDEX_DAMAGED')) throw error;
       const details = { ...error.details, index: name };
       throw new HoldfastError('INDEX_DAMAGED', { message: error.message, details, cause: error });
+    } finally {
+      releaseBuffer(json.buffer);
     }
     const packs: IndexedPack[] = [];
     for (let pack = 0; pack < decoded.packCount; pack++) {
@@ -218,7 +234,7 @@ class Rewriter {
       const isOversized = blobCount >= this.#limits.oversizedBlobCount;
       if (!isOversized && (blobCount >= this.#limits.fullBlobCount || keepsSmall)) return;
       if (!isOversized && !this.#small && this.#pending.length === 0) {
-        this.#small = content;
+        this.#small = { ...content, packs: content.packs.map(ownPack) };
         return;
       }
     }
@@ -231,7 +247,7 @@ class Rewriter {
     this.#areMarksNew ||= content.marks.length > 0;
     this.old.push(content.name);
     await this.#joinSmall();
-    for (const pack of packs) await this.#put(pack);
+    for (const pack of packs) await this.#put(ownPack(pack));
   }
 
   /** False for packs that are to go, and for those that a file before lists. @throws INDEX_DAMAGED */
@@ -288,12 +304,17 @@ class Rewriter {
     for (const json of encodeMarks(this.#marks.values(), fullBlobCount)) await this.#store(json);
   }
 
-  async #store(json: Uint8Array): Promise<void> {
-    this.stored.push(await this.#repository.saveUnpacked('index', json, this.#options));
+  async #store(json: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.stored.push(await saveIndexJson(this.#repository, json, this.#options));
   }
 }
 
-/** Files that are read ahead of the one that is worked on. */
+/** A pack with memory of its own. */
+function ownPack({ id, blobs }: IndexedPack): IndexedPack {
+  return { id: id.slice(), blobs: new PackedBlobs(blobs.bytes.slice()) };
+}
+
+/** Files that are read ahead, as they are stored, of the one that is worked on. */
 const aheadMax = 3;
 
 /** What `load` gives for each name, in their order. */

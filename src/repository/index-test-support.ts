@@ -10,8 +10,10 @@ import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { type BlobType, PackedBlobs } from './blob.ts';
 import { BlobIndex } from './blob-index.ts';
 import { encodeIndex, type IndexedPack } from './index-file.ts';
+import { loadIndexFiles, loadMarks } from './index-load.ts';
 import { IndexedRepository } from './indexed.ts';
 import { type FinishedPack, PackBuilder } from './pack.ts';
+import { addMark, type PackMark } from './pack-marks.ts';
 import { Repository } from './repository.ts';
 import type { Id } from './id.ts';
 import { encodeSnapshot, type Snapshot } from './snapshot-codec.ts';
@@ -139,6 +141,14 @@ export function madeUpPacks(
 /** Stores an index file that lists `packs`. */
 export function saveIndex(repository: Repository, packs: readonly IndexedPack[]): Promise<string> {
   return repository.saveUnpacked('index', encodeIndex(packs));
+}
+
+/** All marks of a repository, one a pack. */
+export async function loadAllMarks(repository: Repository): Promise<readonly PackMark[]> {
+  const { markNames } = await loadIndexFiles(repository);
+  const marks = new Map<Id, PackMark>();
+  await loadMarks(repository, markNames, { onMark: (mark) => addMark(marks, mark) });
+  return [...marks.values()];
 }
 
 /** Everything an index holds, sorted, for comparison. */

@@ -1,4 +1,5 @@
 import { toHex } from '../base/bytes.ts';
+import { releaseBuffer } from '../base/release.ts';
 import { Sealer } from '../kernels/seal.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import { Compressor } from '../kernels/zstd.ts';
@@ -22,6 +23,8 @@ serveWorker<IndexWorkerData, IndexRequest, IndexResponse>(import.meta.url, ({ da
     if (toHex(sha256(bytes)) !== name) return { type: 'mismatch' };
     const json = openDocument(tools, 'index', bytes);
     const { hasMarks } = decodeIndexInto(json, index, { version, scratch });
+    releaseBuffer(json.buffer);
+    releaseBuffer(bytes.buffer);
     return { type: 'decoded', hasMarks };
   };
 });

@@ -31,7 +31,8 @@ class IndexTaker {
     this.retracted.push(id);
   }
 
-  async saveUnpacked(type: string, json: Uint8Array): Promise<string> {
+  async saveUnpacked(type: string, given: Uint8Array): Promise<string> {
+    const json = given.slice();
     await this.gate;
     if (this.failure) throw this.failure;
     expect(type).toBe('index');

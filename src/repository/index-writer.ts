@@ -2,6 +2,7 @@ import { toHex } from '../base/bytes.ts';
 import type { Timer } from '../base/clock.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { releaseBuffer } from '../base/release.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import type { PackedBlobs } from './blob.ts';
 import { type Id, idBytes } from './id.ts';
@@ -144,8 +145,7 @@ export class IndexWriter {
 
   async #store(packs: readonly IndexedPack[]): Promise<void> {
     try {
-      const json = encodeIndex(packs);
-      const indexId = await this.#repository.saveUnpacked('index', json, this.#options);
+      const indexId = await saveIndexJson(this.#repository, encodeIndex(packs), this.#options);
       await this.#assertCertain(indexId);
       this.#savedIds.push(indexId);
       for (const { id } of packs) this.#unlisted.delete(toHex(id));
@@ -183,6 +183,21 @@ export class IndexWriter {
   #throwFailure(): void {
     if (this.#failure) throw this.#failure.error;
   }
+}
+
+/**
+ * Stores an index document, and gives its memory back as soon as it is sealed: that of one pack of very small blobs has
+ * 25 MB, and several are on their way at a time.
+ * @throws as `saveUnpacked`
+ */
+export function saveIndexJson(
+  repository: Pick<Repository, 'saveUnpacked'>,
+  json: Uint8Array<ArrayBuffer>,
+  options: CallOptions,
+): Promise<Id> {
+  const saved = repository.saveUnpacked('index', json, options);
+  releaseBuffer(json.buffer);
+  return saved;
 }
 
 function packGone(packId: Id, cause: HoldfastError): HoldfastError {

@@ -17,21 +17,34 @@ export interface PackMark {
   readonly sizeBytes: number | undefined;
 }
 
-/** Marks by the hex id of their pack. */
-export type PackMarks = ReadonlyMap<Id, PackMark>;
+/** A mark of a pack, for who does not need what it holds: that of millions of blobs takes hundreds of megabytes. */
+export interface BareMark extends Omit<PackMark, 'blobs'> {
+  /** False if it is not known what the pack holds. */
+  readonly hasBlobs: boolean;
+}
 
 /** Adds a mark. Of two marks of one pack the later counts, and one without a time before all: a pack is kept longer, never shorter. */
 export function addMark(marks: Map<Id, PackMark>, mark: PackMark): void {
   const known = marks.get(mark.id);
-  if (!known) {
-    marks.set(mark.id, mark);
-    return;
-  }
-  const blobs = known.blobs.count > 0 ? known.blobs : mark.blobs;
+  const blobs = known && known.blobs.count > 0 ? known.blobs : mark.blobs;
+  marks.set(mark.id, known ? { ...joined(known, mark), blobs } : mark);
+}
+
+/** As `addMark`, without what the pack holds. */
+export function addBareMark(marks: Map<Id, BareMark>, { blobs, ...mark }: PackMark): void {
+  const known = marks.get(mark.id);
+  const hasBlobs = blobs.count > 0 || known?.hasBlobs === true;
+  marks.set(mark.id, { ...(known ? joined(known, mark) : mark), hasBlobs });
+}
+
+function joined<Mark extends Omit<PackMark, 'blobs'>>(
+  known: Mark,
+  mark: Omit<PackMark, 'blobs'>,
+): Mark {
   const sizeBytes = known.sizeBytes ?? mark.sizeBytes;
   const [a, b] = [known.time, mark.time];
   const time = a && b ? (timestampToNs(a) > timestampToNs(b) ? a : b) : undefined;
-  marks.set(mark.id, { id: mark.id, blobs, time, sizeBytes });
+  return { ...known, time, sizeBytes };
 }
 
 /**

@@ -291,6 +291,7 @@ export class PackBuilder {
     const pack = this.#reserve(start + header.byteLength + packOverheadBytes);
     const sealedSize = this.#options.sealer.sealInto(header, pack, start);
     this.#verifyHeader(pack.subarray(start, start + sealedSize), header);
+    releaseBuffer(header.buffer);
     const end = start + sealedSize + 4;
     new DataView(pack.buffer, pack.byteOffset).setUint32(end - 4, sealedSize, true);
     const bytes = pack.subarray(0, end);
@@ -333,7 +334,10 @@ export class PackBuilder {
   }
 
   #verifyHeader(sealed: Uint8Array, header: Uint8Array): void {
-    if (equalBytes(this.#options.sealer.open(sealed), header)) return;
+    const opened = this.#options.sealer.open(sealed);
+    const isSame = equalBytes(opened, header);
+    releaseBuffer(opened.buffer);
+    if (isSame) return;
     throw new HoldfastError('VERIFY_FAILED', { message: 'a pack header did not open as written' });
   }
 

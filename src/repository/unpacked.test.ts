@@ -1,13 +1,14 @@
-import { zstdCompressSync } from 'node:zlib';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { concatBytes, utf8 } from '../base/bytes.ts';
+import { concatBytes, equalBytes, utf8 } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
 import { Sealer } from '../kernels/seal.ts';
 import { Compressor } from '../kernels/zstd.ts';
+import { visitZstdFrames } from '../kernels/zstd-frames.ts';
 import type { GetOptions } from '../storage/backend.ts';
 import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import {
@@ -38,6 +39,11 @@ const sealed = (...parts: Uint8Array[]) => sealer.seal(concatBytes(parts));
 const open = (...parts: Uint8Array[]) => openDocument(tools(2), 'index', sealed(...parts));
 const mark = Uint8Array.of(2);
 const json = utf8(`{"packs":[${'"some text",'.repeat(500)}1]}\n`);
+
+/** Larger than one frame. */
+function largeJson(): Uint8Array {
+  return utf8(`["${'some text'.repeat((17 << 20) / 9)}"]`);
+}
 
 describe('documents', () => {
   test.each([1, 2] as const)('round trip in version %s', (version) => {
@@ -118,8 +124,30 @@ describe('documents', () => {
     }
     for (const broken of [new Broken('auto'), new Short('auto')]) {
       const brokenTools = { ...tools(2), compressor: () => broken };
-      expect(() => sealDocument(brokenTools, 'index', json)).toThrow(code('VERIFY_FAILED'));
+      for (const document of [json, largeJson()]) {
+        expect(() => sealDocument(brokenTools, 'index', document)).toThrow(code('VERIFY_FAILED'));
+      }
     }
+  });
+
+  test('a large document is sealed in several frames, each of which is proven', () => {
+    const document = largeJson();
+    const { sealed } = sealDocument(tools(2), 'index', document);
+    const opened = sealer.open(sealed);
+    let count = 0;
+    visitZstdFrames(opened.subarray(1), () => count++);
+    expect(count).toBe(9);
+    expect(equalBytes(openDocument(tools(2), 'index', sealed), document)).toBe(true);
+    expect(equalBytes(zstdDecompressSync(opened.subarray(1)), document)).toBe(true);
+    class Forgetful extends Compressor {
+      #calls = 0;
+      override compress(source: Uint8Array, target: Uint8Array): number {
+        return this.#calls++ === 8 ? 0 : super.compress(source, target);
+      }
+    }
+    const forgetful = new Forgetful('auto');
+    const forgetfulTools = { ...tools(2), compressor: () => forgetful };
+    expect(() => sealDocument(forgetfulTools, 'index', document)).toThrow(code('VERIFY_FAILED'));
   });
 });
 

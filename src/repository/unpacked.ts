@@ -1,8 +1,15 @@
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { releaseBuffer } from '../base/release.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import type { Sealer } from '../kernels/seal.ts';
-import { type Compressor, compressBound, decompressUnknown } from '../kernels/zstd.ts';
+import {
+  type Compressor,
+  compressBound,
+  Decompressor,
+  decompressUnknown,
+} from '../kernels/zstd.ts';
+import { visitZstdFrames } from '../kernels/zstd-frames.ts';
 import type { Backend, CallOptions, FileType } from '../storage/backend.ts';
 import type { Id } from './id.ts';
 
@@ -34,6 +41,13 @@ export const documentSizeBytesMax: Readonly<Record<UnpackedType, number>> = {
   lock: 1024 * 1024,
 };
 
+/**
+ * Plain bytes from which on a document is compressed in several frames, which for every reader are one content (RFC 8878,
+ * section 3.1), and how many a frame has. An index file of one pack of very small blobs has 25 MB: frames are proven one
+ * by one, in little memory.
+ */
+const framedSizeBytesMin: number = 16 << 20;
+const frameSizeBytes: number = 2 << 20;
 const compressedMark = 0x02;
 const objectMark = 0x7b;
 const arrayMark = 0x5b;
@@ -49,7 +63,9 @@ export function sealDocument(
   type: UnpackedType,
   json: Uint8Array,
 ): SealedDocument {
-  const sealed = tools.sealer.seal(tools.version === 1 ? json : compressDocument(tools, json));
+  const compressed = tools.version === 1 ? undefined : compressDocument(tools, json);
+  const sealed = tools.sealer.seal(compressed ?? json);
+  if (compressed) releaseBuffer(compressed.buffer);
   const id = toHex(sha256(sealed));
   if (!opensTo(tools, type, sealed, json)) {
     throw new HoldfastError('VERIFY_FAILED', { details: { type, id } });
@@ -57,11 +73,19 @@ export function sealDocument(
   return { id, sealed };
 }
 
-function compressDocument(tools: UnpackedTools, json: Uint8Array): Uint8Array {
-  const target = new Uint8Array(1 + compressBound(json.byteLength));
+/** In one frame, as all programs do, but for a document that is larger than those of others. */
+function compressDocument(tools: UnpackedTools, json: Uint8Array): Uint8Array<ArrayBuffer> {
+  const isLarge = json.byteLength > framedSizeBytesMin;
+  const step = isLarge ? frameSizeBytes : Math.max(1, json.byteLength);
+  const frameCount = Math.max(1, Math.ceil(json.byteLength / step));
+  const target = new Uint8Array(1 + frameCount * compressBound(step));
   target[0] = compressedMark;
-  const sizeBytes = tools.compressor().compress(json, target.subarray(1));
-  return target.subarray(0, 1 + sizeBytes);
+  let end = 1;
+  for (let frame = 0; frame < frameCount; frame++) {
+    const part = json.subarray(frame * step, (frame + 1) * step);
+    end += tools.compressor().compress(part, target.subarray(end));
+  }
+  return target.subarray(0, end);
 }
 
 function opensTo(
@@ -71,12 +95,36 @@ function opensTo(
   json: Uint8Array,
 ): boolean {
   try {
-    return equalBytes(openDocument(tools, type, sealed), json);
+    const isLarge = tools.version === 2 && json.byteLength > framedSizeBytesMin;
+    if (isLarge) return opensInFrames(tools.sealer.open(sealed), json);
+    const opened = openDocument(tools, type, sealed);
+    const isSame = equalBytes(opened, json);
+    releaseBuffer(opened.buffer);
+    return isSame;
   } catch (error) {
     if (isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN', 'UNPACKED_DAMAGED'))
       return false;
     throw error;
   }
+}
+
+/** As `opensTo` for a document of frames: one after the other. @param plain is used up */
+function opensInFrames(plain: Uint8Array<ArrayBuffer>, json: Uint8Array): boolean {
+  const decompressor = new Decompressor();
+  const frames = plain.subarray(1);
+  const room = new Uint8Array(frameSizeBytes);
+  let start = 0;
+  let done = 0;
+  let isSame = plain[0] === compressedMark;
+  visitZstdFrames(frames, ({ end }) => {
+    const size = decompressor.decompress(frames.subarray(start, end), room);
+    isSame &&= equalBytes(room.subarray(0, size), json.subarray(done, done + size));
+    start = end;
+    done += size;
+  });
+  releaseBuffer(plain.buffer);
+  releaseBuffer(room.buffer);
+  return isSame && done === json.byteLength;
 }
 
 /**
@@ -98,7 +146,11 @@ export function openDocument(
       details: { type, version: tools.version, firstByte: mark },
     });
   }
-  return decompressUnknown(plain.subarray(1), documentSizeBytesMax[type]);
+  try {
+    return decompressUnknown(plain.subarray(1), documentSizeBytesMax[type]);
+  } finally {
+    releaseBuffer(plain.buffer);
+  }
 }
 
 /**

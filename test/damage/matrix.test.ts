@@ -93,7 +93,7 @@ async function outcomeOf(kind: FileKind | 'none', damage: string, title: string)
   const left = await bed.salvaged(operation.copies ? place : repository);
   if (!operation.copies) {
     const gone = [...salvaged].filter((file) => !left.has(file));
-    // A forgotten snapshot may have been the only one that was whole: forget looks at no trees, as restic's does not.
+    // A forgotten snapshot may have been the only one that was whole: forget looks at topmost trees alone.
     const isMeant = title === 'rewrite' ? /^\/text / : title === 'forget' ? /./ : /^$/;
     expect(
       gone.filter((file) => !isMeant.test(file)),

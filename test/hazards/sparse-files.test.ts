@@ -9,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { systemEnvironment as environment } from '../../src/base/environment.ts';
 import { allocate, dataRanges } from '../../src/platform/holes.ts';
 import { backUp, checkAll, initRepository, restoreLatest } from '../tools/engine.ts';
 import { mustRun } from '../tools/run-program.ts';
@@ -64,7 +65,9 @@ describe('C5: a file of 1 TB with three islands of data', () => {
     expect(complaints).toEqual([]);
     expect(await storedBytes(repository)).toBeLessThan(10_000_000);
     const target = scratch.fresh('restored');
-    expect((await restoreLatest(repository, target, { sparse: true })).complaints).toEqual([]);
+    expect(
+      (await restoreLatest(repository, target, { environment, sparse: true })).complaints,
+    ).toEqual([]);
     const restored = `${target}${folder}/disk`;
     expect(statSync(restored).size).toBe(TiB);
     // What is no island is a hole: about as many blocks as before, in whole runs of 64 KiB.
@@ -147,7 +150,7 @@ async function expectSame(
   for (const [name, spec] of Object.entries(specs)) makeSparse(name, spec);
   expect((await backUp(repository, [folder])).complaints).toEqual([]);
   const target = scratch.fresh('restored');
-  expect((await restoreLatest(repository, target, { sparse })).complaints).toEqual([]);
+  expect((await restoreLatest(repository, target, { environment, sparse })).complaints).toEqual([]);
   for (const [name, { sizeBytes, data = {} }] of Object.entries(specs)) {
     const restored = `${target}${folder}/${name}`;
     expect(statSync(restored).size, name).toBe(sizeBytes);

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { treeDifferences } from '../tools/compare.ts';
-import { backUp, checkAll, initRepository, listSnapshots, restoreLatest } from '../tools/engine.ts';
+import {
+  backUp,
+  checkAll,
+  initRepository,
+  listSnapshots,
+  restoreLatest,
+  singleThreaded,
+} from '../tools/engine.ts';
 import { describeWith } from '../tools/peers.ts';
 import { mustRestic, resticBackup, resticTrees } from '../tools/restic.ts';
 import { scratchFolder } from '../tools/scratch.ts';
@@ -34,7 +41,10 @@ describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'a generated tree', () => {
     await forEachTree(seed, async (work) => {
       const repository = `${work}/repository`;
       await initRepository(repository);
-      const first = await backUp(repository, ['tree'], { source: { workingDirectory: work } });
+      const first = await backUp(repository, ['tree'], {
+        environment: singleThreaded,
+        source: { workingDirectory: work },
+      });
       expect(first.complaints).toEqual([]);
       await mustRestic(repository, ['check', '--read-data']);
       await mustRestic(repository, ['restore', 'latest', '--target', `${work}/theirs`]);
@@ -57,7 +67,10 @@ describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'a generated tree', () => {
       const restored = await restoreLatest(repository, `${work}/ours`);
       expect(restored.complaints).toEqual([]);
       expect(await treeDifferences(`${work}/tree`, `${work}/ours/tree`)).toEqual([]);
-      const again = await backUp(repository, ['tree'], { source: { workingDirectory: work } });
+      const again = await backUp(repository, ['tree'], {
+        environment: singleThreaded,
+        source: { workingDirectory: work },
+      });
       expect(again.complaints).toEqual([]);
       const trees = (await listSnapshots(repository)).map((snapshot) => snapshot.tree);
       expect(new Set(trees).size).toBe(1);

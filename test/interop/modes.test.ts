@@ -1,7 +1,15 @@
 import { beforeAll, expect, test } from 'vitest';
+import { type Environment, systemEnvironment } from '../../src/base/environment.ts';
 import type { CompressionMode } from '../../src/kernels/zstd.ts';
 import { treeDifferences } from '../tools/compare.ts';
-import { backUp, checkAll, initRepository, listSnapshots, restoreLatest } from '../tools/engine.ts';
+import {
+  backUp,
+  checkAll,
+  initRepository,
+  listSnapshots,
+  restoreLatest,
+  singleThreaded,
+} from '../tools/engine.ts';
 import { hazardTree, modestHazardTree } from '../tools/hazard-tree.ts';
 import { describeWith } from '../tools/peers.ts';
 import { mustRestic, resticBackup, resticTrees } from '../tools/restic.ts';
@@ -34,6 +42,11 @@ const modes: readonly (Mode & { readonly tree: string })[] =
 const scratch = scratchFolder('interop');
 const here = { source: { workingDirectory: scratch.path } };
 
+/** Threads for the whole tree; for the modest one to start them would take longer than all else. */
+function environmentOf(tree: string): Environment {
+  return tree === 'whole' ? systemEnvironment : singleThreaded;
+}
+
 describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'the hazard tree', () => {
   beforeAll(() => {
     makeTree(`${scratch.path}/whole`, hazardTree());
@@ -48,13 +61,18 @@ describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'the hazard tree', () => {
     } else await initRepository(repository, { version });
     const settings = ['--compression', compression, '--pack-size', String(packSizeMiB)];
     await resticBackup(repository, [...settings, tree], { cwd: scratch.path });
-    const checked = await checkAll(repository);
+    const environment = environmentOf(tree);
+    const checked = await checkAll(repository, undefined, environment);
     expect(checked.errors).toEqual([]);
     expect(checked.hints).toEqual([]);
     const target = scratch.fresh('restored');
-    expect((await restoreLatest(repository, target)).complaints).toEqual([]);
+    expect((await restoreLatest(repository, target, { environment })).complaints).toEqual([]);
     expect(await treeDifferences(`${scratch.path}/${tree}`, `${target}/${tree}`)).toEqual([]);
-    const again = await backUp(repository, [tree], { ...here, options: { force: true } });
+    const again = await backUp(repository, [tree], {
+      ...here,
+      environment,
+      options: { force: true },
+    });
     expect(again.complaints).toEqual([]);
     expect(again.summary).toMatchObject({ dataBlobs: 0, treeBlobs: 0, dataAdded: 0 });
     const trees = (await listSnapshots(repository)).map((snapshot) => snapshot.tree);
@@ -68,7 +86,8 @@ describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'the hazard tree', () => {
     async ({ version, compression, packSizeMiB, tree }) => {
       const repository = scratch.fresh('ours');
       await initRepository(repository, { version });
-      const engine = { compression, packSizeBytes: packSizeMiB << 20 };
+      const environment = environmentOf(tree);
+      const engine = { environment, compression, packSizeBytes: packSizeMiB << 20 };
       const first = await backUp(repository, [tree], { ...here, ...engine });
       expect(first.complaints).toEqual([]);
       await mustRestic(repository, ['check', '--read-data']);
@@ -78,7 +97,7 @@ describeWith(['restic', 'rsync', 'bsdtar', 'root'], 'the hazard tree', () => {
       const again = await resticBackup(repository, ['--force', tree], { cwd: scratch.path });
       expect(again).toMatchObject({ data_blobs: 0, tree_blobs: 0, data_added: 0 });
       expect(new Set(await resticTrees(repository)).size).toBe(1);
-      expect((await checkAll(repository)).errors).toEqual([]);
+      expect((await checkAll(repository, undefined, environment)).errors).toEqual([]);
       for (const place of [repository, target]) scratch.remove(place);
     },
   );

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { backUp, initRepository, password, restoreLatest } from '../tools/engine.ts';
+import { backUp, hurried, initRepository, password, restoreLatest } from '../tools/engine.ts';
 import { type CommandRun, runCommand } from '../tools/in-process.ts';
 import { describeWith } from '../tools/peers.ts';
 import { mustRestic, resticTrees, runRestic } from '../tools/restic.ts';
@@ -24,6 +24,7 @@ let source = '';
 
 function holdfast(repository: string, ...args: readonly string[]): Promise<CommandRun> {
   return runCommand(args, {
+    environment: hurried,
     variables: { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: password, HOLDFAST_NO_CACHE: '1' },
   });
 }

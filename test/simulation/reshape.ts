@@ -70,8 +70,9 @@ export async function runRepairIndex(actor: Actor): Promise<string> {
     const context = { environment, monitor, signal };
     const readAllPacks = world.random.oneIn(3);
     const plan = await planIndexRepair(repository, { readAllPacks }, context);
-    await lock?.settled;
+    // What it stores waits for its lock by itself.
     const result = await executeIndexRepair(repository, plan, context);
+    await lock?.settled;
     return result.damagedPacks.length > 0 ? 'damaged' : 'repaired';
   });
 }
@@ -85,8 +86,8 @@ export async function runRecover(actor: Actor): Promise<string> {
     const onUnreadable = tellUnreadable(monitor);
     const snapshots = await loadSnapshots(repository, { signal, onUnreadable });
     const plan = await planIndexRepair(repository, { readAllPacks: false }, context);
-    await lock?.settled;
     await executeIndexRepair(repository, plan, context);
+    await lock?.settled;
     const owner = {
       hostname: process.machine.name,
       username: 'user',

@@ -134,6 +134,7 @@ export const soakSuites: readonly SoakSuite[] = [
   longRuns('faults', ['test/faults'], { HOLDFAST_FAULTS: 'all' }),
   crashTests('crash-stopped', 'stopped', 'slept'),
   crashTests('crash-init-race', 'stopped', 'create one repository'),
+  longTests('interop', ['test/interop'], { HOLDFAST_TEST_SCALE: '20' }),
   longTests('damage', ['test/damage'], { HOLDFAST_TEST_SCALE: '20' }),
   longRuns('damage-matrix', ['test/damage/matrix.test.ts'], { HOLDFAST_DAMAGE: 'all' }),
   longRuns('damage-bits', ['test/damage/every-bit.test.ts'], { HOLDFAST_DAMAGE: 'all' }),

@@ -142,17 +142,23 @@ const backupDefaults: BackupOptions = {
   workerCount: 2,
 };
 
-/** Restores the newest snapshot. */
+/**
+ * Restores the newest snapshot, without threads unless told otherwise: to start them takes six times as long as to restore
+ * what most tests have.
+ */
 export async function restoreLatest(
   location: string | Backend,
   target: string | Uint8Array,
-  options: Partial<RestoreOptions> = {},
+  {
+    environment = singleThreaded,
+    ...options
+  }: Partial<RestoreOptions> & Pick<EngineSettings, 'environment'> = {},
 ): Promise<TestRestore> {
   return withIndex(location, {}, async (indexed) => {
     const snapshot = (await loadSnapshots(indexed.repository)).at(-1);
     if (!snapshot) throw new HoldfastError('SNAPSHOT_NOT_FOUND');
     const heard = hearing();
-    const context = { environment: systemEnvironment, monitor: heard.monitor };
+    const context = { environment, monitor: heard.monitor };
     const request = {
       snapshot,
       target: Buffer.from(target),
@@ -163,11 +169,11 @@ export async function restoreLatest(
   });
 }
 
-/** Checks everything, stored bytes included unless told otherwise. */
+/** Checks everything, stored bytes included and without threads unless told otherwise. */
 export async function checkAll(
   location: string | Backend,
   readData: ReadData | undefined = { kind: 'all' },
-  environment: Environment = systemEnvironment,
+  environment: Environment = singleThreaded,
 ): Promise<CheckResult> {
   return withRepository(location, { environment }, (repository) => {
     const { monitor } = hearing();

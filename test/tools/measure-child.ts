@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path';
+import { systemEnvironment as environment } from '../../src/base/environment.ts';
 import { backUp, checkAll, restoreLatest } from './engine.ts';
 
 /**
@@ -15,8 +16,9 @@ async function act(): Promise<readonly string[]> {
     const { complaints } = await backUp(repository, [basename(place)], { source, options });
     return complaints;
   }
-  if (action === 'restore') return (await restoreLatest(repository, place)).complaints;
-  return (await checkAll(repository)).errors;
+  if (action === 'restore')
+    return (await restoreLatest(repository, place, { environment })).complaints;
+  return (await checkAll(repository, undefined, environment)).errors;
 }
 
 const complaints = await act();

@@ -3,6 +3,7 @@ import { BlobIndex } from '../../repository/blob-index.ts';
 import { idBytes } from '../../repository/id.ts';
 import { loadIndexFiles, loadMarks } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
+import type { PackMark } from '../../repository/pack-marks.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import type { EngineContext } from '../context.ts';
 import { missingPacks } from './stored-packs.ts';
@@ -62,10 +63,11 @@ export async function markedPacks(
   let { markNames } = files;
   for (let tries = 1; ; tries++) {
     try {
-      for (const { id, blobs } of (await loadMarks(repository, markNames, { signal })).values()) {
+      const onMark = ({ id, blobs }: PackMark): void => {
         const pack = blobs.count > 0 ? index.findPack(idBytes(id)) : -1;
         if (pack >= 0) packs.add(pack);
-      }
+      };
+      await loadMarks(repository, markNames, { signal, onMark });
       return packs;
     } catch (error) {
       if (!isHoldfastError(error, 'FILE_NOT_FOUND') || tries === markTriesMax) throw error;

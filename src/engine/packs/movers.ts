@@ -19,6 +19,8 @@ import type {
 
 /** Sealed bytes from which on threads pay: two of them take some 0.15 s to come up. */
 const threadsSizeBytesMin: number = 8 << 20;
+/** Room for new objects of a thread: it makes some millions, none of which lives longer than its blob. */
+const youngHeapMiB = 4;
 /** More threads than this would wait for the storage. */
 const workerCountMax = 8;
 
@@ -124,13 +126,15 @@ class MoverThreads implements Movers {
       maxBlobSizeBytes: chunkSizeBytesMax,
     });
     const size = Math.min(usefulThreadCount(), workerCountMax, threadsWithSlots(slotSizeBytes));
-    const slots = PackSlots.forThreads(size, slotSizeBytes);
+    // One ahead: storage that is that slow is what is waited for anyway, and a prune of millions of blobs needs the memory.
+    const slots = PackSlots.create(2 * size + 1, slotSizeBytes);
     const indexes = { source: source.index.share(), target: target.index.share() };
     const workerData: TransferWorkerData = { ...indexes, slots: slots.share, settings };
     const pool = await WorkerPool.start<MoveRequest, MoveResponse>(moduleAddress, {
       size,
       workerData,
       environment,
+      youngHeapMiB,
     });
     return new MoverThreads(pool, options, { slots, signal });
   }

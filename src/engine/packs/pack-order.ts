@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
-import type { PackedBlob } from '../../repository/blob.ts';
+import { releaseBuffer } from '../../base/release.ts';
+import { type PackedBlob, PackedBlobs, recordWords } from '../../repository/blob.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 
 /** The entries of an index grouped by pack and ordered by offset, in memory that threads share. */
@@ -46,8 +47,22 @@ export class PackOrder {
     const order = new PackOrder(entries.buffer, starts.buffer);
     for (let pack = 0; pack < packCount; pack++) {
       const of = order.entriesOf(pack);
-      of.sort((a, b) => index.offsetOf(a) - index.offsetOf(b));
+      if (!areInOrder(index, of)) of.sort((a, b) => index.offsetOf(a) - index.offsetOf(b));
     }
+    return order;
+  }
+
+  /** Orders the entries of some packs. */
+  static ofPacks(index: BlobIndex, packs: readonly number[]): PackOrder {
+    const isChosen = new Uint8Array(index.packCount);
+    for (const pack of packs) isChosen[pack] = 1;
+    const entries = new Int32Array(index.blobCount);
+    let count = 0;
+    for (let entry = 0; entry < index.blobCount; entry++) {
+      if (isChosen[index.packOf(entry)] === 1 && !index.isPending(entry)) entries[count++] = entry;
+    }
+    const order = PackOrder.of(index, entries.subarray(0, count));
+    releaseBuffer(entries.buffer);
     return order;
   }
 
@@ -60,9 +75,28 @@ export class PackOrder {
     return Array.from(this.entriesOf(pack), (entry) => index.blobOf(entry));
   }
 
+  /** The same in the compact form. */
+  packedBlobsOf(index: BlobIndex, pack: number): PackedBlobs {
+    const entries = this.entriesOf(pack);
+    const words = new Uint32Array(entries.length * recordWords);
+    for (const [at, entry] of entries.entries()) index.recordInto(entry, words, at * recordWords);
+    return new PackedBlobs(new Uint8Array(words.buffer));
+  }
+
   /** The entries of one pack by offset; a view. */
   entriesOf(pack: number): Int32Array {
     assert(pack >= 0 && pack < this.packCount, 'the pack is in the index');
     return this.#entries.subarray(this.#starts[pack], this.#starts[pack + 1]);
   }
+}
+
+/** As most are: index files list blobs by their offsets. Sorting some millions that are sorted takes seconds. */
+function areInOrder(index: BlobIndex, entries: Int32Array): boolean {
+  let previous = -1;
+  for (const entry of entries) {
+    const offset = index.offsetOf(entry);
+    if (offset < previous) return false;
+    previous = offset;
+  }
+  return true;
 }

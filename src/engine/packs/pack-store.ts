@@ -36,18 +36,22 @@ export class PackStore {
     this.#writer = writer;
   }
 
-  /** Takes a pack; its slot becomes free once it is stored or has failed. */
+  /** Takes a pack; its slot becomes free once it is stored or has failed, before the index hears of it. */
   take(event: PackEvent, slots: PackSlots): void {
     const { place, sizeBytes } = event;
     const bytes = typeof place === 'number' ? slots.bytesOf(place, sizeBytes) : place;
-    const task: Promise<void> = this.#store(event, bytes)
+    const free = (): void => {
+      if (typeof place === 'number') slots.free(place);
+    };
+    const task: Promise<void> = this.#put(event.id, bytes)
+      .finally(free)
+      .then((isStored) => (isStored ? this.#enter(event) : undefined))
       .catch((error: unknown) => {
         // What was given up on the way is no failure of the storage.
         if (!this.#puts.signal.aborted) this.#failure ??= { error };
       })
       .finally(() => {
         this.#running.delete(task);
-        if (typeof place === 'number') slots.free(place);
       });
     this.#running.add(task);
   }
@@ -112,25 +116,22 @@ export class PackStore {
     }
   }
 
-  async #store(event: PackEvent, bytes: Uint8Array): Promise<void> {
+  /** @returns false if nothing is to be stored */
+  async #put(id: Id, bytes: Uint8Array): Promise<boolean> {
     const { signal } = this.#puts;
-    if (!this.#writer || this.#failure || this.#isStopped || signal.aborted) return;
-    const options = { signal };
-    await storePack(this.#repository, { id: event.id, bytes }, options);
+    if (!this.#writer || this.#failure || this.#isStopped || signal.aborted) return false;
+    await storePack(this.#repository, { id, bytes }, { signal });
+    return true;
+  }
+
+  async #enter(event: PackEvent): Promise<void> {
     const packId = fromHex(event.id);
     assert(packId, 'a pack id is hex');
     const blobs = new PackedBlobs(event.blobs);
-    const pack = this.#index.addPack(packId);
-    let i = 0;
-    for (const { offset, length, uncompressedLength } of blobs.iterate()) {
-      const entry = event.entries[i++];
-      assert(entry !== undefined, 'each blob of a pack has an index entry');
-      this.#index.place(entry, { pack, offset, length, uncompressedLength });
-    }
-    assert(i === event.entries.length, 'each index entry of a pack has a blob');
+    this.#index.place(event.entries, this.#index.addPack(packId), blobs);
     // After a failure nothing may enter the index any more: the lock may be gone.
     if (this.#isStopped) return;
-    await this.#writer.add(event.id, blobs);
+    await this.#writer?.add(event.id, blobs);
     this.#storedIds.push(event.id);
   }
 }

@@ -1,6 +1,7 @@
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { endsWork, isHoldfastError } from '../../base/errors.ts';
+import { releaseBuffer } from '../../base/release.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { idSizeBytes, type Id } from '../../repository/id.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
@@ -67,7 +68,9 @@ async function transferInto(
   context: EngineContext<TransferMonitor>,
 ): Promise<TransferResult> {
   const { source, target, again } = request;
-  const order = PackOrder.of(source.index, missingEntries(request));
+  const missing = missingEntries(request);
+  const order = PackOrder.of(source.index, missing);
+  releaseBuffer(missing.buffer);
   const counter = new TransferCounter(source.index, order, context.monitor);
   const { bytesTotal: sizeBytes } = counter.progress;
   const parts = { source, target: target.indexed, again, store, sizeBytes };
@@ -150,16 +153,26 @@ function* readsOf(
 }
 
 /** Those of the wanted entries that the target needs, each once. */
-function missingEntries({ source, wanted, target, again }: TransferRequest): Int32Array {
-  const entries: number[] = [];
+function missingEntries({
+  source,
+  wanted,
+  target,
+  again,
+}: TransferRequest): Int32Array<ArrayBuffer> {
+  // Of what is not written to the system gives no memory.
+  const entries = new Int32Array(source.index.blobCount);
+  let count = 0;
   const seen = new Uint8Array(source.index.blobCount);
   const id = new Uint8Array(idSizeBytes);
   for (const entry of wanted) {
     if (seen[entry] !== 0) continue;
     seen[entry] = 1;
-    source.index.idInto(entry, id, 0);
-    const isMissing = again || target.indexed.index.find(source.index.typeOf(entry), id) < 0;
-    if (isMissing) entries.push(entry);
+    if (!again) {
+      source.index.idInto(entry, id, 0);
+      if (target.indexed.index.find(source.index.typeOf(entry), id) >= 0) continue;
+    }
+    entries[count++] = entry;
   }
-  return Int32Array.from(entries);
+  releaseBuffer(seen.buffer);
+  return entries.subarray(0, count);
 }

@@ -76,12 +76,15 @@ export function clockAhead(ms: () => number): Clock {
   };
 }
 
+/** To start threads takes longer than all that they would do here. */
+const singleThreaded = { ...systemEnvironment, isSingleThreaded: true } as const;
+
 /** Prunes with the real engine. */
 export async function prune(backend: Backend, how: PruneHow = {}): Promise<PruneResult> {
   const { options = inPhases, laterMs = 0, monitor = quiet, allowRemoveAll = true } = how;
   const { masterKey, clock = clockAhead(() => laterMs) } = how;
   const repository = testRepository({ backend, clock, ...(masterKey ? { masterKey } : {}) });
-  const context = { environment: { ...systemEnvironment, clock }, monitor };
+  const context = { environment: { ...singleThreaded, clock }, monitor };
   const source = { repository, loadIndex: () => loadIndexFiles(repository), allowRemoveAll };
   const plan = await planPrune(source, options, context);
   const locks = { lock: noLock, commit: () => Promise.resolve(noLock), probe: noProbe };
@@ -123,7 +126,7 @@ export async function assertWhole(
   snapshots: readonly Pick<StoredSnapshot, 'id'>[],
 ): Promise<readonly string[]> {
   const repository = testRepository({ backend: new MemoryBackend(new Map(files)) });
-  const context = { environment: systemEnvironment, monitor: { ...quiet, progress: () => {} } };
+  const context = { environment: singleThreaded, monitor: { ...quiet, progress: () => {} } };
   const result = await check(repository, {}, context);
   expect(result.errors).toEqual([]);
   expect(result.snapshotCount).toBeGreaterThanOrEqual(snapshots.length);

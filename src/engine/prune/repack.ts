@@ -20,12 +20,12 @@ export async function repackBlobs(
 ): Promise<void> {
   const { indexed, repository } = state;
   const wanted = wantedEntries(state, packs);
-  if (wanted.length === 0) return;
   const writer = new IndexWriter(repository, { signal: context.signal });
   const target = { indexed, writer };
   const request = { source: indexed, wanted, target, again: true };
   const { failed } = await transferBlobs(request, context);
   await writer.flush();
+  state.takeOwn(writer.savedIds);
   const [first] = failed;
   if (!first) return;
   throw new HoldfastError('BLOB_DAMAGED', {
@@ -37,19 +37,17 @@ export async function repackBlobs(
 }
 
 /** One entry of each used blob of the packs to be repacked that has no copy in a pack that stays. */
-function wantedEntries(
+function* wantedEntries(
   state: PruneState,
   packs: { readonly repack: ReadonlySet<number>; readonly going: ReadonlySet<number> },
-): Int32Array {
+): Generator<number, void, void> {
   const { index } = state.indexed;
   const isSafe = blobsThatStay(state, packs.going);
-  const wanted: number[] = [];
   for (let entry = 0; entry < index.blobCount; entry++) {
     if (!packs.repack.has(index.packOf(entry))) continue;
     const first = index.firstOf(entry);
     if (isSafe[first] === 1 || !state.used.has(first, usedMark)) continue;
     isSafe[first] = 1;
-    wanted.push(entry);
+    yield entry;
   }
-  return Int32Array.from(wanted);
 }

@@ -1,14 +1,21 @@
 import type { Clock } from '../../base/clock.ts';
+import type { PackedBlobs } from '../../repository/blob.ts';
 import type { Id } from '../../repository/id.ts';
 import { encodeMarks } from '../../repository/index-file.ts';
-import { indexBlobCountMax } from '../../repository/index-writer.ts';
+import { indexBlobCountMax, saveIndexJson } from '../../repository/index-writer.ts';
 import { lockStaleMs } from '../../repository/lock-times.ts';
 import { markAgeMs, markNow, type PackMark } from '../../repository/pack-marks.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 
+/** A pack that was marked. */
+export type MarkedPack = Pick<PackMark, 'id' | 'sizeBytes'>;
+
 /** A pack that is about to be marked. */
-export type PackToMark = Omit<PackMark, 'time'>;
+export interface PackToMark extends MarkedPack {
+  /** Gives what it holds; not kept: that of packs of 5 million blobs takes 240 MB. */
+  readonly blobs: () => PackedBlobs;
+}
 
 /** A file of marks that is stored later than this after their time is followed by one with a later time. */
 const markStoreMsMax: number = lockStaleMs / 2;
@@ -22,7 +29,7 @@ const attemptCountMax = 5;
  * So marks that took long, because the storage was slow or the machine slept, are made again: of two marks of a pack the
  * later counts. If the lock was lost meanwhile they are taken back. Those that came in time are not: others may have seen
  * them, and go by them.
- * @returns the marks that count
+ * @returns the packs whose marks count
  * @throws LOCK_LOST, and what the backend throws
  * @see docs/CONCURRENCY.md#prune
  */
@@ -30,37 +37,44 @@ export async function saveMarks(
   repository: Repository,
   packs: readonly PackToMark[],
   options: CallOptions,
-): Promise<readonly PackMark[]> {
+): Promise<readonly MarkedPack[]> {
   const { clock } = repository.environment;
-  const inTime: PackMark[] = [];
+  const inTime: MarkedPack[] = [];
   let late: readonly PackToMark[] = packs;
   for (let attempt = 1; late.length > 0 && attempt <= attemptCountMax; attempt++) {
-    const marks: PackMark[] = [];
     const isLast = attempt === attemptCountMax;
-    const again: PackMark[] = [];
-    let storedCount = 0;
-    for (const json of encodeMarks(timed(late, clock, marks), indexBlobCountMax)) {
-      const id = await repository.saveUnpacked('index', json, options);
-      const ofFile = marks.slice(storedCount);
-      storedCount = marks.length;
-      const isLate = ofFile.some((mark) => markAgeMs(mark, clock.wallNs()) > markStoreMsMax);
+    const again: PackToMark[] = [];
+    let ofFile: TimedPack[] = [];
+    const onMark = (timed: TimedPack): void => void ofFile.push(timed);
+    for (const json of encodeMarks(marksOf(late, clock, onMark), indexBlobCountMax)) {
+      const id = await saveIndexJson(repository, json, options);
+      const isLate = ofFile.some((timed) => markAgeMs(timed, clock.wallNs()) > markStoreMsMax);
       if (isLate) await takeBackUnlessHeld(repository, id);
-      (isLate && !isLast ? again : inTime).push(...ofFile);
+      for (const { pack } of ofFile) {
+        if (isLate && !isLast) again.push(pack);
+        else inTime.push({ id: pack.id, sizeBytes: pack.sizeBytes });
+      }
+      ofFile = [];
     }
     late = again;
   }
   return inTime;
 }
 
-/** Gives each pack its time when its file is made, and remembers the mark. */
-function* timed(
+/** A pack, and the time of its mark. */
+interface TimedPack extends Pick<PackMark, 'time'> {
+  readonly pack: PackToMark;
+}
+
+/** Gives each pack its time when its file is made. */
+function* marksOf(
   packs: readonly PackToMark[],
   clock: Clock,
-  marks: PackMark[],
+  onMark: (timed: TimedPack) => void,
 ): Generator<PackMark, void, void> {
   for (const pack of packs) {
-    const mark = markNow(pack, clock.wallNs());
-    marks.push(mark);
+    const mark = markNow({ ...pack, blobs: pack.blobs() }, clock.wallNs());
+    onMark({ pack, time: mark.time });
     yield mark;
   }
 }

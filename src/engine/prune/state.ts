@@ -1,3 +1,4 @@
+import { PackOrder } from '../packs/pack-order.ts';
 import { storedPackSizes } from '../packs/stored-packs.ts';
 import { toHex } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
@@ -5,7 +6,7 @@ import { type Id, idBytes } from '../../repository/id.ts';
 import type { IndexedPack } from '../../repository/index-file.ts';
 import { type LoadedIndex, loadMarks, loadMoreIndexFiles } from '../../repository/index-load.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
-import { addMark, type PackMark } from '../../repository/pack-marks.ts';
+import { addBareMark, type BareMark, type PackMark } from '../../repository/pack-marks.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshots.ts';
 import { BlobMarks } from '../trees/blob-marks.ts';
@@ -38,7 +39,7 @@ export class PruneState {
   readonly #context: EngineContext<PruneMonitor>;
   readonly #indexNames: Set<Id>;
   readonly #snapshots = new Set<Id>();
-  readonly #marks = new Map<Id, PackMark>();
+  readonly #marks = new Map<Id, BareMark>();
   /** Packs of the index that no index file lists: they are marked only. */
   readonly #onlyMarked = new Set<number>();
   /** Packs that this run deleted. */
@@ -100,32 +101,45 @@ export class PruneState {
     return snapshots.length + names.length > 0;
   }
 
-  /** Index files that any listing of this run showed. */
+  /** Takes in index files that this run stored: what they list is in the index. */
+  takeOwn(names: Iterable<Id>): void {
+    for (const name of names) this.#indexNames.add(name);
+  }
+
+  /** Index files that any listing of this run showed, and its own. */
   get indexNames(): ReadonlySet<Id> {
     return this.#indexNames;
   }
 
   /** The marks that count, by pack id: a pack without known blobs that is listed by now is no longer one to delete. */
-  get marks(): ReadonlyMap<Id, PackMark> {
+  get marks(): ReadonlyMap<Id, BareMark> {
     return this.#marks;
   }
 
   /** True for marks that say nothing: of packs that were in no index file and now are, or that are gone. */
-  isVoid(mark: PackMark): boolean {
+  isVoid(mark: BareMark): boolean {
     const isListed = this.isListed(mark.id);
-    return isListed ? mark.blobs.count === 0 : !this.stored.has(mark.id);
+    return isListed ? !mark.hasBlobs : !this.stored.has(mark.id);
   }
 
   /** What index files must list in addition for packs that are only marked, unless they are among `going`. */
   onlyMarkedExcept(going: ReadonlySet<number>): IndexedPack[] {
-    const packs: IndexedPack[] = [];
-    for (const pack of this.#onlyMarked) {
-      if (going.has(pack) || !this.isStored(pack)) continue;
-      const id = this.indexed.index.packId(pack);
-      const mark = this.#marks.get(toHex(id));
-      if (mark) packs.push({ id, blobs: mark.blobs });
-    }
-    return packs;
+    const isToBeListed = (pack: number): boolean =>
+      !going.has(pack) &&
+      this.isStored(pack) &&
+      this.#marks.has(toHex(this.indexed.index.packId(pack)));
+    return this.listingsOf([...this.#onlyMarked].filter(isToBeListed));
+  }
+
+  /** What an index file says of packs of the index. */
+  listingsOf(packs: readonly number[]): IndexedPack[] {
+    const { index } = this.indexed;
+    if (packs.length === 0) return [];
+    const order = PackOrder.ofPacks(index, packs);
+    return packs.map((pack) => ({
+      id: index.packId(pack),
+      blobs: order.packedBlobsOf(index, pack),
+    }));
   }
 
   /** Packs of the index that are marked. */
@@ -203,15 +217,16 @@ export class PruneState {
   async #takeMarks(names: readonly Id[]): Promise<void> {
     const { index } = this.indexed;
     const { signal } = this.#context;
-    for (const mark of (await loadMarks(this.repository, names, { signal })).values()) {
-      addMark(this.#marks, mark);
+    const onMark = (mark: PackMark): void => {
+      addBareMark(this.#marks, mark);
       const id = idBytes(mark.id);
-      if (mark.blobs.count === 0 || index.findPack(id) >= 0) continue;
+      if (mark.blobs.count === 0 || index.findPack(id) >= 0) return;
       const { bytes } = mark.blobs;
       const records = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
       index.addListedPack(id, records);
       this.#onlyMarked.add(index.findPack(id));
-    }
+    };
+    await loadMarks(this.repository, names, { signal, onMark });
   }
 
   async #listPacks(): Promise<void> {

@@ -4,7 +4,12 @@ import { PackedBlobs } from '../../repository/blob.ts';
 import { idBytes, shortId } from '../../repository/id.ts';
 import type { IndexedPack } from '../../repository/index-file.ts';
 import { type HeldLock, loadRunningOperations, type ProcessProbe } from '../../repository/locks.ts';
-import { markAgeMs, markTimeMs, type PackMark } from '../../repository/pack-marks.ts';
+import {
+  type BareMark,
+  markAgeMs,
+  markTimeMs,
+  type PackMark,
+} from '../../repository/pack-marks.ts';
 import type { EngineContext } from '../context.ts';
 import { statPack } from '../packs/stat-pack.ts';
 import { PackOrder } from '../packs/pack-order.ts';
@@ -13,17 +18,17 @@ import type { PruneMonitor } from './options.ts';
 import type { PackPlan } from './plan.ts';
 import { removePacks, rewriteIndexWithoutRoom } from './remove.ts';
 import { repackBlobs } from './repack.ts';
-import { type PackToMark, saveMarks } from './save-marks.ts';
+import { type MarkedPack, type PackToMark, saveMarks } from './save-marks.ts';
 import type { PruneState } from './state.ts';
 
 /** What is to become of the marks that there are. */
 export interface MarkPlan {
   /** Marked for long enough and still of no use: to be deleted. */
-  readonly due: readonly PackMark[];
+  readonly due: readonly BareMark[];
   /** Marked, but not for long enough. */
-  readonly waiting: readonly PackMark[];
+  readonly waiting: readonly BareMark[];
   /** Of packs that are needed after all, or are gone: the mark is to be dropped. */
-  readonly dropped: readonly PackMark[];
+  readonly dropped: readonly BareMark[];
 }
 
 /**
@@ -34,9 +39,9 @@ export function planMarks(state: PruneState, keepMs: number): MarkPlan {
   const { index } = state.indexed;
   const unneeded = unneededOf(state, state.markedPacks());
   const nowNs = state.repository.environment.clock.wallNs();
-  const due: PackMark[] = [];
-  const waiting: PackMark[] = [];
-  const dropped: PackMark[] = [];
+  const due: BareMark[] = [];
+  const waiting: BareMark[] = [];
+  const dropped: BareMark[] = [];
   for (const mark of state.marks.values()) {
     const pack = index.findPack(idBytes(mark.id));
     if (state.isVoid(mark) || (pack >= 0 && !unneeded.has(pack))) dropped.push(mark);
@@ -57,9 +62,9 @@ export interface DeletionRequest {
 }
 
 export interface Deletion {
-  readonly deleted: readonly PackMark[];
+  readonly deleted: readonly BareMark[];
   /** Marked for long enough, but an operation that runs may have begun before. */
-  readonly awaiting: readonly PackMark[];
+  readonly awaiting: readonly BareMark[];
 }
 
 /**
@@ -79,7 +84,7 @@ export async function deleteMarked(
   await state.refresh();
   const { due, dropped } = planMarks(state, keepMs);
   const beganMs = await firstBeginMs(state, request, context);
-  const isBefore = (mark: PackMark): boolean => markTimeMs(mark) < beganMs;
+  const isBefore = (mark: BareMark): boolean => markTimeMs(mark) < beganMs;
   const going = await confirmed(state, due.filter(isBefore), context);
   const awaiting = due.filter((mark) => !isBefore(mark));
   const deletion = { deleted: going, awaiting };
@@ -98,7 +103,7 @@ export async function deleteMarked(
   const gone = new Set([...going, ...dropped].map(({ id }) => id));
   const change = {
     removed: new Set(ids),
-    added: dropped.filter((mark) => isOnlyListing(state, mark)).map(listingOf),
+    added: onlyListings(state, dropped),
     known: state.indexNames,
     keepsMark: ({ id }: PackMark) => !gone.has(id),
     keepsSmall: true,
@@ -109,13 +114,12 @@ export async function deleteMarked(
   return deletion;
 }
 
-/** True for a needed pack that no index file lists. */
-function isOnlyListing(state: PruneState, mark: PackMark): boolean {
-  return mark.blobs.count > 0 && !state.isListed(mark.id) && state.stored.has(mark.id);
-}
-
-function listingOf({ id, blobs }: PackMark): IndexedPack {
-  return { id: idBytes(id), blobs };
+/** Listings of the needed packs among some marked ones that no index file lists. */
+function onlyListings(state: PruneState, marks: readonly BareMark[]): IndexedPack[] {
+  const isOnlyListing = ({ id, hasBlobs }: BareMark): boolean =>
+    hasBlobs && !state.isListed(id) && state.stored.has(id);
+  const { index } = state.indexed;
+  return state.listingsOf(marks.filter(isOnlyListing).map(({ id }) => index.findPack(idBytes(id))));
 }
 
 /**
@@ -134,10 +138,10 @@ async function firstBeginMs(
 /** Those of the marked packs whose file is the one that was marked, or is gone already. */
 async function confirmed(
   { repository }: PruneState,
-  marks: readonly PackMark[],
+  marks: readonly BareMark[],
   { monitor, signal }: EngineContext<PruneMonitor>,
-): Promise<PackMark[]> {
-  const sure: PackMark[] = [];
+): Promise<BareMark[]> {
+  const sure: BareMark[] = [];
   await forEachConcurrent(marks, repository.backend.connectionCount, async (mark) => {
     const sizeBytes = await statPack(repository, mark.id, { signal });
     const isGone = sizeBytes === undefined;
@@ -158,7 +162,7 @@ export async function markUnneeded(
   state: PruneState,
   packs: PackPlan,
   context: EngineContext<PruneMonitor>,
-): Promise<readonly PackMark[]> {
+): Promise<readonly MarkedPack[]> {
   const { monitor } = context;
   const going = new Set([...packs.remove, ...packs.repack, ...packs.missing]);
   const marked = state.markedPacks();
@@ -177,7 +181,7 @@ export async function markUnneeded(
   );
   for (const { id, sizeBytes } of packs.unlisted) {
     const isKnown = state.indexed.index.findPack(idBytes(id)) >= 0 || state.marks.has(id);
-    if (!isKnown) unneededPacks.push({ id, blobs: noBlobs, sizeBytes });
+    if (!isKnown) unneededPacks.push({ id, sizeBytes, blobs: () => noBlobs });
   }
   if (unneededPacks.length === 0) return [];
   monitor.phase(`marking ${unneededPacks.length} packs`);
@@ -188,15 +192,10 @@ const noBlobs = new PackedBlobs(new Uint8Array(0));
 
 function packsToMark(state: PruneState, packs: readonly number[]): PackToMark[] {
   const { index } = state.indexed;
-  const chosen = new Set(packs);
-  const entries: number[] = [];
-  for (let entry = 0; entry < index.blobCount; entry++) {
-    if (chosen.has(index.packOf(entry))) entries.push(entry);
-  }
-  const order = PackOrder.of(index, Int32Array.from(entries));
+  const order = PackOrder.ofPacks(index, packs);
   return packs.map((pack) => {
-    const blobs = order.blobsOf(index, pack);
     const id = toHex(index.packId(pack));
-    return { id, blobs: PackedBlobs.from(blobs), sizeBytes: state.stored.get(id) };
+    const blobs = (): PackedBlobs => order.packedBlobsOf(index, pack);
+    return { id, sizeBytes: state.stored.get(id), blobs };
   });
 }

@@ -1,5 +1,6 @@
 import { endsWork } from '../../base/errors.ts';
 import { toHex } from '../../base/bytes.ts';
+import { releaseBuffer } from '../../base/release.ts';
 import { Decompressor } from '../../kernels/zstd.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { openTree } from '../../repository/blob-open.ts';
@@ -22,7 +23,7 @@ const wholeReadSizeBytesMax = 160 << 20;
 export class TreeReader {
   readonly #indexed: IndexedRepository;
   readonly #options: CallOptions;
-  readonly #packs = new Map<number, Uint8Array>();
+  readonly #packs = new Map<number, Uint8Array<ArrayBuffer>>();
   /** Packs that could not be read at once. */
   readonly #unreadable = new Set<number>();
   readonly #decompressor = new Decompressor();
@@ -69,7 +70,7 @@ export class TreeReader {
   }
 
   /** All trees of the pack that holds `entry`, sealed; undefined if it is not to be read at once. */
-  async #pack(entry: number): Promise<Uint8Array | undefined> {
+  async #pack(entry: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const { index, repository } = this.#indexed;
     const pack = index.packOf(entry);
     const kept = this.#packs.get(pack);
@@ -77,17 +78,28 @@ export class TreeReader {
     const end = endOfTrees(index, entry);
     if (end > wholeReadSizeBytesMax) return undefined;
     const handle = { type: 'pack', name: toHex(index.packId(pack)), holdsTrees: true } as const;
-    let bytes: Uint8Array;
+    let bytes: Uint8Array<ArrayBuffer>;
     try {
       bytes = await repository.backend.get(handle, { start: 0, end }, this.#options);
     } catch (error) {
       this.#unreadable.add(pack);
       throw error;
     }
-    const oldest = this.#packs.keys().next();
-    if (this.#packs.size >= packsKeptMax && !oldest.done) this.#packs.delete(oldest.value);
+    const [oldest] = this.#packs;
+    if (this.#packs.size >= packsKeptMax && oldest) this.#drop(...oldest);
     this.#packs.set(pack, bytes);
     return bytes;
+  }
+
+  /** Gives the memory of the packs back; those that are needed again are read again. */
+  release(): void {
+    for (const [pack, bytes] of this.#packs) this.#drop(pack, bytes);
+  }
+
+  /** Whoever waits for the pack finds it empty, and reads the tree alone. */
+  #drop(pack: number, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#packs.delete(pack);
+    releaseBuffer(bytes.buffer);
   }
 }
 

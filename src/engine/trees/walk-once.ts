@@ -67,6 +67,7 @@ export class OnceWalk {
     } finally {
       this.#pending.clear();
       this.#missing = [];
+      this.#reader.release();
     }
     this.#visitor.treesRead?.(this.#treeCount);
   }
