@@ -282,8 +282,9 @@ class Simulation {
     const client = random.pick(free);
     busy.add(client);
     // Nobody lives for days with a repository that refuses everything.
-    const isMended = place.store.isDamaged('snapshot') || place.store.isDamaged('index');
-    if (isMended && random.oneIn(2)) names.unshift('mend');
+    const isRefused = place.store.isDamaged('snapshot') || place.store.isDamaged('index');
+    const mayMend = client.choices.some(({ name }) => name === 'mend');
+    if (isRefused && random.oneIn(2) && mayMend) names.unshift('mend');
     for (const name of names) {
       await this.#do(client, place, { choice: choiceNamed(name), isPatient: true });
     }
