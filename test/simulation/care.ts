@@ -30,6 +30,9 @@ function keepLast(last: number): RetentionPolicy {
   };
 }
 
+/** Of packs that are repacked for their size: a few of those that a backup ends with. */
+const smallPackBytes = 1_000;
+
 /** Removes old snapshots by a policy. */
 export async function runForget(actor: Actor): Promise<string> {
   const { world, process, place } = actor;
@@ -80,6 +83,8 @@ async function prune(actor: Actor, instant: boolean): Promise<string> {
     const source = { repository, loadIndex: opened.loadWholeIndex };
     const policy = {
       maxUnused: { kind: 'percent', percent: world.random.pick([0, 5, 50]) },
+      // All packs here are what is small elsewhere.
+      ...(world.random.oneIn(4) ? {} : { repackSmallerThanBytes: smallPackBytes }),
     } as const;
     const { keepDeleteMs } = world;
     const plan = await planPrune(source, { policy, instant, keepDeleteMs }, context);
@@ -92,6 +97,7 @@ async function prune(actor: Actor, instant: boolean): Promise<string> {
     if (instant && place.store.namesOf('pack').length < packCount) world.reach('instantDeleted');
     if (marked.length > 0) world.reach('marked');
     if (deleted.length > 0) world.reach(world.isCalm ? 'cleaned' : 'deleted');
+    if (deleted.length > 0 && world.running.size > 1) world.reach('deletedBeside');
     world.note(`${process.name} deleted ${deleted.length} packs, marked ${marked.length}`);
     if (blockedBy !== undefined) {
       world.reach('commitBlocked');

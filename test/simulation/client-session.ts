@@ -15,7 +15,7 @@ import type { SimulatedProcess } from './simulated-process.ts';
 import type { Place, World } from './world.ts';
 
 /** Small, so that a backup makes several packs. */
-export const packSizeBytes = 32 << 10;
+export const packSizeBytes = 6 << 10;
 
 /** What an operation of Holdfast works with: as a session of the command line. */
 export interface ClientSession {

@@ -49,7 +49,7 @@ function choice(name: string, weight: number, run: ClientOperation): Choice {
 
 /** What a client does with the first repository. */
 const common: readonly Choice[] = [
-  choice('backup', 13, runBackup),
+  choice('backup', 18, runBackup),
   choice('restore', 2, runRestore),
   choice('check', 2, runCheck),
   choice('tag', 0.8, runTag),

@@ -6,7 +6,11 @@ export type HeldKind = LockKind | 'foreign';
 /** Who holds a lock, and where. */
 export interface Holder {
   readonly place: { readonly store: { hasLockOf(owner: string): boolean } };
-  readonly process: { readonly name: string; readonly time: { readonly isAlive: boolean } };
+  readonly process: {
+    readonly name: string;
+    readonly time: { readonly isAlive: boolean };
+    meet(what: 'crowded'): void;
+  };
   readonly kind: HeldKind;
 }
 
@@ -24,10 +28,11 @@ export class Exclusion {
     }
   }
 
-  /** Somebody is sure of his lock from now on. @returns what breaks the rule, and what ends the holding */
+  /** Somebody is sure of his lock from now on. @returns what breaks the rule, which both meet, and what ends the holding */
   enter(holder: Holder): { readonly conflict: string | undefined; readonly leave: () => void } {
     const conflict = [...this.#holders].find((other) => isConflict(holder, other));
     this.#holders.add(holder);
+    if (conflict) for (const each of [holder, conflict]) each.process.meet('crowded');
     return {
       conflict:
         conflict &&

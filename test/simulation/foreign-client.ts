@@ -16,7 +16,7 @@ import { type Actor, newAttempt } from './operations.ts';
 import { timeText, versionOf } from './oracle.ts';
 import type { PlainFile, PlainTree } from './simulated-folder.ts';
 
-const packSizeBytes = 40_000;
+const packSizeBytes = 7_000;
 
 interface Foreign {
   readonly actor: Actor;

@@ -10,6 +10,9 @@ import { simulate, type SimulationOptions, type SimulationResult } from './simul
 // Times are written with the offset of the zone: what the oracle expects is in this one.
 process.env['TZ'] = 'UTC';
 
+// Thousands of errors are made and caught in a seed, and the stack of each costs more than all else of it.
+Error.stackTraceLimit = 4;
+
 const usage = `node test/simulation/main.ts [--seed N] [--count N] [--seconds N] [--judge N] [--plant NAME] [--brief] [--log]
 
 Runs seeds one after the other, and tells in how many of them what happened. The last line is JSON with all of it;

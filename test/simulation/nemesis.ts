@@ -61,6 +61,9 @@ export class Nemesis {
       const { machine } = random.pick(clients);
       const before = machine.skewMs;
       machine.skewMs = Math.round((random.fraction() * 2 - 1) * skewMsMax);
+      for (const process of world.living.values()) {
+        if (process.machine === machine) process.meet('clockJumped');
+      }
       if (Math.abs(machine.skewMs - before) > lockLifeMs) world.reach('clockJumped');
       world.note(`the clock of ${machine.name} is ahead by ${machine.skewMs} ms`);
     }
@@ -77,7 +80,6 @@ export class Nemesis {
       if (files.length === 0) continue;
       const handle: FileHandle = { type, name: random.pick(files) };
       const kind = random.pick<DamageKind>(['flip', 'cut', 'loss']);
-      world.mustBeSound = false;
       world.note(`${name}: ${kind} of ${type} ${handle.name.slice(0, 8)}`);
       store.damage(handle, kind);
     }
@@ -99,6 +101,7 @@ export class Nemesis {
     if (this.#isOver) return;
     world.note(`${name}: is as it was when it was copied`);
     world.reach('rolledBack');
+    for (const process of world.living.values()) process.meet('rolledBack');
     store.goBack(before);
     oracle.rolledBack();
   }

@@ -6,6 +6,7 @@ import { check } from '../../src/engine/check.ts';
 import { restore } from '../../src/engine/restore.ts';
 import { loadSnapshots, tellUnreadable } from '../../src/repository/snapshots.ts';
 import { type ClientSession, type SessionPlan, withClientSession } from './client-session.ts';
+import { mayFindDamage } from './excuses.ts';
 import { type Attempt, versionOf } from './oracle.ts';
 import { PlainSource, type SimulatedFolder } from './simulated-folder.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
@@ -98,7 +99,7 @@ export async function runCheck(actor: Actor): Promise<string> {
     if (missed) world.fail(`I4b: check found nothing, but snapshot ${missed} cannot be restored`);
     if (result.errorCount === 0) return 'sound';
     if (before.length > 0) world.reach('rotFound');
-    if (world.mustBeSound) {
+    if (!mayFindDamage({ command: 'check', met: process.met, places: [place] })) {
       world.fail(`I4a: check found ${monitor.problems[0] ?? result.errors[0]}`);
     }
     return 'errors';
@@ -126,12 +127,11 @@ export async function runRestore(actor: Actor): Promise<string> {
       const result = await restore(indexed, request, { environment, monitor, signal });
       if (result.problems.length > 0) {
         if (isHarmed) world.reach('rotMet');
-        // Who may not read tells of each file.
-        // Nor whoever slept until the snapshot was forgotten and pruned.
+        // Who may not read tells of each file, as does whoever slept until the snapshot was forgotten and pruned.
         const isGone = !place.oracle.snapshots.has(snapshot.id);
-        const isInTheWay = world.reached.has('denied') || world.reached.has('rolledBack');
-        const isExcused = !world.mustBeSound || isInTheWay || isGone;
-        if (process.time.isAlive && !isExcused) {
+        const isInTheWay = process.met.has('denied') || process.met.has('rolledBack');
+        const ended = { command: 'restore', met: process.met, places: [place] };
+        if (process.time.isAlive && !isGone && !isInTheWay && !mayFindDamage(ended)) {
           world.fail(`I1: restore of ${snapshot.id.slice(0, 8)}: ${monitor.problems[0]}`);
         }
         return 'problems';

@@ -358,9 +358,11 @@ export class Oracle {
     const { attempt, needs } = this.#snapshots.get(name) ?? {};
     this.#snapshots.delete(name);
     if (!attempt || !needs || this.#isThere(attempt)) return;
-    // Of a snapshot whose root is lost nothing can be had.
+    // Of a snapshot whose root is lost, or every file, nothing can be had.
     const [root = ''] = [...needs].find(([, paths]) => paths.includes('')) ?? [];
     if (this.#tainted.has(root) && !this.blobs.has(root)) return;
+    const { folder, tree, harmed } = attempt;
+    if ([...tree.keys()].every((below) => harmed.has(`${folder}/${below}`))) return;
     if (this.#owed.has(attempt) && !this.#mayVanish.has(attempt)) {
       throw new Error(`I3: ${by} removed the snapshot of backup ${attempt.number}`);
     }

@@ -22,8 +22,13 @@ export async function runProcesses(
   return told.reduce(sum, {});
 }
 
+/** What a seed makes is gone when it ends: with little room, a tenth of the time goes by collecting it. */
+export const youngSpace = '--max-semi-space-size=64';
+
 async function run(args: readonly string[]): Promise<Told> {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [youngSpace, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const parts: Buffer[] = [];
   child.stdout.on('data', (part: Buffer) => parts.push(part));
   await new Promise((resolve, reject) => {

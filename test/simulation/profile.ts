@@ -36,10 +36,10 @@ export function profileOf(random: Seeded): Profile {
   const hasForeign = random.oneIn(3);
   const damages = often(5, 1 + random.below(4));
   return {
-    clientCount: 2 + random.below(4),
+    clientCount: 2 + random.below(random.oneIn(5) ? 5 : 3),
     hasForeign,
     hasSecond: random.oneIn(3),
-    rounds: 5 + random.below(4),
+    rounds: 4 + random.below(3),
     pauseHoursMax: random.between(40, 100),
     climate: {
       latencyMs: random.between(1, 400),

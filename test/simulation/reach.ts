@@ -5,6 +5,7 @@
 export const reachable = {
   marked: 'a prune marked packs',
   deleted: 'a later prune deleted marked packs',
+  deletedBeside: 'a prune deleted marked packs while others worked',
   cleaned: 'in the end a prune deleted what was marked a day before',
   unmarked: 'a mark was dropped, and its pack stays',
   avoided: 'a backup stored anew what marked packs hold',

@@ -12,10 +12,11 @@ import type {
 } from '../../src/storage/backend.ts';
 import { describeHandle } from '../../src/storage/backend.ts';
 import type { ClientTime } from './client-time.ts';
+import type { Met } from './excuses.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { Reached } from './reach.ts';
 import type { SimulatedStore } from './simulated-store.ts';
-import type { StorageCall, Weather } from './weather.ts';
+import type { CallPlan, StorageCall, Weather } from './weather.ts';
 
 /** Whose calls these are. */
 export interface Caller {
@@ -30,6 +31,8 @@ export interface Caller {
   onEffect(call: StorageCall): void;
   /** A file is about to be gone. */
   onRemove(handle: FileHandle): void;
+  /** Remembers what may end its work. */
+  meet(what: Met): void;
 }
 
 interface Parts {
@@ -81,12 +84,17 @@ export class SimulatedBackend implements Backend {
     range?: ByteRange,
     options?: GetOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const { store, weather } = this.#parts;
+    const { store, weather, caller } = this.#parts;
     return this.#call({ operation: 'get', handle }, options, () => {
       const bytes = store.get(handle);
+      if (handle.type === 'lock' && store.lockOwner(handle.name) !== caller.name) {
+        caller.meet('otherLock');
+      }
       const { start, end } = range ?? { start: 0, end: bytes.byteLength };
       if (end > bytes.byteLength) throw new HoldfastError('RANGE_NOT_SATISFIABLE');
-      return weather.garble(bytes.slice(start, end));
+      const part = bytes.slice(start, end);
+      if (weather.garble(part)) caller.meet('garbled');
+      return part;
     });
   }
 
@@ -98,9 +106,10 @@ export class SimulatedBackend implements Backend {
   }
 
   async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat, void, undefined> {
-    const { store } = this.#parts;
+    const { store, caller } = this.#parts;
     const call = { operation: 'list', handle: { type, name: '' } } as const;
-    yield* await this.#call(call, options, () => store.list(type));
+    const notice = (what: 'listingLacked' | 'listingGhost'): void => caller.meet(what);
+    yield* await this.#call(call, options, () => store.list(type, notice));
   }
 
   remove(handle: FileHandle, options?: CallOptions): Promise<void> {
@@ -109,6 +118,7 @@ export class SimulatedBackend implements Backend {
       // It says that it did.
       if (weather.keepsRemoved && store.has(handle)) {
         if (handle.type === 'lock') store.disown(handle.name);
+        caller.meet('sticky');
         return reach('sticky');
       }
       caller.onRemove(handle);
@@ -125,6 +135,7 @@ export class SimulatedBackend implements Backend {
     if (signal?.aborted) throw cancelled(signal);
     if (time.isAlive) caller.onCall(call);
     const plan = weather.plan(call);
+    if (plan.isSlow) caller.meet('slow');
     let result: { readonly value: T } | { readonly error: unknown } | undefined;
     let isGivenUp = false;
     await time
@@ -138,7 +149,7 @@ export class SimulatedBackend implements Backend {
         queue.after(plan.effectMs, () => {
           // What was on its way when the caller gave up or died may arrive or not.
           if (isGivenUp && !plan.arrivesAnyway) return false;
-          result = this.#effect(call, plan.error, effect);
+          result = this.#effect(call, plan.failure, effect);
           if (time.isAlive) caller.onEffect(call);
           time.deliver(plan.answerMs, done);
           return true;
@@ -152,6 +163,7 @@ export class SimulatedBackend implements Backend {
     if ('error' in result) throw result.error;
     if (plan.losesAnswer) {
       this.#parts.reach('answerLost');
+      caller.meet('answerLost');
       throw failure('BACKEND_UNAVAILABLE', call);
     }
     return result.value;
@@ -159,10 +171,13 @@ export class SimulatedBackend implements Backend {
 
   #effect<T>(
     call: StorageCall,
-    error: HoldfastError['code'] | undefined,
+    planned: CallPlan['failure'],
     effect: () => T,
   ): { readonly value: T } | { readonly error: unknown } {
-    if (error) return { error: failure(error, call) };
+    if (planned) {
+      this.#parts.caller.meet(planned.met);
+      return { error: failure(planned.code, call) };
+    }
     try {
       const value = effect();
       const { weather, caller, reach } = this.#parts;

@@ -27,7 +27,7 @@ export type PlainTree = ReadonlyMap<string, PlainFile>;
 
 /** Contents that files of all clients have: few, so that what was forgotten comes again and others have it too. */
 const contentCount = 60;
-const contentSizeBytesMax = 24_000;
+const contentSizeBytesMax = 4_000;
 const folderNames = ['a', 'b', 'c'];
 const fileCountMax = 24;
 

@@ -2,6 +2,7 @@ import type { Environment } from '../../src/base/environment.ts';
 import { HoldfastError } from '../../src/base/errors.ts';
 import type { LockOwner, ProcessProbe } from '../../src/repository/locks.ts';
 import { ClientTime, type PauseKind } from './client-time.ts';
+import type { Met } from './excuses.ts';
 import type { Seeded } from './seeded.ts';
 import type { Caller } from './simulated-backend.ts';
 import { lockStaleMs } from '../../src/repository/lock-times.ts';
@@ -37,6 +38,8 @@ export class SimulatedProcess implements Caller {
   readonly environment: Environment;
   /** Aborts at the death, so that what runs here ends, without effect. */
   readonly signal: AbortSignal;
+  /** What it met that may end its work. */
+  readonly met: Set<Met> = new Set();
   readonly #end = new AbortController();
   readonly #world: World;
   readonly #fates: readonly Fate[];
@@ -56,7 +59,11 @@ export class SimulatedProcess implements Caller {
     this.environment = { clock: this.time, random: this.random, isSingleThreaded: true };
     this.signal = this.#end.signal;
     parts.machine.living.add(this.pid);
-    world.living.add(this.name);
+    world.living.set(this.name, this);
+  }
+
+  meet(what: Met): void {
+    this.met.add(what);
   }
 
   get owner(): LockOwner {
@@ -93,12 +100,18 @@ export class SimulatedProcess implements Caller {
   }
 
   onRemove({ type, name }: FileHandle): void {
+    if (type === 'pack') {
+      for (const other of this.#world.living.values())
+        if (other !== this) other.meet('packRemoved');
+    }
     if (type !== 'lock') return;
     const owners = this.#world.places.map(({ store }) => store.lockOwner(name));
     const owner = owners.find((each) => each !== undefined);
     if (owner === undefined || owner === this.name) return;
     this.#world.exclusion.lose(owner);
-    this.#world.reach(this.#world.living.has(owner) ? 'lockTaken' : 'lockCleared');
+    const living = this.#world.living.get(owner);
+    living?.meet('lockTaken');
+    this.#world.reach(living ? 'lockTaken' : 'lockCleared');
   }
 
   /** The program has come to its end. */
@@ -109,6 +122,7 @@ export class SimulatedProcess implements Caller {
 
   kill(): void {
     if (!this.time.isAlive) return;
+    this.meet('killed');
     this.#gone();
     this.time.die();
     this.#end.abort(new HoldfastError('CANCELLED', { message: 'the process was killed' }));
@@ -133,6 +147,7 @@ export class SimulatedProcess implements Caller {
     const isLocking = this.#world.places.some(({ store }) => store.hasLockOf(this.name));
     if (isLocking && fate.pauseMs > lockStaleMs) this.#world.reach('sleptPast');
     this.#world.note(`${this.name} is ${fate.kind} for ${minutes} min ${place}`);
+    this.meet('slept');
     this.time.pause(fate.kind);
     this.#world.queue.after(fate.pauseMs, () => {
       this.time.resume();

@@ -58,6 +58,10 @@ export class SimulatedStore {
   readonly #reach: (what: Reached) => void;
   /** Who stored each lock that is there. */
   readonly #lockOwners = new Map<string, string>();
+  readonly #damaged = new Set<FileType>();
+  /** How often something was damaged. */
+  damageCount = 0;
+  readonly #tornNames: string[] = [];
   watch: (change: StoreChange) => void = () => {};
 
   constructor(
@@ -118,13 +122,18 @@ export class SimulatedStore {
     this.watch({ kind: 'remove', type: handle.type, name: handle.name, by });
   }
 
-  list(type: FileType): FileStat[] {
+  /** @param notice hears of what is not as it should be */
+  list(
+    type: FileType,
+    notice: (what: 'listingLacked' | 'listingGhost') => void = () => {},
+  ): FileStat[] {
     const prefix = `${type}/`;
     const found: FileStat[] = [];
     for (const [key, { byteLength }] of this.files) {
       if (!key.startsWith(prefix)) continue;
       if (this.#isMissing(key)) {
         this.#reach('listingLacked');
+        notice('listingLacked');
         continue;
       }
       found.push({ name: key.slice(prefix.length), sizeBytes: byteLength });
@@ -133,6 +142,7 @@ export class SimulatedStore {
       if (untilMs < this.#queue.nowMs) this.#ghosts.delete(key);
       else if (key.startsWith(prefix)) {
         this.#reach('listingGhost');
+        notice('listingGhost');
         found.push({ name: key.slice(prefix.length), sizeBytes });
       }
     }
@@ -193,7 +203,24 @@ export class SimulatedStore {
     }
     const visibleSinceMs = kind === 'flip' ? undefined : this.#queue.nowMs;
     const { type, name } = handle;
+    this.#damaged.add(type);
+    this.damageCount++;
     this.watch({ kind: 'damage', type, name, by: 'the storage', visibleSinceMs });
+  }
+
+  /** Whether a file of this type was damaged, and nobody has mended that yet. */
+  isDamaged(type: FileType): boolean {
+    return this.#damaged.has(type);
+  }
+
+  /** What was damaged is mended. */
+  mended(): void {
+    this.#damaged.clear();
+  }
+
+  /** Names of files of which a power cut left a part. */
+  get tornNames(): readonly string[] {
+    return this.#tornNames;
   }
 
   /** The machine of the storage loses power: removals of packs and locks that are not durable may be undone. */
@@ -226,6 +253,7 @@ export class SimulatedStore {
     if (torn.byteLength === bytes.byteLength && torn.every((byte, at) => byte === bytes[at]))
       return;
     this.files.set(key, torn);
+    this.#tornNames.push(handle.name);
     this.#reach('powerTorn');
     this.watch({ kind: 'put', type: handle.type, name: handle.name, by: 'power cut' });
   }

@@ -2,7 +2,8 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { requirePeer } from '../tools/peers.ts';
-import { compiledOnce, type ProgramRun, runProgram } from '../tools/run-program.ts';
+import { type ProgramRun, runProgram } from '../tools/run-program.ts';
+import { youngSpace } from './processes.ts';
 import { rarelyReached, reachableNames } from './reach.ts';
 
 /** Seeds of a run of all tests, always the same: `npm run soak -- simulation` takes new ones. */
@@ -24,7 +25,11 @@ interface Totals {
 }
 
 function start(...args: readonly string[]): Promise<ProgramRun> {
-  return runProgram(process.execPath, [main, ...args], { variables: compiledOnce });
+  // Each process would strip the types of the whole program anew, for a second.
+  const { NODE_COMPILE_CACHE = '' } = process.env;
+  return runProgram(process.execPath, [youngSpace, main, ...args], {
+    variables: { NODE_COMPILE_CACHE },
+  });
 }
 
 function totalsOf({ output, errors }: ProgramRun): Totals {
@@ -62,7 +67,8 @@ test.skipIf(replayed !== undefined)(
       .filter((name) => !rarelyReached.has(name))
       .filter((name) => sum(({ reached }) => reached[name]) === 0);
     expect(unreached).toEqual([]);
-    expect(sum(({ reached }) => reached['deleted'])).toBeGreaterThan(seedCount / 4);
+    expect(sum(({ reached }) => reached['deleted'])).toBeGreaterThan(0.45 * seedCount);
+    expect(sum(({ reached }) => reached['deletedBeside'])).toBeGreaterThan(0.1 * seedCount);
     if (restic !== undefined) expect(sum(({ judged }) => judged)).toBeGreaterThanOrEqual(2);
   },
   tenMinutesMs,
@@ -93,10 +99,9 @@ test.each([
   ['index-last', 1, 1],
   ['flipped-pack', 1, 1],
   ['not-durable', 80, 1],
-  ['no-locks', 10, 1],
+  ['no-locks', 30, 1],
   ['no-proof', 60, 1],
-  // The first that found it of late is the 48th.
-  ['no-grace', 80, 41],
+  ['no-grace', 80, 1],
   ['early-key', 80, 1],
   ['blind-check', 40, 1],
 ])(

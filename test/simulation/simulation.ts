@@ -1,11 +1,12 @@
 import { toHex } from '../../src/base/bytes.ts';
-import { type ErrorCode, HoldfastError, isHoldfastError } from '../../src/base/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../src/base/errors.ts';
 import { parsePolynomial } from '../../src/kernels/polynomial.ts';
 import { sha256 } from '../../src/kernels/sha256.ts';
 import { createRepository } from '../../src/repository/repository.ts';
 import { MemoryBackend } from '../../src/storage/memory/memory-backend.ts';
 import { ClientTime } from './client-time.ts';
 import { type Choice, choiceNamed, chooseOf, type Client, newClient } from './clients.ts';
+import { isExcused } from './excuses.ts';
 import { Keyring } from './keyring.ts';
 import { Nemesis } from './nemesis.ts';
 import { type Actor, cheapScrypt } from './operations.ts';
@@ -58,7 +59,6 @@ export async function simulate(
   world.keepDeleteMs = world.plant.keepDeleteMs ?? world.keepDeleteMs;
   const profile = { ...profileOf(world.random), ...world.plant.profile, ...options.profile };
   world.areListingsRight = profile.listingLagMsMax === 0;
-  world.mustBeSound = world.areListingsRight && profile.climate.garbles === 0;
   const startMs = world.queue.nowMs;
   const simulation = new Simulation(world, profile);
   let isDone = false;
@@ -85,34 +85,6 @@ export async function simulate(
     places: world.places,
   };
 }
-
-/** What an operation may end with when others, the storage or a killer are in its way. */
-const expectedCodes = [
-  'CANCELLED',
-  'REPOSITORY_LOCKED',
-  'LOCK_LOST',
-  'LOCK_DAMAGED',
-  'BACKEND_UNAVAILABLE',
-  'STORAGE_FULL',
-  'READ_ONLY',
-  'PERMISSION_DENIED',
-  // A prune before the first snapshot.
-  'PRUNE_REFUSED',
-] as const;
-
-/** What it may end with besides, where something has happened. */
-const excusedCodes: readonly (readonly [ErrorCode, readonly Reached[]])[] = [
-  // The storage says that it removed, and has it still.
-  ['BACKEND_WRITE_FAILED', ['sticky', 'rolledBack']],
-  // A part of a file lies under its name.
-  ['FILE_EXISTS', ['powerTorn']],
-  ['UNPACKED_DAMAGED', ['powerTorn']],
-  ['REFERENCE_LOST', ['lockTaken', 'rolledBack']],
-  // What a backup reads goes away while the storage goes back.
-  ['BLOB_NOT_FOUND', ['rolledBack']],
-  ['INDEX_DAMAGED', ['rolledBack']],
-  ['FILE_NOT_FOUND', ['rolledBack']],
-];
 
 class Simulation {
   readonly #world: World;
@@ -143,6 +115,7 @@ class Simulation {
         });
       }
     }
+    if (!world.random.oneIn(8)) await this.#begin(clients, first);
     const fate = this.#nemesis.run(clients);
     await this.#live(clients, first);
     this.#nemesis.end();
@@ -169,19 +142,21 @@ class Simulation {
     const [first] = places;
     if (!first) return;
     const isCalm = true;
-    for (const client of clients) {
+    const client = random.pick(clients);
+    // By a clock that is right all locks that were left are old by now; each machine knows its own besides.
+    const unlocking = this.#profile.skewMsMax === 0 ? [client] : clients;
+    for (const each of unlocking) {
       for (const place of places) {
-        await this.#do(client, place, { choice: choiceNamed('unlock'), isCalm });
+        await this.#do(each, place, { choice: choiceNamed('unlock'), isCalm });
       }
     }
-    const client = random.pick(clients);
     if (this.#profile.damages > 0) {
       for (const name of ['check', 'restore', 'restore']) {
         await this.#do(client, first, { choice: choiceNamed(name), isCalm });
       }
       await this.#mustEnd(client, first, ['mend whole', 'mended', 'nothing to mend']);
     }
-    world.mustBeSound = true;
+    for (const { store } of places) store.mended();
     for (const each of clients) await this.#mustEnd(each, first, ['backup', 'complete', 'partial']);
     await this.#mustEnd(client, first, ['forget', 'forgot']);
     await this.#mustEnd(client, first, ['prune', 'marked', 'deleted']);
@@ -250,6 +225,16 @@ class Simulation {
     return weather;
   }
 
+  /** Everybody has backed up twice, so that there is something to forget. */
+  async #begin(clients: readonly Client[], place: Place): Promise<void> {
+    const isCalm = true;
+    for (const client of [...clients, ...clients]) {
+      if (client.isForeign) continue;
+      client.folder.change(this.#world.queue.nowMs);
+      await this.#do(client, place, { choice: choiceNamed('backup'), isCalm });
+    }
+  }
+
   /** What clients do: now and then all of them, within seconds or hours of each other, one thing each. */
   async #live(clients: readonly Client[], place: Place): Promise<void> {
     const world = this.#world;
@@ -271,21 +256,37 @@ class Simulation {
         });
         running.push(turn);
       }
+      const house = random.chance(0.9)
+        ? this.#keepHouse(clients, { place, busy, withinMs })
+        : undefined;
       await world.sleep(withinMs);
-      if (random.chance(0.6)) await this.#keepHouse(random.pick(clients), place, busy);
+      await house;
       // Mostly a day passes or more, so that what a prune marked is deleted by the next one.
-      const fromHours = random.oneIn(3) ? 0.01 : 23;
+      const fromHours = random.oneIn(4) ? 0.01 : 23.5;
       await world.sleep(random.between(fromHours, pauseHoursMax) * hourMs);
     }
     await Promise.all(running);
   }
 
-  /** What most do every night: forget by a policy, and prune. */
-  async #keepHouse(client: Client, place: Place, busy: Set<Client>): Promise<void> {
-    if (busy.has(client) || client.isForeign) return;
+  /** What most do every night, while others work or when they are done: forget by a policy, and prune. */
+  async #keepHouse(
+    clients: readonly Client[],
+    how: { readonly place: Place; readonly busy: Set<Client>; readonly withinMs: number },
+  ): Promise<void> {
+    const { place, busy, withinMs } = how;
+    const { random } = this.#world;
+    const names = random.oneIn(4) ? ['prune', 'forget'] : ['forget', 'prune'];
+    await this.#world.sleep(random.oneIn(2) ? withinMs : withinMs * random.fraction());
+    const free = clients.filter((client) => !busy.has(client) && !client.isForeign);
+    if (free.length === 0) return;
+    const client = random.pick(free);
     busy.add(client);
-    for (const name of ['forget', 'prune']) {
-      await this.#do(client, place, { choice: choiceNamed(name) });
+    // Nobody lives for days with a repository that refuses everything.
+    const isRefused = place.store.isDamaged('snapshot') || place.store.isDamaged('index');
+    const mayMend = client.choices.some(({ name }) => name === 'mend');
+    if (isRefused && random.oneIn(2) && mayMend) names.unshift('mend');
+    for (const name of names) {
+      await this.#do(client, place, { choice: choiceNamed(name), isPatient: true });
     }
     busy.delete(client);
   }
@@ -293,7 +294,7 @@ class Simulation {
   async #do(
     client: Client,
     place: Place,
-    how: { readonly choice: Choice; readonly isCalm?: boolean },
+    how: { readonly choice: Choice; readonly isCalm?: boolean; readonly isPatient?: boolean },
   ): Promise<string> {
     const world = this.#world;
     const { machine, folder, random } = client;
@@ -303,10 +304,14 @@ class Simulation {
     const { name, run } = how.choice;
     world.running.set(process.name, name);
     world.note(`${process.name} ${name}`);
-    const retryMs = how.isCalm || random.oneIn(3) ? { retryMs: hourMs } : {};
+    const isPatient = how.isCalm || how.isPatient || random.oneIn(3);
+    const retryMs = isPatient ? { retryMs: hourMs } : {};
     const actor: Actor = { world, process, place, folder, ...retryMs };
     if (!how.isCalm) void this.#nemesis.met(place);
-    const outcome = await run(actor).catch((error: unknown) => this.#outcomeOf(process, error));
+    this.#lookForSnapshots(process);
+    const outcome = await run(actor).catch((error: unknown) =>
+      this.#outcomeOf(error, { process, place, command: name }),
+    );
     process.exit();
     world.running.delete(process.name);
     this.#processes.delete(process);
@@ -315,20 +320,37 @@ class Simulation {
     return outcome;
   }
 
-  #outcomeOf(process: SimulatedProcess, error: unknown): string {
+  #outcomeOf(
+    error: unknown,
+    of: { readonly process: SimulatedProcess; readonly place: Place; readonly command: string },
+  ): string {
+    const { process, place, command } = of;
     const world = this.#world;
     if (isHoldfastError(error, 'LOCK_LOST')) world.reach('lockLost');
     if (isHoldfastError(error, 'REFERENCE_LOST')) world.reach('referenceLost');
-    if (isHoldfastError(error, ...expectedCodes)) return error.code;
+    const { isAlive } = process.time;
     if (error instanceof HoldfastError) {
-      const excused = excusedCodes.find(([code]) => code === error.code)?.[1] ?? [];
-      const isExcused = excused.some((what) => world.reached.has(what));
-      if (isExcused || !world.mustBeSound) return error.code;
+      this.#lookForSnapshots(process);
+      const ended = { command, met: process.met, places: this.#placesOf(command, place) };
+      if (!isAlive || isExcused(error, ended)) return error.code;
     }
-    if (!process.time.isAlive) return 'died';
+    if (!isAlive) return 'died';
     const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    world.fail(`${process.name} ended with ${what}`);
+    world.fail(`${process.name} ${command} met ${[...process.met].join(', ')}, ended with ${what}`);
     return 'unexpected';
+  }
+
+  /** Where an operation works. */
+  #placesOf(command: string, place: Place): readonly Place[] {
+    const { places } = this.#world;
+    if (command === 'copy') return places;
+    return command.startsWith('second ') ? places.slice(1) : [place];
+  }
+
+  /** A prune before the first snapshot is refused. */
+  #lookForSnapshots(process: SimulatedProcess): void {
+    const { places } = this.#world;
+    if (places.some(({ store }) => store.namesOf('snapshot').length === 0)) process.meet('empty');
   }
 
   #fatesOf(random: Seeded): Fate[] {

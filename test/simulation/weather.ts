@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../src/base/errors.ts';
 import type { FileHandle } from '../../src/storage/backend.ts';
 import type { Operation } from '../../src/storage/record.ts';
 import type { EventQueue } from './event-queue.ts';
+import type { Met } from './excuses.ts';
 import type { Reached } from './reach.ts';
 import type { Seeded } from './seeded.ts';
 
@@ -18,8 +19,10 @@ export interface CallPlan {
   readonly answerMs: number;
   /** It has its effect also if the caller is gone by then. */
   readonly arrivesAnyway: boolean;
-  /** It fails without an effect. */
-  readonly error: ErrorCode | undefined;
+  /** It fails without an effect, and why. */
+  readonly failure: { readonly code: ErrorCode; readonly met: Met } | undefined;
+  /** It takes minutes. */
+  readonly isSlow: boolean;
   /** It has its effect, and the caller is told that it failed. */
   readonly losesAnswer: boolean;
 }
@@ -55,7 +58,7 @@ const troubles: Readonly<
     Exclude<Trouble, 'sticky'>,
     {
       readonly code: ErrorCode;
-      readonly reached: Reached;
+      readonly reached: Reached & Met;
       readonly spares: (operation: Operation) => boolean;
     }
   >
@@ -114,24 +117,26 @@ export class Weather {
   plan(call: StorageCall): CallPlan {
     const random = this.#random;
     const { latencyMs, slow } = this.#climate;
-    const times = random.chance(slow) ? random.between(10, 2_000) : 1;
+    const isSlow = random.chance(slow);
+    const times = isSlow ? random.between(10, 2_000) : 1;
     const effectMs = latencyMs * random.between(0.1, 3) * times;
     return {
       effectMs,
       answerMs: effectMs * random.fraction(),
       arrivesAnyway: random.chance(0.5),
-      error: this.#errorOf(call),
+      failure: this.#failureOf(call),
+      isSlow,
       losesAnswer: mutating.has(call.operation) && random.chance(this.#climate.losesAnswer),
     };
   }
 
-  /** The bytes, or at times others of the same length. */
-  garble(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    if (bytes.byteLength === 0 || !this.#random.chance(this.#climate.garbles)) return bytes;
+  /** Changes the bytes at times. @returns whether it did */
+  garble(bytes: Uint8Array<ArrayBuffer>): boolean {
+    if (bytes.byteLength === 0 || !this.#random.chance(this.#climate.garbles)) return false;
     this.#reach('garbled');
     const at = this.#random.below(bytes.byteLength);
     bytes[at] = (bytes[at] ?? 0) ^ (1 << this.#random.below(8));
-    return bytes;
+    return true;
   }
 
   #now(): Trouble | undefined {
@@ -139,13 +144,15 @@ export class Weather {
     return this.#trouble?.kind;
   }
 
-  #errorOf({ operation }: StorageCall): ErrorCode | undefined {
-    if (this.#random.chance(this.#climate.unavailable)) return 'BACKEND_UNAVAILABLE';
+  #failureOf({ operation }: StorageCall): CallPlan['failure'] {
+    if (this.#random.chance(this.#climate.unavailable)) {
+      return { code: 'BACKEND_UNAVAILABLE', met: 'unavailable' };
+    }
     const trouble = this.#now();
     if (trouble === undefined || trouble === 'sticky') return undefined;
     const { code, reached, spares } = troubles[trouble];
     if (spares(operation)) return undefined;
     this.#reach(reached);
-    return code;
+    return { code, met: reached };
   }
 }

@@ -5,6 +5,7 @@ import type { Attempt, Oracle } from './oracle.ts';
 import type { Plant } from './planted.ts';
 import type { Reached } from './reach.ts';
 import type { Weather } from './weather.ts';
+import type { Met } from './excuses.ts';
 import type { SimulatedStore } from './simulated-store.ts';
 import { Seeded } from './seeded.ts';
 
@@ -15,6 +16,12 @@ export interface Place {
   readonly store: SimulatedStore;
   readonly weather: Weather;
   readonly oracle: Oracle;
+}
+
+/** A process that runs, as far as others have to do with it. */
+export interface LivingProcess {
+  readonly machine: object;
+  meet(what: Met): void;
 }
 
 const noteCountMax = 20_000;
@@ -32,8 +39,8 @@ export class World {
   /** What happened of what must happen in many runs. */
   readonly reached: Set<Reached> = new Set();
   readonly exclusion: Exclusion = new Exclusion();
-  /** The processes that run. */
-  readonly living: Set<string> = new Set();
+  /** The processes that run, by their names. */
+  readonly living: Map<string, LivingProcess> = new Map();
   readonly outcomes: Map<string, number> = new Map();
   /** What runs, by the names of processes. */
   readonly running: Map<string, string> = new Map();
@@ -42,8 +49,6 @@ export class World {
   plant: Plant = {};
   /** For how long what is not needed stays marked. */
   keepDeleteMs = 24 * 3_600_000;
-  /** Reading gives what is stored: then nobody may find damage. */
-  mustBeSound = true;
   /** Nothing goes wrong any more. */
   isCalm = false;
   /** Listings are right, so that nobody overlooks a lock. */
