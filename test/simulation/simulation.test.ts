@@ -96,19 +96,18 @@ test(
 
 // How many seeds it may take to find a mistake: it ends with the first that does.
 test.each([
-  ['index-last', 1, 1],
-  ['flipped-pack', 1, 1],
-  ['not-durable', 80, 1],
-  ['no-locks', 30, 1],
-  ['no-proof', 60, 1],
-  ['no-grace', 80, 1],
-  ['early-key', 80, 1],
-  ['blind-check', 40, 1],
+  ['index-last', 1],
+  ['flipped-pack', 1],
+  ['not-durable', 80],
+  ['no-locks', 30],
+  ['no-proof', 60],
+  ['no-grace', 80],
+  ['early-key', 80],
+  ['blind-check', 40],
 ])(
-  'finds the planted mistake %s within %i seeds, from %i on',
-  async (name, count, first) => {
-    const seeds = ['--seed', String(first), '--count', String(count)];
-    const run = await start('--plant', name, ...seeds);
+  'finds the planted mistake %s within %i seeds',
+  async (name, count) => {
+    const run = await start('--plant', name, '--count', String(count));
     expect(totalsOf(run).failures).toBe(1);
   },
   tenMinutesMs,
