@@ -152,6 +152,7 @@ async function runCommand(
   return command.run({ ...options, command: command.name, globals, flags, arguments: positionals });
 }
 
+/** What help calls the values of those flags that name a path. */
 const pathPlaceholders: readonly string[] = ['file', 'directory', 'repository'];
 
 /**

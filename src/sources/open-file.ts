@@ -55,8 +55,7 @@ export function openSourceFile(
 
 /**
  * Opens what is at the path of a listed file, as `openSourceFile` does, but proves nothing: the caller must look at its
- * status before anything that was read of it counts. What is no regular file gives no byte to `pread` or keeps its own:
- * FIFOs and sockets have no positions.
+ * status before anything that was read of it counts. `pread` takes nothing from a FIFO, which has no positions.
  * @throws as `openSourceFile`
  */
 export function openUnproven(path: Uint8Array): number {

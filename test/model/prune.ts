@@ -24,7 +24,7 @@ import {
 /**
  * A prune in two phases. What was marked a day ago, before all that run now began, and is still of no use is deleted under
  * the commit's lock; then what is of no use now is marked, in an index file of its own. `lists`, `packs` and `files` are the
- * packs that index files list, those that are stored and the index files, as any look of this run showed them; `flag` is
+ * packs that index files list, those that are stored and the index files, as the looks of this run showed them; `flag` is
  * whether one showed a snapshot; `going` and `other` are the marked packs to delete and the marks to drop, later the new marks
  * and those of them that are blind.
  * @see src/engine/prune.ts, src/engine/prune/two-phase.ts, src/engine/prune/state.ts

@@ -51,7 +51,7 @@ async function readWhole(
   }
 }
 
-/** Of blobs that cannot be read for now, those that a listing has: they stay in it. */
+/** Of blobs that the storage does not give at the moment, those that a listing has: they stay in it. */
 export function listedOf(
   unread: readonly PackedBlob[],
   listed: readonly PackedBlob[],
