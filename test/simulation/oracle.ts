@@ -92,6 +92,10 @@ export class Oracle {
   readonly #owed = new Set<Attempt>();
   /** Backups of which somebody decided to remove snapshots. */
   readonly #mayVanish = new Set<Attempt>();
+  /** Ids of snapshots that somebody decided to remove. */
+  readonly #given = new Set<string>();
+  /** Packs that a prune without room removed before index files let go of them. */
+  readonly #sacrificed = new Set<string>();
   /** Blobs that damage at rest took away in some pack or index, and when it can be seen without reading: its time. */
   readonly #tainted = new Map<string, { readonly visibleSinceMs: number | undefined }>();
   #changes: StoreChange[] = [];
@@ -127,13 +131,41 @@ export class Oracle {
   reportedStored(snapshotId: string): void {
     const judged = this.#snapshots.get(snapshotId);
     if (judged?.attempt) this.#owe(judged.attempt, snapshotId);
-    if (!judged) this.#parts.fail(`I7: ${snapshotId} was reported, but is not there`);
+    // Whoever sleeps between the storing and the telling is overtaken by a forget.
+    if (judged || this.#given.has(snapshotId)) return;
+    this.#parts.fail(`I7: ${snapshotId} was reported, but is not there`);
   }
 
   /** Somebody decided to remove a snapshot. */
   mayVanish(snapshotId: string): void {
     const attempt = this.#snapshots.get(snapshotId)?.attempt;
     if (attempt) this.#mayVanish.add(attempt);
+    this.#given.add(snapshotId);
+  }
+
+  /** A prune that found no room removes a pack that nobody needs, to have some. */
+  sacrificed(pack: string): void {
+    this.#sacrificed.add(pack);
+  }
+
+  /** Whether index files list a pack that was removed so. */
+  get missesSacrificed(): boolean {
+    return [...this.#sacrificed].some((pack) => this.#isMissedSacrifice(pack));
+  }
+
+  /** Whether a check has to tell so of such a pack. @param error what it tells */
+  isOfSacrifice(error: string): boolean {
+    const [, pack = ''] = /^pack ([0-9a-f]{64}): it is missing$/.exec(error) ?? [];
+    return this.#isMissedSacrifice(pack);
+  }
+
+  #isMissedSacrifice(pack: string): boolean {
+    const isMissing = this.#sacrificed.has(pack) && !this.#parts.store.files.has(`pack/${pack}`);
+    if (!isMissing) return false;
+    const keys = this.blobs.blobsIn(pack);
+    const isNeeded = (key: string): boolean =>
+      !this.blobs.has(key) && [...this.#snapshots.values()].some(({ needs }) => needs.has(key));
+    return keys.length > 0 && !keys.some(isNeeded);
   }
 
   /**
