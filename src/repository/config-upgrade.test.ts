@@ -82,6 +82,10 @@ test.each(failures)('when the put of the config %s, it opens', async (_, kind, v
   expect((await open(backend)).config.version).toBe(2);
 });
 
+function onProblem(): never {
+  return expect.unreachable('an index file is called damaged');
+}
+
 test.each(['snapshot', 'index', 'lock'] as const)(
   'who reads a new %s file after an upgrade is told of that, and of no damage',
   async (type) => {
@@ -96,7 +100,6 @@ test.each(['snapshot', 'index', 'lock'] as const)(
     };
     await expect(slept.loadUnpacked(type, id)).rejects.toMatchObject(told);
     if (type !== 'index') return;
-    const onProblem = (): never => expect.unreachable('an index file is called damaged');
     await expect(loadIndex(slept, { onProblem })).rejects.toMatchObject(told);
     await expect(rewriteIndex(slept, { removed: new Set() })).rejects.toMatchObject(told);
     // In threads.
