@@ -1,11 +1,15 @@
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
-import type { CallOptions } from '../storage/backend.ts';
-import { loadSealedConfig, openConfig } from './config.ts';
-import type { Repository } from './repository.ts';
+import type { Sealer } from '../kernels/seal.ts';
+import type { Backend, CallOptions } from '../storage/backend.ts';
+import { loadSealedConfig, openConfig, type RepositoryConfig } from './config.ts';
 import { compressedMark } from './unpacked.ts';
 
 /** What was known of a repository when it was opened. */
-type Opened = Pick<Repository, 'backend' | 'config' | 'sealer'>;
+interface Opened {
+  readonly backend: Backend;
+  readonly config: RepositoryConfig;
+  readonly sealer: Sealer;
+}
 
 /**
  * Looks whether the repository was upgraded since it was opened: who goes on would take new files for damaged ones.

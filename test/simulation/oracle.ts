@@ -12,7 +12,10 @@ export interface Attempt {
   readonly number: number;
   readonly folder: string;
   readonly tree: PlainTree;
+  /** What was lost before must not be leaned on. */
   readonly beganMs: number;
+  /** Of the other program, which leans on marked packs. */
+  readonly isForeign: boolean;
   /** Names of files that somebody has taken out of its snapshots by a rewrite. */
   readonly excluded: Set<string>;
   /** Paths of which damage at rest has taken something away, in any repository. */
@@ -75,6 +78,8 @@ export interface OracleParts {
   readonly attempts: ReadonlyMap<number, Attempt>;
   readonly fail: (what: string) => void;
   readonly reach: (what: Reached) => void;
+  /** Ends the run: what happened nobody can prevent. */
+  readonly end: (why: string) => void;
 }
 
 /**
@@ -94,6 +99,8 @@ export class Oracle {
   readonly #mayVanish = new Set<Attempt>();
   /** Ids of snapshots that somebody decided to remove. */
   readonly #given = new Set<string>();
+  /** By snapshot: who listed them, and was not shown this one. */
+  readonly #hidden = new Map<string, Set<string>>();
   /** Packs that a prune without room removed before index files let go of them. */
   readonly #sacrificed = new Set<string>();
   /** Blobs that damage at rest took away in some pack or index, and when it can be seen without reading: its time. */
@@ -141,6 +148,12 @@ export class Oracle {
     const attempt = this.#snapshots.get(snapshotId)?.attempt;
     if (attempt) this.#mayVanish.add(attempt);
     this.#given.add(snapshotId);
+  }
+
+  /** A listing lacked a snapshot that was there. */
+  hid(snapshotId: string, from: string): void {
+    const all = this.#hidden.get(snapshotId) ?? new Set();
+    this.#hidden.set(snapshotId, all.add(from));
   }
 
   /** A prune that found no room removes a pack that nobody needs, to have some. */
@@ -226,7 +239,7 @@ export class Oracle {
       this.blobs.removeIndex(name);
       this.#lookForDroppedMarks(marked);
     }
-    this.#assertAvailable(`${by} removed ${type} ${name.slice(0, 8)}`);
+    this.#assertAvailable(`${by} removed ${type} ${name.slice(0, 8)}`, by);
   }
 
   /** The storage went back to an earlier state: what is there now is all that there is. */
@@ -400,10 +413,15 @@ export class Oracle {
     }
   }
 
-  #assertAvailable(when: string): void {
+  #assertAvailable(when: string, by: string): void {
     for (const [name, { attempt, needs }] of this.#snapshots) {
       for (const key of needs.keys()) {
         if (this.blobs.has(key) || this.#tainted.has(key)) continue;
+        // The other program leans on what is marked, and storage with such listings shows its snapshot too late.
+        if (attempt?.isForeign && this.#hidden.get(name)?.has(by)) {
+          this.#parts.reach('foreignUnseen');
+          return this.#parts.end(`${by} was not shown snapshot ${name.slice(0, 8)}`);
+        }
         const snapshot = `snapshot ${name.slice(0, 8)} of backup ${attempt?.number ?? 'none'}`;
         throw new Error(`I1: when ${when}, ${snapshot} lost ${key.slice(0, 13)}`);
       }

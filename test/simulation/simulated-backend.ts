@@ -111,9 +111,12 @@ export class SimulatedBackend implements Backend {
   }
 
   async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat, void, undefined> {
-    const { store, caller } = this.#parts;
+    const { store, caller, oracle } = this.#parts;
     const call = { operation: 'list', handle: { type, name: '' } } as const;
-    const notice = (what: 'listingLacked' | 'listingGhost'): void => caller.meet(what);
+    const notice = (what: 'listingLacked' | 'listingGhost', name: string): void => {
+      caller.meet(what);
+      if (what === 'listingLacked' && type === 'snapshot') oracle.hid(name, caller.name);
+    };
     yield* await this.#call(call, options, () => store.list(type, notice));
   }
 
