@@ -28,8 +28,18 @@ const tagSizeBytes = 16;
 /** What AES-CTR counts. */
 const blockSizeBytes = 16;
 
-const kernelOf: SealKernelFactory = chooseKernel();
-const nativeRandom = bindNativeRandom();
+interface Chosen {
+  readonly kernelOf: SealKernelFactory;
+  readonly nativeRandom: ReturnType<typeof bindNativeRandom>;
+}
+
+let chosen: Chosen | undefined;
+
+/** Chooses the implementation of this thread, which takes some milliseconds the first time; else the first `Sealer` does. */
+export function prepareSealing(): Chosen {
+  chosen ??= { kernelOf: chooseKernel(), nativeRandom: bindNativeRandom() };
+  return chosen;
+}
 
 /**
  * Seals and opens: `IV(16), AES-256-CTR ciphertext, Poly1305-AES tag(16)` over the ciphertext.
@@ -42,6 +52,7 @@ const nativeRandom = bindNativeRandom();
 export class Sealer {
   readonly #kernel: SealKernel;
   readonly #random: Random;
+  readonly #nativeRandom: Chosen['nativeRandom'];
   /** r, then the encrypted nonce of the sealing at hand. */
   readonly #oneTimeKey: Uint8Array = new Uint8Array(32);
   readonly #nonce: Uint8Array = this.#oneTimeKey.subarray(16);
@@ -51,10 +62,12 @@ export class Sealer {
    * @param using the implementation; tests give theirs
    * @throws KEY_DAMAGED if a part of the key has the wrong length or is all zero
    */
-  constructor(key: SealKey, random: Random, using: SealKernelFactory = kernelOf) {
+  constructor(key: SealKey, random: Random, using?: SealKernelFactory) {
     assertKey(key);
-    this.#kernel = using(ownKeys(key));
+    const { kernelOf, nativeRandom } = prepareSealing();
+    this.#kernel = (using ?? kernelOf)(ownKeys(key));
     this.#random = random;
+    this.#nativeRandom = random === systemRandom ? nativeRandom : undefined;
     this.#oneTimeKey.set(key.macR);
   }
 
@@ -155,8 +168,7 @@ export class Sealer {
   }
 
   #drawIv(iv: Uint8Array): void {
-    const isSystem = this.#random === systemRandom && nativeRandom !== undefined;
-    if (!isSystem || !nativeRandom(iv)) this.#random.fill(iv);
+    if (!this.#nativeRandom?.(iv)) this.#random.fill(iv);
     assert(!isZero(iv), 'an IV is not all zero');
   }
 
