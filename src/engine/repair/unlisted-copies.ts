@@ -54,10 +54,10 @@ async function soundBlobs(
   }
 }
 
-function unlistedError(pack: Id, { type, id }: PackedBlob): HoldfastError {
+function unlistedError(pack: Id, { id }: PackedBlob): HoldfastError {
   return new HoldfastError('INDEX_DAMAGED', {
     message: 'what the snapshots seem to lack lies in packs that no index file lists',
-    details: { pack, type, blob: toHex(id) },
+    details: { pack, blob: toHex(id) },
     hint: 'Nothing was changed. Run "holdfast repair index" first, then repair the snapshots.',
   });
 }
