@@ -25,7 +25,10 @@ export default defineConfig({
       { extends: true, test: { name: 'shared', include: shared, isolate: false } },
       { extends: true, test: { name: 'test', include: ['test/**/*.test.ts'], exclude: shared } },
     ],
-    setupFiles: [join(import.meta.dirname, 'test/tools/bytes-equal.ts')],
+    setupFiles: [
+      join(import.meta.dirname, 'test/tools/bytes-equal.ts'),
+      join(import.meta.dirname, 'test/tools/leaves-nothing.ts'),
+    ],
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
     // By default one core is left idle; on two cores that is half of them.

@@ -59,6 +59,8 @@ export function fromRepository(flags: FlagValues<FromFlags>): RepositoryChoice |
       command: flags.fromPasswordCommand,
       variable: 'FROM_PASSWORD',
       allowEmpty: flags.fromInsecureNoPassword,
+      emptyHint:
+        'This is the one of the source repository: use --from-password-file, --from-password-command or RESTIC_FROM_PASSWORD, or --from-insecure-no-password for no password.',
     },
     keyHint: flags.fromKeyHint,
     name: 'source repository',

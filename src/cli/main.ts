@@ -27,9 +27,13 @@ const ending = new Ending({
   exit: () => void endProcess(cancelledExitCode),
 });
 
+/** Why an output took less than what was written to it; not if whoever read it had enough. */
+let outputFailure: HoldfastError | undefined;
+
 function sinkOf(stream: NodeJS.WriteStream, onClosed: () => void): Sink {
   stream.on('error', (error) => {
     if (systemCode(error) === 'EPIPE') onClosed();
+    else outputFailure ??= outputError(error);
     // Whoever read the output is gone, or its disk is full: end in order, so that locks are released.
     ending.fail(outputError(error));
   });
@@ -117,7 +121,7 @@ async function main(): Promise<void> {
   process.on('SIGUSR1', () => output.askProgress());
   process.on('SIGINFO', () => output.askProgress());
   process.on('uncaughtException', onUncaught);
-  const exitCode = await runProgram({
+  let exitCode = await runProgram({
     args: process.argv.slice(2),
     variables: new Variables(process.env),
     environment: systemEnvironment,
@@ -127,6 +131,8 @@ async function main(): Promise<void> {
     beforeEnd: ending.beforeEnd,
   });
   await flushed(process.stdout);
+  // What was written last may have failed after the command was done.
+  if (exitCode === 0 && outputFailure) exitCode = output.fatal(outputFailure);
   await flushed(process.stderr);
   if (hasNativeLibrary()) (await import('../platform/machine.ts')).detachOutput();
   if (hasStuckThreads()) await endProcess(exitCode);

@@ -14,6 +14,8 @@ export interface PasswordSources {
   readonly variable: string | undefined;
   /** `--insecure-no-password`. */
   readonly allowEmpty: boolean;
+  /** What to do about an empty password: where this one can come from. */
+  readonly emptyHint: string;
 }
 
 /** A password and whether a person typed it, who may try again. */
@@ -25,9 +27,6 @@ export interface GivenPassword {
 /** How often a person may type a password. */
 export const passwordTryCount = 3;
 
-const emptyHint =
-  'Use --password-file, --password-command or RESTIC_PASSWORD, or --insecure-no-password for no password.';
-
 /** The sources of the repository's own password. */
 export function repositoryPassword({ globals }: Pick<Invocation, 'globals'>): PasswordSources {
   return {
@@ -35,6 +34,8 @@ export function repositoryPassword({ globals }: Pick<Invocation, 'globals'>): Pa
     command: globals.passwordCommand,
     variable: 'PASSWORD',
     allowEmpty: globals.insecureNoPassword,
+    emptyHint:
+      'Use --password-file, --password-command or RESTIC_PASSWORD, or --insecure-no-password for no password.',
   };
 }
 
@@ -49,7 +50,7 @@ export async function givenPassword(
   variables: Variables,
   signal: AbortSignal,
 ): Promise<Uint8Array | undefined> {
-  const { file, command, variable, allowEmpty } = sources;
+  const { file, command, variable, allowEmpty, emptyHint } = sources;
   if (file !== undefined && command !== undefined) {
     throw usage('a password file and a password command cannot be given together');
   }
@@ -58,19 +59,18 @@ export async function givenPassword(
     if (file === undefined && command === undefined && text === undefined) return new Uint8Array();
     throw usage('--insecure-no-password cannot be given together with a password');
   }
-  if (command !== undefined) return refuseEmpty(await runPasswordCommand(command, signal));
+  if (command !== undefined)
+    return refuseEmpty(await runPasswordCommand(command, signal), emptyHint);
   if (file !== undefined) {
-    return refuseEmpty(trimText(decodeText(readSmallFile(file, 'password file'))));
+    return refuseEmpty(trimText(decodeText(readSmallFile(file, 'password file'))), emptyHint);
   }
   return text === undefined ? undefined : Buffer.from(text, 'utf8');
 }
 
-function refuseEmpty(password: Uint8Array): Uint8Array {
+function refuseEmpty(password: Uint8Array, hint: string): Uint8Array {
   if (password.byteLength > 0) return password;
-  throw new HoldfastError('PASSWORD_MISSING', {
-    message: 'an empty password is not allowed',
-    hint: emptyHint,
-  });
+  const message = 'an empty password is not allowed';
+  throw new HoldfastError('PASSWORD_MISSING', { message, hint });
 }
 
 /** The password for a repository that exists: given, typed, or the first line of standard input. */
@@ -80,13 +80,16 @@ export async function passwordToOpen(
   what = 'repository',
 ): Promise<GivenPassword> {
   const { variables, input, signal } = invocation;
+  const { emptyHint } = sources;
   const given = await givenPassword(sources, variables, signal);
   if (given) return { password: given, isTyped: false };
-  if (!input.isTerminal) return { password: await readPasswordLine(input, signal), isTyped: false };
-  return {
-    password: await typePassword(invocation, `enter password for ${what}: `),
-    isTyped: true,
-  };
+  if (!input.isTerminal)
+    return {
+      password: refuseEmpty(await readPasswordLine(input, signal), emptyHint),
+      isTyped: false,
+    };
+  const typed = await typePassword(invocation, `enter password for ${what}: `);
+  return { password: refuseEmpty(typed, emptyHint), isTyped: true };
 }
 
 /** The password for something new; a person types it twice. */
@@ -96,17 +99,18 @@ export async function passwordToCreate(
   prompts: { readonly first: string; readonly second: string },
 ): Promise<Uint8Array> {
   const { variables, input, signal } = invocation;
+  const { emptyHint } = sources;
   const given = await givenPassword(sources, variables, signal);
   if (given) return given;
-  if (!input.isTerminal) return readPasswordLine(input, signal);
-  const first = await typePassword(invocation, prompts.first);
+  if (!input.isTerminal) return refuseEmpty(await readPasswordLine(input, signal), emptyHint);
+  const first = refuseEmpty(await typePassword(invocation, prompts.first), emptyHint);
   const second = await typePassword(invocation, prompts.second);
   if (Buffer.from(first).equals(second)) return first;
   throw usage('the passwords do not match', 'Nothing was changed.');
 }
 
 async function readPasswordLine(input: Input, signal: AbortSignal): Promise<Uint8Array> {
-  return refuseEmpty((await input.readLine(signal)) ?? new Uint8Array());
+  return (await input.readLine(signal)) ?? new Uint8Array();
 }
 
 /** Asks on the terminal, without echo. */
@@ -116,7 +120,7 @@ async function typePassword(
 ): Promise<Uint8Array> {
   try {
     const typed = await input.readHidden(signal, () => output.stderr.write(prompt));
-    return refuseEmpty(typed ?? new Uint8Array());
+    return typed ?? new Uint8Array();
   } finally {
     output.stderr.write('\n');
   }

@@ -3,8 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -184,6 +186,10 @@ describe('passwords', () => {
     expect(await failure(['-p', '/none', 'snapshots'])).toBe(
       '1 Fatal: the password file "/none" does not exist',
     );
+    const from = await place.run(['copy', '--from-repo', place.repository]);
+    expect(from.errors).toMatch(/^Fatal: an empty password.*\n.*--from-password-file/);
+    const added = await place.run(['key', 'add', '--new-password-file', empty]);
+    expect(added.errors).toMatch(/^Fatal: an empty password.*\n.*--new-insecure-no-password/);
     const both = ['-p', empty, '--password-command', 'true', 'snapshots'];
     expect(await failure(both)).toMatch(/cannot be given together/);
     expect(await failure(['--insecure-no-password', 'snapshots'])).toMatch(
@@ -389,6 +395,29 @@ describe('interruption', () => {
     expect(errors).not.toContain('Debugger');
     expect(exitCode).toBe(0);
     expect(await place.must(['dump', 'latest', '/asked'])).toBe('still here');
+  });
+
+  test.skipIf(!existsSync('/dev/full'))('an output that is full is no success', () => {
+    const full = openSync('/dev/full', 'w');
+    try {
+      for (const args of [['list', 'keys'], ['key', 'list'], ['help'], ['snapshots', '--json']]) {
+        const { status, stderr } = spawnSync(process.execPath, [program, ...args], {
+          env: {
+            ...process.env,
+            RESTIC_REPOSITORY: place.repository,
+            RESTIC_CACHE_DIR: place.at('cache'),
+            RESTIC_PASSWORD: password,
+          },
+          stdio: ['ignore', full, 'pipe'],
+          encoding: 'utf8',
+        });
+        expect(status, args.join(' ')).toBe(1);
+        expect(stderr).toContain('Fatal: the output cannot be written: ENOSPC');
+      }
+    } finally {
+      closeSync(full);
+    }
+    expect(locksHeld()).toEqual([]);
   });
 
   test('a closed output ends it quietly', async () => {

@@ -65,6 +65,14 @@ export class SwitchedBackend implements Backend {
     return this.#current.remove(handle, options);
   }
 
+  async removeSeveral(
+    type: FileType,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    return (await this.#current.removeSeveral?.(type, names, options)) ?? [];
+  }
+
   async removeLeftovers(options?: CallOptions): Promise<number> {
     return (await this.#current.removeLeftovers?.(options)) ?? 0;
   }

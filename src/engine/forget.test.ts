@@ -1,17 +1,23 @@
-import { describe, expect, test } from 'vitest';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { systemEnvironment as environment } from '../base/environment.ts';
-import type { ErrorCode } from '../base/errors.ts';
-import { silentMonitor } from '../base/monitor.ts';
+import { type ErrorCode, HoldfastError } from '../base/errors.ts';
+import { type Progress, silentMonitor } from '../base/monitor.ts';
 import { markIncomplete } from '../repository/completeness.ts';
 import { flipBit, saveSnapshot, testRepository } from '../repository/index-test-support.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import { loadIndexFiles } from '../repository/index-load.ts';
+import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
 import { parseTime } from '../repository/time-format.ts';
 import type { Backend } from '../storage/backend.ts';
+import { handleFor } from '../storage/conformance.ts';
 import { fault, type FaultRule } from '../storage/fault.ts';
 import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
+import { openBackend } from '../storage/open.ts';
 import { record } from '../storage/record.ts';
+import { temporaryFolder } from '../storage/test-support.ts';
 import { SnapshotMaker } from './engine-test-support.ts';
 import { type ForgetRequest, planForget, planSoundForget, removeSnapshots } from './forget.ts';
 import { type Decision, isKept } from './retention/decide.ts';
@@ -198,6 +204,20 @@ async function bed(): Promise<Bed> {
   };
 }
 
+/** So many snapshots, with no content worth reading, in a folder behind what `openBackend` puts around it. */
+async function folderBed(
+  count: number,
+): Promise<{ readonly repository: Repository; readonly ids: string[]; readonly root: string }> {
+  const folder = temporaryFolder();
+  onTestFinished(() => folder.remove());
+  const root = join(folder.path, 'repository');
+  const backend = await openBackend(root, { environment });
+  await backend.create();
+  const ids = Array.from({ length: count }, (_, i) => handleFor('snapshot', `${i}`).name);
+  for (const id of ids) writeFileSync(join(root, 'snapshots', id), id);
+  return { repository: testRepository({ backend }), ids, root };
+}
+
 function failing(backend: Backend, call: number, code: ErrorCode): Backend {
   const fails = { operation: 'remove', type: 'snapshot', call } as const;
   return fault(backend, [{ ...fails, fault: { kind: 'error', code } }]);
@@ -224,6 +244,35 @@ describe('removeSnapshots', () => {
     // The others are gone already, which is what was wanted.
     expect(await remove()).toEqual({ removed: ids, failed: [] });
     expect(await left()).toEqual([]);
+  });
+
+  test('many of a folder go at once; one that cannot go is told, and keeps no other', async () => {
+    const { repository, ids, root } = await folderBed(600);
+    const stuck = 'f'.repeat(64);
+    mkdirSync(join(root, 'snapshots', stuck));
+    const heard: Progress[] = [];
+    const monitor = { ...silentMonitor, progress: (progress: Progress) => heard.push(progress) };
+    const all = [...ids.slice(0, 300), stuck, ...ids.slice(300)];
+    const { removed, failed } = await removeSnapshots(repository, all, { environment, monitor });
+    expect(removed.toSorted()).toEqual(ids.toSorted());
+    expect(failed).toMatchObject([{ id: stuck }]);
+    expect(heard.at(-1)).toMatchObject({ filesDone: 601, filesTotal: 601, errorCount: 1 });
+    expect(readdirSync(join(root, 'snapshots'))).toEqual([stuck]);
+  });
+
+  test('none goes any more once the lock is lost', async () => {
+    const { repository, ids, root } = await folderBed(100);
+    let asked = 0;
+    repository.addWriteGuard(() =>
+      asked++ < 40 ? undefined : Promise.reject(new HoldfastError('LOCK_LOST')),
+    );
+    const monitor = { ...silentMonitor, progress: () => {} };
+    const removing = removeSnapshots(repository, ids, { environment, monitor });
+    await expect(removing).rejects.toMatchObject({ code: 'LOCK_LOST' });
+    // The first time it was asked for all of them, and once more where they wait for their turn.
+    const left = readdirSync(join(root, 'snapshots')).length;
+    expect(left).toBeGreaterThanOrEqual(60);
+    expect(left).toBeLessThan(100);
   });
 
   test('a storage that no longer answers ends it', async () => {

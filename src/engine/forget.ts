@@ -1,4 +1,4 @@
-import { removeSnapshot } from '../repository/snapshots.ts';
+import { removeSnapshot, removeSnapshotsAtOnce } from '../repository/snapshots.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { endsWork, HoldfastError } from '../base/errors.ts';
@@ -161,9 +161,12 @@ export interface ForgetResult {
   readonly failed: readonly FailedRemoval[];
 }
 
+/** Snapshots that are removed in one go. */
+const removedAtOnce = 250;
+
 /**
- * Removes snapshots, a few at once; the data they refer to stays. A failure with one does not keep the others;
- * one that is gone already counts as removed, so an interrupted run can be repeated.
+ * Removes snapshots, many in one go where the storage can; the data they refer to stays. A failure with one does not keep the
+ * others; one that is gone already counts as removed, so an interrupted run can be repeated.
  *
  * @throws what ends the work, such as LOCK_LOST, CANCELLED, BACKEND_UNAVAILABLE: some may be removed then
  */
@@ -175,15 +178,7 @@ export async function removeSnapshots(
   const { signal, monitor } = context;
   const removed: Id[] = [];
   const failed: FailedRemoval[] = [];
-  await forEachConcurrent(ids, repository.backend.connectionCount, async (id) => {
-    throwIfAborted(signal);
-    try {
-      await removeSnapshot(repository, id, { signal });
-      removed.push(id);
-    } catch (error) {
-      if (endsWork(error)) throw error;
-      failed.push({ id, error });
-    }
+  const tell = (): void =>
     monitor.progress({
       filesDone: removed.length + failed.length,
       filesTotal: ids.length,
@@ -191,6 +186,24 @@ export async function removeSnapshots(
       errorCount: failed.length,
       currentItems: [],
     });
-  });
+  for (let start = 0; start < ids.length; start += removedAtOnce) {
+    throwIfAborted(signal);
+    const part = ids.slice(start, start + removedAtOnce);
+    const gone = new Set(await removeSnapshotsAtOnce(repository, part, { signal }));
+    removed.push(...gone);
+    tell();
+    const others = part.filter((id) => !gone.has(id));
+    await forEachConcurrent(others, repository.backend.connectionCount, async (id) => {
+      throwIfAborted(signal);
+      try {
+        await removeSnapshot(repository, id, { signal });
+        removed.push(id);
+      } catch (error) {
+        if (endsWork(error)) throw error;
+        failed.push({ id, error });
+      }
+      tell();
+    });
+  }
   return { removed, failed };
 }

@@ -7,6 +7,7 @@ import { listParity, removeParity } from '../repository/parity.ts';
 import { paritySettingName } from '../repository/parity-setting.ts';
 import { loadSnapshots } from '../repository/snapshots.ts';
 import type { Backend } from '../storage/backend.ts';
+import { ForwardingBackend } from '../storage/forward.ts';
 import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
 import { silentMonitor } from '../base/monitor.ts';
 import { copySnapshots } from './copy.ts';
@@ -46,6 +47,12 @@ function repair(repository = maker.repository): Promise<PackRepairResult> {
   return repairPacks(repository, request, hearRepair().context);
 }
 
+function withGet(inner: Backend, get: Backend['get']): Backend {
+  return new (class extends ForwardingBackend {
+    override get = get;
+  })(inner);
+}
+
 function bytesOf(key: string): Uint8Array<ArrayBuffer> {
   return files.get(key) ?? new Uint8Array();
 }
@@ -73,6 +80,41 @@ describe('parity', () => {
       hearRepair().context,
     );
     expect([damagedPacks, madeCount]).toEqual([[packs[0]], 1]);
+  });
+
+  test('passes over packs that a prune deletes meanwhile', async () => {
+    await maker.snapshotOf({ three: madeFile(noise(9_000, 3)) });
+    for (const { id } of (await loadSnapshots(maker.repository)).slice(0, 1)) {
+      files.delete(`snapshot/${id}`);
+    }
+    expect((await prune(maker.backend)).marked).toHaveLength(2);
+    let deletedCount = 0;
+    // Between the question for the size of the first pack and its reading.
+    const get = async (...call: Parameters<Backend['get']>): ReturnType<Backend['get']> => {
+      if (call[0].type === 'pack' && deletedCount === 0) {
+        deletedCount = (await prune(maker.backend, { laterMs: 25 * hourMs })).deleted.length;
+      }
+      return maker.backend.get(...call);
+    };
+    const { complaints, context } = hearRepair();
+    const backend = withGet(maker.backend, get);
+    const update = await updateParity(testRepository({ backend }), 20, context);
+    expect(deletedCount).toBe(2);
+    expect(update).toMatchObject({ damagedPacks: [], madeCount: 2 });
+    expect(complaints).toEqual([]);
+    expect((await checked()).errors).toEqual([]);
+  });
+
+  test('tells of a pack that is lost meanwhile', async () => {
+    const get = (...call: Parameters<Backend['get']>): ReturnType<Backend['get']> => {
+      if (call[0].type === 'pack') files.delete(`pack/${packs[0]}`);
+      return maker.backend.get(...call);
+    };
+    const { complaints, context } = hearRepair();
+    const backend = withGet(maker.backend, get);
+    const update = await updateParity(testRepository({ backend }), 20, context);
+    expect(update).toMatchObject({ damagedPacks: [packs[0]], madeCount: 1 });
+    expect(complaints).toEqual([`pack ${packs[0]}: a pack is gone`]);
   });
 
   test.each([

@@ -1,12 +1,14 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
-import type { Id } from '../repository/id.ts';
+import { type Id, idBytes } from '../repository/id.ts';
+import { loadIndex } from '../repository/index-load.ts';
 import { listParity, loadParity, storeParity } from '../repository/parity.ts';
 import { damagedParityCount, parityFileSizeBytes } from '../repository/parity-file.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { EngineContext } from './context.ts';
-import { readPack } from './packs/read-pack.ts';
-import type { PhaseMonitor } from '../base/monitor.ts';
+import { type ReadPack, readPack } from './packs/read-pack.ts';
+import type { Monitor, PhaseMonitor } from '../base/monitor.ts';
+import type { CallOptions } from '../storage/backend.ts';
 
 /** How much parity a repository has. */
 export interface ParityStatus {
@@ -21,7 +23,8 @@ export interface ParityStatus {
 export interface ParityUpdate {
   readonly madeCount: number;
   readonly removedCount: number;
-  /** Packs whose content is not what their name says: parity of that would keep the damage. */
+  /** Packs whose content is not what their name says: parity of that would keep the damage. Or the index lists them, and
+   * they are gone. */
   readonly damagedPacks: readonly Id[];
 }
 
@@ -63,15 +66,19 @@ export async function updateParity(
     if (!isUsual || !(await isWhole(repository, name, context))) missing.push(name);
   }
   const damagedPacks: Id[] = [];
+  const gone: Id[] = [];
   let madeCount = 0;
   for (const id of missing) {
     throwIfAborted(signal);
-    if (await makeParity(repository, { id, percent }, context)) madeCount++;
-    else damagedPacks.push(id);
+    const outcome = await makeParity(repository, { id, percent }, context);
+    if (outcome === 'made') madeCount++;
+    else (outcome === 'gone' ? gone : damagedPacks).push(id);
     const totals = { filesTotal: missing.length, bytesDone: 0, currentItems: [] };
     const errorCount = damagedPacks.length;
-    monitor.progress({ ...totals, filesDone: madeCount + errorCount, errorCount });
+    const filesDone = madeCount + gone.length + errorCount;
+    monitor.progress({ ...totals, filesDone, errorCount });
   }
+  damagedPacks.push(...(await lostOf(repository, gone, context)));
   return { madeCount, removedCount: 0, damagedPacks };
 }
 
@@ -91,21 +98,62 @@ async function isWhole(
 
 const none: ParityUpdate = { madeCount: 0, removedCount: 0, damagedPacks: [] };
 
-/** @returns false if the pack is damaged or gone, which was told */
+/** @returns `damaged`: which was told; `gone`: it was listed, but is not there any more */
 async function makeParity(
   repository: Repository,
   { id, percent }: { readonly id: Id; readonly percent: number },
   { monitor, signal }: EngineContext,
-): Promise<boolean> {
-  const read = await readPack(repository, id, { signal });
-  if (read?.isWhole) {
+): Promise<'made' | 'damaged' | 'gone'> {
+  const read = await readIfThere(repository, id, { signal });
+  if (!read) return 'gone';
+  if (read.isWhole) {
     await storeParity(repository, { id, bytes: read.bytes, percent }, { signal });
-    return true;
+    return 'made';
   }
-  const message = read ? 'a pack is damaged: it gets no parity' : 'a pack is gone';
+  tellDamage(monitor, id, 'a pack is damaged: it gets no parity');
+  return 'damaged';
+}
+
+/** Undefined also for a pack that is removed between the question for its size and the reading. */
+async function readIfThere(
+  repository: Repository,
+  id: Id,
+  options: CallOptions,
+): Promise<ReadPack | undefined> {
+  try {
+    return await readPack(repository, id, options);
+  } catch (error) {
+    if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * Tells of packs that are gone since they were listed. Those that a prune deleted meanwhile, no index file lists any more:
+ * it lets go of them first. The others are lost, or may be where an index file cannot be read.
+ * @returns the lost ones
+ */
+async function lostOf(
+  repository: Repository,
+  gone: readonly Id[],
+  { monitor, signal }: EngineContext,
+): Promise<Id[]> {
+  if (gone.length === 0) return [];
+  let isIndexWhole = true;
+  const onProblem = (): void => void (isIndexWhole = false);
+  const index = await loadIndex(repository, { signal, onProblem });
+  const lost = gone.filter((id) => !isIndexWhole || index.findPack(idBytes(id)) >= 0);
+  for (const id of lost) tellDamage(monitor, id, 'a pack is gone');
+  const deletedCount = gone.length - lost.length;
+  if (deletedCount > 0) {
+    monitor.note(`${deletedCount} packs were deleted meanwhile, as by a prune: nobody needs them`);
+  }
+  return lost;
+}
+
+function tellDamage(monitor: Monitor, id: Id, message: string): void {
   const error = new HoldfastError('PACK_DAMAGED', { message });
   monitor.problem({ item: `pack ${id}`, during: 'check', error });
-  return false;
 }
 
 async function removeAll(

@@ -4,7 +4,9 @@ import { workerModule } from '../base/worker-module.ts';
 import type { Environment } from '../base/environment.ts';
 import type { ScryptInput } from './portable/scrypt.ts';
 import type { MixRequest } from './scrypt-worker.ts';
+import { prepareSealing } from './seal.ts';
 import { WorkerPool } from './worker-pool.ts';
+import { prepareZstd } from './zstd.ts';
 
 const moduleAddress = workerModule('./scrypt-worker.ts', import.meta.url);
 
@@ -20,7 +22,7 @@ export async function threadedScrypt(
   environment: Environment,
 ): Promise<Uint8Array> {
   const { password, salt, N, r, p } = input;
-  const [pool, blocks] = await Promise.all([
+  const starting = Promise.all([
     // One thread: a second would take fresh memory of its own, which costs more than it saves.
     WorkerPool.start<MixRequest, Uint8Array>(moduleAddress, {
       size: 1,
@@ -29,6 +31,10 @@ export async function threadedScrypt(
     }),
     pbkdf2Async(password, salt, 1, p * 128 * r, 'sha256'),
   ]);
+  // While the thread starts: whoever has the key opens documents with it.
+  prepareSealing();
+  prepareZstd();
+  const [pool, blocks] = await starting;
   try {
     const mixed = await pool.run({ type: 'mix', blocks, cost: { N, r } });
     const key = await pbkdf2Async(password, mixed, 1, input.sizeBytes, 'sha256');

@@ -8,7 +8,7 @@ export interface CipherKeys {
 
 /** What sealing is made of, for one key. Implementations need not check overlap or lengths again. */
 export interface SealKernel {
-  /** AES-256-CTR from counter block `iv`, both directions. `target` is as long as `source` and apart from it. */
+  /** AES-256-CTR from counter block `iv`, both directions. `target` is as long as `source`, and apart from it or the same. */
   crypt(iv: Uint8Array, source: Uint8Array, target: Uint8Array): void;
   /** AES-128 of the one block `nonce`, to the 16 bytes of `target`. */
   encryptNonce(nonce: Uint8Array, target: Uint8Array): void;

@@ -7,7 +7,7 @@ import { type Random, systemRandom } from '../base/random.ts';
 import { bindNativeSeal } from './native/seal.ts';
 import { poly1305 } from './portable/poly1305.ts';
 import { portableSeal } from './portable/seal.ts';
-import { Sealer, type SealKey, sealOverheadBytes } from './seal.ts';
+import { Sealer, type SealKey, sealOverheadBytes, sealStartBytes } from './seal.ts';
 import type { SealKernelFactory } from './seal-kernel.ts';
 
 interface KeyHex {
@@ -118,6 +118,35 @@ describe('Sealer', () => {
     fc.assert(property, { numRuns: 60 });
   });
 
+  it('seals in place, and opens part by part, as it seals and opens a whole', () => {
+    const property = fc.property(
+      fc.uint8Array({ minLength: 1, maxLength: 2_000 }),
+      fc.nat(40),
+      fc.array(fc.nat(2_000), { maxLength: 6 }),
+      (plain, offset, cuts) => {
+        for (const [, factory] of kernels) {
+          // An IV from which on the count of blocks goes beyond several bytes.
+          const iv = new Uint8Array(16).fill(0xff).fill(7, 0, 12);
+          const whole = new Sealer(keyA, fixedRandom(iv), factory).seal(plain);
+          const target = new Uint8Array(plain.length + 100).fill(0xee);
+          target.set(plain, offset + sealStartBytes);
+          const sealer = new Sealer(keyA, fixedRandom(iv), factory);
+          const end = offset + sealer.sealInPlace(target, offset, plain.length);
+          expect(target.slice(offset, end)).toEqual(whole);
+          expect(target.fill(0xee, offset, end).every((byte) => byte === 0xee)).toBe(true);
+          const partAt = sealer.openParts(whole);
+          const bounds = [0, ...cuts.filter((cut) => cut <= plain.length), plain.length];
+          for (const [i, bound] of bounds.entries()) {
+            const [from, to] = [bounds[i - 1] ?? 0, bound].toSorted((a, b) => a - b);
+            const part = partAt(from ?? 0, to ?? 0, new Uint8Array(plain.length + 15));
+            expect(part).toEqual(plain.subarray(from, to));
+          }
+        }
+      },
+    );
+    fc.assert(property, { numRuns: 60 });
+  });
+
   it('works in memory that is shared', () => {
     const plain = new Uint8Array(new SharedArrayBuffer(300), 7, 200).fill(3);
     for (const [, factory] of kernels) {
@@ -144,6 +173,7 @@ describe('Sealer', () => {
       const changed = sealed.slice();
       changed[bit >>> 3] = (changed[bit >>> 3] ?? 0) ^ (1 << (bit & 7));
       expect(() => sealer.openInto(changed, target, 0)).toThrow('does not authenticate');
+      expect(() => sealer.openParts(changed)).toThrow('does not authenticate');
     }
     for (let size = 0; size < sealed.length; size++) {
       expect(() => sealer.openInto(sealed.subarray(0, size), target, 0)).toThrow(
@@ -203,6 +233,16 @@ describe('Sealer', () => {
     }
     for (const offset of [-1, 0.5, Number.NaN]) {
       expect(() => sealer.sealInto(plain, buffer, offset)).toThrow('an offset is a natural number');
+    }
+    expect(() => sealer.sealInPlace(buffer, 119, 50)).toThrow('fit their target');
+    const partAt = sealer.openParts(sealed);
+    expect(() => partAt(1, 50, new Uint8Array(49))).toThrow('fits its room');
+    for (const [start, end] of [
+      [0, 51],
+      [-1, 3],
+      [3, 2],
+    ] as const) {
+      expect(() => partAt(start, end, buffer)).toThrow('the part is there');
     }
     expect(() => sealer.sealInto(buffer.subarray(81, 131), buffer, 0)).toThrow('do not overlap');
     expect(() => sealer.openInto(buffer.subarray(0, 82), buffer, 81)).toThrow('do not overlap');

@@ -21,11 +21,25 @@ export interface SealKey {
 /** What sealing adds: 16 bytes IV before, 16 bytes tag behind. */
 export const sealOverheadBytes = 32;
 
-const ivSizeBytes = 16;
+/** What stands before the ciphertext: the IV. */
+export const sealStartBytes = 16;
+const ivSizeBytes = sealStartBytes;
 const tagSizeBytes = 16;
+/** What AES-CTR counts. */
+const blockSizeBytes = 16;
 
-const kernelOf: SealKernelFactory = chooseKernel();
-const nativeRandom = bindNativeRandom();
+interface Chosen {
+  readonly kernelOf: SealKernelFactory;
+  readonly nativeRandom: ReturnType<typeof bindNativeRandom>;
+}
+
+let chosen: Chosen | undefined;
+
+/** Chooses the implementation of this thread, which takes some milliseconds the first time; else the first `Sealer` does. */
+export function prepareSealing(): Chosen {
+  chosen ??= { kernelOf: chooseKernel(), nativeRandom: bindNativeRandom() };
+  return chosen;
+}
 
 /**
  * Seals and opens: `IV(16), AES-256-CTR ciphertext, Poly1305-AES tag(16)` over the ciphertext.
@@ -38,6 +52,7 @@ const nativeRandom = bindNativeRandom();
 export class Sealer {
   readonly #kernel: SealKernel;
   readonly #random: Random;
+  readonly #nativeRandom: Chosen['nativeRandom'];
   /** r, then the encrypted nonce of the sealing at hand. */
   readonly #oneTimeKey: Uint8Array = new Uint8Array(32);
   readonly #nonce: Uint8Array = this.#oneTimeKey.subarray(16);
@@ -47,10 +62,12 @@ export class Sealer {
    * @param using the implementation; tests give theirs
    * @throws KEY_DAMAGED if a part of the key has the wrong length or is all zero
    */
-  constructor(key: SealKey, random: Random, using: SealKernelFactory = kernelOf) {
+  constructor(key: SealKey, random: Random, using?: SealKernelFactory) {
     assertKey(key);
-    this.#kernel = using(ownKeys(key));
+    const { kernelOf, nativeRandom } = prepareSealing();
+    this.#kernel = (using ?? kernelOf)(ownKeys(key));
     this.#random = random;
+    this.#nativeRandom = random === systemRandom ? nativeRandom : undefined;
     this.#oneTimeKey.set(key.macR);
   }
 
@@ -74,20 +91,52 @@ export class Sealer {
   }
 
   /**
+   * As `sealInto`, of `sizeBytes` plain bytes that stand in `target` already, `sealStartBytes` behind `offset`: the sealed ones take
+   * their place.
+   * @returns the bytes that the sealed form has, `sizeBytes` and 32 more
+   */
+  sealInPlace(target: Uint8Array, offset: number, sizeBytes: number): number {
+    assertRoom(target, offset, sizeBytes + sealOverheadBytes);
+    const middle = offset + ivSizeBytes;
+    const end = middle + sizeBytes;
+    const text = target.subarray(middle, end);
+    const iv = target.subarray(offset, middle);
+    this.#drawIv(iv);
+    this.#kernel.crypt(iv, text, text);
+    this.#authenticate(iv, text);
+    target.set(this.#tag, end);
+    return sizeBytes + sealOverheadBytes;
+  }
+
+  /**
+   * Verifies `sealed`, which must stay as it is, for who decrypts it part by part: a pack of very small blobs has a header of
+   * 6 MB, and its index file 13.
+   * @returns what decrypts the plain bytes `[start, end)` to `room`, which has 15 bytes more than that, and gives them
+   * @throws SEAL_BROKEN as `openInto`
+   */
+  openParts(sealed: Uint8Array): (start: number, end: number, room: Uint8Array) => Uint8Array {
+    const { iv, ciphertext } = this.#verified(sealed);
+    return (start, end, room) => {
+      assert(start >= 0 && start <= end && end <= ciphertext.length, 'the part is there');
+      const skipped = start % blockSizeBytes;
+      const from = start - skipped;
+      assert(room.length >= end - from, 'a part fits its room');
+      const counter = counterAt(iv, from / blockSizeBytes);
+      this.#kernel.crypt(counter, ciphertext.subarray(from, end), room.subarray(0, end - from));
+      return room.subarray(skipped, end - from);
+    };
+  }
+
+  /**
    * Verifies `sealed` and only then decrypts it to `target` at `offset`. The two must not overlap.
    * @returns the bytes written: those of `sealed` less 32
    * @throws SEAL_BROKEN if it is too short, its IV is all zero, or the tag does not fit; nothing is written
    */
   openInto(sealed: Uint8Array, target: Uint8Array, offset: number): number {
-    const size = sealed.length - sealOverheadBytes;
-    if (size < 0) throw new HoldfastError('SEAL_BROKEN', { details: { sizeBytes: sealed.length } });
+    const size = Math.max(0, sealed.length - sealOverheadBytes);
     assertRoom(target, offset, size);
     assertApart(sealed, target, offset, size);
-    const iv = sealed.subarray(0, ivSizeBytes);
-    if (isZero(iv)) throw new HoldfastError('SEAL_BROKEN');
-    const ciphertext = sealed.subarray(ivSizeBytes, ivSizeBytes + size);
-    this.#authenticate(iv, ciphertext);
-    if (!this.#isTagAt(sealed, ivSizeBytes + size)) throw new HoldfastError('SEAL_BROKEN');
+    const { iv, ciphertext } = this.#verified(sealed);
     this.#kernel.crypt(iv, ciphertext, target.subarray(offset, offset + size));
     return size;
   }
@@ -106,9 +155,20 @@ export class Sealer {
     return plain;
   }
 
+  /** The parts of `sealed`. @throws SEAL_BROKEN unless they belong together */
+  #verified(sealed: Uint8Array): { readonly iv: Uint8Array; readonly ciphertext: Uint8Array } {
+    const size = sealed.length - sealOverheadBytes;
+    if (size < 0) throw new HoldfastError('SEAL_BROKEN', { details: { sizeBytes: sealed.length } });
+    const iv = sealed.subarray(0, ivSizeBytes);
+    if (isZero(iv)) throw new HoldfastError('SEAL_BROKEN');
+    const ciphertext = sealed.subarray(ivSizeBytes, ivSizeBytes + size);
+    this.#authenticate(iv, ciphertext);
+    if (!this.#isTagAt(sealed, ivSizeBytes + size)) throw new HoldfastError('SEAL_BROKEN');
+    return { iv, ciphertext };
+  }
+
   #drawIv(iv: Uint8Array): void {
-    const isSystem = this.#random === systemRandom && nativeRandom !== undefined;
-    if (!isSystem || !nativeRandom(iv)) this.#random.fill(iv);
+    if (!this.#nativeRandom?.(iv)) this.#random.fill(iv);
     assert(!isZero(iv), 'an IV is not all zero');
   }
 
@@ -138,6 +198,18 @@ function assertKey(key: SealKey): void {
   for (const [bytes, size] of parts) {
     if (bytes.length !== size || isZero(bytes)) throw new HoldfastError('KEY_DAMAGED');
   }
+}
+
+/** The counter block so many blocks behind `iv`: a number of 128 bits, the highest first. */
+function counterAt(iv: Uint8Array, blocks: number): Uint8Array {
+  const counter = iv.slice();
+  let carry = blocks;
+  for (let at = ivSizeBytes - 1; at >= 0 && carry > 0; at--) {
+    const sum = counter[at]! + (carry % 256);
+    counter[at] = sum;
+    carry = Math.floor(carry / 256) + (sum >> 8);
+  }
+  return counter;
 }
 
 function isZero(bytes: Uint8Array): boolean {

@@ -8,7 +8,15 @@ export { type Sha256Stream, startSha256 } from './portable/sha256.ts';
 /** Length of a digest. */
 export const sha256SizeBytes = 32;
 
-const kernel: Sha256Kernel = chooseKernel();
+/** So many digests do without the native kernel: less work than loading it, which a command need not wait for. */
+const firstDigestsMax = 16;
+
+let firstDigests = 0;
+let kernel: Sha256Kernel = (bytes, digest) => {
+  if (firstDigests++ === firstDigestsMax) kernel = chooseKernel();
+  const now = firstDigests > firstDigestsMax ? kernel : portableSha256;
+  now(bytes, digest);
+};
 
 /** SHA-256 (FIPS 180-4) of `bytes`: 32 bytes, owned by the caller. About 1.5 GB/s where the processor helps. */
 export function sha256(bytes: Uint8Array): Uint8Array<ArrayBuffer> {

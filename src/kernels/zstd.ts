@@ -32,7 +32,13 @@ const thoroughLevelMin = 10;
 /** Data looks incompressible if level 1 saves less than this, and repeats in it are a lesser share. */
 const savingShareMin = 1 / 128;
 
-const kernel: ZstdKernel = chooseKernel();
+let chosen: ZstdKernel | undefined;
+
+/** Chooses the implementation of this thread, which takes some milliseconds the first time; else the first use does. */
+export function prepareZstd(): ZstdKernel {
+  chosen ??= chooseKernel();
+  return chosen;
+}
 
 /** The most bytes that a frame of `sizeBytes` content bytes can take; zstd's own bound. */
 export function compressBound(sizeBytes: number): number {
@@ -46,7 +52,7 @@ export class Compressor {
   readonly #settings: CompressionSettings;
 
   /** @param using the implementation; tests give theirs */
-  constructor(mode: Exclude<CompressionMode, 'off'>, using: ZstdKernel = kernel) {
+  constructor(mode: Exclude<CompressionMode, 'off'>, using: ZstdKernel = prepareZstd()) {
     this.#settings = compressionSettings[mode];
     this.#kernel = using;
   }
@@ -75,7 +81,7 @@ export class Decompressor {
   readonly #kernel: ZstdKernel;
 
   /** @param using the implementation; tests give theirs */
-  constructor(using: ZstdKernel = kernel) {
+  constructor(using: ZstdKernel = prepareZstd()) {
     this.#kernel = using;
   }
 
@@ -100,7 +106,7 @@ export class Decompressor {
 export function decompressUnknown(
   source: Uint8Array,
   sizeBytesMax: number,
-  using: ZstdKernel = kernel,
+  using: ZstdKernel = prepareZstd(),
 ): Uint8Array<ArrayBuffer> {
   const bound = zstdContentBound(source);
   const target = new Uint8Array(Math.min(bound.sizeBytesMax, sizeBytesMax));

@@ -6,6 +6,8 @@ import { type Fault, fault, type FaultRule } from '../storage/fault.ts';
 import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
 import { upgradeConfig } from './config-upgrade.ts';
+import { loadIndex } from './index-load.ts';
+import { rewriteIndex } from './index-rewrite.ts';
 import { acquireLock, noIdentity } from './locks.ts';
 import { createRepository, openRepository, type Repository } from './repository.ts';
 
@@ -78,6 +80,45 @@ test.each(failures)('when the put of the config %s, it opens', async (_, kind, v
   expect((await open(backend)).config.version).toBe(version);
   if (version === 1) await upgrade(backend);
   expect((await open(backend)).config.version).toBe(2);
+});
+
+function onProblem(): never {
+  return expect.unreachable('an index file is called damaged');
+}
+
+test.each(['snapshot', 'index', 'lock'] as const)(
+  'who reads a new %s file after an upgrade is told of that, and of no damage',
+  async (type) => {
+    const backend = await makeRepository();
+    const slept = await open(backend);
+    await upgrade(backend);
+    const id = await (await open(backend)).saveUnpacked(type, Buffer.from('{"packs":[]}'));
+    const told = {
+      code: 'REPOSITORY_LOCKED',
+      message: 'the repository was upgraded to version 2 while this command ran',
+      hint: 'Run the command again.',
+    };
+    await expect(slept.loadUnpacked(type, id)).rejects.toMatchObject(told);
+    if (type !== 'index') return;
+    await expect(loadIndex(slept, { onProblem })).rejects.toMatchObject(told);
+    await expect(rewriteIndex(slept, { removed: new Set() })).rejects.toMatchObject(told);
+    // In threads.
+    await (await open(backend)).saveUnpacked(type, Buffer.from('{"packs": []}'));
+    const limits = { workersSizeBytesMin: 0 };
+    await expect(loadIndex(slept, { onProblem, limits })).rejects.toMatchObject(told);
+  },
+);
+
+test('a file of a newer format is damage where nobody upgraded the repository', async () => {
+  const backend = await makeRepository();
+  const repository = await open(backend);
+  const copy = new MemoryBackend(new Map(backend.files));
+  await upgrade(copy);
+  const json = Buffer.from('{"packs":[]}');
+  const { id, sealed } = (await open(copy)).sealUnpacked('index', json);
+  await backend.put({ type: 'index', name: id }, [sealed]);
+  const told = { code: 'UNPACKED_DAMAGED', details: { firstByte: 2 } };
+  await expect(repository.loadUnpacked('index', id)).rejects.toMatchObject(told);
 });
 
 test('who waited for the end of an upgrade is told to begin again', async () => {

@@ -17,6 +17,7 @@ import { decodeIndex, decodeIndexInto } from './index-file.ts';
 import type { IndexRequest, IndexResponse, IndexWorkerData } from './index-messages.ts';
 import type { PackMark } from './pack-marks.ts';
 import type { Repository } from './repository.ts';
+import { throwUnopened } from './upgrade-told.ts';
 
 export type { IndexCacheStore } from './index-cache.ts';
 
@@ -263,7 +264,10 @@ async function decodeFiles(
       ? await startWorkers(repository, options)
       : undefined;
   const decode = pool
-    ? (name: Id) => decodeInWorker(repository, name, { ...options, pool })
+    ? (name: Id) =>
+        decodeInWorker(repository, name, { ...options, pool }).catch((error: unknown) =>
+          throwUnopened(repository, error, options),
+        )
     : decodeHere(repository, options);
   let isWhole = true;
   try {

@@ -11,6 +11,7 @@ import { indexBlobCountMax, saveIndexJson } from './index-writer.ts';
 import { addMark, type PackMark } from './pack-marks.ts';
 import type { Repository } from './repository.ts';
 import { removeSurely } from './unpacked.ts';
+import { throwUnopened } from './upgrade-told.ts';
 
 /** How large index files are. */
 export interface IndexFileLimits {
@@ -74,7 +75,7 @@ export async function rewriteIndex(
     await rewriter.run();
   } catch (error) {
     await rewriter.undo();
-    throw error;
+    return await throwUnopened(repository, error, options);
   }
   await rewriter.removeOld();
   return { stored: rewriter.stored, removed: rewriter.old };

@@ -14,7 +14,7 @@ import type { Repository } from './repository.ts';
 import type { TreeBytes } from './tree-bytes.ts';
 import { nodesOf, type TreeNodes } from './tree-nodes.ts';
 
-export { type PackRead, planPackReads } from './indexed-reads.ts';
+export { type PackRead, planPackReads, readsInOrder } from './indexed-reads.ts';
 
 /** Copies of a blob that are tried: a hostile index lists millions. */
 const copiesTriedMax = 100;

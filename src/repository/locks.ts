@@ -3,7 +3,6 @@ import { assert } from '../base/assert.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Monitor, silentMonitor } from '../base/monitor.ts';
 import type { CallOptions } from '../storage/backend.ts';
-import { loadSealedConfig, openConfig } from './config.ts';
 import type { Id } from './id.ts';
 import type { LockKind, LockOwner } from './lock-codec.ts';
 import { type HeldLock, type LockParts, RepositoryLock } from './lock-holder.ts';
@@ -11,6 +10,7 @@ import { isStaleLock, type ProcessProbe } from './lock-judge.ts';
 import { loadLocks, lookForConflicts, type WantedLock } from './lock-list.ts';
 import { LockWait } from './lock-wait.ts';
 import type { Repository } from './repository.ts';
+import { assertNotUpgraded } from './upgrade-told.ts';
 
 export {
   decodeLock,
@@ -86,10 +86,14 @@ export async function acquireLock(repository: Repository, options: LockOptions):
     const found = await lookForConflicts(repository, wanted, options);
     if (!(await wait.isClear(found))) continue;
     const lock = await writeLock(repository, { ...options, passed });
-    await assertNotUpgraded(repository, options).catch(async (error: unknown) => {
-      await lock.release();
-      throw error;
-    });
+    // The config was read before the lock was there, and an upgrade may have come in between.
+    const { signal } = options;
+    await assertNotUpgraded(repository, { signal, meanwhile: 'waited for it' }).catch(
+      async (error: unknown) => {
+        await lock.release();
+        throw error;
+      },
+    );
     if (options.settleLater && !options.retryMs) return lock;
     try {
       await lock.settled;
@@ -99,23 +103,6 @@ export async function acquireLock(repository: Repository, options: LockOptions):
       await wait.afterCollision(error);
     }
   }
-}
-
-/**
- * The config was read before the lock was there, and an upgrade may have come in between: who waited for its end would take
- * new files for damaged ones.
- */
-async function assertNotUpgraded(
-  { backend, config, sealer }: Repository,
-  { signal }: CallOptions,
-): Promise<void> {
-  if (config.version !== 1) return;
-  const now = openConfig(await loadSealedConfig(backend, { signal, fresh: true }), sealer);
-  if (now.version === config.version) return;
-  throw new HoldfastError('REPOSITORY_LOCKED', {
-    message: `the repository was upgraded to version ${now.version} while this command waited for it`,
-    hint: 'Run the command again.',
-  });
 }
 
 async function writeLock(

@@ -5,10 +5,11 @@ import { HoldfastError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
 import { Sealer } from '../kernels/seal.ts';
 import type { PackedBlob } from './blob.ts';
-import { idOf, testKey } from './index-test-support.ts';
+import { flipBit, idOf, testKey } from './index-test-support.ts';
 import {
   decodePackHeader,
   encodePackHeader,
+  isHeaderOf,
   packSizeOf,
   readPackedBlobs,
   readPackHeader,
@@ -69,6 +70,30 @@ function readerOf(pack: Uint8Array): {
 }
 
 describe('pack header', () => {
+  it('that was sealed is told from every other', () => {
+    const blobs = Array.from({ length: 2500 }, (_, i): PackedBlob => {
+      const type = i % 7 === 0 ? 'tree' : 'data';
+      return { type, id: idOf(i), offset: 40 * i, length: 40, uncompressedLength: i % 3 };
+    });
+    const packed = PackedBlobs.from(blobs);
+    const header = headerOf(blobs);
+    expect(isHeaderOf(packed, sealer.seal(header), sealer)).toBe(true);
+    const fewer = PackedBlobs.from(blobs.slice(1));
+    expect(isHeaderOf(fewer, sealer.seal(header), sealer)).toBe(false);
+    for (const size of [0, 1024 * 37, header.length - 37, header.length - 1]) {
+      expect(isHeaderOf(packed, sealer.seal(header.subarray(0, size)), sealer)).toBe(false);
+    }
+    expect(isHeaderOf(packed, sealer.seal(Buffer.concat([header, header])), sealer)).toBe(false);
+    for (const at of [0, 5, 1024 * 39, header.length - 1]) {
+      const changed = header.slice();
+      flipBit(changed, 8 * at);
+      expect(isHeaderOf(packed, sealer.seal(changed), sealer)).toBe(false);
+    }
+    const broken = sealer.seal(header);
+    flipBit(broken, 8 * 40);
+    expect(() => isHeaderOf(packed, broken, sealer)).toThrow('does not authenticate');
+  });
+
   it('has the bytes of the format', () => {
     const header = headerOf([
       { type: 'data', id: idOf(1), offset: 0, length: 0x0201, uncompressedLength: 0 },

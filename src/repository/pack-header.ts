@@ -1,5 +1,6 @@
 import { idSizeBytes } from './id.ts';
 import { assert } from '../base/assert.ts';
+import { equalBytes } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Sealer, sealOverheadBytes } from '../kernels/seal.ts';
 import type { ByteRange } from '../storage/backend.ts';
@@ -35,12 +36,19 @@ export function packSizeOf(
   return size;
 }
 
-/** Writes the plain header of `blobs`, which lie in a pack without gaps, to `target`; returns its length. */
-export function encodePackHeader(blobs: PackedBlobs, target: Uint8Array): number {
+/**
+ * Writes the plain header of `blobs`, which lie in a pack without gaps, to `target`; returns its length.
+ * @param part which of the blobs; default: all
+ */
+export function encodePackHeader(
+  blobs: PackedBlobs,
+  target: Uint8Array,
+  part: { readonly first: number; readonly end: number } = { first: 0, end: blobs.count },
+): number {
   const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
   const words = new Uint32Array(blobs.bytes.buffer, blobs.bytes.byteOffset, blobs.bytes.length / 4);
   let at = 0;
-  for (let index = 0; index < blobs.count; index++) {
+  for (let index = part.first; index < part.end; index++) {
     const word = index * recordWords;
     const isTree = words[word + 11]! >= treeFlag;
     const plainLength = words[word + 10]!;
@@ -56,6 +64,30 @@ export function encodePackHeader(blobs: PackedBlobs, target: Uint8Array): number
     at += idSizeBytes;
   }
   return at;
+}
+
+/** Entries of a header that are compared at a time. */
+const comparedCount = 1024;
+
+/**
+ * Opens a header that was just sealed, entry by entry: that of very small blobs has megabytes.
+ * @returns whether it is that of `blobs`
+ * @throws SEAL_BROKEN
+ */
+export function isHeaderOf(blobs: PackedBlobs, sealed: Uint8Array, sealer: Sealer): boolean {
+  const partAt = sealer.openParts(sealed);
+  const expected = new Uint8Array(comparedCount * compressedEntrySizeBytes);
+  const room = new Uint8Array(expected.byteLength + sealOverheadBytes);
+  const sizeBytes = sealed.byteLength - sealOverheadBytes;
+  let at = 0;
+  for (let first = 0; first < blobs.count; first += comparedCount) {
+    const end = Math.min(blobs.count, first + comparedCount);
+    const next = at + encodePackHeader(blobs, expected, { first, end });
+    if (next > sizeBytes) return false;
+    if (!equalBytes(partAt(at, next, room), expected.subarray(0, next - at))) return false;
+    at = next;
+  }
+  return at === sizeBytes;
 }
 
 /**

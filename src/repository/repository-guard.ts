@@ -118,6 +118,17 @@ export class GuardedBackend implements Backend {
     return this.#inner.remove(handle, { ...options, admit: this.#ask });
   }
 
+  async removeSeveral(
+    type: FileType,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    if (!this.#inner.removeSeveral) return [];
+    if (type !== 'lock') await this.pass();
+    const admit = type === 'lock' ? undefined : this.#ask;
+    return this.#inner.removeSeveral(type, names, { ...options, admit });
+  }
+
   /** As `remove`, without asking. */
   removeUnguarded(handle: FileHandle, options?: CallOptions): Promise<void> {
     return this.#inner.remove(handle, options);

@@ -32,6 +32,7 @@ import {
   type UnpackedTools,
   type UnpackedType,
 } from './unpacked.ts';
+import { throwUnopened } from './upgrade-told.ts';
 
 export type { UnpackedType } from './unpacked.ts';
 
@@ -130,18 +131,24 @@ export class Repository {
 
   /**
    * Loads the JSON of an unpacked file. Its bytes are checked against its name, and read again if they differ.
-   * @throws FILE_NOT_FOUND; UNPACKED_DAMAGED
+   * @throws FILE_NOT_FOUND; UNPACKED_DAMAGED; REPOSITORY_LOCKED if the repository was upgraded meanwhile
    */
   async loadUnpacked(
     type: UnpackedType,
     id: Id,
     options: CallOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
-    return this.openUnpacked(type, id, await this.loadSealed(type, id, options));
+    const sealed = await this.loadSealed(type, id, options);
+    try {
+      return this.openUnpacked(type, id, sealed);
+    } catch (error) {
+      return await throwUnopened(this, error, options);
+    }
   }
 
   /**
-   * The first half of `loadUnpacked`: the bytes as they are stored, some fifth of the document. For who reads ahead.
+   * The first half of `loadUnpacked`: the bytes as they are stored, some fifth of the document. For who reads ahead, and
+   * asks `throwUnopened` himself.
    * @throws FILE_NOT_FOUND; UNPACKED_DAMAGED
    */
   loadSealed(

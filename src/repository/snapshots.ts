@@ -64,6 +64,19 @@ export async function removeSnapshot(
   }
 }
 
+/**
+ * Removes snapshots in one go, where the storage can.
+ * @returns those that are gone; of the others nothing is known, and `removeSnapshot` tells why
+ * @throws what ends the use of the storage: some may be removed then
+ */
+export async function removeSnapshotsAtOnce(
+  { backend }: Repository,
+  ids: readonly Id[],
+  options: CallOptions = {},
+): Promise<readonly Id[]> {
+  return (await backend.removeSeveral?.('snapshot', ids, options)) ?? [];
+}
+
 /** @throws SNAPSHOT_NOT_FOUND, SNAPSHOT_DAMAGED, UNPACKED_DAMAGED */
 export async function loadSnapshot(
   repository: Repository,

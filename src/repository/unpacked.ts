@@ -48,7 +48,8 @@ export const documentSizeBytesMax: Readonly<Record<UnpackedType, number>> = {
  */
 const framedSizeBytesMin: number = 16 << 20;
 const frameSizeBytes: number = 2 << 20;
-const compressedMark = 0x02;
+/** First byte of a document of version 2. */
+export const compressedMark = 0x02;
 const objectMark = 0x7b;
 const arrayMark = 0x5b;
 

@@ -138,6 +138,18 @@ export interface Backend {
   remove(handle: FileHandle, options?: CallOptions): Promise<void>;
 
   /**
+   * Removes several files of one type in less time than `remove` for each: what makes the removals durable is done once.
+   * `admit` is asked before each. Absent where that gains nothing.
+   *
+   * @returns those that were there and are gone, as by `remove`; of the others nothing is known, and `remove` tells why
+   */
+  removeSeveral?(
+    type: FileType,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly string[]>;
+
+  /**
    * Removes what interrupted puts left behind and nobody can be writing any more (24 h old).
    * Absent where a storage leaves nothing.
    *

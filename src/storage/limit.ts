@@ -76,6 +76,17 @@ class LimitedBackend extends ForwardingBackend {
     return this.#admitted(options, () => this.inner.remove(handle, options));
   }
 
+  /** In one slot, as the calls that it stands for would come one after the other. */
+  async removeSeveral(
+    type: FileType,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    return (
+      (await this.#run(options, async () => this.inner.removeSeveral?.(type, names, options))) ?? []
+    );
+  }
+
   override removeLeftovers(options?: CallOptions): Promise<number> {
     return this.#run(options, () => super.removeLeftovers(options));
   }

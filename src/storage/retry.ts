@@ -131,6 +131,15 @@ class RetryingBackend extends ForwardingBackend {
     });
   }
 
+  /** Tried once: who wants the others gone removes each. */
+  async removeSeveral(
+    type: FileType,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    return (await this.inner.removeSeveral?.(type, names, options)) ?? [];
+  }
+
   override async removeLeftovers(options?: CallOptions): Promise<number> {
     return await this.#repeat('remove leftovers', options, () => super.removeLeftovers(options));
   }

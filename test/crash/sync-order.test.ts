@@ -97,6 +97,16 @@ describeWith(['strace'], 'a power cut', () => {
     expect(removal?.durable).toContain(added?.path);
   });
 
+  test('after forget brings no snapshot back', async () => {
+    const repository = bed.copyOf(bed.full);
+    const ledger = await ledgerOf({ repository, args: ['forget', '--keep-last', '1'] });
+    expect(ledger.violations).toEqual([]);
+    const removed = ledger.changes.filter(
+      ({ kind, path }) => kind === 'removed' && path.startsWith('snapshots/'),
+    );
+    expect(removed.length).toBeGreaterThan(0);
+  });
+
   test('while a key is added or removed leaves nothing half done', async () => {
     const repository = bed.copyOf(bed.pristine);
     const [old] = bed.keysOf(repository);

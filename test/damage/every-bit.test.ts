@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { isHoldfastError } from '../../src/base/errors.ts';
 import type { Repository } from '../../src/repository/repository.ts';
@@ -14,10 +14,16 @@ const togetherCount = 6;
 /** Of packs of data, every bit of one byte in so many is flipped alone, too. */
 const aloneShare = 128;
 
+const usualStackTraceLimit = Error.stackTraceLimit;
+
 beforeAll(async () => {
   // Every flip ends in errors, whose stacks nobody sees: a third of the time.
   Error.stackTraceLimit = 0;
   await bed.prepare();
+});
+
+afterAll(() => {
+  Error.stackTraceLimit = usualStackTraceLimit;
 });
 
 /** What opening reads is opened each time. */

@@ -29,22 +29,29 @@ export interface ClientSession {
   readonly lockPart: (kind: LockKind) => Promise<HeldLock>;
 }
 
+/** What a prune says before it removes a pack without changing the index first. */
+const sacrificeNote = 'the storage is full: a pack that is not needed goes first, to make room';
+
 /** Hears everything that operations of all kinds tell. */
 export class HearingMonitor implements Monitor {
   readonly problems: string[] = [];
   readonly #world: World;
+  readonly #process: SimulatedProcess | undefined;
 
   problem({ item, error }: Problem): void {
     this.problems.push(`${item}: ${describeError(error)}`);
   }
 
-  constructor(world: World) {
+  /** @param process whose storage may be full */
+  constructor(world: World, process?: SimulatedProcess) {
     this.#world = world;
+    this.#process = process;
   }
 
   /** Some of what operations say must happen now and then. */
   note(text: string): void {
     if (text.endsWith('stored anew')) this.#world.reach('provenAnew');
+    if (text === sacrificeNote) this.#process?.sacrifice();
   }
 
   phase(): void {}
@@ -100,7 +107,7 @@ export async function withClientSession<T>(
 ): Promise<T> {
   const { process, place, plan } = to;
   const { environment } = process;
-  const monitor = new HearingMonitor(world);
+  const monitor = new HearingMonitor(world, process);
   const { signal: killed } = process;
   const repository = await openWithKnown(place.keyring, (password) =>
     openRepository(openStorage(world, process, place), {

@@ -9,8 +9,9 @@ import type { FileType } from '../../src/storage/backend.ts';
  *   `listingGhost`: of one of its own calls
  * - `otherLock`: it read the lock of another; `lockTaken`: another removed its own; `crowded`: behind listings that lag
  *   another worked that excludes it
- * - `packRemoved`: another removed a pack while it ran; `rolledBack`: the storage went back
+ * - `rolledBack`: the storage went back
  * - `empty`: there was no snapshot while it ran
+ * - `upgraded`: another upgraded the repository while it ran; `mended`: another mended damage that it may have read of before
  */
 export type Met =
   | 'killed'
@@ -30,7 +31,8 @@ export type Met =
   | 'otherLock'
   | 'lockTaken'
   | 'crowded'
-  | 'packRemoved'
+  | 'upgraded'
+  | 'mended'
   | 'rolledBack'
   | 'empty';
 
@@ -42,6 +44,7 @@ export interface Ended {
   /** Where it worked: two for a copy. */
   readonly places: readonly {
     readonly store: { isDamaged(type: FileType): boolean; readonly tornNames: readonly string[] };
+    readonly oracle: { readonly missesSacrificed: boolean };
   }[];
 }
 
@@ -56,6 +59,10 @@ interface Excuse {
   readonly damaged?: readonly FileType[];
   /** The error names a file of which a power cut left a part. */
   readonly isTorn?: true;
+  /** Its message says this. Default: anything. */
+  readonly says?: RegExp;
+  /** A prune without room removed packs that nobody needs and index files list. */
+  readonly isSacrificed?: true;
 }
 
 const publishing = ['backup', 'copy', 'rewrite', 'tag', 'recover', 'mend', 'mend whole'];
@@ -116,8 +123,15 @@ const excuses: readonly Excuse[] = [
   { codes: ['BACKEND_WRITE_FAILED'], commands: ['backup'], met: ['rolledBack'] },
   { codes: ['FILE_EXISTS', 'UNPACKED_DAMAGED', 'LOCK_DAMAGED'], isTorn: true },
   { codes: ['REFERENCE_LOST'], commands: publishing, met: ['lockTaken', 'rolledBack', 'crowded'] },
-  // It reads all packs, also those that a prune marked a day before and deletes now.
-  { codes: ['FILE_NOT_FOUND'], commands: ['parity'], met: ['packRemoved'] },
+  {
+    codes: ['REPOSITORY_LOCKED'],
+    met: ['upgraded'],
+    says: /^the repository was upgraded to version 2 while this command (ran|waited for it)$/,
+  },
+  // What it read before it slept, another has mended since.
+  { codes: damages, met: ['mended'] },
+  // Its check finds those packs missing.
+  { codes: ['REPOSITORY_DAMAGED'], commands: ['migrate'], isSacrificed: true },
   // What it reads goes away while the storage goes back.
   { codes: damages, commands: ['backup', 'restore'], met: ['rolledBack'] },
   { codes: damages, met: ['garbled', 'listingLacked', 'listingGhost', 'crowded'] },
@@ -164,9 +178,11 @@ export function isExcused(error: HoldfastError, ended: Ended): boolean {
 }
 
 function fits(excuse: Excuse, error: HoldfastError, { command, met, places }: Ended): boolean {
-  const { codes, commands, met: whats = [], damaged = [], isTorn } = excuse;
+  const { codes, commands, met: whats = [], damaged = [], isTorn, says, isSacrificed } = excuse;
   if (!codes.includes(error.code) || commands?.includes(command) === false) return false;
+  if (says?.test(error.message) === false) return false;
   if (whats.some((what) => met.has(what))) return true;
+  if (isSacrificed && places.some(({ oracle }) => oracle.missesSacrificed)) return true;
   if (places.some(({ store }) => damaged.some((type) => store.isDamaged(type)))) return true;
   const said = JSON.stringify(error.details);
   return (

@@ -126,7 +126,10 @@ export async function runForeignBackup(actor: Actor): Promise<string> {
   return withForeign(actor, 'shared', async (foreign) => {
     const { files, lock } = foreign;
     const writer = new ForeignWriter(foreign, await loadPlaces(foreign));
-    const attempt = newAttempt(actor, Number.NEGATIVE_INFINITY);
+    const attempt = newAttempt(actor, {
+      beganMs: Number.NEGATIVE_INFINITY,
+      isForeign: true,
+    });
     const root = await saveFolder(writer, new Map([[attempt.folder, attempt.tree]]));
     await writer.finish();
     await lock.assertHeld();

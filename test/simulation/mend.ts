@@ -48,7 +48,10 @@ async function mend(actor: Actor, forget: boolean): Promise<string> {
     if (isChanged && !mayFindDamage(ended) && process.time.isAlive) {
       world.fail('I5: a repair changed what is sound');
     }
-    if (forget && process.time.isAlive && store.damageCount === damageCount) store.mended();
+    if (forget && process.time.isAlive && store.damageCount === damageCount) {
+      store.mended();
+      for (const other of world.living.values()) if (other !== process) other.meet('mended');
+    }
     return isChanged ? 'mended' : 'nothing to mend';
   });
 }

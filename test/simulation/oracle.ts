@@ -12,7 +12,10 @@ export interface Attempt {
   readonly number: number;
   readonly folder: string;
   readonly tree: PlainTree;
+  /** What was lost before must not be leaned on. */
   readonly beganMs: number;
+  /** Of the other program, which leans on marked packs. */
+  readonly isForeign: boolean;
   /** Names of files that somebody has taken out of its snapshots by a rewrite. */
   readonly excluded: Set<string>;
   /** Paths of which damage at rest has taken something away, in any repository. */
@@ -75,6 +78,8 @@ export interface OracleParts {
   readonly attempts: ReadonlyMap<number, Attempt>;
   readonly fail: (what: string) => void;
   readonly reach: (what: Reached) => void;
+  /** Ends the run: what happened nobody can prevent. */
+  readonly end: (why: string) => void;
 }
 
 /**
@@ -92,6 +97,12 @@ export class Oracle {
   readonly #owed = new Set<Attempt>();
   /** Backups of which somebody decided to remove snapshots. */
   readonly #mayVanish = new Set<Attempt>();
+  /** Ids of snapshots that somebody decided to remove. */
+  readonly #given = new Set<string>();
+  /** By snapshot: who listed them, and was not shown this one. */
+  readonly #hidden = new Map<string, Set<string>>();
+  /** Packs that a prune without room removed before index files let go of them. */
+  readonly #sacrificed = new Set<string>();
   /** Blobs that damage at rest took away in some pack or index, and when it can be seen without reading: its time. */
   readonly #tainted = new Map<string, { readonly visibleSinceMs: number | undefined }>();
   #changes: StoreChange[] = [];
@@ -127,13 +138,47 @@ export class Oracle {
   reportedStored(snapshotId: string): void {
     const judged = this.#snapshots.get(snapshotId);
     if (judged?.attempt) this.#owe(judged.attempt, snapshotId);
-    if (!judged) this.#parts.fail(`I7: ${snapshotId} was reported, but is not there`);
+    // Whoever sleeps between the storing and the telling is overtaken by a forget.
+    if (judged || this.#given.has(snapshotId)) return;
+    this.#parts.fail(`I7: ${snapshotId} was reported, but is not there`);
   }
 
   /** Somebody decided to remove a snapshot. */
   mayVanish(snapshotId: string): void {
     const attempt = this.#snapshots.get(snapshotId)?.attempt;
     if (attempt) this.#mayVanish.add(attempt);
+    this.#given.add(snapshotId);
+  }
+
+  /** A listing lacked a snapshot that was there. */
+  hid(snapshotId: string, from: string): void {
+    const all = this.#hidden.get(snapshotId) ?? new Set();
+    this.#hidden.set(snapshotId, all.add(from));
+  }
+
+  /** A prune that found no room removes a pack that nobody needs, to have some. */
+  sacrificed(pack: string): void {
+    this.#sacrificed.add(pack);
+  }
+
+  /** Whether index files list a pack that was removed so. */
+  get missesSacrificed(): boolean {
+    return [...this.#sacrificed].some((pack) => this.#isMissedSacrifice(pack));
+  }
+
+  /** Whether a check has to tell so of such a pack. @param error what it tells */
+  isOfSacrifice(error: string): boolean {
+    const [, pack = ''] = /^pack ([0-9a-f]{64}): it is missing$/.exec(error) ?? [];
+    return this.#isMissedSacrifice(pack);
+  }
+
+  #isMissedSacrifice(pack: string): boolean {
+    const isMissing = this.#sacrificed.has(pack) && !this.#parts.store.files.has(`pack/${pack}`);
+    if (!isMissing) return false;
+    const keys = this.blobs.blobsIn(pack);
+    const isNeeded = (key: string): boolean =>
+      !this.blobs.has(key) && [...this.#snapshots.values()].some(({ needs }) => needs.has(key));
+    return keys.length > 0 && !keys.some(isNeeded);
   }
 
   /**
@@ -194,7 +239,7 @@ export class Oracle {
       this.blobs.removeIndex(name);
       this.#lookForDroppedMarks(marked);
     }
-    this.#assertAvailable(`${by} removed ${type} ${name.slice(0, 8)}`);
+    this.#assertAvailable(`${by} removed ${type} ${name.slice(0, 8)}`, by);
   }
 
   /** The storage went back to an earlier state: what is there now is all that there is. */
@@ -368,10 +413,15 @@ export class Oracle {
     }
   }
 
-  #assertAvailable(when: string): void {
+  #assertAvailable(when: string, by: string): void {
     for (const [name, { attempt, needs }] of this.#snapshots) {
       for (const key of needs.keys()) {
         if (this.blobs.has(key) || this.#tainted.has(key)) continue;
+        // The other program leans on what is marked, and storage with such listings shows its snapshot too late.
+        if (attempt?.isForeign && this.#hidden.get(name)?.has(by)) {
+          this.#parts.reach('foreignUnseen');
+          return this.#parts.end(`${by} was not shown snapshot ${name.slice(0, 8)}`);
+        }
         const snapshot = `snapshot ${name.slice(0, 8)} of backup ${attempt?.number ?? 'none'}`;
         throw new Error(`I1: when ${when}, ${snapshot} lost ${key.slice(0, 13)}`);
       }

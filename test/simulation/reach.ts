@@ -14,6 +14,7 @@ export const reachable = {
   repacked: 'a prune stored blobs of half-used packs anew',
   commitBlocked: 'others kept a prune from deleting',
   instantDeleted: 'an instant prune deleted packs',
+  foreignUnseen: 'a listing hid a snapshot of the other program from a prune',
   foreignDeleted: 'the other program pruned packs away',
   lockTaken: 'the lock of a process that lives was removed',
   lockCleared: 'the lock of a dead process was removed',
@@ -59,6 +60,7 @@ export const rarelyReached: ReadonlySet<Reached> = new Set<Reached>([
   'referenceLost',
   'commitBlocked',
   'foreignDeleted',
+  'foreignUnseen',
 ]);
 
 /** In how many of `runs` seeds each happened, as lines for people. */

@@ -14,6 +14,7 @@ import { describeHandle } from '../../src/storage/backend.ts';
 import type { ClientTime } from './client-time.ts';
 import type { Met } from './excuses.ts';
 import type { EventQueue } from './event-queue.ts';
+import type { Oracle } from './oracle.ts';
 import type { Reached } from './reach.ts';
 import type { SimulatedStore } from './simulated-store.ts';
 import type { CallPlan, StorageCall, Weather } from './weather.ts';
@@ -30,7 +31,9 @@ export interface Caller {
   /** As `onCall`, after the call had its effect and before it is answered. */
   onEffect(call: StorageCall): void;
   /** A file is about to be gone. */
-  onRemove(handle: FileHandle): void;
+  onRemove(handle: FileHandle, oracle: Oracle): void;
+  /** The config is about to be replaced. */
+  onUpgrade(): void;
   /** Remembers what may end its work. */
   meet(what: Met): void;
 }
@@ -39,6 +42,7 @@ interface Parts {
   readonly store: SimulatedStore;
   readonly queue: EventQueue;
   readonly weather: Weather;
+  readonly oracle: Oracle;
   readonly caller: Caller;
   readonly reach: (what: Reached) => void;
 }
@@ -69,6 +73,7 @@ export class SimulatedBackend implements Backend {
     const unfinished = { handle, bytes };
     const effect = (): void => {
       store.unfinished.delete(unfinished);
+      if (handle.type === 'config') caller.onUpgrade();
       store.put(handle, [bytes], how);
     };
     store.unfinished.add(unfinished);
@@ -106,14 +111,17 @@ export class SimulatedBackend implements Backend {
   }
 
   async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat, void, undefined> {
-    const { store, caller } = this.#parts;
+    const { store, caller, oracle } = this.#parts;
     const call = { operation: 'list', handle: { type, name: '' } } as const;
-    const notice = (what: 'listingLacked' | 'listingGhost'): void => caller.meet(what);
+    const notice = (what: 'listingLacked' | 'listingGhost', name: string): void => {
+      caller.meet(what);
+      if (what === 'listingLacked' && type === 'snapshot') oracle.hid(name, caller.name);
+    };
     yield* await this.#call(call, options, () => store.list(type, notice));
   }
 
   remove(handle: FileHandle, options?: CallOptions): Promise<void> {
-    const { store, caller, weather, reach } = this.#parts;
+    const { store, caller, weather, oracle, reach } = this.#parts;
     return this.#call({ operation: 'remove', handle }, options, () => {
       // It says that it did.
       if (weather.keepsRemoved && store.has(handle)) {
@@ -121,7 +129,7 @@ export class SimulatedBackend implements Backend {
         caller.meet('sticky');
         return reach('sticky');
       }
-      caller.onRemove(handle);
+      caller.onRemove(handle, oracle);
       store.remove(handle, caller.name);
     });
   }

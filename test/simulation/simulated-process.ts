@@ -3,6 +3,7 @@ import { HoldfastError } from '../../src/base/errors.ts';
 import type { LockOwner, ProcessProbe } from '../../src/repository/locks.ts';
 import { ClientTime, type PauseKind } from './client-time.ts';
 import type { Met } from './excuses.ts';
+import type { Oracle } from './oracle.ts';
 import type { Seeded } from './seeded.ts';
 import type { Caller } from './simulated-backend.ts';
 import { lockStaleMs } from '../../src/repository/lock-times.ts';
@@ -44,6 +45,7 @@ export class SimulatedProcess implements Caller {
   readonly #world: World;
   readonly #fates: readonly Fate[];
   #callCount = 0;
+  #isSacrificing = false;
 
   constructor(
     world: World,
@@ -99,10 +101,20 @@ export class SimulatedProcess implements Caller {
     this.#meet(this.#callCount - 1, 'after', call);
   }
 
-  onRemove({ type, name }: FileHandle): void {
-    if (type === 'pack') {
-      for (const other of this.#world.living.values())
-        if (other !== this) other.meet('packRemoved');
+  /** The config is about to be another: who runs beside opened the repository with the old one. */
+  onUpgrade(): void {
+    for (const other of this.#world.living.values()) if (other !== this) other.meet('upgraded');
+  }
+
+  /** It says that it removes a pack before index files let go of it, since the storage is full. */
+  sacrifice(): void {
+    this.#isSacrificing = this.met.has('full');
+  }
+
+  onRemove({ type, name }: FileHandle, oracle: Pick<Oracle, 'sacrificed'>): void {
+    if (type === 'pack' && this.#isSacrificing) {
+      this.#isSacrificing = false;
+      oracle.sacrificed(name);
     }
     if (type !== 'lock') return;
     const owners = this.#world.places.map(({ store }) => store.lockOwner(name));

@@ -125,7 +125,7 @@ export class SimulatedStore {
   /** @param notice hears of what is not as it should be */
   list(
     type: FileType,
-    notice: (what: 'listingLacked' | 'listingGhost') => void = () => {},
+    notice: (what: 'listingLacked' | 'listingGhost', name: string) => void = () => {},
   ): FileStat[] {
     const prefix = `${type}/`;
     const found: FileStat[] = [];
@@ -133,7 +133,7 @@ export class SimulatedStore {
       if (!key.startsWith(prefix)) continue;
       if (this.#isMissing(key)) {
         this.#reach('listingLacked');
-        notice('listingLacked');
+        notice('listingLacked', key.slice(prefix.length));
         continue;
       }
       found.push({ name: key.slice(prefix.length), sizeBytes: byteLength });
@@ -142,7 +142,7 @@ export class SimulatedStore {
       if (untilMs < this.#queue.nowMs) this.#ghosts.delete(key);
       else if (key.startsWith(prefix)) {
         this.#reach('listingGhost');
-        notice('listingGhost');
+        notice('listingGhost', key.slice(prefix.length));
         found.push({ name: key.slice(prefix.length), sizeBytes });
       }
     }

@@ -69,7 +69,7 @@ export async function simulate(
       isDone = true;
     },
   );
-  const hasEnded = await world.queue.runUntil(() => isDone || world.failures.length > 0);
+  const hasEnded = await world.queue.runUntil(() => isDone || world.isOver);
   if (!hasEnded) world.fail('liveness: something waits for what never happens');
   simulation.stop();
   if (isDone) await run;
@@ -82,7 +82,7 @@ export async function simulate(
     days: (world.queue.nowMs - startMs) / dayMs,
     outcomes: world.outcomes,
     reached: world.reached,
-    places: world.places,
+    places: world.isBeyondCare ? [] : world.places,
   };
 }
 
@@ -198,7 +198,8 @@ class Simulation {
       polynomial,
     });
     const { attempts } = world;
-    const oracle = new Oracle({ store, sealer, attempts, fail, reach });
+    const end = (why: string): void => world.end(why);
+    const oracle = new Oracle({ store, sealer, attempts, fail, reach, end });
     const hear = store.watch;
     store.watch = (change: StoreChange): void => {
       hear(change);

@@ -51,6 +51,8 @@ export class World {
   keepDeleteMs = 24 * 3_600_000;
   /** Nothing goes wrong any more. */
   isCalm = false;
+  /** Ended by `end`. */
+  isBeyondCare = false;
   /** Listings are right, so that nobody overlooks a lock. */
   areListingsRight = true;
   #pid = 0;
@@ -67,9 +69,20 @@ export class World {
   /** Something that must not happen has happened. */
   fail(what: string): void {
     // What comes after the first is often its consequence.
-    if (this.failures.length > 0) return;
+    if (this.isOver) return;
     this.failures.push(what);
     this.note(`FAILED ${what}`);
+  }
+
+  /** Something has happened that no program can prevent: the run ends, and is no failure. */
+  end(why: string): void {
+    if (this.isOver) return;
+    this.isBeyondCare = true;
+    this.note(`the end: ${why}`);
+  }
+
+  get isOver(): boolean {
+    return this.isBeyondCare || this.failures.length > 0;
   }
 
   note(text: string): void {

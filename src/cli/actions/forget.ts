@@ -25,7 +25,6 @@ import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { ProgressView } from '../progress/progress-view.ts';
 import { checkPruneFlags, pruneOptionsOf } from '../prune-flags.ts';
-import { runPrune } from '../prune-run.ts';
 import { policyOf } from '../retention-flags.ts';
 import { filterOf, selectSnapshots } from '../select-snapshots.ts';
 import { type Session, withSession } from '../session.ts';
@@ -89,6 +88,8 @@ async function carryOut(
   const removed = flags.dryRun ? ids : result.removed;
   if (!flags.prune || removed.length === 0) return exitCode;
   output.info(`${removed.length} snapshots have been removed, running prune`);
+  // Loaded late: most do not prune with it, and loading what that needs takes as long as removing a thousand snapshots.
+  const { runPrune } = await import('../prune-run.ts');
   const pruned = await runPrune(invocation, session, {
     options: pruneOptionsOf(flags, session.repository),
     dryRun: flags.dryRun,

@@ -107,6 +107,8 @@ async function newKeyOptions(
       command: undefined,
       variable: undefined,
       allowEmpty: flags.newInsecureNoPassword,
+      emptyHint:
+        'Give the new password with --new-password-file, or --new-insecure-no-password for no password.',
     },
     { first: 'enter new password: ', second: 'enter password again: ' },
   );

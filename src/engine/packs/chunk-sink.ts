@@ -21,6 +21,9 @@ export type PackTaker = (pack: FinishedPack, entries: Int32Array<ArrayBuffer>) =
  */
 const newInRowMin = 8;
 
+/** Blobs that a pack has room for at first. */
+const entryCountFirst = 256;
+
 /**
  * Where a worker's plain chunks and trees end: hashed, looked up, and packed if they are new.
  *
@@ -29,7 +32,7 @@ const newInRowMin = 8;
 export class ChunkSink {
   readonly #index: BlobIndex;
   readonly #builders: Record<BlobType, PackBuilder>;
-  readonly #entries: Record<BlobType, number[]> = { data: [], tree: [] };
+  readonly #entries: Record<BlobType, EntryList> = { data: new EntryList(), tree: new EntryList() };
   readonly #take: PackTaker;
   readonly #id = new Uint8Array(idSizeBytes);
   /** Chunks that were new, since the last one that was known. */
@@ -105,7 +108,7 @@ export class ChunkSink {
     entry: number,
     sizes: { readonly plainBytes: number; readonly storedBytes: number },
   ): void {
-    this.#entries[type].push(entry);
+    this.#entries[type].append(entry);
     this.#added.blobCount++;
     this.#added.plainBytes += sizes.plainBytes;
     this.#added.storedBytes += sizes.storedBytes;
@@ -133,10 +136,31 @@ export class ChunkSink {
 
   #finish(type: BlobType): void {
     const pack = this.#builders[type].finish();
-    const entries = Int32Array.from(this.#entries[type]);
+    const entries = this.#entries[type].take();
     assert(entries.length > 0, 'a finished pack has blobs');
-    this.#entries[type] = [];
     this.#take(pack, entries);
+  }
+}
+
+/** Index entries of the blobs of a pack, in order. */
+class EntryList {
+  #entries = new Int32Array(entryCountFirst);
+  #count = 0;
+
+  append(entry: number): void {
+    if (this.#count === this.#entries.length) {
+      this.#entries = new Int32Array(this.#entries.buffer.transfer(2 * this.#entries.byteLength));
+    }
+    this.#entries[this.#count++] = entry;
+  }
+
+  /** All of them, with memory of their own; the list is empty then. */
+  take(): Int32Array<ArrayBuffer> {
+    const sizeBytes = this.#count * Int32Array.BYTES_PER_ELEMENT;
+    const taken = new Int32Array(this.#entries.buffer.transfer(sizeBytes));
+    this.#entries = new Int32Array(entryCountFirst);
+    this.#count = 0;
+    return taken;
   }
 }
 

@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { releaseBuffer } from '../../base/release.ts';
 import { type PackedBlob, PackedBlobs, recordWords } from '../../repository/blob.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
+import { areInOrder } from '../../repository/indexed-reads.ts';
 
 /** The entries of an index grouped by pack and ordered by offset, in memory that threads share. */
 export class PackOrder {
@@ -88,15 +89,4 @@ export class PackOrder {
     assert(pack >= 0 && pack < this.packCount, 'the pack is in the index');
     return this.#entries.subarray(this.#starts[pack], this.#starts[pack + 1]);
   }
-}
-
-/** As most are: index files list blobs by their offsets. Sorting some millions that are sorted takes seconds. */
-function areInOrder(index: BlobIndex, entries: Int32Array): boolean {
-  let previous = -1;
-  for (const entry of entries) {
-    const offset = index.offsetOf(entry);
-    if (offset < previous) return false;
-    previous = offset;
-  }
-  return true;
 }

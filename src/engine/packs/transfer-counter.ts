@@ -65,7 +65,7 @@ export class TransferCounter {
   }
 
   /** Entries that are done with, stored or not. */
-  count(entries: readonly number[]): void {
+  count(entries: Int32Array): void {
     let { blobsDone, bytesDone } = this.#progress;
     blobsDone += entries.length;
     for (const entry of entries) bytesDone += this.#index.lengthOf(entry);

@@ -5,7 +5,7 @@ import { releaseBuffer } from '../../base/release.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { idSizeBytes, type Id } from '../../repository/id.ts';
 import type { IndexWriter } from '../../repository/index-writer.ts';
-import { type IndexedRepository, type PackRead, planPackReads } from '../../repository/indexed.ts';
+import { type IndexedRepository, type PackRead, readsInOrder } from '../../repository/indexed.ts';
 import type { CallOptions } from '../../storage/backend.ts';
 import { PackStore } from './pack-store.ts';
 import { PackOrder } from './pack-order.ts';
@@ -106,7 +106,7 @@ async function moveRead(
   const content = await contentOf(source, { pack, read }, { signal });
   let missing: Iterable<number> = read.entries;
   if (content) {
-    const entries = Int32Array.from(read.entries);
+    const entries = new Int32Array(read.entries);
     const response = await movers.run({ type: 'sealed', entries, content });
     counter.add(response.added);
     missing = response.damaged;
@@ -148,7 +148,7 @@ function* readsOf(
   order: PackOrder,
 ): Generator<{ readonly pack: number; readonly read: PackRead }> {
   for (let pack = 0; pack < order.packCount; pack++) {
-    for (const read of planPackReads(index, [...order.entriesOf(pack)])) yield { pack, read };
+    for (const read of readsInOrder(index, order.entriesOf(pack))) yield { pack, read };
   }
 }
 

@@ -53,8 +53,8 @@ export class WantedBlobs {
   ranges(): PackRange[] {
     const ranges: PackRange[] = [];
     for (const [pack, blobs] of this.#byPack) {
-      for (const { start, end, entries } of planPackReads(this.#index, [...blobs.keys()])) {
-        const wanted = entries.map((entry) =>
+      for (const { start, end, entries } of planPackReads(this.#index, blobs.keys())) {
+        const wanted = Array.from(entries, (entry) =>
           defined(blobs.get(entry), 'a planned blob is wanted'),
         );
         ranges.push({ pack, start, end, blobs: wanted });

@@ -190,6 +190,34 @@ describe('reading', () => {
     expect(await backend.get(pack, range)).toEqual(utf8('ot'));
   });
 
+  test('removes several, and tells which of them were there and are gone', async () => {
+    const handles = ['a', 'b', 'c', 'absent'].map((seed) => handleFor('snapshot', seed));
+    const names = handles.map(({ name }) => name);
+    const [a = '', , c = ''] = names;
+    for (const handle of handles.slice(0, 2)) await backend.put(handle, [utf8('x')]);
+    mkdirSync(path.join(root, 'snapshots', c));
+    expect((await backend.removeSeveral('snapshot', names)).toSorted()).toEqual(
+      names.slice(0, 2).toSorted(),
+    );
+    expect(await backend.removeSeveral('snapshot', names)).toEqual([]);
+    expect(existsSync(path.join(root, 'snapshots', a))).toBe(false);
+    expect(existsSync(path.join(root, 'snapshots', c))).toBe(true);
+  });
+
+  test('asks before each of several, and leaves what is not admitted', async () => {
+    const handles = Array.from({ length: 5 }, (_, i) => handleFor('snapshot', `${i}`));
+    for (const handle of handles) await backend.put(handle, [utf8('x')]);
+    let admitted = 2;
+    const admit = (): Promise<void> | undefined =>
+      admitted-- > 0 ? undefined : Promise.reject(new Error('the lock is lost'));
+    const names = handles.map(({ name }) => name);
+    expect(await backend.removeSeveral('snapshot', names, { admit })).toHaveLength(2);
+    expect(await listAll(backend, 'snapshot')).toHaveLength(3);
+    const signal = AbortSignal.abort();
+    expect(await codeOf(backend.removeSeveral('snapshot', names, { signal }))).toBe('CANCELLED');
+    expect(await listAll(backend, 'snapshot')).toHaveLength(3);
+  });
+
   test('sees that a file was cut short while it was open', async () => {
     await backend.put(pack, [utf8('0123456789')]);
     expect(await backend.get(pack, { start: 0, end: 2 })).toEqual(utf8('01'));

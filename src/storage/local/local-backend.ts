@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import { throwIfAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
+import { forEachConcurrent } from '../../base/concurrency.ts';
 import type { Environment } from '../../base/environment.ts';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import {
@@ -187,17 +188,45 @@ export class LocalBackend implements Backend {
     throwIfAborted(options?.signal);
     const target = this.#pathOf(handle);
     try {
-      if (process.platform === 'win32') await changeMode(target, 0o600);
-      const isGone = await unlink(target).then(() => false, goneOrThrow);
+      const wasThere = await removeFile(target);
       this.#openFiles.forget(target);
       // Also if it was gone: an earlier try may have failed after it had removed the file.
       if (this.#durable && durablyRemoved.includes(handle.type)) {
         await this.#syncKept(path.dirname(target));
       }
-      if (isGone) throw new HoldfastError('FILE_NOT_FOUND', { details: { path: target } });
+      if (!wasThere) throw new HoldfastError('FILE_NOT_FOUND', { details: { path: target } });
     } catch (error) {
       throw translate(error, { action: 'write', path: target });
     }
+  }
+
+  async removeSeveral(
+    type: FileType,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    const targets = new Map(names.map((name) => [this.#pathOf({ type, name }), name]));
+    const gone: string[] = [];
+    await forEachConcurrent(targets.keys(), this.connectionCount, async (target) => {
+      throwIfAborted(options?.signal);
+      const refusal = options?.admit?.();
+      if (refusal) {
+        // Whoever removes it by itself waits for that, and hears of it if it fails.
+        refusal.catch(() => undefined);
+        return;
+      }
+      if (await removeFile(target).catch(() => false)) gone.push(target);
+      this.#openFiles.forget(target);
+    });
+    if (this.#durable && durablyRemoved.includes(type)) {
+      const folders = new Set(gone.map((target) => path.dirname(target)));
+      try {
+        for (const folder of folders) await this.#syncKept(folder);
+      } catch {
+        return [];
+      }
+    }
+    return gone.map((target) => targets.get(target) ?? '');
   }
 
   async removeLeftovers(options?: CallOptions): Promise<number> {
@@ -294,8 +323,14 @@ function gone(target: string, cause: unknown): HoldfastError {
   });
 }
 
-/** True for what was not there. */
-function goneOrThrow(error: unknown): true {
-  if (systemCode(error) !== 'ENOENT') throw error;
-  return true;
+/** @returns whether it was there @throws system errors */
+async function removeFile(target: string): Promise<boolean> {
+  try {
+    if (process.platform === 'win32') await changeMode(target, 0o600);
+    await unlink(target);
+    return true;
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return false;
+  }
 }
