@@ -18,6 +18,12 @@ const kernels = [
     what: 'The mixing of scrypt',
     options: ['--enable', 'simd'],
   },
+  {
+    name: 'tree-match',
+    constant: 'treeMatchWasm',
+    what: 'The comparison of trees',
+    options: [],
+  },
 ];
 
 /** Bytes of the compiled module. */

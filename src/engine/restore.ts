@@ -1,6 +1,6 @@
 import { toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
-import { exists, makeDirectories } from '../platform/files.ts';
+import { exists, lockFile, makeDirectories } from '../platform/files.ts';
 import { printablePath } from '../platform/place.ts';
 import { readStatusOf } from '../platform/status.ts';
 import { posixCode } from '../platform/system-error.ts';
@@ -78,7 +78,10 @@ export async function restore(
     if (!trustsTimes) tally.note(distrustNote);
     if (!dryRun && mark?.make() === false) tally.note(noMarkNote);
     const ways = new SnapshotWays({ paths: snapshot.paths, subfolder });
-    const parts = { indexed, opener, tally, options, trustsTimes, ways, context };
+    // Held until the target is closed.
+    const isShared = !dryRun && !lockFile(opener.root);
+    if (isShared) tally.note(sharedNote);
+    const parts = { indexed, opener, tally, options, trustsTimes, isShared, ways, context };
     writer = new ContentWriter(parts);
     await new RestoreWalk(parts, writer, durability).run(tree, root);
     if (options.verify && !dryRun) await verifyFiles(writer, parts);
@@ -98,6 +101,8 @@ export async function restore(
 
 const distrustNote =
   'an earlier restore to this folder may have lost data on its way to the disk: no file is taken for right by size and time';
+const sharedNote =
+  'another restore is writing to this folder: a file that both make is a problem of one of them';
 const noMarkNote =
   'no mark can be left in the target: after a power cut do not go on with "--overwrite if-changed"';
 const leftMarkNote = 'the mark of an unfinished restore cannot be removed from the target';

@@ -65,7 +65,7 @@ export class SourceWalk {
     }
     const listing = this.#ready[this.#readyAt];
     this.#ready[this.#readyAt++] = undefined;
-    this.#entriesAhead -= listing?.entries.length ?? 0;
+    if (listing) this.#entriesAhead -= entryCount(listing);
     if (this.#readyAt > 1024) {
       this.#ready.splice(0, this.#readyAt);
       this.#readyAt = 0;
@@ -104,8 +104,12 @@ export class SourceWalk {
     const listing = this.#started ? await this.#list(this.#stack.pop()) : this.source.root();
     this.#started = true;
     this.#ready.push(listing);
-    this.#entriesAhead += listing.entries.length;
+    this.#entriesAhead += entryCount(listing);
     if (listing.rest) this.#stack.push(listing.rest);
+    if (listing.packed) {
+      for (const { entry } of listing.packed.directories.toReversed()) this.#stack.push(entry);
+      return;
+    }
     for (let i = listing.entries.length - 1; i >= 0; i--) {
       const entry = listing.entries[i];
       if (entry?.status.kind === 'directory') this.#stack.push(entry);
@@ -123,4 +127,9 @@ export class SourceWalk {
     await this.source.probe?.(directory);
     return this.source.list(directory);
   }
+}
+
+/** Entries of a listing, none of which is made for that. */
+export function entryCount(listing: SourceListing): number {
+  return listing.packed?.directory.count ?? listing.entries.length;
 }

@@ -86,6 +86,15 @@ export function syncFileSystem(file: number): boolean {
 }
 
 /**
+ * Locks an opened file or directory against others who lock it, until it is closed or the process ends. Does not wait,
+ * and keeps nobody from reading or writing.
+ * @returns false if somebody else holds it; true also where this system or file system has no such locks
+ */
+export function lockFile(file: number): boolean {
+  return system().lock(file);
+}
+
+/**
  * Closes a file or directory. Never call it twice for one descriptor.
  * @throws SYSTEM_CALL_FAILED if what was written is lost (EIO); the descriptor is gone then, too
  */

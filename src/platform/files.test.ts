@@ -14,10 +14,11 @@ import {
 } from 'node:fs';
 import { expect, it } from 'vitest';
 import { makeDevice } from './device.ts';
-import { openDirectoryAt } from './directory.ts';
+import { openDirectory, openDirectoryAt } from './directory.ts';
 import {
   closeFile,
   linkAt,
+  lockFile,
   makeDirectoryAt,
   makeNodeAt,
   openFile,
@@ -56,6 +57,18 @@ describeSystems('files', (scratch) => {
     expect(readStatusOf(file)).toMatchObject({ sizeBytes: 5, mode: 0o640 & ~process.umask() });
     closeFile(file);
     expect(readFileSync(scratch.bytesAt(place.name), 'utf8')).toBe('hello');
+  });
+
+  it('locks a directory until it is closed', () => {
+    const [held, other] = [
+      openDirectory(scratch.bytesAt('.')),
+      openDirectory(scratch.bytesAt('.')),
+    ];
+    expect(lockFile(held)).toBe(true);
+    expect(lockFile(other)).toBe(scratch.isPortable);
+    closeFile(held);
+    expect(lockFile(other)).toBe(true);
+    closeFile(other);
   });
 
   it('reads into shared memory', () => {

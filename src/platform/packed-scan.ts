@@ -49,8 +49,10 @@ export const packedKinds: readonly FileKind[] = [
   'socket',
   'unknown',
 ];
+const directoryKind = 1;
 /** Kind, mode, uid, gid, links, inode, device, rdev, size, blocks, three times of two numbers, length of the name. */
-const statusFields = 17;
+export const statusFields = 17;
+const nameField = statusFields - 1;
 
 /** Room for so many entries to begin with, and for so many bytes of their names. */
 const roomEntries = 512;
@@ -183,42 +185,133 @@ export class ScanReader {
   }
 
   /** The next directory, or undefined if it is left to the caller. */
-  next(): ScannedDirectory | undefined {
-    const { counts, extras } = this.#packed;
+  next(): PackedDirectory | undefined {
     const directory = this.#directory++;
-    const count = counts[directory] ?? -1;
+    const count = this.#packed.counts[directory] ?? -1;
     if (count < 0) return undefined;
-    const status = this.#status();
-    this.#at++;
+    const { numbers, names, extras } = this.#packed;
+    const start = this.#at + statusFields;
+    const end = start + count * statusFields;
+    const nameStart = this.#nameAt;
+    for (let at = start; at < end; at += statusFields) this.#nameAt += numbers[at + nameField]!;
+    const read = new PackedDirectory({
+      status: statusAt(numbers, this.#at),
+      numbers: numbers.subarray(start, end),
+      names: names.subarray(nameStart, this.#nameAt),
+      extras: extras[directory],
+    });
+    this.#at = end;
+    return read;
+  }
+}
+
+/** A directory as it was packed: entries are made when somebody asks for them. */
+export class PackedDirectory implements ScannedDirectory {
+  readonly status: FileStatus;
+  /** `statusFields` an entry; see `packStatus`. */
+  readonly numbers: Float64Array;
+  /** All names, one after the other. */
+  readonly names: Uint8Array<ArrayBuffer>;
+  readonly #extras: readonly PackedExtra[] | undefined;
+  #made: Pick<ScannedDirectory, 'entries' | 'linkTargets'> | undefined;
+
+  constructor(parts: {
+    readonly status: FileStatus;
+    readonly numbers: Float64Array;
+    readonly names: Uint8Array<ArrayBuffer>;
+    readonly extras: readonly PackedExtra[] | undefined;
+  }) {
+    this.status = parts.status;
+    this.numbers = parts.numbers;
+    this.names = parts.names;
+    this.#extras = parts.extras;
+  }
+
+  get count(): number {
+    return this.numbers.length / statusFields;
+  }
+
+  /** An entry has attributes, or is a link. */
+  get hasExtras(): boolean {
+    return this.#extras !== undefined;
+  }
+
+  get entries(): readonly ScannedEntry[] {
+    return this.#all.entries;
+  }
+
+  get linkTargets(): ReadonlyMap<Uint8Array, Uint8Array<ArrayBuffer>> {
+    return this.#all.linkTargets;
+  }
+
+  /** True if all entries are files and directories. */
+  get isPlain(): boolean {
+    const { numbers } = this;
+    for (let at = 0; at < numbers.length; at += statusFields) if (numbers[at]! > 1) return false;
+    return true;
+  }
+
+  /** The directories of it, without what `entries` tells of their attributes, each with its number among all entries. */
+  directories(): { slot: number; name: Uint8Array<ArrayBuffer>; status: FileStatus }[] {
+    const { numbers, names } = this;
+    const found: { slot: number; name: Uint8Array<ArrayBuffer>; status: FileStatus }[] = [];
+    let nameAt = 0;
+    for (let at = 0; at < numbers.length; at += statusFields) {
+      const start = nameAt;
+      nameAt += numbers[at + nameField]!;
+      if (numbers[at] !== directoryKind) continue;
+      const name = names.subarray(start, nameAt);
+      found.push({ slot: at / statusFields, name, status: statusAt(numbers, at) });
+    }
+    return found;
+  }
+
+  /** True if `test` is true of every name. */
+  everyName(test: (name: Uint8Array) => boolean): boolean {
+    const { numbers, names } = this;
+    let start = 0;
+    for (let at = nameField; at < numbers.length; at += statusFields) {
+      const end = start + numbers[at]!;
+      if (!test(names.subarray(start, end))) return false;
+      start = end;
+    }
+    return true;
+  }
+
+  get #all(): Pick<ScannedDirectory, 'entries' | 'linkTargets'> {
+    this.#made ??= this.#make();
+    return this.#made;
+  }
+
+  #make(): Pick<ScannedDirectory, 'entries' | 'linkTargets'> {
+    const { numbers, names, count } = this;
     const entries: {
       name: Uint8Array<ArrayBuffer>;
       status: FileStatus;
       extendedAttributes: readonly ExtendedAttribute[];
     }[] = [];
+    let nameAt = 0;
     for (let i = 0; i < count; i++) {
-      const ofEntry = this.#status();
-      const nameEnd = this.#nameAt + (this.#packed.numbers[this.#at++] ?? 0);
-      const name = this.#packed.names.subarray(this.#nameAt, nameEnd);
-      this.#nameAt = nameEnd;
-      entries.push({ name, status: ofEntry, extendedAttributes: noAttributes });
+      const at = i * statusFields;
+      const nameEnd = nameAt + numbers[at + nameField]!;
+      const name = names.subarray(nameAt, nameEnd);
+      nameAt = nameEnd;
+      entries.push({ name, status: statusAt(numbers, at), extendedAttributes: noAttributes });
     }
     const linkTargets = new Map<Uint8Array, Uint8Array<ArrayBuffer>>();
-    for (const { index, attributes, linkTarget } of extras[directory] ?? []) {
+    for (const { index, attributes, linkTarget } of this.#extras ?? []) {
       const entry = entries[index];
       if (entry) entry.extendedAttributes = attributes;
       if (entry && linkTarget) linkTargets.set(entry.name, linkTarget);
     }
-    return { status, entries, linkTargets };
+    return { entries, linkTargets };
   }
+}
 
-  #status(): FileStatus {
-    const { numbers } = this.#packed;
-    const at = this.#at;
-    this.#at = at + statusFields - 1;
-    const status = new PackedStatus(numbers, at);
-    // A directory may be kept for long: it must not keep all that was packed with it.
-    return status.kind === 'directory' ? unpacked(status) : status;
-  }
+function statusAt(numbers: Float64Array, at: number): FileStatus {
+  const status = new PackedStatus(numbers, at);
+  // A directory may be kept for long: it must not keep all that was packed with it.
+  return status.kind === 'directory' ? unpacked(status) : status;
 }
 
 /**

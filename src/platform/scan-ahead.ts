@@ -6,17 +6,17 @@ import {
 } from 'node:worker_threads';
 import { workerModule } from '../base/worker-module.ts';
 import { concatBytes } from '../base/bytes.ts';
-import { type PackedScans, type ScannedDirectory, ScanReader } from './packed-scan.ts';
+import { type PackedDirectory, type PackedScans, ScanReader } from './packed-scan.ts';
 import { claim, type ScanAheadRequest, type ScanWorkerData } from './scan-messages.ts';
 
-export type { ScannedDirectory } from './packed-scan.ts';
+export type { PackedDirectory, ScannedDirectory } from './packed-scan.ts';
 
 /** A directory that was asked for. */
 export interface ScanTicket {
   /** Set when the answer has come. */
   isDone: boolean;
   /** What was read; undefined also for what the caller has to read itself. */
-  scan: ScannedDirectory | undefined;
+  scan: PackedDirectory | undefined;
   readonly claims: Int32Array;
   /** Number of its claim. */
   readonly number: number;

@@ -182,6 +182,8 @@ export interface SystemCalls {
   allocate(file: number, sizeBytes: number): boolean;
   /** False: not possible here. */
   syncFileSystem(file: number): boolean;
+  /** False: somebody else holds it. True also where there are no such locks. */
+  lock(file: number): boolean;
 
   userName(uid: number): string | undefined;
   groupName(gid: number): string | undefined;

@@ -12,6 +12,11 @@ export interface IndexedPack {
 
 /** Most bytes of a pack's entry besides its blobs, of a marked one too. */
 const packEntrySizeBytesMax = 192;
+/** Most bytes of the text of a blob, and its comma. */
+const blobEntrySizeBytesMax = 192;
+/** Blobs that are written between two looks at the room that is left, and the most bytes of them and of a pack's entry. */
+const stepBlobCount = 1024;
+const stepSizeBytesMax: number = stepBlobCount * blobEntrySizeBytesMax + 2 * packEntrySizeBytesMax;
 
 const text = {
   start: latin1('{"packs":['),
@@ -33,6 +38,12 @@ const hexDigits: Uint8Array = latin1('0123456789abcdef');
 const comma = 0x2c;
 const braceClose = 0x7d;
 
+/** What an index file holds. */
+export interface IndexContents {
+  readonly packs: readonly IndexedPack[];
+  readonly marks?: readonly PackMark[];
+}
+
 /**
  * Encodes an index file, byte for byte as restic does, with its newline at the end. Marks of packs, which restic does
  * not have, stand behind the packs.
@@ -42,11 +53,40 @@ export function encodeIndex(
   packs: readonly IndexedPack[],
   marks: readonly PackMark[] = [],
 ): Uint8Array<ArrayBuffer> {
-  let sizeBytesMax = 64;
-  for (const { blobs } of [...packs, ...marks]) {
-    sizeBytesMax += packEntrySizeBytesMax + sizeOfBlobs(blobs);
+  const contents = { packs, marks };
+  const writer = new IndexBytes(indexSizeBytesMax(contents));
+  const steps = putIndex(writer, contents);
+  while (steps.next().done !== true);
+  return writer.take();
+}
+
+/** The same piece by piece, of at most `sizeBytes` each. A piece is valid until the next one. */
+export function* encodeIndexPieces(
+  contents: IndexContents,
+  sizeBytes: number,
+): Generator<Uint8Array<ArrayBuffer>, void, void> {
+  const writer = new IndexBytes(sizeBytes);
+  const steps = putIndex(writer, contents);
+  while (steps.next().done !== true) {
+    if (writer.size + stepSizeBytesMax > sizeBytes) yield writer.take();
   }
-  const writer = new IndexBytes(sizeBytesMax);
+  yield writer.take();
+}
+
+/** The most bytes that the index file has. */
+export function indexSizeBytesMax({ packs, marks = [] }: IndexContents): number {
+  let sizeBytesMax = 64;
+  for (const of of [packs, marks]) {
+    for (const { blobs } of of) sizeBytesMax += packEntrySizeBytesMax + sizeOfBlobs(blobs);
+  }
+  return sizeBytesMax;
+}
+
+/** Writes an index file in steps, of which each writes at most `stepSizeBytesMax`. */
+function* putIndex(
+  writer: IndexBytes,
+  { packs, marks = [] }: IndexContents,
+): Generator<void, void, void> {
   writer.put(text.start);
   for (const [index, pack] of packs.entries()) {
     assert(pack.id.byteLength === idSizeBytes, 'a pack id has 32 bytes');
@@ -54,23 +94,22 @@ export function encodeIndex(
     writer.put(text.packId);
     writer.putHex(pack.id, 0);
     writer.put(text.packBlobs);
-    putBlobs(writer, pack.blobs);
+    yield* putBlobs(writer, pack.blobs);
     writer.put(text.packEnd);
   }
-  if (marks.length > 0) putMarks(writer, marks);
+  if (marks.length > 0) yield* putMarks(writer, marks);
   writer.put(text.end);
-  return writer.finish();
 }
 
 /** Keys in the order in which rustic has them. */
-function putMarks(writer: IndexBytes, marks: readonly PackMark[]): void {
+function* putMarks(writer: IndexBytes, marks: readonly PackMark[]): Generator<void, void, void> {
   writer.put(text.marksStart);
   for (const [index, mark] of marks.entries()) {
     if (index > 0) writer.putByte(comma);
     writer.put(text.packId);
     writer.putHex(idBytes(mark.id), 0);
     writer.put(text.packBlobs);
-    putBlobs(writer, mark.blobs);
+    yield* putBlobs(writer, mark.blobs);
     writer.put(text.blobsEnd);
     if (mark.time) writer.put(latin1(`,"time":"${formatTime(mark.time, utcZone)}"`));
     if (mark.sizeBytes !== undefined) writer.put(latin1(`,"size":${mark.sizeBytes}`));
@@ -101,12 +140,14 @@ function digitCount(value: number): number {
   return count;
 }
 
-function putBlobs(writer: IndexBytes, blobs: PackedBlobs): void {
+/** A step for every so many blobs, and one behind them. */
+function* putBlobs(writer: IndexBytes, blobs: PackedBlobs): Generator<void, void, void> {
   const { bytes, count } = blobs;
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   for (let index = 0; index < count; index++) {
     const word = index * recordWords;
     if (index > 0) writer.putByte(comma);
+    if (index % stepBlobCount === stepBlobCount - 1) yield;
     const start = words[word + 11]! >= treeFlag ? blobStart.tree : blobStart.data;
     writer.putWithId(start, bytes, index * recordSizeBytes);
     writer.putNumber(words[word + 8]!);
@@ -118,6 +159,7 @@ function putBlobs(writer: IndexBytes, blobs: PackedBlobs): void {
     }
     writer.putByte(braceClose);
   }
+  yield;
 }
 
 /** Bytes written one after another into room that is known to suffice. */
@@ -172,9 +214,16 @@ class IndexBytes {
     }
   }
 
-  finish(): Uint8Array<ArrayBuffer> {
+  get size(): number {
+    return this.#at;
+  }
+
+  /** What was written; what is written next takes its place. */
+  take(): Uint8Array<ArrayBuffer> {
     assert(this.#at <= this.#bytes.byteLength, 'the index file fits its room');
-    return this.#bytes.subarray(0, this.#at);
+    const taken = this.#bytes.subarray(0, this.#at);
+    this.#at = 0;
+    return taken;
   }
 }
 
@@ -186,22 +235,22 @@ function latin1(value: string): Uint8Array<ArrayBuffer> {
 const marksPerFileMax = 10_000;
 
 /**
- * Encodes index files that hold marks only.
+ * Divides marks among index files that hold marks only.
  * @param blobCountMax blobs of one file, give or take those of one pack
  */
-export function* encodeMarks(
+export function* marksOfFiles(
   marks: Iterable<PackMark>,
   blobCountMax: number,
-): Generator<Uint8Array<ArrayBuffer>, void, void> {
+): Generator<readonly PackMark[], void, void> {
   let next: PackMark[] = [];
   let blobCount = 0;
   for (const mark of marks) {
     next.push(mark);
     blobCount += mark.blobs.count;
     if (next.length < marksPerFileMax && blobCount < blobCountMax) continue;
-    yield encodeIndex([], next);
+    yield next;
     next = [];
     blobCount = 0;
   }
-  if (next.length > 0) yield encodeIndex([], next);
+  if (next.length > 0) yield next;
 }

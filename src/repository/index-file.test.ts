@@ -1,11 +1,17 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { utf8 } from '../base/bytes.ts';
+import { equalBytes, utf8 } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { BlobIndex } from './blob-index.ts';
 import { DecodedIndex } from './index-decoded.ts';
-import { decodeIndex, decodeIndexInto, encodeIndex } from './index-file.ts';
+import {
+  decodeIndex,
+  decodeIndexInto,
+  encodeIndex,
+  encodeIndexPieces,
+  indexSizeBytesMax,
+} from './index-file.ts';
 import { dumpIndex, idOf, madeUpPacks } from './index-test-support.ts';
 import { PackedBlobs } from './pack.ts';
 
@@ -55,6 +61,26 @@ describe('index file', () => {
       "
     `);
     expect(Buffer.from(encodeIndex([])).toString()).toBe('{"packs":[]}\n');
+  });
+
+  it('is the same in pieces', () => {
+    const packs = [...madeUpPacks(0, 30, 25), ...madeUpPacks(30, 2, 5000)];
+    const time = { seconds: 1_735_689_600, nanoseconds: 5 };
+    const marks = madeUpPacks(40, 3, 2500).map(({ id, blobs }) => ({
+      id: Buffer.from(id).toString('hex'),
+      time,
+      sizeBytes: 4_294_967_295,
+      blobs,
+    }));
+    for (const contents of [{ packs: [] }, { packs }, { packs: [], marks }, { packs, marks }]) {
+      const whole = encodeIndex(contents.packs, contents.marks);
+      expect(whole.length).toBeLessThanOrEqual(indexSizeBytesMax(contents));
+      for (const sizeBytes of [200_000, 500_000, 2 << 20]) {
+        const pieces = Array.from(encodeIndexPieces(contents, sizeBytes), (piece) => piece.slice());
+        expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(sizeBytes);
+        expect(equalBytes(Buffer.concat(pieces), whole)).toBe(true);
+      }
+    }
   });
 
   it('comes back as it was', () => {

@@ -11,7 +11,14 @@ import { endOfObject, JsonKeys, JsonReader } from './json.ts';
 import type { PackMark } from './pack-marks.ts';
 import { parseTimeBytes } from './time-format.ts';
 
-export { encodeIndex, encodeMarks, type IndexedPack } from './index-encode.ts';
+export {
+  encodeIndex,
+  encodeIndexPieces,
+  indexSizeBytesMax,
+  type IndexContents,
+  type IndexedPack,
+  marksOfFiles,
+} from './index-encode.ts';
 
 const fileKeys = new JsonKeys(['packs', 'packs_to_delete']);
 const packKeys = new JsonKeys(['id', 'blobs', 'time', 'size']);

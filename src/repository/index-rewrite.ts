@@ -6,8 +6,8 @@ import type { CallOptions } from '../storage/backend.ts';
 import { PackedBlobs, recordWords } from './blob.ts';
 import type { Id } from './id.ts';
 import { DecodedIndex } from './index-decoded.ts';
-import { decodeIndex, encodeIndex, encodeMarks, type IndexedPack } from './index-file.ts';
-import { indexBlobCountMax, saveIndexJson } from './index-writer.ts';
+import { decodeIndex, type IndexContents, type IndexedPack, marksOfFiles } from './index-file.ts';
+import { indexBlobCountMax, saveIndex } from './index-writer.ts';
 import { addMark, type PackMark } from './pack-marks.ts';
 import type { Repository } from './repository.ts';
 import { removeSurely } from './unpacked.ts';
@@ -288,7 +288,7 @@ class Rewriter {
 
   async #storePacks(): Promise<void> {
     if (this.#pending.length === 0) return;
-    await this.#store(encodeIndex(this.#pending));
+    await this.#store({ packs: this.#pending });
     this.#pending = [];
     this.#pendingBlobCount = 0;
   }
@@ -302,11 +302,13 @@ class Rewriter {
     if (areSame) return;
     this.old.push(...this.#markFiles);
     const { fullBlobCount } = this.#limits;
-    for (const json of encodeMarks(this.#marks.values(), fullBlobCount)) await this.#store(json);
+    for (const marks of marksOfFiles(this.#marks.values(), fullBlobCount)) {
+      await this.#store({ packs: [], marks });
+    }
   }
 
-  async #store(json: Uint8Array<ArrayBuffer>): Promise<void> {
-    this.stored.push(await saveIndexJson(this.#repository, json, this.#options));
+  async #store(contents: IndexContents): Promise<void> {
+    this.stored.push(await saveIndex(this.#repository, contents, this.#options));
   }
 }
 

@@ -6,8 +6,15 @@ import { releaseBuffer } from '../base/release.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import type { PackedBlobs } from './blob.ts';
 import { type Id, idBytes } from './id.ts';
-import { encodeIndex, type IndexedPack } from './index-file.ts';
+import {
+  encodeIndex,
+  encodeIndexPieces,
+  type IndexContents,
+  type IndexedPack,
+  indexSizeBytesMax,
+} from './index-file.ts';
 import type { Repository } from './repository.ts';
+import { framedSizeBytesMin, frameSizeBytes } from './unpacked.ts';
 
 /** An index file is saved when it lists this many blobs. */
 export const indexBlobCountMax = 50_000;
@@ -30,6 +37,8 @@ export interface IndexWriterOptions extends CallOptions {
    * and in no more than some hundred of a very large one.
    */
   readonly packCountMin?: number;
+  /** The lists of blobs that it is given are its own: their memory is given back once they are saved. */
+  readonly ownsBlobs?: boolean;
 }
 
 /** What a piece of work stored, as far as its index writer knows. */
@@ -145,10 +154,12 @@ export class IndexWriter {
 
   async #store(packs: readonly IndexedPack[]): Promise<void> {
     try {
-      const indexId = await saveIndexJson(this.#repository, encodeIndex(packs), this.#options);
+      const indexId = await saveIndex(this.#repository, { packs }, this.#options);
       await this.#assertCertain(indexId);
       this.#savedIds.push(indexId);
       for (const { id } of packs) this.#unlisted.delete(toHex(id));
+      if (this.#options.ownsBlobs !== true) return;
+      for (const { blobs } of packs) releaseBuffer(blobs.bytes.buffer);
     } catch (error) {
       this.#failure ??= { error };
       throw error;
@@ -186,15 +197,21 @@ export class IndexWriter {
 }
 
 /**
- * Stores an index document, and gives its memory back as soon as it is sealed: that of one pack of very small blobs has
- * 25 MB, and several are on their way at a time.
+ * Stores an index file. That of one pack of very small blobs has 25 MB of text, which is made and sealed piece by piece;
+ * that of others is given back as soon as it is sealed.
  * @throws as `saveUnpacked`
  */
-export function saveIndexJson(
+export function saveIndex(
   repository: Pick<Repository, 'saveUnpacked'>,
-  json: Uint8Array<ArrayBuffer>,
+  contents: IndexContents,
   options: CallOptions,
 ): Promise<Id> {
+  const sizeBytesMax = indexSizeBytesMax(contents);
+  if (sizeBytesMax > framedSizeBytesMin) {
+    const pieces = (): Iterable<Uint8Array> => encodeIndexPieces(contents, frameSizeBytes);
+    return repository.saveUnpacked('index', { sizeBytesMax, pieces }, options);
+  }
+  const json = encodeIndex(contents.packs, contents.marks);
   const saved = repository.saveUnpacked('index', json, options);
   releaseBuffer(json.buffer);
   return saved;

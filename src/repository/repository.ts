@@ -22,6 +22,7 @@ import { ParitySetting } from './parity-setting.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
 import { Absences, GuardedBackend, type WriteGuard } from './repository-guard.ts';
 import {
+  type DocumentPieces,
   fileOf,
   getVerified,
   openDocument,
@@ -180,7 +181,7 @@ export class Repository {
   }
 
   /** Seals a document without storing it, for who must know its id first. @throws VERIFY_FAILED */
-  sealUnpacked(type: UnpackedType, json: Uint8Array): SealedDocument {
+  sealUnpacked(type: UnpackedType, json: Uint8Array | DocumentPieces): SealedDocument {
     return sealDocument(this.#tools, type, json);
   }
 
@@ -190,11 +191,17 @@ export class Repository {
    * @returns its id
    * @throws VERIFY_FAILED; what `Backend.put` throws
    */
-  async saveUnpacked(type: UnpackedType, json: Uint8Array, options: CallOptions = {}): Promise<Id> {
+  async saveUnpacked(
+    type: UnpackedType,
+    json: Uint8Array | DocumentPieces,
+    options: CallOptions = {},
+  ): Promise<Id> {
     const { id, sealed } = this.sealUnpacked(type, json);
     // Nothing refers to a lock, and its holder looks after it anyway.
     if (type === 'lock') await putContent(this.backend, { type, name: id }, sealed, options);
     else await putConfirmed(this.backend, { type, name: id, bytes: sealed }, options);
+    // Index files of very small blobs come so, several at a time.
+    if (!(json instanceof Uint8Array)) releaseBuffer(sealed.buffer);
     return id;
   }
 

@@ -43,7 +43,7 @@ const subtreeKey = ascii(',"subtree":"');
 const fixedSizeBytesMax = 512;
 
 /** 1 for bytes that stand for themselves in a quoted and JSON-escaped name. */
-const plainInName: Uint8Array = makePlainBytes();
+export const plainInName: Uint8Array = makePlainBytes();
 
 /**
  * Encodes trees byte for byte as restic does, so that an equal directory gives an equal blob.
@@ -247,7 +247,7 @@ export class TreeEncoder {
 }
 
 /** Owner and names of a node; neighbours mostly have the same. */
-class OwnerFormatter {
+export class OwnerFormatter {
   readonly #writer = new JsonWriter(256);
   #uid = -1;
   #gid = -1;
@@ -255,7 +255,7 @@ class OwnerFormatter {
   #group = '';
   #formatted: Uint8Array = new Uint8Array(0);
 
-  of({ uid, gid, user, group }: TreeNode): Uint8Array {
+  of({ uid, gid, user, group }: Pick<TreeNode, 'uid' | 'gid' | 'user' | 'group'>): Uint8Array {
     if (uid === this.#uid && gid === this.#gid && user === this.#user && group === this.#group) {
       return this.#formatted;
     }

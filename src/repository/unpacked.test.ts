@@ -3,7 +3,7 @@ import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { concatBytes, equalBytes, utf8 } from '../base/bytes.ts';
+import { concatBytes, equalBytes, toHex, utf8 } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
 import { Sealer } from '../kernels/seal.ts';
@@ -11,9 +11,11 @@ import { Compressor } from '../kernels/zstd.ts';
 import { visitZstdFrames } from '../kernels/zstd-frames.ts';
 import type { GetOptions } from '../storage/backend.ts';
 import { MemoryBackend } from '../storage/memory/memory-backend.ts';
+import { hashOf } from './index-test-support.ts';
 import {
   confirmStored,
   getVerified,
+  frameSizeBytes,
   openDocument,
   putContent,
   sealDocument,
@@ -127,6 +129,35 @@ describe('documents', () => {
       for (const document of [json, largeJson()]) {
         expect(() => sealDocument(brokenTools, 'index', document)).toThrow(code('VERIFY_FAILED'));
       }
+    }
+  });
+
+  test('a document of pieces is sealed in a frame for each, and every one is proven', () => {
+    const texts = ['{"packs":[', 'x'.repeat(frameSizeBytes), 'yz'.repeat(70_000), ']}'];
+    const document = utf8(texts.join(''));
+    const room = new Uint8Array(frameSizeBytes);
+    function* pieces() {
+      for (const text of texts) {
+        room.set(utf8(text));
+        yield room.subarray(0, text.length);
+      }
+    }
+    const { id, sealed } = sealDocument(tools(2), 'index', {
+      sizeBytesMax: document.length,
+      pieces,
+    });
+    expect(id).toBe(toHex(hashOf(sealed)));
+    expect(equalBytes(openDocument(tools(2), 'index', sealed), document)).toBe(true);
+    const plain = sealDocument(tools(1), 'index', { sizeBytesMax: document.length, pieces });
+    expect(equalBytes(openDocument(tools(1), 'index', plain.sealed), document)).toBe(true);
+    // What is compared is made anew: one that changes meanwhile, ends early or goes on, is not stored.
+    for (const later of [texts.toSpliced(2, 1, 'other'), texts.slice(0, 3), [...texts, ' ']]) {
+      let count = 0;
+      const changing = (): Uint8Array[] => (count++ === 0 ? texts : later).map(utf8);
+      const sizeBytesMax = document.length;
+      expect(() => sealDocument(tools(2), 'index', { sizeBytesMax, pieces: changing })).toThrow(
+        code('VERIFY_FAILED'),
+      );
     }
   });
 

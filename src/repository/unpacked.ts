@@ -1,15 +1,15 @@
+import { assert } from '../base/assert.ts';
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { releaseBuffer } from '../base/release.ts';
 import { sha256 } from '../kernels/sha256.ts';
-import type { Sealer } from '../kernels/seal.ts';
+import { type Sealer, sealOverheadBytes, sealStartBytes } from '../kernels/seal.ts';
 import {
   type Compressor,
   compressBound,
   Decompressor,
   decompressUnknown,
 } from '../kernels/zstd.ts';
-import { visitZstdFrames } from '../kernels/zstd-frames.ts';
 import type { Backend, CallOptions, FileType } from '../storage/backend.ts';
 import type { Id } from './id.ts';
 
@@ -46,12 +46,23 @@ export const documentSizeBytesMax: Readonly<Record<UnpackedType, number>> = {
  * section 3.1), and how many a frame has. An index file of one pack of very small blobs has 25 MB: frames are proven one
  * by one, in little memory.
  */
-const framedSizeBytesMin: number = 16 << 20;
-const frameSizeBytes: number = 2 << 20;
+export const framedSizeBytesMin: number = 16 << 20;
+export const frameSizeBytes: number = 2 << 20;
 /** First byte of a document of version 2. */
 export const compressedMark = 0x02;
 const objectMark = 0x7b;
 const arrayMark = 0x5b;
+
+/** A document above `framedSizeBytesMin` that is made piece by piece, for who has not the room for all of it. */
+export interface DocumentPieces {
+  /** The most bytes that all of it has. */
+  readonly sizeBytesMax: number;
+  /**
+   * Pieces of at most `frameSizeBytes`, each valid until the next one. The same each time: once to be sealed, once to be
+   * compared.
+   */
+  readonly pieces: () => Iterable<Uint8Array>;
+}
 
 /**
  * Seals a JSON document, and opens the result again before anybody relies on it: compressors and memory have
@@ -62,8 +73,16 @@ const arrayMark = 0x5b;
 export function sealDocument(
   tools: UnpackedTools,
   type: UnpackedType,
-  json: Uint8Array,
+  document: Uint8Array | DocumentPieces,
 ): SealedDocument {
+  const isWhole = document instanceof Uint8Array;
+  if (tools.version === 2) {
+    const isLarge = !isWhole || document.byteLength > framedSizeBytesMin;
+    if (isLarge) return sealInFrames(tools, type, isWhole ? piecesOf(document) : document);
+  }
+  const json = isWhole
+    ? document
+    : Buffer.concat(Array.from(document.pieces(), (piece) => piece.slice()));
   const compressed = tools.version === 1 ? undefined : compressDocument(tools, json);
   const sealed = tools.sealer.seal(compressed ?? json);
   if (compressed) releaseBuffer(compressed.buffer);
@@ -74,19 +93,12 @@ export function sealDocument(
   return { id, sealed };
 }
 
-/** In one frame, as all programs do, but for a document that is larger than those of others. */
+/** In one frame, as all programs do. */
 function compressDocument(tools: UnpackedTools, json: Uint8Array): Uint8Array<ArrayBuffer> {
-  const isLarge = json.byteLength > framedSizeBytesMin;
-  const step = isLarge ? frameSizeBytes : Math.max(1, json.byteLength);
-  const frameCount = Math.max(1, Math.ceil(json.byteLength / step));
-  const target = new Uint8Array(1 + frameCount * compressBound(step));
+  const target = new Uint8Array(1 + compressBound(json.byteLength));
   target[0] = compressedMark;
-  let end = 1;
-  for (let frame = 0; frame < frameCount; frame++) {
-    const part = json.subarray(frame * step, (frame + 1) * step);
-    end += tools.compressor().compress(part, target.subarray(end));
-  }
-  return target.subarray(0, end);
+  const size = tools.compressor().compress(json, target.subarray(1));
+  return target.subarray(0, 1 + size);
 }
 
 function opensTo(
@@ -95,13 +107,18 @@ function opensTo(
   sealed: Uint8Array,
   json: Uint8Array,
 ): boolean {
-  try {
-    const isLarge = tools.version === 2 && json.byteLength > framedSizeBytesMin;
-    if (isLarge) return opensInFrames(tools.sealer.open(sealed), json);
+  return isProven(() => {
     const opened = openDocument(tools, type, sealed);
     const isSame = equalBytes(opened, json);
     releaseBuffer(opened.buffer);
     return isSame;
+  });
+}
+
+/** False also where nothing can be opened. */
+function isProven(opensToSame: () => boolean): boolean {
+  try {
+    return opensToSame();
   } catch (error) {
     if (isHoldfastError(error, 'SEAL_BROKEN', 'COMPRESSION_BROKEN', 'UNPACKED_DAMAGED'))
       return false;
@@ -109,23 +126,63 @@ function opensTo(
   }
 }
 
-/** As `opensTo` for a document of frames: one after the other. @param plain is used up */
-function opensInFrames(plain: Uint8Array<ArrayBuffer>, json: Uint8Array): boolean {
+function piecesOf(json: Uint8Array): DocumentPieces {
+  function* pieces(): Generator<Uint8Array, void, void> {
+    for (let start = 0; start < json.byteLength; start += frameSizeBytes) {
+      yield json.subarray(start, start + frameSizeBytes);
+    }
+  }
+  return { sizeBytesMax: json.byteLength, pieces };
+}
+
+/** As `sealDocument`, in as many frames as pieces. Takes little more memory than the sealed document. */
+function sealInFrames(
+  tools: UnpackedTools,
+  type: UnpackedType,
+  document: DocumentPieces,
+): SealedDocument {
+  // Of what is not written to the system gives no memory.
+  const roomBytes = compressBound(document.sizeBytesMax) + 2 * compressBound(frameSizeBytes);
+  const target = new Uint8Array(sealOverheadBytes + 1 + roomBytes);
+  const plain = target.subarray(sealStartBytes);
+  plain[0] = compressedMark;
+  let end = 1;
+  const ends: number[] = [];
+  for (const piece of document.pieces()) {
+    assert(piece.byteLength <= frameSizeBytes, 'a piece fits a frame');
+    end += tools.compressor().compress(piece, plain.subarray(end));
+    ends.push(end);
+  }
+  const sealed = target.subarray(0, tools.sealer.sealInPlace(target, 0, end));
+  const id = toHex(sha256(sealed));
+  if (!isProven(() => opensInFrames(tools, { sealed, ends }, document))) {
+    throw new HoldfastError('VERIFY_FAILED', { details: { type, id } });
+  }
+  return { id, sealed };
+}
+
+/** Whether the frames of a sealed document, which end at `ends` of what is sealed, are its pieces. */
+function opensInFrames(
+  { sealer }: UnpackedTools,
+  { sealed, ends }: { readonly sealed: Uint8Array; readonly ends: readonly number[] },
+  document: DocumentPieces,
+): boolean {
   const decompressor = new Decompressor();
-  const frames = plain.subarray(1);
   const room = new Uint8Array(frameSizeBytes);
-  let start = 0;
-  let done = 0;
-  let isSame = plain[0] === compressedMark;
-  visitZstdFrames(frames, ({ end }) => {
-    const size = decompressor.decompress(frames.subarray(start, end), room);
-    isSame &&= equalBytes(room.subarray(0, size), json.subarray(done, done + size));
+  const frameRoom = new Uint8Array(compressBound(frameSizeBytes) + sealOverheadBytes);
+  const partAt = sealer.openParts(sealed);
+  let isSame = partAt(0, 1, frameRoom)[0] === compressedMark;
+  let start = 1;
+  let count = 0;
+  for (const piece of document.pieces()) {
+    const end = ends[count++] ?? start;
+    const size = decompressor.decompress(partAt(start, end, frameRoom), room);
+    isSame &&= equalBytes(room.subarray(0, size), piece);
     start = end;
-    done += size;
-  });
-  releaseBuffer(plain.buffer);
+  }
   releaseBuffer(room.buffer);
-  return isSame && done === json.byteLength;
+  releaseBuffer(frameRoom.buffer);
+  return isSame && count === ends.length && start === sealed.byteLength - sealOverheadBytes;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { HoldfastError } from '../base/errors.ts';
+import type { PackedDirectory } from '../platform/packed-scan.ts';
 import type { FileStatus } from '../platform/status.ts';
 import type { ListedRequest } from './open-listed.ts';
 
@@ -39,6 +40,13 @@ export interface SourceProblem {
   readonly during: 'scan' | 'archival';
 }
 
+/** The entries of one directory, all of which are files and directories without attributes. */
+export interface PackedEntries {
+  readonly directory: PackedDirectory;
+  /** Those of `entries` that are directories, each with its place there. */
+  readonly directories: readonly { readonly slot: number; readonly entry: SourceEntry }[];
+}
+
 /** The entries of one directory, or the first of them. */
 export interface SourceListing {
   /** Strictly increasing by raw name bytes; excludes applied, sockets left out. */
@@ -58,6 +66,8 @@ export interface SourceListing {
    * what was listed before stays in the tree. @throws as `list`
    */
   readonly rest?: (() => SourceListing) | undefined;
+  /** Set if all entries are there as numbers too: `entries` is made when it is asked for, which costs more. */
+  readonly packed?: PackedEntries | undefined;
 }
 
 /** A part of a far file. */

@@ -28,7 +28,12 @@ export class Counters {
   }
 
   countFile(change: Change, sizeBytes: number): void {
-    this.files[change]++;
+    this.countFiles(change, 1, sizeBytes);
+  }
+
+  /** @param sizeBytes of all of them */
+  countFiles(change: Change, count: number, sizeBytes: number): void {
+    this.files[change] += count;
     this.processedBytes += sizeBytes;
   }
 }

@@ -76,9 +76,9 @@ export function updateNode(
 }
 
 /** The device that is stored, 0 for none; as restic decides it, which counts no links of pipes. */
-function storedDevice(
-  { kind, links, device }: FileStatus,
-  { deviceOfHardLinksOnly = false }: NodeOptions,
+export function storedDevice(
+  { kind, links, device }: Pick<FileStatus, 'kind' | 'links' | 'device'>,
+  { deviceOfHardLinksOnly = false }: Pick<NodeOptions, 'deviceOfHardLinksOnly'>,
 ): FileStatus['device'] {
   if (!deviceOfHardLinksOnly || kind === 'fifo') return device;
   return kind === 'directory' || links === 1 ? 0 : device;

@@ -10,7 +10,7 @@ import { localZone } from '../../repository/time-format.ts';
 import type { TreeBytes, TreeNode } from '../../repository/tree.ts';
 import { TreeMatcher } from '../../repository/tree-matcher.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
-import type { SourceEntry, SourceListing } from '../../sources/source.ts';
+import type { PackedEntries, SourceEntry, SourceListing } from '../../sources/source.ts';
 import type { EngineContext } from '../context.ts';
 import { throwIfAborted } from '../../base/abort.ts';
 import type { Change } from './counters.ts';
@@ -25,11 +25,12 @@ import { largeFileBytesMin, LargeFileReader } from './large-file.ts';
 import { fileOutcome, type FilesResponse } from './messages.ts';
 import { type NodeDraft, nodeOf, updateNode } from './node.ts';
 import type { BackupMonitor, BackupOptions } from './options.ts';
+import { PackedMatcher } from './packed-match.ts';
 import { ParentTrees } from './parent-trees.ts';
 import type { NodeFinder } from './previous-nodes.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { BackupReport } from './report.ts';
-import type { SourceWalk } from '../source-walk.ts';
+import { entryCount, type SourceWalk } from '../source-walk.ts';
 import { areStorable } from './storable-attributes.ts';
 import { TreeBuilder } from './tree-builder.ts';
 import { type FramePart, type MatchedTree, NodeCursor, TreeFrame } from './tree-frame.ts';
@@ -64,6 +65,7 @@ export class BackupRun {
   readonly #parents: ParentTrees;
   readonly #trees: TreeBuilder;
   readonly #matcher = new TreeMatcher(localZone);
+  readonly #packedMatcher: PackedMatcher;
   readonly #batches: FileBatches;
   readonly #largeFiles: LargeFileReader;
   readonly #farFiles: FarFiles;
@@ -81,6 +83,13 @@ export class BackupRun {
     this.#farFiles = new FarFiles(walk.source, pipeline);
     this.#emptied = new EmptiedSources({ ...parts, paths: walk.source.paths });
     this.#parents = new ParentTrees(indexed, context);
+    const { parentTime } = parts;
+    this.#packedMatcher = new PackedMatcher({
+      index: indexed.index,
+      options: parts.options,
+      zone: localZone,
+      parentTime,
+    });
     const parents = this.#parents;
     this.#trees = new TreeBuilder({ indexed, pipeline, report, parents });
     this.#batches = new FileBatches((files) => this.#sendFiles(files));
@@ -142,18 +151,20 @@ export class BackupRun {
       return;
     }
     if (frame.entry && !frame.entry.isImplied) this.#holdsTarget = true;
-    for (const entry of listing.entries) {
+    // Packed entries have no attributes.
+    for (const entry of listing.packed ? [] : listing.entries) {
       if (!areStorable(entry.extendedAttributes)) report.unstorableAttribute(entry.path);
     }
-    const isEmpty = listing.entries.length === 0 && !listing.rest && !frame.wide;
+    const isEmpty = entryCount(listing) === 0 && !listing.rest && !frame.wide;
     if (isEmpty) await this.#emptied.look(frame);
     const tree = frame.wide ? undefined : await this.#previousOf(frame);
-    const isOfLarge = tree !== undefined && !tree.whole && listing.entries.length > 0;
+    const isOfLarge = tree !== undefined && !tree.whole && !isEmpty;
     if (listing.rest || frame.wide || isOfLarge) {
       await this.#takePart(frame, listing, tree);
       return;
     }
     const directories =
+      (tree?.whole && this.#takePacked(frame, listing.packed, tree.whole)) ??
       (tree?.whole && this.#takeMatching(frame, listing, tree.whole)) ??
       this.#takeEntries(frame, listing, this.#finderOf(frame, tree));
     this.#enterLater(directories);
@@ -218,6 +229,36 @@ export class BackupRun {
     const matched = this.#match(frame, entries);
     if (!matched || !matcher.atEnd()) return undefined;
     return this.#takeMatched(frame, entries, { bytes: stored, ...matched });
+  }
+
+  /** As `#takeMatching`, of a directory that is there in numbers. Some that it could take are left to the other. */
+  #takePacked(
+    frame: TreeFrame,
+    packed: PackedEntries | undefined,
+    stored: Uint8Array,
+  ): TreeFrame[] | undefined {
+    const { options, report } = this.#parts;
+    if (!packed || options.withAtime || report.wantsItems) return undefined;
+    const match = this.#packedMatcher.match(packed, stored);
+    if (!match) return undefined;
+    const subtrees = new Map<number, Uint8Array>();
+    const directories = packed.directories.map(({ slot, entry }, i) => {
+      const subtree = defined(match.subtrees[i], 'each directory has its tree');
+      subtrees.set(slot, subtree);
+      const node = nodeOf(entry, options);
+      return this.#newFrame({
+        parent: frame,
+        slot,
+        entry,
+        node,
+        previousNode: { ...node, subtree },
+      });
+    });
+    if (match.fileCount > 0) this.#holdsTarget = true;
+    report.counters.countFiles('unmodified', match.fileCount, match.fileBytes);
+    frame.matched = { bytes: stored, subtrees };
+    frame.pending += directories.length;
+    return directories;
   }
 
   /** As `#takeMatching`, of a part that goes on where the one before ended. */

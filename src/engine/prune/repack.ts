@@ -21,7 +21,7 @@ export async function repackBlobs(
 ): Promise<void> {
   const { indexed, repository } = state;
   const wanted = wantedEntries(state, packs);
-  const writer = new IndexWriter(repository, { signal: context.signal });
+  const writer = new IndexWriter(repository, { signal: context.signal, ownsBlobs: true });
   const target = { indexed, writer };
   const request = { source: indexed, wanted, target, again: true };
   const { failed } = await transferBlobs(request, context);

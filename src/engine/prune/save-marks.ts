@@ -1,8 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
 import type { PackedBlobs } from '../../repository/blob.ts';
 import type { Id } from '../../repository/id.ts';
-import { encodeMarks } from '../../repository/index-file.ts';
-import { indexBlobCountMax, saveIndexJson } from '../../repository/index-writer.ts';
+import { marksOfFiles } from '../../repository/index-file.ts';
+import { indexBlobCountMax, saveIndex } from '../../repository/index-writer.ts';
 import { lockStaleMs } from '../../repository/lock-times.ts';
 import { markAgeMs, markNow, type PackMark } from '../../repository/pack-marks.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -46,8 +46,8 @@ export async function saveMarks(
     const again: PackToMark[] = [];
     let ofFile: TimedPack[] = [];
     const onMark = (timed: TimedPack): void => void ofFile.push(timed);
-    for (const json of encodeMarks(marksOf(late, clock, onMark), indexBlobCountMax)) {
-      const id = await saveIndexJson(repository, json, options);
+    for (const marks of marksOfFiles(marksOf(late, clock, onMark), indexBlobCountMax)) {
+      const id = await saveIndex(repository, { packs: [], marks }, options);
       const isLate = ofFile.some((timed) => markAgeMs(timed, clock.wallNs()) > markStoreMsMax);
       if (isLate) await takeBackUnlessHeld(repository, id);
       for (const { pack } of ofFile) {

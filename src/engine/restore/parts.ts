@@ -13,6 +13,8 @@ export interface RestoreParts {
   readonly options: RestoreOptions;
   /** A file of the right size and time is as an earlier restore wrote it, or somebody else. */
   readonly trustsTimes: boolean;
+  /** Another restore may be writing to the same target: its temporary files are not ours. */
+  readonly isShared: boolean;
   readonly ways: SnapshotWays;
   readonly context: EngineContext;
 }

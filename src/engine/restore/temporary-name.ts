@@ -34,13 +34,18 @@ export function isHalfName(name: Uint8Array): boolean {
   return isTemporaryName(name) && name.at(-1) === 0x66;
 }
 
+/** A salt that nobody else has: never 0. */
+export function freshSalt(random: Random): number {
+  return 1 + randomBelow(random, 2 ** 31);
+}
+
 /**
  * A salt for the temporary names in a directory that holds `names`: a snapshot may hold what an
  * interrupted restore left, and a hostile one every name that can be foreseen.
  */
 export function saltFor(names: Iterable<Uint8Array>, random: Random): number {
   for (const name of names) {
-    if (isTemporaryName(name)) return 1 + randomBelow(random, 2 ** 31);
+    if (isTemporaryName(name)) return freshSalt(random);
   }
   return 0;
 }

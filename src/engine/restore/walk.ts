@@ -16,7 +16,13 @@ import { KeptNames, NameSet } from './name-set.ts';
 import { Remover } from './remove.ts';
 import { markName } from './restore-mark.ts';
 import { TakenNames } from './taken-names.ts';
-import { isHalfName, isTemporaryName, saltFor, temporaryName } from './temporary-name.ts';
+import {
+  freshSalt,
+  isHalfName,
+  isTemporaryName,
+  saltFor,
+  temporaryName,
+} from './temporary-name.ts';
 import { TreeBudget } from '../trees/tree-budget.ts';
 
 /** Work of this thread before it looks for messages of the others. */
@@ -88,7 +94,7 @@ export class RestoreWalk {
 
   /** Handles the entries of one directory; returns the directories below it. */
   async #enter({ directory, tree }: PendingDirectory): Promise<PendingDirectory[]> {
-    const { tally, context } = this.#parts;
+    const { tally, context, isShared } = this.#parts;
     let nodes: TreeNodes;
     try {
       nodes = await this.#trees.load(tree);
@@ -98,7 +104,8 @@ export class RestoreWalk {
       tally.problem(directory.pathOf(), error);
       return [];
     }
-    directory.temporarySalt = saltFor(names(nodes), context.environment.random);
+    const { random } = context.environment;
+    directory.temporarySalt = isShared ? freshSalt(random) : saltFor(names(nodes), random);
     // Before anything is written here: what this run writes is under other names meanwhile.
     const present = this.#presentIn(directory);
     if (!directory.parent) present?.mark(markName);
@@ -209,8 +216,8 @@ export class RestoreWalk {
    * and it may have been of a name that is not selected now.
    */
   #removeLeftovers(directory: TargetDirectory, present: NameSet, kept: KeptNames): void {
-    const { opener, options, tally } = this.#parts;
-    if (options.dryRun) return;
+    const { opener, options, tally, isShared } = this.#parts;
+    if (options.dryRun || isShared) return;
     const fd = opener.open(directory);
     for (const name of present.unmarked()) {
       if (!isTemporaryName(name) || kept.has(name)) continue;

@@ -31,6 +31,7 @@ export const errnoOf = {
   EINTR: 4,
   ENXIO: 6,
   EBADF: 9,
+  EAGAIN: 11,
   ENOTDIR: 20,
   EINVAL: 22,
   ENOTTY: 25,

@@ -58,6 +58,7 @@ export interface Libc {
   lseek(file: number, position: number, whence: number): number;
   fallocate(file: number, mode: number, start: number, sizeBytes: number): number;
   syncfs(file: number): number;
+  flock(file: number, operation: number): number;
   ioctl(file: number, request: number, argument: Address): number;
   getpwuid_r(uid: number, entry: Address, text: Address, size: number, result: Address): number;
   getgrgid_r(gid: number, entry: Address, text: Address, size: number, result: Address): number;
@@ -135,6 +136,7 @@ function bind(koffi: Koffi, library: LibraryHandle, assumeOld: boolean): Libc {
     lseek: library.func('int64_t lseek(int, int64_t, int)'),
     fallocate: library.func('int fallocate(int, int, int64_t, int64_t)'),
     syncfs: library.func('int syncfs(int)'),
+    flock: library.func('int flock(int, int)'),
     ioctl: library.func('int ioctl(int, uint64_t, intptr_t)'),
     getpwuid_r: library.func('int getpwuid_r(unsigned int, intptr_t, intptr_t, size_t, intptr_t)'),
     getgrgid_r: library.func('int getgrgid_r(unsigned int, intptr_t, intptr_t, size_t, intptr_t)'),

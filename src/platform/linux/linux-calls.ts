@@ -78,6 +78,7 @@ function callsOf(linux: Linux): SystemCalls {
     punchHole: (file, start, end) => punchHoleLinux(linux, file, { start, end }),
     allocate: (file, sizeBytes) => allocateLinux(linux, file, sizeBytes),
     syncFileSystem: (file) => syncLinux(linux, file),
+    lock: (file) => lockLinux(linux, file),
     userName: (uid) => ownerNameLinux(linux, 'user', uid),
     groupName: (gid) => ownerNameLinux(linux, 'group', gid),
     userId: (name) => ownerIdLinux(linux, 'user', name),
@@ -101,6 +102,13 @@ function syncLinux(linux: Linux, file: number): true {
   const result = attempt(linux, () => linux.libc.syncfs(file));
   if (result < 0) throw failure({ call: 'syncfs', place: file }, -result);
   return true;
+}
+
+/** LOCK_EX | LOCK_NB. @see flock(2) */
+const lockAtOnce = 2 | 4;
+
+function lockLinux(linux: Linux, file: number): boolean {
+  return attempt(linux, () => linux.libc.flock(file, lockAtOnce)) !== -errnoOf.EAGAIN;
 }
 
 function admitSignalLinux({ libc, arena }: Linux, signal: number): void {

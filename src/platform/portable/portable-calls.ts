@@ -84,6 +84,7 @@ export function portableCalls(): SystemCalls {
     punchHole: () => false,
     allocate: () => false,
     syncFileSystem: () => false,
+    lock: () => true,
     userName: (uid) => ownerNamePortable('passwd', uid),
     groupName: (gid) => ownerNamePortable('group', gid),
     userId: (name) => ownerIdPortable('passwd', name),

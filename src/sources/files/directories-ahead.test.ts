@@ -6,6 +6,7 @@ import { defined } from '../../base/assert.ts';
 import { unpacked } from '../../platform/packed-scan.ts';
 import { systemEnvironment } from '../../base/environment.ts';
 import type { SourceEntry, SourceListing } from '../source.ts';
+import type { ExcludeOptions } from './exclude-rules.ts';
 import type { FileSource } from './file-source.ts';
 import { latin } from './fixtures/walk.ts';
 import { openFileSource } from './open-file-source.ts';
@@ -55,7 +56,7 @@ async function listAll(isAhead: boolean): Promise<Map<string, SourceListing>> {
   return listings;
 }
 
-function shown({ entries, ...rest }: SourceListing) {
+function shown({ entries, packed: _packed, ...rest }: SourceListing) {
   const fields = entries.map(({ name, path: at, status, linkTarget, extendedAttributes }) => ({
     name: latin(name),
     path: latin(at),
@@ -105,11 +106,11 @@ it('that were replaced meanwhile are noticed', async () => {
 });
 
 /** Walks the folder as a backup does. */
-async function walk(isAhead: boolean): Promise<Map<string, SourceListing>> {
-  const source = await openFileSource([folder], {
-    environment: systemEnvironment,
-    exclude: { patterns: ['left out'] },
-  });
+async function walk(
+  isAhead: boolean,
+  exclude: ExcludeOptions = { patterns: ['left out'] },
+): Promise<Map<string, SourceListing>> {
+  const source = await openFileSource([folder], { environment: systemEnvironment, exclude });
   const listings = new Map<string, SourceListing>();
   const stack = [...source.list(await target(source)).entries].toReversed();
   for (let steps = 0; stack.length > 0; steps++) {
@@ -138,4 +139,29 @@ it('below those that were read are read, too, and listed as they are without', a
   expect(plain.size).toBe(120);
   expect([...ahead.keys()]).toEqual([...plain.keys()]);
   for (const [name, listing] of plain) expect(shown(ahead.get(name)!)).toEqual(shown(listing));
+});
+
+it.each([true, false])('are the same in numbers, read ahead (%s)', async (isAhead) => {
+  for (let i = 0; i < 40; i++) {
+    for (const name of ['below', 'left out', 'with one left out']) {
+      mkdirSync(path.join(folder, `d${i}`, name));
+      for (const file of ['a', 'b']) writeFileSync(path.join(folder, `d${i}`, name, file), file);
+    }
+    mkdirSync(path.join(folder, `d${i}`, 'below', 'deeper'));
+    mkdirSync(path.join(folder, `d${i}`, 'with one left out', 'left out'));
+  }
+  const patterns = ['left out'];
+  // Sizes are looked at entry by entry.
+  const plain = await walk(false, { patterns, largerThanBytes: 1e9 });
+  const packed = await walk(isAhead, { patterns });
+  expect([...packed.keys()]).toEqual([...plain.keys()]);
+  for (const [at, listing] of plain) {
+    const { packed: numbers, entries } = packed.get(at)!;
+    expect(listing.packed).toBeUndefined();
+    expect(shown(packed.get(at)!)).toEqual(shown(listing));
+    // With a link, or something left out, there are entries only.
+    expect(numbers === undefined).toBe(/d[0-9]+$|one left out$/.test(at));
+    expect(numbers?.directory.count ?? entries.length).toBe(entries.length);
+    for (const { slot, entry } of numbers?.directories ?? []) expect(entry).toBe(entries[slot]);
+  }
 });

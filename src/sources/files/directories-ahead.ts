@@ -1,7 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import { concatBytes } from '../../base/bytes.ts';
-import { isHoldfastError } from '../../base/errors.ts';
-import { ScanAhead, type ScannedDirectory, type ScanTicket } from '../../platform/scan-ahead.ts';
+import { type PackedDirectory, ScanAhead, type ScanTicket } from '../../platform/scan-ahead.ts';
 import type { FileStatus } from '../../platform/status.ts';
 import type { DirectoryScan } from './directory-scan.ts';
 import type { FileEntry } from './file-entry.ts';
@@ -15,6 +14,8 @@ const requestsMax = 12;
 export interface AheadScan extends DirectoryScan {
   /** Of the directory that was opened. */
   readonly status: FileStatus;
+  /** The same entries in numbers. */
+  readonly packed: PackedDirectory;
 }
 
 /** With fewer open requests the thread is given what is below directories that it has read already. */
@@ -73,15 +74,13 @@ export class DirectoriesAhead {
     if (!ticket || scanner.openCount >= requestsMin || this.#early.size >= earlyMax) return;
     if (!scanner.isDone(ticket) || !ticket.scan || this.#expanded.has(ticket)) return;
     this.#expanded.add(ticket);
-    const { status: own, entries } = ticket.scan;
+    const { status: own } = ticket.scan;
     // Most file systems count the names of a directory: one in each directory below it. Files need not be looked at then.
     if (own.links === 2) return;
     const admits = this.#admitsBelow(entry);
-    const paths = entries
-      .filter(({ name, status }) => {
-        if (isHoldfastError(status) || status.kind !== 'directory') return false;
-        return status.device === own.device && admits(name);
-      })
+    const paths = ticket.scan
+      .directories()
+      .filter(({ name, status }) => status.device === own.device && admits(name))
       .slice(0, earlyMax - this.#early.size)
       .map(({ name }) => concatBytes([entry.path, slash, name]));
     const tickets = scanner.ask(paths);
@@ -119,14 +118,18 @@ export class DirectoriesAhead {
   }
 }
 
-function scanOf({ status, entries, linkTargets }: ScannedDirectory): AheadScan {
+/** A packed directory as the ordinary way reads one. */
+export function scanOf(packed: PackedDirectory): AheadScan {
   return {
-    status,
-    entries,
+    status: packed.status,
+    packed,
+    get entries() {
+      return packed.entries;
+    },
     vanished: [],
     attributeProblems: new Map(),
     linkTarget: (name) => {
-      const target = linkTargets.get(name);
+      const target = packed.linkTargets.get(name);
       assert(target, 'a link has been read with its directory');
       return target;
     },

@@ -1,6 +1,7 @@
 import { equalBytes } from '../../base/bytes.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { type ScannedEntry, SortedNames } from '../../platform/directory.ts';
+import type { PackedDirectory } from '../../platform/packed-scan.ts';
 import { printablePath } from '../../platform/place.ts';
 import type { FileStatus } from '../../platform/status.ts';
 import { posixCode } from '../../platform/system-error.ts';
@@ -19,6 +20,7 @@ import type { DirectoryScope } from './directory-scope.ts';
 import type { ExcludeRules } from './exclude-rules.ts';
 import { FileEntry } from './file-entry.ts';
 import type { FolderGuard } from './folder-guard.ts';
+import { PackedListing } from './packed-listing.ts';
 import { readStart } from './read-start.ts';
 
 /** Entries of a large directory that are read at once. */
@@ -108,6 +110,21 @@ export class DirectoryReader {
       start: (name, sizeBytes) => scan.start(name, sizeBytes),
     });
     return this.#take(scan, scope, skips);
+  }
+
+  /**
+   * As `take`, without looking at each entry, where no entry needs that; undefined if some do.
+   */
+  takePacked(packed: PackedDirectory, scope: DirectoryScope): PackedListing | undefined {
+    const { rules, folders } = this.#parts;
+    if (!rules.isByNameOnly || packed.hasExtras || !packed.isPlain) return undefined;
+    const { state } = scope.facts;
+    if (rules.hasPatterns && !packed.everyName((name) => !rules.excludesName(state, name))) {
+      return undefined;
+    }
+    const directories = packed.directories();
+    if (directories.some(({ status }) => folders.roleOf(status))) return undefined;
+    return new PackedListing(packed, directories, scope);
   }
 
   /** Reads the next names of a large directory. */

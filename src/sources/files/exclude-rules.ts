@@ -90,6 +90,19 @@ export class ExcludeRules {
     return false;
   }
 
+  /** True if an entry's name alone decides whether it is left out. */
+  get isByNameOnly(): boolean {
+    return (
+      this.#tags.length === 0 &&
+      !this.isOneFileSystem &&
+      this.#sizeBytesMax === Number.POSITIVE_INFINITY
+    );
+  }
+
+  get hasPatterns(): boolean {
+    return this.#hasPatterns;
+  }
+
   excludesSize(status: FileStatus): boolean {
     return status.sizeBytes > this.#sizeBytesMax && status.kind !== 'directory';
   }

@@ -4,6 +4,7 @@ import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
 import { openDirectory } from '../../platform/directory.ts';
 import { closeFile, readLink } from '../../platform/files.ts';
+import { scanNearPacked } from '../../platform/scan-near.ts';
 import { type FileStatus, readStatusOf, tryReadStatus } from '../../platform/status.ts';
 import { posixCode } from '../../platform/system-error.ts';
 import { replacedError } from '../open-file.ts';
@@ -26,7 +27,7 @@ import {
   type ReadOptions,
   silentMountError,
 } from './directory-reader.ts';
-import { DirectoriesAhead } from './directories-ahead.ts';
+import { DirectoriesAhead, scanOf } from './directories-ahead.ts';
 import { DirectoryScope, type ScopeFacts } from './directory-scope.ts';
 import type { ExcludeRules } from './exclude-rules.ts';
 import { type FarScan, scanFar } from './far-scan.ts';
@@ -34,6 +35,7 @@ import type { FarSystems } from './far-systems.ts';
 import { type EntryFacts, FileEntry } from './file-entry.ts';
 import { type FolderGuard, isSameFolder } from './folder-guard.ts';
 import type { MountWatch } from './mount-watch.ts';
+import { PackedListing } from './packed-listing.ts';
 import type { TargetNode } from './target-tree.ts';
 
 /** What `openFileSource` has prepared. */
@@ -60,7 +62,7 @@ interface PartToList {
   readonly scope: DirectoryScope;
   /** Targets in the directory that are not listed yet. */
   readonly children: readonly NamedNode[];
-  read(): DirectoryPart;
+  read(): DirectoryPart | PackedListing;
 }
 
 /** A place for one entry of the tree of targets. */
@@ -229,7 +231,12 @@ export class FileSource implements Source {
       children: hasChildren ? [...children] : [],
       read: () =>
         this.#takeProbed(entry, scope, options) ??
-        this.#inside(entry, (directory) => this.#reader.read(directory, scope, options)),
+        this.#inside(
+          entry,
+          (directory) =>
+            this.#readPacked(directory, { entry, scope, options }) ??
+            this.#reader.read(directory, scope, options),
+        ),
     });
   }
 
@@ -237,7 +244,9 @@ export class FileSource implements Source {
   #listPart(entry: FileEntry, part: PartToList): SourceListing {
     const { scope, children } = part;
     try {
-      const { rest, ...draft } = part.read();
+      const read = part.read();
+      if (read instanceof PackedListing) return read;
+      const { rest, ...draft } = read;
       if (!rest && children.length === 0) return { ...draft, complete: true };
       const isDue = ([name]: NamedNode): boolean =>
         !rest || compareBytes(bytesOf(name), rest.from) < 0;
@@ -247,8 +256,9 @@ export class FileSource implements Source {
       const listing = finish(draft);
       if (!rest) return listing;
       const left = children.filter((child) => !isDue(child));
-      const read = (): DirectoryPart => this.#inside(entry, (again) => rest.read(again));
-      return { ...listing, rest: () => this.#listPart(entry, { scope, children: left, read }) };
+      const readRest = (): DirectoryPart => this.#inside(entry, (again) => rest.read(again));
+      const next = { scope, children: left, read: readRest };
+      return { ...listing, rest: () => this.#listPart(entry, next) };
     } catch (error) {
       if (!isHoldfastError(error)) throw error;
       return failed(entry.path, error);
@@ -256,7 +266,7 @@ export class FileSource implements Source {
   }
 
   /** What `read` makes of the directory, opened for it. */
-  #inside(entry: FileEntry, read: (directory: number) => DirectoryPart): DirectoryPart {
+  #inside<T>(entry: FileEntry, read: (directory: number) => T): T {
     const directory = this.#open(entry, entry.path);
     try {
       return read(directory);
@@ -265,12 +275,29 @@ export class FileSource implements Source {
     }
   }
 
+  /** As the thread that reads ahead, for whom it has not come to; undefined if the directory is to be read otherwise. */
+  #readPacked(
+    directory: number,
+    about: {
+      readonly entry: FileEntry;
+      readonly scope: DirectoryScope;
+      readonly options: ReadOptions;
+    },
+  ): ListingDraft | PackedListing | undefined {
+    const { entry, scope, options } = about;
+    const { mounts, rules } = this.#parts;
+    if (options.isElsewhere || mounts.hasAny || !rules.isByNameOnly) return undefined;
+    const packed = scanNearPacked(directory, entry.status);
+    if (!packed) return undefined;
+    return this.#reader.takePacked(packed, scope) ?? this.#reader.take(scanOf(packed), scope, {});
+  }
+
   /** What `probe` has read of the directory; undefined if it is not far. @throws what reading it threw */
   #takeProbed(
     entry: FileEntry,
     scope: DirectoryScope,
     options: ReadOptions,
-  ): ListingDraft | undefined {
+  ): ListingDraft | PackedListing | undefined {
     const probed = this.#probed;
     if (probed?.entry !== entry) {
       // A far directory is never read by this thread, whoever forgot to probe.
@@ -278,7 +305,8 @@ export class FileSource implements Source {
       const scan = this.#ahead.take(entry);
       if (!scan) return undefined;
       this.#assertSame(entry, scan.status);
-      return this.#reader.take(scan, scope, options);
+      const packed = options.isElsewhere ? undefined : this.#reader.takePacked(scan.packed, scope);
+      return packed ?? this.#reader.take(scan, scope, options);
     }
     this.#probed = undefined;
     const { result } = probed;
