@@ -31,6 +31,7 @@ function warmUp() {
     ['snapshots'],
     ['check', '--read-data'],
     ['restore', 'latest', '--target', join(folder, 'restored')],
+    ['forget', '--keep-last', '1'],
   ];
   try {
     for (const command of commands) {

@@ -2,7 +2,13 @@ import { cancelled, throwIfAborted } from '../base/abort.ts';
 import { toHex, utf8 } from '../base/bytes.ts';
 import { isHoldfastError } from '../base/errors.ts';
 import type { Monitor, Problem } from '../base/monitor.ts';
-import { currentIds, currentUserName, hostName, processId } from '../platform/machine.ts';
+import {
+  coreCount,
+  currentIds,
+  currentUserName,
+  hostName,
+  processId,
+} from '../platform/machine.ts';
 import { machineUpSeconds, processStart, thisProcess } from '../platform/process-identity.ts';
 import { sha256 } from '../kernels/sha256.ts';
 import type { LockOwner } from '../repository/lock-codec.ts';
@@ -87,6 +93,8 @@ export interface RepositoryChoice {
   readonly name?: string;
   /** As `SessionOptions.writes`. */
   readonly writes?: boolean;
+  /** As `OpenOptions.isAlone`. */
+  readonly isAlone?: boolean;
 }
 
 /**
@@ -141,7 +149,10 @@ async function openBeside(
   storage: Backend,
   how: { readonly choice: RepositoryChoice; readonly options: SessionOptions },
 ): Promise<Repository> {
-  const opening = openWithTries(invocation, storage, how.choice);
+  const opening = openWithTries(invocation, storage, {
+    ...how.choice,
+    isAlone: how.options.beside === undefined && coreCount() > 1,
+  });
   const beside = how.options.beside?.(storage, opening);
   // Both are awaited below, one after the other; the second must not fail unheard meanwhile.
   beside?.catch(() => undefined);
@@ -235,6 +246,7 @@ export async function openWithTries(
   const options: OpenOptions = {
     ...formatOptions(invocation),
     noLock: invocation.globals.noLock && !choice.writes,
+    isAlone: choice.isAlone,
     ...(choice.keyHint === undefined ? {} : { keyHint: choice.keyHint }),
     password: async () => {
       const given = await passwordToOpen(invocation, choice.password, choice.name);

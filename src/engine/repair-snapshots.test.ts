@@ -114,6 +114,28 @@ describe('repair of snapshots', () => {
     },
   );
 
+  test.each(['content', 'root'])(
+    'keeps originals while a pack that no index file lists has their %s',
+    async (what) => {
+      await repair({ forget: true });
+      const content = maker.blob('data', noise(500, 9));
+      if (what === 'content') await maker.store();
+      const unlisted = [...files.keys()].at(-1) ?? '';
+      const snapshot = await maker.snapshot(
+        maker.tree([{ ...maker.node('new', madeOfPieces([])), content, sizeBytes: 500 }]),
+      );
+      const index = [...files.keys()].findLast((key) => key.startsWith('index/')) ?? '';
+      files.delete(what === 'content' ? unlisted : index);
+      const before = [...files.keys()];
+      await expect(repair({ snapshots: [snapshot], forget: true })).rejects.toMatchObject({
+        code: 'INDEX_DAMAGED',
+        hint: expect.stringContaining('repair index'),
+      });
+      expect([...files.keys()]).toEqual(before);
+      expect((await repair({ snapshots: [snapshot] })).modifiedCount).toBe(1);
+    },
+  );
+
   test('stores nothing twice', async () => {
     await repair();
     const before = [...files.keys()];

@@ -15,6 +15,7 @@ import { BlobWriter } from './packs/blob-writer.ts';
 import type { EngineContext } from './context.ts';
 import { type BlobSources, healBlobs } from './repair/heal-blobs.ts';
 import { type TreeLoss, TreeRepair } from './repair/tree-repair.ts';
+import { refuseUnlistedCopies } from './repair/unlisted-copies.ts';
 import { findWanted } from './repair/wanted-blobs.ts';
 
 export interface SnapshotRepairRequest {
@@ -65,7 +66,7 @@ const repairedTag = 'repaired';
  *
  * Trees, their index files and the new snapshot are stored and confirmed, in this order, before the old snapshot goes,
  * and that only with `forget`. Running it again finds what it stored before.
- * @throws INDEX_DAMAGED; PACK_DAMAGED if packs are missing that the index lists; what the storage throws when it cannot read: that is no damage; CANCELLED, LOCK_LOST
+ * @throws INDEX_DAMAGED, also if originals are to go of which something lies in packs that no index file lists; PACK_DAMAGED if packs are missing that the index lists; what the storage throws when it cannot read: that is no damage; CANCELLED, LOCK_LOST
  */
 export async function repairSnapshots(
   repository: Repository,
@@ -75,6 +76,10 @@ export async function repairSnapshots(
   const { signal } = context;
   await refuseMissingPacks(repository, context);
   const healedCount = await heal(repository, request, context);
+  // Without the originals nobody could have their content back.
+  if (request.forget && !request.dryRun) {
+    await refuseUnlistedCopies(repository, request.snapshots, context);
+  }
   const { index, ...files } = await loadIndexFiles(repository, { signal });
   const indexed = new IndexedRepository(repository, index, files);
   const writer = request.dryRun ? undefined : new BlobWriter(indexed, context);

@@ -3,7 +3,7 @@ import { scryptMixWasm } from './scrypt-mix-wasm.ts';
 import { loadKernel } from './webassembly.ts';
 
 /** Lanes mixed at a time: two fill the processor, which one leaves half idle. */
-const lanesAtOnce = 2;
+export const lanesAtOnce = 2;
 
 /** Between two lanes: at a distance that is a multiple of 4096 they would meet in the same lines of the cache. */
 const laneGapBytes = 576;

@@ -87,11 +87,11 @@ describe('deriveKey', () => {
     await expect(derived).rejects.toMatchObject({ code: 'KEY_DAMAGED' });
   });
 
-  it('takes the parameters that restic gives to new keys', async () => {
+  it.each([false, true])('takes the parameters of new keys, alone: %s', async (isAlone) => {
     const parameters = { N: 32768, r: 8, p: 5 };
     const key = await deriveKey(
       utf8('pässword'),
-      { salt: new Uint8Array(64).fill(1), ...parameters },
+      { salt: new Uint8Array(64).fill(1), ...parameters, isAlone },
       systemEnvironment,
     );
     const options = { ...parameters, maxmem: 2 ** 26 };
@@ -109,12 +109,13 @@ describe('threadedScrypt', () => {
       salt: fc.uint8Array({ maxLength: 70 }),
       N: fc.integer({ min: 1, max: 10 }).map((bits) => 2 ** bits),
       r: fc.integer({ min: 1, max: 9 }),
-      p: fc.integer({ min: 1, max: 7 }),
+      p: fc.integer({ min: 1, max: 9 }),
+      threadCountMax: fc.constantFrom(1, 2),
     });
     await fc.assert(
-      fc.asyncProperty(cost, async ({ password, salt, N, r, p }) => {
+      fc.asyncProperty(cost, async ({ password, salt, N, r, p, threadCountMax }) => {
         fc.pre(Math.log2(N) < 16 * r);
-        const input = { password, salt, N, r, p, sizeBytes: 64 };
+        const input = { password, salt, N, r, p, sizeBytes: 64, threadCountMax };
         const expected = scryptSync(password, salt, 64, { N, r, p });
         expect(toHex(await threadedScrypt(input, environment))).toBe(toHex(expected));
       }),

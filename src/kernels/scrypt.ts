@@ -2,7 +2,7 @@ import { scrypt, scryptSync } from 'node:crypto';
 import type { Environment } from '../base/environment.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { portableScrypt, type ScryptInput } from './portable/scrypt.ts';
-import { threadedScrypt } from './scrypt-thread.ts';
+import { threadedScrypt, type ThreadedScryptInput } from './scrypt-thread.ts';
 import type { SealKey } from './seal.ts';
 
 /** Cost of a key derivation, as key files state it. */
@@ -34,9 +34,16 @@ const threadedWorkBytesMin = 2 ** 25;
 /** Two lanes are in memory at once; more than this is not taken for the sake of speed. */
 const threadedLaneBytesMax = 2 ** 26;
 
+/** Larger lanes are mixed in one thread: two take twice as much memory, and 128 MiB are enough for speed. */
+const secondThreadLaneBytesMax = 2 ** 25;
+/** So much memory has to be free for it, so that small machines do without. */
+const secondThreadFreeBytesMin = 2 ** 30;
+
 /** What a key file says of how its key is derived. */
 export interface KeyDerivation extends ScryptParameters {
   readonly salt: Uint8Array;
+  /** Nothing else is to be done meanwhile, and there are two cores: it may keep both busy. Default: false. */
+  readonly isAlone?: boolean | undefined;
 }
 
 /**
@@ -53,14 +60,26 @@ export async function deriveKey(
   environment: Environment,
 ): Promise<SealKey> {
   assertParameters(derivation);
-  const { salt, N, r, p } = derivation;
+  const { salt, N, r, p, isAlone = false } = derivation;
   const input: ScryptInput = { password, salt, N, r, p, sizeBytes: keySizeBytes };
   const isWithinRfc = Math.log2(N) < 16 * r;
-  const key = await (isWithinRfc ? fastScrypt(input, environment) : portableScrypt(input));
+  const threadCountMax = isAlone && mayUseTwo(128 * N * r) ? 2 : 1;
+  const key = await (isWithinRfc
+    ? fastScrypt({ ...input, threadCountMax }, environment)
+    : portableScrypt(input));
   return { encrypt: key.subarray(0, 32), macK: key.subarray(32, 48), macR: key.subarray(48, 64) };
 }
 
-async function fastScrypt(input: ScryptInput, environment: Environment): Promise<Uint8Array> {
+/** True if the machine has memory to spare for a second thread. */
+function mayUseTwo(laneBytes: number): boolean {
+  const isSmall = laneBytes <= secondThreadLaneBytesMax;
+  return isSmall && process.availableMemory() >= secondThreadFreeBytesMin;
+}
+
+async function fastScrypt(
+  input: ThreadedScryptInput,
+  environment: Environment,
+): Promise<Uint8Array> {
   if (!isForThreads(input, environment)) return opensslScrypt(input);
   try {
     return await threadedScrypt(input, environment);

@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { constants, homedir, hostname, userInfo } from 'node:os';
+import { availableParallelism, constants, homedir, hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { systemCode } from '../base/errors.ts';
@@ -65,6 +65,9 @@ export function admitSignal(signal: NodeJS.Signals): void {
 
 /** Id of this process, as locks record it. */
 export const processId: number = process.pid;
+
+/** Number of processor cores that this process may use. */
+export const coreCount: () => number = availableParallelism;
 
 /** True if a process with this id runs on this machine, whoever owns it. */
 export function processExists(pid: number): boolean {

@@ -36,7 +36,7 @@ const code = (code: string) => expect.objectContaining({ code });
 const damaged = code('KEY_DAMAGED');
 const decode = (json: string): KeyFile => decodeKeyFile(utf8(json));
 const open = (json: string, password: string): Promise<SealKey | undefined> =>
-  openKeyFile(decode(json), utf8(password), systemEnvironment);
+  openKeyFile(decode(json), { password: utf8(password), environment: systemEnvironment });
 
 describe('key files', () => {
   test.each(['keyfile', 'keyfileOutsideRfc7914'] as const)(

@@ -29,6 +29,8 @@ export interface KeyCandidates {
 export interface KeySearchOptions extends CallOptions {
   readonly environment: Environment;
   readonly password: Uint8Array;
+  /** As `KeyDerivation.isAlone`. */
+  readonly isAlone?: boolean | undefined;
   /** Throws SEAL_BROKEN if the master key is not of this repository; the search then goes on. */
   readonly accept?: (masterKey: SealKey) => void;
 }
@@ -136,10 +138,10 @@ export async function loadKeyFile(
  */
 export async function openKeyFile(
   file: KeyFile,
-  password: Uint8Array,
-  environment: Environment,
+  { password, environment, isAlone }: KeySearchOptions,
 ): Promise<SealKey | undefined> {
-  const userKey = await deriveKey(password, { salt: file.salt, ...file.parameters }, environment);
+  const derivation = { salt: file.salt, ...file.parameters, isAlone };
+  const userKey = await deriveKey(password, derivation, environment);
   let json: Uint8Array | undefined;
   try {
     json = new Sealer(userKey, environment.random).open(file.data);
@@ -171,7 +173,7 @@ export async function openWithPassword(
     if (tries >= keyTriesMax || clock.monotonicMs() - startMs > keySearchMsMax) break;
     tries++;
     try {
-      const masterKey = await openKeyFile(file, options.password, options.environment);
+      const masterKey = await openKeyFile(file, options);
       if (!masterKey) continue;
       options.accept?.(masterKey);
       return { id, file, masterKey };

@@ -99,7 +99,7 @@ async function proveKey(
   options: NewKeyOptions,
 ): Promise<void> {
   const file = await loadKeyFile(backend, id, { signal: options.signal });
-  const opened = await openKeyFile(file, options.password, environment);
+  const opened = await openKeyFile(file, { password: options.password, environment });
   if (opened && isSameKey(opened, masterKey)) return;
   throw new HoldfastError('VERIFY_FAILED', {
     message: 'a new key file did not open with its password, and was removed again',

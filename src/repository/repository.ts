@@ -49,6 +49,8 @@ export interface OpenOptions {
   readonly compression?: CompressionMode | undefined;
   /** Size at which a pack is full; default 16 MiB. */
   readonly packSizeBytes?: number | undefined;
+  /** Nothing else is to be done while the key is derived, which may then keep two cores busy: there are so many. */
+  readonly isAlone?: boolean | undefined;
   /** Work without lock files, for storage that cannot be written. */
   readonly noLock?: boolean | undefined;
 }
@@ -276,6 +278,7 @@ export async function openRepository(backend: Backend, options: OpenOptions): Pr
       environment,
       password,
       signal,
+      isAlone: options.isAlone,
       accept: (masterKey) => {
         config = openConfig(sealed, new Sealer(masterKey, environment.random));
       },

@@ -2,7 +2,6 @@ import path from 'node:path';
 
 import { throwIfAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
-import { forEachConcurrent } from '../../base/concurrency.ts';
 import type { Environment } from '../../base/environment.ts';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import {
@@ -46,6 +45,8 @@ export interface LocalBackendOptions {
 }
 
 const connectionCountDefault = 2;
+/** Enough to keep the four threads of libuv's pool busy. */
+const removalsAtOnce = 32;
 const leftoverAgeMsMin = 24 * 3600 * 1000;
 // Removed names that must not come back after a power cut while what they refer to is gone.
 const durablyRemoved: readonly FileType[] = ['config', 'key', 'snapshot', 'index'];
@@ -205,28 +206,27 @@ export class LocalBackend implements Backend {
     names: readonly string[],
     options?: CallOptions,
   ): Promise<readonly string[]> {
-    const targets = new Map(names.map((name) => [this.#pathOf({ type, name }), name]));
-    const gone: string[] = [];
-    await forEachConcurrent(targets.keys(), this.connectionCount, async (target) => {
+    const gone: { name: string; folder: string }[] = [];
+    for (let start = 0; start < names.length; start += removalsAtOnce) {
       throwIfAborted(options?.signal);
-      const refusal = options?.admit?.();
-      if (refusal) {
-        // Whoever removes it by itself waits for that, and hears of it if it fails.
-        refusal.catch(() => undefined);
-        return;
-      }
-      if (await removeFile(target).catch(() => false)) gone.push(target);
-      this.#openFiles.forget(target);
-    });
+      const batch = names.slice(start, start + removalsAtOnce).map(async (name) => {
+        const target = this.#pathOf({ type, name });
+        if (!isAdmitted(options)) return;
+        const wasThere = await removeFile(target).catch(() => false);
+        this.#openFiles.forget(target);
+        if (wasThere) gone.push({ name, folder: path.dirname(target) });
+      });
+      await Promise.all(batch);
+    }
     if (this.#durable && durablyRemoved.includes(type)) {
-      const folders = new Set(gone.map((target) => path.dirname(target)));
+      const folders = new Set(gone.map(({ folder }) => folder));
       try {
         for (const folder of folders) await this.#syncKept(folder);
       } catch {
         return [];
       }
     }
-    return gone.map((target) => targets.get(target) ?? '');
+    return gone.map(({ name }) => name);
   }
 
   async removeLeftovers(options?: CallOptions): Promise<number> {
@@ -321,6 +321,13 @@ function gone(target: string, cause: unknown): HoldfastError {
     details: { path: target },
     cause,
   });
+}
+
+/** Whether a change may be made now: if not, whoever makes it by itself waits for that, and hears of it if it fails. */
+function isAdmitted(options: CallOptions | undefined): boolean {
+  const refusal = options?.admit?.();
+  refusal?.catch(() => undefined);
+  return refusal === undefined;
 }
 
 /** @returns whether it was there @throws system errors */
