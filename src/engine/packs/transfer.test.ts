@@ -334,6 +334,20 @@ describe('trouble', () => {
     await expect(transfer(source, target)).rejects.toMatchObject({ code: 'LOCK_LOST' });
   });
 
+  test('so is he who came back and may go on, but whose pack was removed', async () => {
+    const { source } = await bed();
+    const rule = { operation: 'put', type: 'pack', fault: { kind: 'lost' } } as const;
+    const target = emptyTarget({ backend: fault(new MemoryBackend(), [rule]) });
+    const { absences } = target.repository;
+    target.repository.addWriteGuard((isSure) =>
+      isSure ? absences.check(new AbortController().signal) : undefined,
+    );
+    await expect(transfer(source, target)).rejects.toMatchObject({
+      code: 'LOCK_LOST',
+      message: expect.stringMatching(/removed as left behind/),
+    });
+  });
+
   test('a source that does not answer ends the transfer', async () => {
     const sourceBackend = new MemoryBackend();
     const rule = { operation: 'get', type: 'pack', count: Number.POSITIVE_INFINITY } as const;

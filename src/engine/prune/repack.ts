@@ -31,10 +31,12 @@ export async function repackBlobs(
   if (errors.length > 0) throw unreadError(errors);
 }
 
+function isDamage(error: unknown): boolean {
+  return isHoldfastError(error, 'BLOB_DAMAGED', 'BLOB_NOT_FOUND');
+}
+
 /** Blobs that the storage refuses to give are not damaged. */
 function unreadError(errors: readonly unknown[]): HoldfastError {
-  const isDamage = (error: unknown): boolean =>
-    isHoldfastError(error, 'BLOB_DAMAGED', 'BLOB_NOT_FOUND');
   const other = errors.find((error) => error instanceof HoldfastError && !isDamage(error));
   const message = `${errors.length} blobs that snapshots need cannot be read`;
   const details = { blobs: errors.length };
