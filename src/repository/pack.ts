@@ -288,7 +288,9 @@ export class PackBuilder {
     assert(this.#count > 0, 'a pack has blobs');
     // Handed over, and the header sealed where it stands: of very small blobs both have megabytes, in several threads at a time.
     const records = this.#records.buffer.transfer(this.#count * recordSizeBytes);
-    this.#records = new Uint32Array(recordCountFirst * recordWords);
+    // The next pack will have about as many.
+    const recordCount = Math.max(recordCountFirst, this.#count + (this.#count >> 3));
+    this.#records = new Uint32Array(recordCount * recordWords);
     const blobs = new PackedBlobs(new Uint8Array(records));
     const headerSize = this.#headerSizeBytes;
     const start = this.#sizeBytes;

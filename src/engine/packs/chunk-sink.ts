@@ -158,7 +158,8 @@ class EntryList {
   take(): Int32Array<ArrayBuffer> {
     const sizeBytes = this.#count * Int32Array.BYTES_PER_ELEMENT;
     const taken = new Int32Array(this.#entries.buffer.transfer(sizeBytes));
-    this.#entries = new Int32Array(entryCountFirst);
+    // The next pack will have about as many.
+    this.#entries = new Int32Array(Math.max(entryCountFirst, this.#count + (this.#count >> 3)));
     this.#count = 0;
     return taken;
   }

@@ -1,8 +1,12 @@
+import { releaseBuffer } from '../../base/release.ts';
 import { usedMark } from '../trees/used-blobs.ts';
 import type { PruneState } from './state.ts';
 
 /** 1 at the first entry of each blob with a copy in a stored pack that is not among `going`. */
-export function blobsThatStay(state: PruneState, going: ReadonlySet<number>): Uint8Array {
+export function blobsThatStay(
+  state: PruneState,
+  going: ReadonlySet<number>,
+): Uint8Array<ArrayBuffer> {
   const { index } = state.indexed;
   const stays = new Uint8Array(index.packCount);
   for (let pack = 0; pack < index.packCount; pack++) {
@@ -26,6 +30,7 @@ export function replacedOf(state: PruneState, gone: ReadonlySet<number>): Set<nu
     if (isSafe[first] !== 1 && state.used.has(first, usedMark))
       replaced.delete(index.packOf(entry));
   }
+  releaseBuffer(isSafe.buffer);
   return replaced;
 }
 
@@ -45,5 +50,6 @@ export function unneededOf(state: PruneState, going: ReadonlySet<number>): Set<n
     unneeded.delete(pack);
     isSafe[first] = 1;
   }
+  releaseBuffer(isSafe.buffer);
   return unneeded;
 }

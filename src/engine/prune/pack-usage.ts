@@ -1,3 +1,4 @@
+import { releaseBuffer } from '../../base/release.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import { headerEntrySizeBytes, packOverheadBytes } from '../../repository/pack-header.ts';
 import type { BlobMarks } from '../trees/blob-marks.ts';
@@ -14,7 +15,7 @@ export const packKind = { none: 0, data: 1, tree: 2, mixed: 3 } as const;
  * How much of each pack is used. Of a used blob with several copies exactly one counts as used: one in a pack that has
  * other used blobs, or nothing but copies, which is what an interrupted prune leaves; else the last one.
  *
- * Takes a byte a blob and 40 bytes a pack.
+ * Takes 40 bytes a pack, and a byte a blob until that is known.
  * @see docs/FORMAT.md#prune
  */
 export class PackUsage {
@@ -29,7 +30,8 @@ export class PackUsage {
   readonly kinds: Uint8Array;
   /** 1 for packs with a blob that is not compressed. */
   readonly uncompressed: Uint8Array;
-  readonly #copies: Uint8Array;
+  /** Only while they are counted. */
+  readonly #copies: Uint8Array<ArrayBuffer>;
 
   private constructor(index: BlobIndex) {
     const { packCount } = index;
@@ -60,6 +62,7 @@ export class PackUsage {
     usage.#countCopies(request.used, request.isPassedOver);
     const hasDuplicates = usage.#countBlobs(request.isPassedOver, request.statistics);
     if (hasDuplicates) usage.#choose(request.isPassedOver, request.statistics);
+    releaseBuffer(usage.#copies.buffer);
     return usage;
   }
 

@@ -1,4 +1,5 @@
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { releaseBuffer } from '../../base/release.ts';
 import { IndexWriter } from '../../repository/index-writer.ts';
 import type { EngineContext } from '../context.ts';
 import { transferBlobs } from '../packs/transfer.ts';
@@ -72,4 +73,5 @@ function* wantedEntries(
     isSafe[first] = 1;
     yield entry;
   }
+  releaseBuffer(isSafe.buffer);
 }
