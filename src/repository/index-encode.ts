@@ -76,8 +76,8 @@ export function* encodeIndexPieces(
 /** The most bytes that the index file has. */
 export function indexSizeBytesMax({ packs, marks = [] }: IndexContents): number {
   let sizeBytesMax = 64;
-  for (const of of [packs, marks]) {
-    for (const { blobs } of of) sizeBytesMax += packEntrySizeBytesMax + sizeOfBlobs(blobs);
+  for (const list of [packs, marks]) {
+    for (const { blobs } of list) sizeBytesMax += packEntrySizeBytesMax + sizeOfBlobs(blobs);
   }
   return sizeBytesMax;
 }

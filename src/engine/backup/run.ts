@@ -142,7 +142,7 @@ export class BackupRun {
 
   async #takeListing(listing: SourceListing): Promise<void> {
     const frame = defined(this.#frames.pop(), 'each listing has its directory');
-    const { report } = this.#parts;
+    const { pipeline, report } = this.#parts;
     for (const problem of listing.problems) report.sourceProblem(problem);
     for (const path of listing.vanished) report.vanished(path);
     if (!listing.complete && frame.parent && !frame.wide) {
@@ -163,10 +163,14 @@ export class BackupRun {
       await this.#takePart(frame, listing, tree);
       return;
     }
-    const directories =
+    let directories =
       (tree?.whole && this.#takePacked(frame, listing.packed, tree.whole)) ??
-      (tree?.whole && this.#takeMatching(frame, listing, tree.whole)) ??
-      this.#takeEntries(frame, listing, this.#finderOf(frame, tree));
+      (tree?.whole && this.#takeMatching(frame, listing, tree.whole));
+    if (!directories) {
+      // Something is to be stored: the threads come up while the rest is compared.
+      pipeline.warmUp();
+      directories = this.#takeEntries(frame, listing, this.#finderOf(frame, tree));
+    }
     this.#enterLater(directories);
     this.#trees.release(frame);
   }
