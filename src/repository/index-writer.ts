@@ -3,6 +3,7 @@ import type { Timer } from '../base/clock.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { releaseBuffer } from '../base/release.ts';
+import { giveBackFreed } from '../kernels/freed-memory.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import type { PackedBlobs } from './blob.ts';
 import { type Id, idBytes } from './id.ts';
@@ -160,6 +161,7 @@ export class IndexWriter {
       for (const { id } of packs) this.#unlisted.delete(toHex(id));
       if (this.#options.ownsBlobs !== true) return;
       for (const { blobs } of packs) releaseBuffer(blobs.bytes.buffer);
+      giveBackFreed();
     } catch (error) {
       this.#failure ??= { error };
       throw error;

@@ -2,6 +2,7 @@ import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
 import { assert } from '../../base/assert.ts';
 import type { Random } from '../../base/random.ts';
 import { chunkSizeBytesMax } from '../../kernels/chunker.ts';
+import { giveBackFreed } from '../../kernels/freed-memory.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { IndexedRepository } from '../../repository/indexed.ts';
 import { packBufferSizeBytes } from '../../repository/pack.ts';
@@ -130,7 +131,9 @@ class MoverThreads implements Movers {
     const size = Math.min(usefulThreadCount(), workerCountMax, threadsWithSlots(slotSizeBytes));
     // One ahead: storage that is that slow is what is waited for anyway. None where the index takes the memory: a thread that
     // has a pack of each type waits until one that was handed over is stored.
-    const aheadCount = target.index.blobCount < largeIndexBlobCountMin ? 1 : 0;
+    const isLarge = target.index.blobCount >= largeIndexBlobCountMin;
+    const aheadCount = isLarge ? 0 : 1;
+    if (isLarge) giveBackFreed();
     const slots = PackSlots.create(2 * size + aheadCount, slotSizeBytes);
     const indexes = { source: source.index.share(), target: target.index.share() };
     const workerData: TransferWorkerData = { ...indexes, slots: slots.share, settings };
