@@ -46,6 +46,8 @@ export interface IntegerFlag extends ValueFlagBase {
   readonly maximum: number;
   /** The word `unlimited` is taken, too, and gives Infinity. */
   readonly unlimited?: boolean;
+  /** 0 is taken below the minimum, too, and stands for the default. */
+  readonly takesZero?: boolean;
 }
 /** Go's duration such as `1h30m`, in milliseconds: `number | undefined`. */
 export interface DurationFlag extends ValueFlagBase {

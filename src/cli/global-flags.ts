@@ -126,6 +126,7 @@ export const globalFlags = {
     placeholder: 'size',
     minimum: 4,
     maximum: 128,
+    takesZero: true,
     variable: 'PACK_SIZE',
     description: 'target size of pack files in MiB, 4 to 128',
     defaultText: '16',

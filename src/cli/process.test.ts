@@ -50,6 +50,7 @@ describe('what is typed wrong', () => {
       /^1 Fatal: the unlock command expects no arguments/,
     );
     expect(await failure(['snapshots', '--pack-size', '3'])).toMatch(/must be between 4 and 128/);
+    await place.must(['snapshots', '--pack-size', '0'], { variables: { RESTIC_PACK_SIZE: '0' } });
     expect(await failure(['snapshots'], { variables: { RESTIC_PACK_SIZE: 'x' } })).toMatch(
       /^1 Fatal: invalid value for RESTIC_PACK_SIZE "x"/,
     );

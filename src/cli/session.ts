@@ -268,13 +268,12 @@ export async function openWithTries(
 /** What the command line says about how a repository is used. */
 export function formatOptions(invocation: Invocation): Omit<OpenOptions, 'password' | 'keyHint'> {
   const { globals, environment, signal } = invocation;
+  const { packSizeMiB = 0 } = globals;
   return {
     environment,
     signal,
     ...(globals.compression === undefined ? {} : { compression: globals.compression }),
-    ...(globals.packSizeMiB === undefined
-      ? {}
-      : { packSizeBytes: globals.packSizeMiB * 1024 * 1024 }),
+    ...(packSizeMiB === 0 ? {} : { packSizeBytes: packSizeMiB * 1024 * 1024 }),
   };
 }
 

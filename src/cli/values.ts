@@ -90,6 +90,7 @@ export function parseFlagText(flag: Flag, text: string): Parsed<boolean | number
     case 'texts':
       return { value: text };
     case 'integer':
+      if (flag.takesZero && text === '0') return { value: 0 };
       return flag.unlimited
         ? parseLimit(text, flag)
         : parseInteger(text, flag.minimum, flag.maximum);

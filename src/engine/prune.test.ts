@@ -13,6 +13,7 @@ import { loadAllMarks, saveSnapshot, testRepository } from '../repository/index-
 import { markAgeMs, type PackMark } from '../repository/pack-marks.ts';
 import type { Backend } from '../storage/backend.ts';
 import { fault, type FaultRule } from '../storage/fault.ts';
+import { ForwardingBackend } from '../storage/forward.ts';
 import type { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { type Operation, record } from '../storage/record.ts';
 import { madeOfPieces, noise, SnapshotMaker } from './engine-test-support.ts';
@@ -33,6 +34,23 @@ import {
   quiet,
   StatesBackend,
 } from './prune/prune-test-support.ts';
+
+/** Does not let anybody read some packs. */
+class RefusingBackend extends ForwardingBackend {
+  readonly #refused: ReadonlySet<string>;
+
+  constructor(inner: Backend, refused: ReadonlySet<string>) {
+    super(inner);
+    this.#refused = refused;
+  }
+
+  override get(...call: Parameters<Backend['get']>): ReturnType<Backend['get']> {
+    const isRefused = call[0].type === 'pack' && this.#refused.has(call[0].name);
+    return isRefused
+      ? Promise.reject(new HoldfastError('PERMISSION_DENIED'))
+      : this.inner.get(...call);
+  }
+}
 
 function marksOf(backend: Backend): Promise<readonly PackMark[]> {
   return loadAllMarks(testRepository({ backend }));
@@ -497,6 +515,20 @@ describe('on a full storage', () => {
     await prune(new FullBackend(backend, 0), { options: { ...atOnce, policy } });
     expect(packsOf(backend.files).length).toBeLessThan(before - 2);
     expect(await assertWhole(backend.files, kept)).toEqual([]);
+  });
+
+  test('repacking what the storage refuses to give says so, and not that it is damaged', async () => {
+    const { backend, kept, maker } = await prunable();
+    const refused = new Set(maker.packs.filter(({ type }) => type === 'data').map(({ id }) => id));
+    const run = prune(new RefusingBackend(backend, refused), { options: inPhases });
+    await expect(run).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+      message: expect.stringMatching(
+        /^\d+ blobs that snapshots need cannot be read: permission denied$/,
+      ),
+      hint: expect.stringMatching(/^Nothing was removed\. /),
+    });
+    await assertWhole(backend.files, kept);
   });
 
   test('repacking that finds no room leaves all as it was', async () => {

@@ -219,7 +219,8 @@ export function saveIndex(
   return saved;
 }
 
-function packGone(packId: Id, cause: HoldfastError): HoldfastError {
+/** What to say of a pack that is gone after an absence. */
+export function packGone(packId: Id, cause: HoldfastError): HoldfastError {
   return new HoldfastError('LOCK_LOST', {
     message:
       'while this computer slept, data that was stored just before was removed as left behind',

@@ -122,6 +122,12 @@ const excuses: readonly Excuse[] = [
   // What was stored just now is gone again.
   { codes: ['BACKEND_WRITE_FAILED'], commands: ['backup'], met: ['rolledBack'] },
   { codes: ['FILE_EXISTS', 'UNPACKED_DAMAGED', 'LOCK_DAMAGED'], isTorn: true },
+  // An answer was lost, and what it reads then is not what it stored. Holdfast reads again.
+  {
+    codes: ['FILE_EXISTS'],
+    commands: ['foreign backup', 'foreign forget', 'foreign prune'],
+    met: ['garbled'],
+  },
   { codes: ['REFERENCE_LOST'], commands: publishing, met: ['lockTaken', 'rolledBack', 'crowded'] },
   {
     codes: ['REPOSITORY_LOCKED'],

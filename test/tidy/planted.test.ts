@@ -17,6 +17,7 @@ import {
   excesses,
   internalImports,
   unreadableFiles,
+  unstrippableFiles,
 } from './shape.ts';
 import { type SourceFile, sourceFile } from './source-file.ts';
 
@@ -54,6 +55,13 @@ test('what is known is let through, and nothing else', () => {
 test('a file that is no TypeScript', () => {
   expect(unreadableFiles(tree({ 'src/low/a.ts': 'const = 1;' }))).toHaveLength(1);
   expect(unreadableFiles(tree({ 'src/low/a.ts': 'const a: number = 1;' }))).toEqual([]);
+});
+
+test('a file that Node cannot strip of its types', () => {
+  const text = 'for (const of of [1]) void of;';
+  expect(unreadableFiles(tree({ 'src/low/a.ts': text }))).toEqual([]);
+  expect(unstrippableFiles(tree({ 'src/low/a.ts': text }))).toHaveLength(1);
+  expect(unstrippableFiles(tree({ 'src/low/a.ts': 'const a: number = 1;' }))).toEqual([]);
 });
 
 const check = (path: string, text: string): string[] =>

@@ -1,3 +1,4 @@
+import { stripTypeScriptTypes } from 'node:module';
 import { type Finding, finding } from './rule.ts';
 import type { SourceFile } from './source-file.ts';
 import { dottedName, isNode, type SyntaxNode, walk } from './syntax.ts';
@@ -5,6 +6,19 @@ import { dottedName, isNode, type SyntaxNode, walk } from './syntax.ts';
 /** Files that the parser does not understand. */
 export function unreadableFiles(files: readonly SourceFile[]): Finding[] {
   return files.flatMap((file) => (file.problem ? [finding(file, 1, file.problem)] : []));
+}
+
+/** Files that Node cannot run as they are: its parser refuses some that others understand. */
+export function unstrippableFiles(files: readonly SourceFile[]): Finding[] {
+  return files.flatMap((file) => {
+    if (!file.program || !file.path.endsWith('.ts')) return [];
+    try {
+      stripTypeScriptTypes(file.text);
+      return [];
+    } catch (error) {
+      return [finding(file, 1, error instanceof Error ? error.message : String(error))];
+    }
+  });
 }
 
 /** Imports of a folder `internal/` from outside the folder that holds it. */

@@ -23,6 +23,7 @@ import {
   internalImports,
   type Offenders,
   unreadableFiles,
+  unstrippableFiles,
 } from './shape.ts';
 
 const files = readSourceFiles();
@@ -37,6 +38,7 @@ const starts = {
 
 const rules: Readonly<Record<string, Rule>> = {
   'every file is understood': unreadableFiles,
+  'Node runs every file as it is': unstrippableFiles,
   'imports keep to the layers': layersRule(layers),
   'operations of the engine do not reach into each other': operationsApart('src/engine'),
   'no imports in circles': importCycles,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { systemEnvironment } from '../../base/environment.ts';
-import { describeError } from '../../base/errors.ts';
+import { describeError, HoldfastError } from '../../base/errors.ts';
 import { silentMonitor } from '../../base/monitor.ts';
 import type { SealKey } from '../../kernels/seal.ts';
 import type { BlobType } from '../../repository/blob.ts';
@@ -322,6 +322,30 @@ describe('trouble', () => {
       code: 'BACKEND_WRITE_FAILED',
     });
     expect([...backend.files.keys()].filter((key) => key.startsWith('index'))).toEqual([]);
+  });
+
+  test('who slept past his lock is told so, and not that the storage lost a pack', async () => {
+    const { source } = await bed();
+    const rule = { operation: 'put', type: 'pack', fault: { kind: 'lost' } } as const;
+    const target = emptyTarget({ backend: fault(new MemoryBackend(), [rule]) });
+    target.repository.addWriteGuard((isSure) =>
+      isSure ? Promise.reject(new HoldfastError('LOCK_LOST')) : undefined,
+    );
+    await expect(transfer(source, target)).rejects.toMatchObject({ code: 'LOCK_LOST' });
+  });
+
+  test('so is he who came back and may go on, but whose pack was removed', async () => {
+    const { source } = await bed();
+    const rule = { operation: 'put', type: 'pack', fault: { kind: 'lost' } } as const;
+    const target = emptyTarget({ backend: fault(new MemoryBackend(), [rule]) });
+    const { absences } = target.repository;
+    target.repository.addWriteGuard((isSure) =>
+      isSure ? absences.check(new AbortController().signal) : undefined,
+    );
+    await expect(transfer(source, target)).rejects.toMatchObject({
+      code: 'LOCK_LOST',
+      message: expect.stringMatching(/removed as left behind/),
+    });
   });
 
   test('a source that does not answer ends the transfer', async () => {

@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../base/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { releaseBuffer } from '../../base/release.ts';
 import { IndexWriter } from '../../repository/index-writer.ts';
 import type { EngineContext } from '../context.ts';
@@ -12,7 +12,8 @@ import type { PruneState } from './state.ts';
  * Stores what snapshots need of some packs in new packs, unless a pack that stays has it too. The new packs are stored and
  * listed in index files when this returns; their blobs are in the index.
  * @param going all packs that are to go, those to be repacked among them
- * @throws BLOB_DAMAGED for a blob that cannot be read from any pack: then nothing may be removed
+ * @throws BLOB_DAMAGED for a blob that cannot be read from any pack, PERMISSION_DENIED and the like if the storage refuses it:
+ *   then nothing may be removed
  */
 export async function repackBlobs(
   state: PruneState,
@@ -27,13 +28,34 @@ export async function repackBlobs(
   const { failed } = await transferBlobs(request, context);
   await writer.flush();
   state.takeOwn(writer.savedIds);
-  const [first] = failed;
-  if (!first) return;
-  throw new HoldfastError('BLOB_DAMAGED', {
-    message: `${failed.length} blobs that snapshots need cannot be read`,
-    details: { blobs: failed.length },
+  const errors = failed.map(({ error }) => error);
+  if (errors.length > 0) throw unreadError(errors);
+}
+
+function isDamage(error: unknown): boolean {
+  return isHoldfastError(error, 'BLOB_DAMAGED', 'BLOB_NOT_FOUND');
+}
+
+/** Blobs that the storage refuses to give are not damaged. */
+function unreadError(errors: readonly unknown[]): HoldfastError {
+  const other = errors.find((error) => error instanceof HoldfastError && !isDamage(error));
+  const message = `${errors.length} blobs that snapshots need cannot be read`;
+  const details = { blobs: errors.length };
+  if (other instanceof HoldfastError) {
+    const { code, row } = other;
+    const hint = `Nothing was removed. ${row.hint ?? ''}`.trim();
+    return new HoldfastError(code, {
+      message: `${message}: ${row.summary}`,
+      details,
+      hint,
+      cause: other,
+    });
+  }
+  return new HoldfastError('BLOB_DAMAGED', {
+    message,
+    details,
     hint: 'Nothing was removed. Run "holdfast check --read-data", then "holdfast repair packs".',
-    cause: first.error,
+    cause: errors[0],
   });
 }
 
