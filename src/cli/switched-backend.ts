@@ -37,6 +37,10 @@ export class SwitchedBackend implements Backend {
     return this.#current.localPath;
   }
 
+  get listsAtOnce(): boolean {
+    return this.#current.listsAtOnce === true;
+  }
+
   create(options?: CallOptions): Promise<void> {
     return this.#current.create(options);
   }

@@ -248,7 +248,7 @@ export class RepositoryLock implements HeldLock {
     const { repository, kind, probe, beside, passed } = this.#parts;
     const either = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
     try {
-      await repository.environment.clock.sleep(lockSettleMs, either);
+      await this.#waitToSettle(either);
       const which = { own: this.#files, beside: beside ? [beside.instance] : [], passed };
       const wanted = { kind, probe, look: 'second', ...which } as const;
       const look = { signal: either, monitor: this.#parts.monitor };
@@ -260,6 +260,15 @@ export class RepositoryLock implements HeldLock {
       await this.#lose(error);
       throw error;
     }
+  }
+
+  /**
+   * Until a listing shows what others wrote before us. Each writes his lock before he looks, so where listings are never behind
+   * one of two sees the other without a wait.
+   */
+  async #waitToSettle(signal: AbortSignal): Promise<void> {
+    const { backend, environment } = this.#parts.repository;
+    if (!backend.listsAtOnce) await environment.clock.sleep(lockSettleMs, signal);
   }
 
   /** Has the lock say something else, at once. */
@@ -350,7 +359,6 @@ export class RepositoryLock implements HeldLock {
   }
 
   async #replace(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#parts.repository.environment;
     const isExpired = this.#ageMs() >= lockExpiryMs;
     const old = this.#current;
     if (isExpired) await this.#assertStored(old, signal);
@@ -361,7 +369,7 @@ export class RepositoryLock implements HeldLock {
       this.#files.add(id);
       throw cancelled(signal);
     }
-    if (isExpired) await clock.sleep(lockSettleMs, signal);
+    if (isExpired) await this.#waitToSettle(signal);
     await this.#assertStored(old, signal);
     this.#accept(id, times);
     // The lock is renewed already; what cannot be removed now is with the next renewal or at the end.
@@ -405,7 +413,7 @@ export class RepositoryLock implements HeldLock {
     return withDeadline(deadline, async (signal) => {
       const isYoung = this.#ageMs() < lockRefreshMs;
       if (!isYoung || !(await this.#isStored(this.#current, signal))) await this.#write(signal);
-      await clock.sleep(lockSettleMs, signal);
+      await this.#waitToSettle(signal);
       return lookForConflicts(repository, wanted, { signal, monitor });
     });
   }

@@ -8,7 +8,7 @@ export const lockExpiryMs: number = lockStaleMs - 1.5 * lockRefreshMs;
 export const lockLeftMs: number = 2 * lockRefreshMs;
 /** A lock that seems left is one if it is not renewed while somebody watches it for so long. */
 export const lockWatchMs: number = lockRefreshMs + 90_000;
-/** Wait before the second look: as long as others may take between looking and writing. */
+/** Wait before the second look where listings may be behind: as long as they usually are, and as restic waits. */
 export const lockSettleMs = 200;
 /** How long new work waits for a commit of a prune without being asked to. */
 export const commitPatienceMs: number = 2 * 60_000;

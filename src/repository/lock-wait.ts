@@ -89,7 +89,10 @@ export class LockWait {
     this.#collisionCount++;
     if (!isHoldfastError(error, 'REPOSITORY_LOCKED')) throw error;
     if (isOver && this.#collisionCount > collisionCountMax) throw error;
-    await clock.sleep(randomBelow(random, collisionPauseMsMax), this.#options.signal);
+    // Who is met again and again is not one that began at the same time. Each try writes a file and reads those of all.
+    const doublings = Math.max(0, this.#collisionCount - collisionCountMax);
+    const pauseMsMax = Math.min(collisionPauseMsMax * 2 ** doublings, retryPauseMsMax);
+    await clock.sleep(randomBelow(random, pauseMsMax), this.#options.signal);
   }
 
   #watch({ locks, unreadable }: LockList): Blocker[] {

@@ -17,10 +17,13 @@ beforeEach(() => {
 
 const code = (code: string): unknown => expect.objectContaining({ code });
 
-async function race(clients: readonly { kind: LockKind; turns: number[] }[]): Promise<void> {
+async function race(
+  clients: readonly { kind: LockKind; turns: number[] }[],
+  listsAtOnce: boolean,
+): Promise<void> {
   bed.files.clear();
   const looks = clients.map(async ({ kind, turns }, pid) => {
-    const slow = new ScriptedBackend(bed.files);
+    const slow = Object.assign(new ScriptedBackend(bed.files), { listsAtOnce });
     const waits = [...turns];
     slow.before = async () => {
       for (let left = waits.shift() ?? 0; left > 0; left--) await bed.clock.nextTurn();
@@ -199,7 +202,8 @@ describe('conflicts', () => {
       kind: fc.constantFrom<LockKind>('shared', 'exclusive'),
       turns: fc.array(fc.nat(6), { minLength: 4, maxLength: 4 }),
     });
-    await fc.assert(fc.asyncProperty(fc.array(client, { minLength: 2, maxLength: 4 }), race), {
+    const some = fc.array(client, { minLength: 2, maxLength: 4 });
+    await fc.assert(fc.asyncProperty(some, fc.boolean(), race), {
       numRuns: 300,
     });
   });
@@ -300,7 +304,42 @@ describe('--retry-lock', () => {
   });
 });
 
+test('who is met at each second look is tried less and less often', async () => {
+  let tries = 0;
+  bed.backend.before = async (call, { type }) => {
+    if (type !== 'lock') return;
+    if (call === 'put') {
+      tries++;
+      await bed.storeLock({ pid: 2, exclusive: true });
+    } else if (call === 'remove') bed.files.clear();
+  };
+  const repository = bed.open(bed.backend);
+  const refused = acquireLock(repository, bed.wanted(1, { retryMs: 30 * minute }));
+  refused.catch(() => undefined);
+  await bed.clock.advance(32 * minute);
+  await expect(refused).rejects.toThrow(code('REPOSITORY_LOCKED'));
+  expect(tries).toBeGreaterThan(10);
+  expect(tries).toBeLessThan(150);
+});
+
 describe('settling in the background', () => {
+  test('takes no time where listings are never behind, and still looks again', async () => {
+    const backend = Object.assign(new ScriptedBackend(bed.files), { listsAtOnce: true });
+    const startMs = bed.clock.monotonic;
+    const first = await acquireLock(bed.open(backend), bed.wanted(1, { kind: 'prune' }));
+    await first.release();
+    expect(bed.clock.monotonic).toBe(startMs);
+    backend.before = async (call, { type }) => {
+      if (call !== 'put' || type !== 'lock') return;
+      backend.before = () => {};
+      await bed.storeLock({ pid: 2, exclusive: true });
+    };
+    const second = await acquireLock(bed.open(backend), bed.wanted(1, { settleLater: true }));
+    await expect(second.settled).rejects.toThrow(code('REPOSITORY_LOCKED'));
+    expect(bed.clock.monotonic).toBe(startMs);
+    await second.release();
+  });
+
   test('gives the lock at once and holds changes back until the second look', async () => {
     const repository = bed.open(bed.backend);
     const lock = await acquireLock(repository, bed.wanted(1, { settleLater: true }));

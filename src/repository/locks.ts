@@ -61,8 +61,8 @@ export interface UnlockOptions extends CallOptions {
 }
 
 /**
- * Locks a repository: looks for other locks, writes an own, waits 200 ms and looks again. The lock is renewed every
- * five minutes until it is released, and holds changes of the repository back whenever it is not certain.
+ * Locks a repository: looks for other locks, writes an own, and looks again, after 200 ms unless the storage lists what
+ * was written at once. The lock is renewed every five minutes until it is released, and holds changes of the repository back whenever it is not certain.
  *
  * Locks whose holders are gone for sure are removed at once; those that seem left are watched for some minutes, if they
  * stand in the way, and removed if nobody renews them. A commit is waited for. The monitor hears all of it.

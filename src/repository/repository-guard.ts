@@ -58,6 +58,7 @@ export class GuardedBackend implements Backend {
   readonly location: string;
   readonly connectionCount: number;
   readonly localPath: string | undefined;
+  readonly listsAtOnce: boolean;
   readonly removeLeftovers?: (options?: CallOptions) => Promise<number>;
   readonly #inner: Backend;
   readonly #guards = new Set<WriteGuard>();
@@ -75,6 +76,7 @@ export class GuardedBackend implements Backend {
     this.location = inner.location;
     this.connectionCount = inner.connectionCount;
     this.localPath = inner.localPath;
+    this.listsAtOnce = inner.listsAtOnce === true;
     if (inner.removeLeftovers) {
       this.removeLeftovers = inner.removeLeftovers.bind(inner);
     }

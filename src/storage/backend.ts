@@ -92,6 +92,11 @@ export interface Backend {
   readonly connectionCount: number;
   /** Root folder, when files can be opened directly below it in the default layout. */
   readonly localPath?: string | undefined;
+  /**
+   * True if a listing has each file whose `put` returned before it began, whoever stored it, as on a disk of this machine.
+   * Absent or false where listings may be behind, or where it is not known.
+   */
+  readonly listsAtOnce?: boolean;
 
   /** Makes the folders of an empty repository. Idempotent; does not look whether there is a repository. */
   create(options?: CallOptions): Promise<void>;

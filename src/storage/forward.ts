@@ -29,6 +29,10 @@ export class ForwardingBackend implements Backend {
     return this.inner.localPath;
   }
 
+  get listsAtOnce(): boolean {
+    return this.inner.listsAtOnce === true;
+  }
+
   create(options?: CallOptions): Promise<void> {
     return this.inner.create(options);
   }

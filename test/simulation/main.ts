@@ -94,6 +94,22 @@ async function tell(
   ].join('\n');
 }
 
+/** Undefined for a seed that came to no end: it failed, and the next ones are tried all the same. */
+async function attempt(
+  seed: number,
+  options: SimulationOptions,
+  totals: Totals,
+): Promise<SimulationResult | undefined> {
+  try {
+    return await simulate(seed, options);
+  } catch (error) {
+    totals.runs++;
+    totals.fail(seed);
+    console.error(`seed ${seed} failed: ${error instanceof Error ? error.stack : String(error)}`);
+    return undefined;
+  }
+}
+
 /** What restic has to say of the repositories. */
 function judged({ places, seed }: SimulationResult, totals: Totals): string | undefined {
   totals.judged++;
@@ -124,7 +140,8 @@ async function main(args: readonly string[]): Promise<number> {
     totals.runs < count && performance.now() < endMs;
     at += Number(rest.step)
   ) {
-    const result = await simulate(at, options);
+    const result = await attempt(at, options, totals);
+    if (!result) continue;
     totals.add(result);
     if (log) console.error(result.notes.join('\n'));
     if (result.failures.length > 0) {

@@ -54,11 +54,13 @@ interface Parts {
 export class SimulatedBackend implements Backend {
   readonly location: string;
   readonly connectionCount = 4;
+  readonly listsAtOnce: boolean;
   readonly #parts: Parts;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.location = parts.store.name;
+    this.listsAtOnce = parts.store.listsAtOnce;
   }
 
   create(options?: CallOptions): Promise<void> {

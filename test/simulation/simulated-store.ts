@@ -30,6 +30,8 @@ export type DamageKind = 'flip' | 'cut' | 'loss';
 export interface StoreTraits {
   /** For so long a listing may lack a new file, or show one that was removed; 0: listings are right. */
   readonly listingLagMsMax: number;
+  /** Says that listings are right, so that nobody waits for them. */
+  readonly listsAtOnce: boolean;
   /** A power cut undoes what was stored just before: no storage that may be used does so. */
   readonly losesStored: boolean;
 }
@@ -78,6 +80,10 @@ export class SimulatedStore {
     this.#queue = parts.queue;
     this.#random = parts.random;
     this.#traits = parts.traits;
+  }
+
+  get listsAtOnce(): boolean {
+    return this.#traits.listsAtOnce;
   }
 
   has(handle: FileHandle): boolean {

@@ -181,7 +181,12 @@ class Simulation {
     const keyring = new Keyring();
     const fail = (what: string): void => world.fail(what);
     const reach = (what: Reached): void => world.reach(what);
-    const traits = { listingLagMsMax, losesStored: world.plant.losesStored === true };
+    const traits = {
+      listingLagMsMax,
+      // By the seed, not by chance: what else a seed brings stays as it was.
+      listsAtOnce: listingLagMsMax === 0 && world.seed % 2 === 0,
+      losesStored: world.plant.losesStored === true,
+    };
     const store = new SimulatedStore(name, { queue, random: world.random.fork(), traits, reach });
     const environment = {
       clock: new ClientTime(queue, { skewMs: 0 }),

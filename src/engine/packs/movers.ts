@@ -22,7 +22,7 @@ import type {
 const threadsSizeBytesMin: number = 8 << 20;
 /** Room for new objects of a thread: it makes some millions, none of which lives longer than its blob. */
 const youngHeapMiB = 4;
-/** Blobs of an index that takes so much memory, 150 MiB with what is moved, that packs do without some. */
+/** Blobs of an index that takes so much memory, 150 MiB with what is moved, that one thread moves them: each takes some 70 MiB. */
 const largeIndexBlobCountMin = 2_000_000;
 /** More threads than this would wait for the storage. */
 const workerCountMax = 8;
@@ -128,13 +128,12 @@ class MoverThreads implements Movers {
       targetSizeBytes: settings.packSizeBytes,
       maxBlobSizeBytes: chunkSizeBytesMax,
     });
-    const size = Math.min(usefulThreadCount(), workerCountMax, threadsWithSlots(slotSizeBytes));
-    // One ahead: storage that is that slow is what is waited for anyway. None where the index takes the memory: a thread that
-    // has a pack of each type waits until one that was handed over is stored.
     const isLarge = target.index.blobCount >= largeIndexBlobCountMin;
-    const aheadCount = isLarge ? 0 : 1;
+    const countMax = isLarge ? 1 : Math.min(workerCountMax, threadsWithSlots(slotSizeBytes));
+    const size = Math.min(usefulThreadCount(), countMax);
     if (isLarge) giveBackFreed();
-    const slots = PackSlots.create(2 * size + aheadCount, slotSizeBytes);
+    // One ahead: storage that is that slow is what is waited for anyway.
+    const slots = PackSlots.create(2 * size + 1, slotSizeBytes);
     const indexes = { source: source.index.share(), target: target.index.share() };
     const workerData: TransferWorkerData = { ...indexes, slots: slots.share, settings };
     const pool = await WorkerPool.start<MoveRequest, MoveResponse>(moduleAddress, {

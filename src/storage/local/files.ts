@@ -11,6 +11,8 @@ export const closeFile: (file: number) => Promise<void> = promisify(fs.close);
 export const syncFile: (file: number) => Promise<void> = promisify(fs.fsync);
 export const statusOf: (file: number) => Promise<fs.Stats> = promisify(fs.fstat);
 export const status: (path: string) => Promise<fs.Stats> = promisify(fs.stat);
+export const fileSystemOf: (path: string) => Promise<fs.StatsFs> = (path) =>
+  promisify(fs.statfs)(path);
 export const makeFolder: (path: string, mode: number) => Promise<void> = promisify(fs.mkdir);
 export const readFolder: (path: string) => Promise<string[]> = promisify(fs.readdir);
 export const link: (from: string, to: string) => Promise<void> = promisify(fs.link);

@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -71,6 +72,21 @@ function pathOf(handle: FileHandle): string {
 function modeOf(name: string): string {
   return (statSync(path.join(root, name)).mode & 0o7777).toString(8);
 }
+
+describe('the filesystem', () => {
+  test('lists at once if it is of this machine alone', async () => {
+    const { type } = statfsSync(root);
+    const isKnown = [0xef53, 0x58465342, 0x9123683e, 0x01021994].includes(type);
+    expect((await reopen()).listsAtOnce).toBe(isKnown);
+  });
+
+  test('of the kernel, or of a folder that is not there, is not taken for one', async () => {
+    const environment = testEnvironment();
+    expect((await LocalBackend.open('/proc/self', { environment })).listsAtOnce).toBe(false);
+    const absent = path.join(folder.path, 'absent');
+    expect((await LocalBackend.open(absent, { environment })).listsAtOnce).toBe(false);
+  });
+});
 
 describe('the folder', () => {
   test('has the layout of restic', async () => {

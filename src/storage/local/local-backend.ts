@@ -22,6 +22,7 @@ import { changeMode, readFully, status, unlink } from './files.ts';
 import { createFolders, makeMissingFolders } from './folders.ts';
 import { type Layout, placeOf, repositoryLayout } from './layout.ts';
 import { listFiles, removeOldTemporaries } from './list-files.ts';
+import { isOnLocalDisk } from './local-disk.ts';
 import { type OpenFile, OpenFiles, withFile } from './open-files.ts';
 import { translate } from './translate.ts';
 import {
@@ -42,6 +43,8 @@ export interface LocalBackendOptions {
   readonly durable?: boolean;
   /** Name of a file while it is written; default `<name>-tmp-<number>`, as restic. */
   readonly temporaryName?: (name: string, number: number) => string;
+  /** See `Backend.listsAtOnce`; default false. */
+  readonly listsAtOnce?: boolean;
 }
 
 const connectionCountDefault = 2;
@@ -56,6 +59,7 @@ export class LocalBackend implements Backend {
   readonly location: string;
   readonly connectionCount: number;
   readonly localPath: string | undefined;
+  readonly listsAtOnce: boolean;
   readonly #root: string;
   readonly #environment: Environment;
   readonly #layout: Layout;
@@ -76,6 +80,7 @@ export class LocalBackend implements Backend {
     this.location = this.#root;
     this.connectionCount = options.connectionCount ?? connectionCountDefault;
     this.localPath = this.#layout === repositoryLayout ? this.#root : undefined;
+    this.listsAtOnce = options.listsAtOnce ?? false;
   }
 
   /**
@@ -96,6 +101,7 @@ export class LocalBackend implements Backend {
       return new LocalBackend(root, {
         ...options,
         modes: isForGroup ? groupModes : privateModes,
+        listsAtOnce: folder !== undefined && (await isOnLocalDisk(root)),
       });
     } catch (error) {
       throw translate(error, { action: 'read', path: root });
