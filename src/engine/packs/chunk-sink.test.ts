@@ -15,10 +15,11 @@ interface TakenPack {
 function sinkOf(
   index: BlobIndex,
   targetSizeBytes: number,
+  Builder: typeof PackBuilder = PackBuilder,
 ): { sink: ChunkSink; taken: TakenPack[] } {
   const taken: TakenPack[] = [];
   const builder = (): PackBuilder =>
-    new PackBuilder({
+    new Builder({
       version: 2,
       sealer: new Sealer(testKey, systemRandom),
       compression: 'auto',
@@ -71,6 +72,22 @@ describe('ChunkSink', () => {
       pack.entries.forEach((entry, i) => expect(hex(index.idOf(entry))).toBe(pack.ids[i]));
     }
     expect(sink.takeAdded()).toMatchObject({ blobCount: 42, plainBytes: 4200 });
+  });
+
+  test('hashes one in four of those twice all the same', () => {
+    let unhashedCount = 0;
+    class Counted extends PackBuilder {
+      override addUnhashed(
+        ...parts: Parameters<PackBuilder['addUnhashed']>
+      ): ReturnType<PackBuilder['addUnhashed']> {
+        unhashedCount++;
+        return super.addUnhashed(...parts);
+      }
+    }
+    const { sink } = sinkOf(BlobIndex.create(), 1 << 20, Counted);
+    const ids = new IdList();
+    for (let seed = 0; seed < 40; seed++) sink.addChunk(contentOf(seed, 100), ids);
+    expect(unhashedCount).toBe((40 - 8) * (3 / 4));
   });
 
   test('counts what it adds, and starts again when asked', () => {

@@ -20,6 +20,8 @@ export type PackTaker = (pack: FinishedPack, entries: Int32Array<ArrayBuffer>) =
  * hashed once instead of twice, a tenth of the work on a large file of noise. At most one in nine is packed in vain.
  */
 const newInRowMin = 8;
+/** One in so many of these is hashed before and after all the same: a processor that errs in hashing is found out soon. */
+const hashedTwiceEach = 4;
 
 /** Blobs that a pack has room for at first. */
 const entryCountFirst = 256;
@@ -47,8 +49,9 @@ export class ChunkSink {
 
   /** Stores one chunk unless it is known, and appends its id to `ids`. */
   addChunk(bytes: Uint8Array, ids: IdList): void {
-    const isNew =
-      this.#newInRow < newInRowMin ? this.#addHashed(bytes, ids) : this.#addUnhashed(bytes, ids);
+    const isHashedTwice =
+      this.#newInRow < newInRowMin || this.#newInRow % hashedTwiceEach === hashedTwiceEach - 1;
+    const isNew = isHashedTwice ? this.#addHashed(bytes, ids) : this.#addUnhashed(bytes, ids);
     this.#newInRow = isNew ? this.#newInRow + 1 : 0;
   }
 
