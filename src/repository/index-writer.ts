@@ -1,7 +1,7 @@
 import { toHex } from '../base/bytes.ts';
 import type { Timer } from '../base/clock.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { isHoldfastError } from '../base/errors.ts';
 import { releaseBuffer } from '../base/release.ts';
 import { giveBackFreed } from '../kernels/freed-memory.ts';
 import type { CallOptions } from '../storage/backend.ts';
@@ -15,6 +15,7 @@ import {
   indexSizeBytesMax,
 } from './index-file.ts';
 import type { Repository } from './repository.ts';
+import { removedAsLeft } from './repository-guard.ts';
 import { framedSizeBytesMin, frameSizeBytes } from './unpacked.ts';
 
 /** An index file is saved when it lists this many blobs. */
@@ -184,7 +185,7 @@ export class IndexWriter {
     try {
       await forEachConcurrent(packIds, backend.connectionCount, async (packId) => {
         await backend.stat({ type: 'pack', name: packId }, options).catch((error: unknown) => {
-          throw isHoldfastError(error, 'FILE_NOT_FOUND') ? packGone(packId, error) : error;
+          throw isHoldfastError(error, 'FILE_NOT_FOUND') ? removedAsLeft({ packId }, error) : error;
         });
       });
     } catch (error) {
@@ -217,14 +218,4 @@ export function saveIndex(
   const saved = repository.saveUnpacked('index', json, options);
   releaseBuffer(json.buffer);
   return saved;
-}
-
-/** What to say of a pack that is gone after an absence. */
-export function packGone(packId: Id, cause: HoldfastError): HoldfastError {
-  return new HoldfastError('LOCK_LOST', {
-    message:
-      'while this computer slept, data that was stored just before was removed as left behind',
-    details: { packId },
-    cause,
-  });
 }

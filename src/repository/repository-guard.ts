@@ -1,3 +1,4 @@
+import { type ErrorDetail, HoldfastError } from '../base/errors.ts';
 import type {
   Backend,
   ByteRange,
@@ -47,6 +48,19 @@ export class Absences {
     const results = await Promise.allSettled([...this.#checks].map((check) => check(signal)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
+}
+
+/** What to say of a file that was stored and is gone after an absence. */
+export function removedAsLeft(
+  details: Readonly<Record<string, ErrorDetail>>,
+  cause: HoldfastError,
+): HoldfastError {
+  return new HoldfastError('LOCK_LOST', {
+    message:
+      'while this computer slept, data that was stored just before was removed as left behind',
+    details,
+    cause,
+  });
 }
 
 /**

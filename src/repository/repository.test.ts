@@ -248,3 +248,28 @@ describe('documents', () => {
     });
   });
 });
+
+describe('a file that others removed while its writer slept', () => {
+  const lost = [{ operation: 'put', type: 'index', fault: { kind: 'lost' } }] as const;
+
+  async function save(slept: boolean): Promise<unknown> {
+    const inner = new MemoryBackend();
+    await createRepository(inner, creation);
+    const repository = await openRepository(fault(inner, lost), options);
+    repository.addWriteGuard((isSure) =>
+      isSure && slept ? repository.absences.check(new AbortController().signal) : undefined,
+    );
+    return await repository.saveUnpacked('index', utf8('{}'));
+  }
+
+  test('is not told as a failure of the storage', async () => {
+    await expect(save(true)).rejects.toMatchObject({
+      code: 'LOCK_LOST',
+      message: expect.stringMatching(/removed as left behind/),
+    });
+  });
+
+  test('is one if he was there all the time', async () => {
+    await expect(save(false)).rejects.toThrow(code('BACKEND_WRITE_FAILED'));
+  });
+});

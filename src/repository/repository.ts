@@ -1,6 +1,6 @@
 import { equalBytes } from '../base/bytes.ts';
 import type { Environment } from '../base/environment.ts';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { type ErrorDetail, HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { type Random, randomBytes } from '../base/random.ts';
 import { releaseBuffer } from '../base/release.ts';
 import { type Polynomial, randomPolynomial } from '../kernels/polynomial.ts';
@@ -20,7 +20,7 @@ import type { Id } from './id.ts';
 import { addKey, collectKeys, type OpenedKey, openWithPassword } from './keys.ts';
 import { ParitySetting } from './parity-setting.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
-import { Absences, GuardedBackend, type WriteGuard } from './repository-guard.ts';
+import { Absences, GuardedBackend, removedAsLeft, type WriteGuard } from './repository-guard.ts';
 import {
   type DocumentPieces,
   fileOf,
@@ -201,10 +201,33 @@ export class Repository {
     const { id, sealed } = this.sealUnpacked(type, json);
     // Nothing refers to a lock, and its holder looks after it anyway.
     if (type === 'lock') await putContent(this.backend, { type, name: id }, sealed, options);
-    else await putConfirmed(this.backend, { type, name: id, bytes: sealed }, options);
+    else {
+      const file = { type, name: id, bytes: sealed };
+      await this.storeSurely({ type, id }, () => putConfirmed(this.backend, file, options));
+    }
     // Index files of very small blobs come so, several at a time.
     if (!(json instanceof Uint8Array)) releaseBuffer(sealed.buffer);
     return id;
+  }
+
+  /**
+   * Runs `store`, which asks the storage for what it stored. Who sleeps in between is taken for gone, and what nothing refers to
+   * is removed: that it is not there then is no failure of the storage.
+   * @param details say which file it is
+   * @throws LOCK_LOST then; what `store` throws
+   */
+  async storeSurely(
+    details: Readonly<Record<string, ErrorDetail>>,
+    store: () => Promise<void>,
+  ): Promise<void> {
+    const { count } = this.absences;
+    try {
+      await store();
+    } catch (error) {
+      if (!isHoldfastError(error, 'BACKEND_WRITE_FAILED')) throw error;
+      await this.certain();
+      throw this.absences.count > count ? removedAsLeft(details, error) : error;
+    }
   }
 
   /** @throws FILE_NOT_FOUND; what `Backend.remove` throws */

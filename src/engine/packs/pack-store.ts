@@ -1,10 +1,10 @@
 import { untilAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import { fromHex } from '../../base/bytes.ts';
-import { describeError, isHoldfastError } from '../../base/errors.ts';
+import { describeError } from '../../base/errors.ts';
 import type { BlobIndex } from '../../repository/blob-index.ts';
 import type { Id } from '../../repository/id.ts';
-import { type IndexWriter, packGone } from '../../repository/index-writer.ts';
+import type { IndexWriter } from '../../repository/index-writer.ts';
 import { PackedBlobs } from '../../repository/pack.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { storePack } from '../../repository/parity.ts';
@@ -120,16 +120,10 @@ export class PackStore {
   async #put(id: Id, bytes: Uint8Array): Promise<boolean> {
     const { signal } = this.#puts;
     if (!this.#writer || this.#failure || this.#isStopped || signal.aborted) return false;
-    const { absences } = this.#repository;
-    const absenceCount = absences.count;
-    try {
-      await storePack(this.#repository, { id, bytes }, { signal });
-    } catch (error) {
-      // Who slept after the storing was taken for gone, and what no index lists was removed: that is no failure of the storage.
-      if (!isHoldfastError(error, 'BACKEND_WRITE_FAILED')) throw error;
-      await this.#repository.certain();
-      throw absences.count > absenceCount ? packGone(id, error) : error;
-    }
+    const repository = this.#repository;
+    await repository.storeSurely({ packId: id }, () =>
+      storePack(repository, { id, bytes }, { signal }),
+    );
     return true;
   }
 
