@@ -29,7 +29,8 @@ const secondsEnd = 253_402_300_800;
 
 /** Compares whole directories with their stored trees, without an object for any of their files. */
 export class PackedMatcher {
-  readonly #matcher = new PackedTreeMatcher();
+  /** Made when it is needed: a kernel reserves address space, and many sources have no packed directories. */
+  #made: PackedTreeMatcher | undefined;
   readonly #index: BlobIndex;
   readonly #options: Pick<BackupOptions, 'deviceOfHardLinksOnly'>;
   readonly #zone: ZoneOffset;
@@ -50,6 +51,11 @@ export class PackedMatcher {
     this.#options = parts.options;
     this.#zone = parts.zone;
     this.#parentTime = parts.parentTime;
+  }
+
+  get #matcher(): PackedTreeMatcher {
+    this.#made ??= new PackedTreeMatcher();
+    return this.#made;
   }
 
   /** Undefined for a directory with changes of its own, and for some that have none: to be compared in the ordinary way. */
