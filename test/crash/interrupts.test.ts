@@ -121,8 +121,8 @@ describeWith(['strace'], 'an interrupt', () => {
     );
     expect(packs.length).toBeGreaterThan(0);
     expect(namesIn(repository, 'index')).toHaveLength(1);
+    // Nothing at all is left to do where the disk was so slow that all packs were on their way when the first was stored.
     const { added } = summaryOf(await traced(stopped));
-    expect(added).toBeGreaterThan(0);
     expect(added).toBeLessThan(wholeBytes / 2 + 1_000_000);
     await bed.examine(repository, { snapshots: [1] });
   });
