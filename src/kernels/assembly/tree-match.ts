@@ -1,4 +1,4 @@
-// AssemblyScript, compiled to WebAssembly by scripts/build-kernels.mjs; see ../tree-match.ts for the contract.
+// AssemblyScript, compiled to WebAssembly by scripts/build-kernels.mjs; see src/repository/packed-tree-matcher.ts for the contract.
 //
 // Compares the nodes of a stored tree with what was read of a directory. A second backup does so once a file and ends before
 // JavaScript that does the same is optimised: as WebAssembly it is fast from the first node on.
