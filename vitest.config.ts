@@ -1,4 +1,4 @@
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
@@ -8,10 +8,19 @@ import { PlainReporter } from './test/tools/plain-reporter.ts';
 // The processes and threads that tests start strip types and compile once, not each time anew.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'holdfast-compile-cache');
 
-/** Files that work in this process alone and leave nothing behind in it: they may share it, too. */
-const shared = ['damage', 'faults', 'hostile', 'model', 'soak', 'tidy', 'tools'].map(
-  (folder) => `test/${folder}/**/*.test.ts`,
-);
+/** Files that leave nothing behind in this process, whatever they start and wait for: they may share it, too. */
+const shared = [
+  'crash',
+  'damage',
+  'faults',
+  'first-backup',
+  'hostile',
+  'interop',
+  'model',
+  'soak',
+  'tidy',
+  'tools',
+].map((folder) => `test/${folder}/**/*.test.ts`);
 
 export default defineConfig({
   test: {
@@ -31,8 +40,8 @@ export default defineConfig({
     ],
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
-    // By default one core is left idle; on two cores that is half of them.
-    maxWorkers: '100%',
+    // One more than there are cores: an eighth of the time of a file is waiting, for locks, disks and processes.
+    maxWorkers: availableParallelism() + 1,
     // For what hangs alone: a test that takes minutes because the machine is busy has not failed.
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -1,3 +1,5 @@
+import { expect } from 'vitest';
+
 import { describeError } from '../../src/base/errors.ts';
 import { StatesAsked } from './crash-bed.ts';
 import { countsCalls, keepCalls, knownCalls } from './known-calls.ts';
@@ -92,8 +94,16 @@ interface DisturbedCall {
   readonly disturbance: Disturbance;
 }
 
-/** Runs of this process that restic may be asked about. */
-let askable = 0;
+/** Runs of each file of tests that restic may be asked about: files share processes. */
+const askable = new Map<string, number>();
+
+/** Of the runs of a file, restic is asked about the first, and then about its share. */
+function isAskable(): boolean {
+  const { testPath = '' } = expect.getState();
+  const number = askable.get(testPath) ?? 0;
+  askable.set(testPath, number + 1);
+  return number % resticShare === 0;
+}
 
 /**
  * Kills a command at each of the chosen calls, and has calls fail, and looks at what is left. Goes on after a failure, and
@@ -147,7 +157,7 @@ async function disturbAll(
     if (run.wasDisturbed && disturbance !== 'KILL') errors++;
     try {
       if (disturbance !== 'KILL') expectReadable(run);
-      const withRestic = askable++ % resticShare === 0 && asked;
+      const withRestic = isAskable() && asked;
       await look({ command, run, isDone: run.exitCode === 0, withRestic });
     } catch (error) {
       const where = `${disturbance} at ${point.call} ${point.nth}, exit code ${run.exitCode}`;
