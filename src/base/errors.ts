@@ -199,7 +199,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   RETENTION_REFUSED: row('the policy would remove too much', undefined, { httpStatus: 409 }),
   PRUNE_REFUSED: row(
     'no snapshot was found, so all data would be removed',
-    'Nothing was changed. If snapshots are missing, bring the folder "snapshots" back from a copy. If all data shall go, run "holdfast prune --unsafe-allow-remove-all".',
+    'Nothing was changed. If snapshots are missing, bring the folder "snapshots" back from a copy. If all data shall go, such as what a first backup left that failed, run "holdfast prune --unsafe-allow-remove-all".',
     { scope: 'work', httpStatus: 409 },
   ),
   PATH_NOT_FOUND: row('no such path in the snapshot', undefined, { httpStatus: 404 }),

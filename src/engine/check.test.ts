@@ -383,6 +383,20 @@ describe('the index', () => {
   });
 });
 
+test('packs without any snapshot are told of: their folder may have been left out of a copy', async () => {
+  const { maker } = await made();
+  const told = 'there are 2 packs and no snapshots; if nobody removed them';
+  expect((await checked(maker.backend)).hints).toEqual([]);
+  for (const key of maker.backend.files.keys()) {
+    if (key.startsWith('snapshot')) maker.backend.files.delete(key);
+  }
+  const result = await checked(maker.backend);
+  expect(result).toMatchObject({ errorCount: 0, snapshotCount: 0 });
+  expect(result.hints).toEqual([
+    `${told}, bring the folder "snapshots" back from a copy, or run "holdfast recover"`,
+  ]);
+});
+
 describe('reading packs', () => {
   test('of a part takes those of the part', async () => {
     const maker = await manyPacks();

@@ -10,7 +10,7 @@ import { loadIndexForCheck } from './check/index-files.ts';
 import type { CheckOptions, CheckResult } from './check/options.ts';
 import { PackOrder } from './packs/pack-order.ts';
 import { checkParity } from './check/parity.ts';
-import { comparePacks } from './check/packs.ts';
+import { comparePacks, type PackList } from './check/packs.ts';
 import { type DataRead, readPacks, type ReadParts } from './check/read-data.ts';
 import { StructureCheck } from './check/structure.ts';
 import type { EngineContext } from './context.ts';
@@ -46,6 +46,8 @@ export async function check(
   monitor.phase('check all packs');
   const parts = { repository, index, order, findings, damage };
   const packs = await comparePacks(repository, parts, context);
+  if (loaded.length === 0 && findings.affectedSnapshots.size === 0)
+    tellNoSnapshots(packs, findings);
   const indexed = new IndexedRepository(repository, index);
   const read = await follow(indexed, { snapshots, parts: { ...parts, packs }, options }, context);
   const readsAll = options.readData?.kind === 'all';
@@ -129,6 +131,14 @@ async function readSnapshots(
     },
   });
   return snapshots.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** A folder of snapshots that is gone looks like one in which nothing is; only what they held is left to tell of them. */
+function tellNoSnapshots({ sizes }: PackList, findings: Findings): void {
+  const packCount = sizes.filter((size) => size !== undefined).length;
+  if (packCount === 0) return;
+  const text = `there are ${packCount} packs and no snapshots; if nobody removed them, bring the folder "snapshots" back from a copy, or run "holdfast recover"`;
+  findings.hint(text);
 }
 
 /** Key files are not needed while one of them opens, so nothing else tells that one is damaged. */
