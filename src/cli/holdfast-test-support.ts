@@ -6,6 +6,7 @@ import { hurried } from '../../test/tools/engine.ts';
 import { runCommand } from '../../test/tools/in-process.ts';
 import { program } from '../../test/tools/program.ts';
 import { compiledOnce } from '../../test/tools/run-program.ts';
+import { slowMachine } from '../../test/tools/slow-machine.ts';
 import { systemEnvironment } from '../base/environment.ts';
 import { openRepository, createRepository, type Repository } from '../repository/repository.ts';
 import { LocalBackend } from '../storage/local/local-backend.ts';
@@ -72,12 +73,16 @@ export class TestPlace {
     return openRepository(backend, { environment, password: Buffer.from(password) });
   }
 
-  /** Starts the program with its repository and password in the environment. */
+  /** Starts the program with its repository and password in the environment. Keys that it makes cost little. */
   start(args: readonly string[], settings: HoldfastSettings = {}): ChildProcess {
     return spawn(process.execPath, [program, ...args], {
       cwd: settings.cwd ?? this.folder,
-      // Types are stripped once, not for every run.
-      env: { ...compiledOnce, ...this.#variables(settings) },
+      env: {
+        // Types are stripped once, not for every run.
+        ...compiledOnce,
+        ...(['init', 'key'].some((name) => args.includes(name)) ? slowMachine : {}),
+        ...this.#variables(settings),
+      },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
   }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemEnvironment } from '../base/environment.ts';
+import { cheapKeyed } from '../../test/tools/engine.ts';
 import type { Input } from './command.ts';
 import { password, TestPlace } from './holdfast-test-support.ts';
 import { Output, type Sink } from './output.ts';
@@ -53,7 +53,7 @@ async function kit(
       RESTIC_REPOSITORY: place.repository,
       RESTIC_PASSWORD: password,
     }),
-    environment: systemEnvironment,
+    environment: cheapKeyed(),
     output: new Output({ stdout: sink('output'), stderr: sink('errors') }),
     input,
     signal: new AbortController().signal,

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 
 import { addKey } from '../../src/repository/keys.ts';
-import { cheapKeyed, password, withRepository } from '../tools/engine.ts';
+import { password, withRepository } from '../tools/engine.ts';
 import { describeWith, requirePeer } from '../tools/peers.ts';
 import { scratchFolder } from '../tools/scratch.ts';
 import { CrashBed, newPassword } from './crash-bed.ts';
@@ -54,7 +54,7 @@ describeWith(['strace'], 'a program that is killed, or meets an error', () => {
         // I1: what it said is true, though it was killed afterwards.
         if (/^created restic repository/m.test(cut.output)) expect(isThere).toBe(true);
         if (judged.has(print)) return bed.remove(repository);
-        const again = await runAgain(killed, cheapKeyed);
+        const again = await runAgain(killed);
         if (isThere) {
           expect(again).toMatchObject({ exitCode: 1 });
           expect(again.errors).toMatch(/a repository exists at this location already/);

@@ -1,9 +1,8 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
-import type { Environment } from '../../src/base/environment.ts';
 import { systemCode } from '../../src/base/errors.ts';
-import { hurried, password } from '../tools/engine.ts';
+import { cheapKeyed, hurried, password } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
 import { program as main } from '../tools/program.ts';
 import {
@@ -12,6 +11,7 @@ import {
   type RunSettings,
   runProgram,
 } from '../tools/run-program.ts';
+import { slowMachine } from '../tools/slow-machine.ts';
 
 /**
  * Calls that change what is stored: names, durability, content. Those that change a repository come from one thread,
@@ -51,14 +51,12 @@ function settingsOf(command: Command): RunSettings {
  * Gives a command again after one that was killed, in this process unless it works in a folder or on a stream: starting
  * the program takes most of the time of these tests, and only what is killed has to be a process.
  */
-export async function runAgain(
-  command: Command,
-  environment: Environment = hurried,
-): Promise<ProgramRun> {
+export async function runAgain(command: Command): Promise<ProgramRun> {
   const { input, cwd, clock } = command;
   if (input !== undefined || cwd !== undefined || clock !== undefined) return run(command);
   const variables = { ...variablesOf(command), PATH: process.env['PATH'] ?? '' };
   const args = ['-r', command.repository, '--no-cache', ...command.args];
+  const environment = makesKey(command) ? cheapKeyed() : hurried;
   return { signal: null, ...(await runCommand(args, { variables, environment })) };
 }
 
@@ -192,9 +190,15 @@ function programOf({ repository, args, clock }: Command): readonly string[] {
   return ['--disable-warning=ExperimentalWarning', ...start, ...options];
 }
 
-function variablesOf({ password: given = password, clock }: Command): Record<string, string> {
+function variablesOf(command: Command): Record<string, string> {
+  const { password: given = password, clock } = command;
   const variables = { HOLDFAST_PASSWORD: given, TZ: 'UTC' };
-  return clock === undefined ? variables : { ...variables, ...compiledOnce };
+  if (clock !== undefined) return { ...variables, ...compiledOnce };
+  return makesKey(command) ? { ...variables, ...slowMachine } : variables;
+}
+
+function makesKey({ args: [name = ''] }: Command): boolean {
+  return ['init', 'key'].includes(name);
 }
 
 /** Gives a command (again), which must succeed. */

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
 
-import { cheapKeyed, listSnapshots } from '../tools/engine.ts';
+import { listSnapshots } from '../tools/engine.ts';
 import { describeWith, requirePeer } from '../tools/peers.ts';
 import type { ProgramRun } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
@@ -152,7 +152,7 @@ describeWith(['strace'], 'two that create one repository', () => {
           runMsMax,
           meanwhile: async () => {
             const other = { repository, args: ['init'], password: newPassword };
-            said.push(await runAgain(other, cheapKeyed));
+            said.push(await runAgain(other));
           },
         });
         expectReadable(ended);

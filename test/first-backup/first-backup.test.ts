@@ -20,6 +20,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { describeWith } from '../tools/peers.ts';
 import { compiledOnce, mustRun, type ProgramRun, runProgram } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
+import { slowMachine } from '../tools/slow-machine.ts';
 
 const script = fileURLToPath(new URL('../../scripts/first-backup.ts', import.meta.url));
 const scratch = scratchFolder('first-backup');
@@ -35,8 +36,29 @@ beforeEach(() => {
   symlinkSync('file', path.join(source, 'sub/link'));
 });
 
+function variablesOf(): Record<string, string> {
+  return { ...compiledOnce, HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
+}
+
+/** A run with a key as it is by default. */
+interface Made {
+  readonly run: ProgramRun;
+  readonly home: string;
+  readonly source: string;
+}
+let made: Made | undefined;
+
+/** The one that several tests look at. */
+async function makeOnce(): Promise<Made> {
+  const settings = { cwd: scratch.path, variables: variablesOf() };
+  made ??= { home, source, run: await runProgram(process.execPath, [script, source], settings) };
+  ({ home, source } = made);
+  return made;
+}
+
+/** As on a machine where keys cost little. */
 function firstBackup(...args: string[]): Promise<ProgramRun> {
-  const variables = { ...compiledOnce, HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
+  const variables = { ...variablesOf(), ...slowMachine };
   return runProgram(process.execPath, [script, ...args], { cwd: scratch.path, variables });
 }
 
@@ -51,7 +73,7 @@ function errorLine({ exitCode, errors }: ProgramRun): string {
 
 describe('a first backup', () => {
   test('is made, checked, restored and compared, and says what to do next', async () => {
-    const run = await firstBackup(source);
+    const { run } = await makeOnce();
     expect(run.errors).toBe('');
     expect(run.exitCode).toBe(0);
     const lines = run.output.trimEnd().split('\n');
@@ -135,7 +157,7 @@ describeWith(['root'], 'a first backup by an ordinary user', () => {
     writeFileSync(path.join(source, 'mine'), 'x');
     for (const mine of [home, path.join(source, 'mine')]) chownSync(mine, nobody, nobody);
     chmodSync(path.join(source, 'mine'), 0o6755);
-    const variables = { ...compiledOnce, HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
+    const variables = { ...variablesOf(), ...slowMachine };
     const settings = { cwd: scratch.path, variables, uid: nobody };
     const run = await runProgram(process.execPath, [script, source], settings);
     expect(run.output).toContain('is backed up, checked, restored and found equal');
@@ -148,7 +170,7 @@ describeWith(['root'], 'a first backup by an ordinary user', () => {
     skip(canRun.exitCode !== 0, 'another user cannot read this checkout');
     writeFileSync(path.join(source, 'secret'), 'x', { mode: 0o600 });
     chownSync(home, nobody, nobody);
-    const variables = { ...compiledOnce, HOME: home, XDG_CACHE_HOME: path.join(home, 'cache') };
+    const variables = { ...variablesOf(), ...slowMachine };
     const settings = { cwd: scratch.path, variables, uid: nobody };
     const run = await runProgram(process.execPath, [script, source], settings);
     expect(run.errors).toContain('secret: permission denied');
@@ -199,7 +221,7 @@ describe('one clear line, and nothing made, for', () => {
 
 describeWith(['restic'], 'the recovery kit', () => {
   test('has what restic needs to restore', async () => {
-    expect((await firstBackup(source)).exitCode).toBe(0);
+    expect((await makeOnce()).run.exitCode).toBe(0);
     const kit = readFileSync(path.join(folder(), 'recovery-kit.txt'), 'utf8');
     const password = /^Password +(\S+)$/m.exec(kit)?.[1] ?? '';
     const repository = /^Repository {2,}(\S+)$/m.exec(kit)?.[1] ?? '';

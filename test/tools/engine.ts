@@ -26,6 +26,7 @@ import {
 import type { StreamSource } from '../../src/sources/source.ts';
 import type { Backend } from '../../src/storage/backend.ts';
 import { openBackend } from '../../src/storage/open.ts';
+import { clockOfSlowMachine } from './slow-machine.ts';
 
 /** Of every repository of the tests. */
 export const password = 'x';
@@ -46,16 +47,10 @@ export const hurried: Environment = {
   },
 };
 
-let timesAsked = 0;
-
-/**
- * As well, and by its clock each derivation of a key takes a second: a new key asks for the least work that there is. For
- * `init` alone, since a lock would take such a clock for that of a machine that slept.
- */
-export const cheapKeyed: Environment = {
-  ...hurried,
-  clock: { ...hurried.clock, monotonicMs: () => 1000 * ++timesAsked },
-};
+/** As well, for one command that makes a key: it costs little. */
+export function cheapKeyed(): Environment {
+  return { ...hurried, clock: { ...clockOfSlowMachine(), sleep: hurried.clock.sleep } };
+}
 
 export interface EngineSettings {
   /** Default: that of the system. */
