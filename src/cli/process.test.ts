@@ -15,12 +15,15 @@ import {
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../../test/tools/program.ts';
+import { slowMachine } from '../../test/tools/slow-machine.ts';
 import { systemClock } from '../base/clock.ts';
 import { acquireLock, noIdentity } from '../repository/locks.ts';
-import { finished, password, TestPlace } from './holdfast-test-support.ts';
+import { finished, type HoldfastRun, password, TestPlace } from './holdfast-test-support.ts';
 import { thisProbe } from './session.ts';
 
-const place = TestPlace.create();
+/** What is refused is: each command by a process once, and by those of "exit codes"; then in this one, which takes a tenth. */
+const place = TestPlace.create(new Set());
+const root = path.resolve(import.meta.dirname, '../..');
 
 beforeAll(async () => {
   await place.createRepository();
@@ -32,7 +35,15 @@ async function failure(
   args: string[],
   settings: Parameters<TestPlace['run']>[1] = {},
 ): Promise<string> {
-  const { exitCode, errors } = await place.run(args, settings);
+  return lastWords(await place.run(args, settings));
+}
+
+/** The same of a process of its own. */
+async function failureOfProcess(args: string[]): Promise<string> {
+  return lastWords(await finished(place.start(args)));
+}
+
+function lastWords({ exitCode, errors }: HoldfastRun): string {
   expect(errors, 'no stack trace').not.toMatch(/^\s+at /m);
   return `${exitCode} ${errors.split('\n')[0]}`.replaceAll(place.folder, '…');
 }
@@ -78,7 +89,7 @@ describe('what is typed wrong', () => {
 
 describe('exit codes', () => {
   test('10: no repository', async () => {
-    expect(await failure(['-r', place.at('none'), 'snapshots'])).toBe(
+    expect(await failureOfProcess(['-r', place.at('none'), 'snapshots'])).toBe(
       '10 Fatal: there is no repository at this location (location: …/none)',
     );
     expect(existsSync(place.at('none'))).toBe(false);
@@ -86,7 +97,7 @@ describe('exit codes', () => {
 
   test('12: wrong password, which is never shown', async () => {
     const variables = { RESTIC_PASSWORD: 'wrong-secret' };
-    const run = await place.run(['snapshots'], { variables });
+    const run = await finished(place.start(['snapshots'], { variables }));
     expect(run.exitCode).toBe(12);
     expect(run.output + run.errors).not.toContain('wrong-secret');
     const [error, hint] = run.errors.split('\n');
@@ -102,10 +113,10 @@ describe('exit codes', () => {
     const options = { kind: 'exclusive', operation: 'prune', owner, probe } as const;
     const lock = await acquireLock(repository, options);
     try {
-      expect(await failure(['snapshots'])).toMatch(
+      expect(await failureOfProcess(['snapshots'])).toMatch(
         /^11 Fatal: the repository is locked exclusively by process 4711 of anna on elsewhere \(prune\)/,
       );
-      expect(await failure(['tag', '--add', 'x'])).toMatch(/^11 /);
+      expect(await failureOfProcess(['tag', '--add', 'x'])).toMatch(/^11 /);
       await place.must(['snapshots', '--no-lock']);
       await place.must(['list', 'locks']);
       await place.must(['unlock']);
@@ -123,13 +134,13 @@ describe('exit codes', () => {
     const config = path.join(damaged, 'config');
     chmodSync(config, 0o600);
     writeFileSync(config, 'x');
-    expect(await failure(['-r', damaged, 'snapshots'])).toMatch(/^1(2)? Fatal: /);
+    expect(await failureOfProcess(['-r', damaged, 'snapshots'])).toMatch(/^1(2)? Fatal: /);
     for (const key of readdirSync(path.join(damaged, 'keys'))) {
       const file = path.join(damaged, 'keys', key);
       chmodSync(file, 0o600);
       writeFileSync(file, '{');
     }
-    const { exitCode, errors } = await place.run(['-r', damaged, 'snapshots']);
+    const { exitCode, errors } = await finished(place.start(['-r', damaged, 'snapshots']));
     expect([exitCode, ...errors.split('\n')]).toEqual([
       1,
       expect.stringMatching(/^Fatal: no key of the repository can be used/),
@@ -384,7 +395,7 @@ describe('interruption', () => {
     const stdin = ['backup', '--no-cache', '--stdin', '--stdin-filename', 'asked'];
     const variables = { RESTIC_REPOSITORY: place.repository, RESTIC_PASSWORD: password };
     // As it is started by people: the flag for the runtime is in that script.
-    const child = spawn(path.resolve('bin/holdfast'), stdin, {
+    const child = spawn(path.join(root, 'bin/holdfast'), stdin, {
       env: { ...process.env, ...variables },
     });
     const ended = finished(child);
@@ -442,6 +453,7 @@ async function onTerminal(
   const child = spawn('script', ['-qec', line, '/dev/null'], {
     env: {
       ...process.env,
+      ...slowMachine,
       RESTIC_REPOSITORY: place.repository,
       RESTIC_CACHE_DIR: place.at('cache'),
       RESTIC_PASSWORD: '',
@@ -498,11 +510,11 @@ describe.skipIf(!isScriptThere)('on a terminal', () => {
 });
 
 test('bin/holdfast says what it is', () => {
-  const program = path.resolve(import.meta.dirname, '../../bin/holdfast');
-  if (!existsSync(path.resolve(import.meta.dirname, '../../dist/cli/main.js'))) return;
+  const program = path.join(root, 'bin/holdfast');
+  if (!existsSync(path.join(root, 'dist/cli/main.js'))) return;
   const { stdout } = spawnSync(program, ['version', '--json'], { encoding: 'utf8' });
-  const { version } = JSON.parse(
-    readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8'),
-  ) as { version: string };
+  const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+    version: string;
+  };
   expect(JSON.parse(stdout)).toMatchObject({ message_type: 'version', version });
 });

@@ -4,7 +4,7 @@ import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { singleThreaded as environment } from '../../test/tools/engine.ts';
+import { hurried as environment } from '../../test/tools/engine.ts';
 import { runCommand } from '../../test/tools/in-process.ts';
 import { jsonLines, password, TestPlace } from './holdfast-test-support.ts';
 
@@ -49,7 +49,7 @@ async function holdfast(args: readonly string[]): Promise<Ran> {
   return { exitCode, output };
 }
 
-/** In this process: of what only reads, the output is the same, and there is much of it. */
+/** In this process and without waiting for others: of what only reads, the output is the same, and there is much of it. */
 async function holdfastHere(args: readonly string[]): Promise<Ran> {
   const variables = {
     HOME: place.folder,
