@@ -37,19 +37,20 @@ const cheapScrypt = { N: 1024, r: 8, p: 1 } as const;
 /** Without threads: for tests of what is stored and found, which start many operations that take less than a thread. */
 export const singleThreaded: Environment = { ...systemEnvironment, isSingleThreaded: true };
 
+/** Waits for a moment only. */
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return systemEnvironment.clock.sleep(ms < 60_000 ? Math.min(ms, 2) : ms, signal);
+}
+
 /** As well, and waits for a moment only where the program waits to see whether somebody else is there: nobody is. */
 export const hurried: Environment = {
   ...singleThreaded,
-  clock: {
-    ...systemEnvironment.clock,
-    sleep: (ms, signal) =>
-      systemEnvironment.clock.sleep(ms < 60_000 ? Math.min(ms, 2) : ms, signal),
-  },
+  clock: { ...systemEnvironment.clock, sleep },
 };
 
 /** As well, for one command that makes a key: it costs little. */
 export function cheapKeyed(): Environment {
-  return { ...hurried, clock: { ...clockOfSlowMachine(), sleep: hurried.clock.sleep } };
+  return { ...hurried, clock: { ...clockOfSlowMachine(), sleep } };
 }
 
 export interface EngineSettings {
