@@ -231,6 +231,22 @@ describe('in two phases', () => {
     for (const { id } of packs) expect(backend.files.has(`pack/${id}`)).toBe(true);
   });
 
+  test.each([
+    ['at once', now],
+    ['in two phases', {}],
+  ])('a listed pack is gone, and other packs have all that it held: %s', async (_, how) => {
+    const { packs } = await storedTwice();
+    for (const at of packs.keys()) {
+      const { backend } = await storedTwice();
+      const key = defined(packsOf(backend.files)[at], 'as many each time');
+      backend.files.delete(key);
+      await prune(backend, how);
+      await prune(backend, { ...how, ...later });
+      expect(await assertWhole(backend.files, [])).toEqual([]);
+      expect(packsOf(backend.files)).toHaveLength(packs.length / 2);
+    }
+  });
+
   test('a copy stays if the other one is gone by then', async () => {
     const { backend, packs } = await storedTwice();
     const { marked } = await prune(backend);

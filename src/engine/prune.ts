@@ -2,7 +2,7 @@ import { isHoldfastError } from '../base/errors.ts';
 import type { HeldLock, ProcessProbe } from '../repository/locks.ts';
 import type { BareMark } from '../repository/pack-marks.ts';
 import type { EngineContext } from './context.ts';
-import { damageIfHeld } from './prune/damage-if-held.ts';
+import { damageIfHeld } from './damage-if-held.ts';
 import { pruneAtOnce } from './prune/instant.ts';
 import { replacedOf, unneededOf } from './prune/needed.ts';
 import type { PruneMonitor, PrunePolicy } from './prune/options.ts';
@@ -75,9 +75,11 @@ function packsOf(state: PruneState, { policy, instant }: PruneOptions): PackPlan
   const { index } = state.indexed;
   const statistics = emptyStatistics();
   const settled = instant ? new Set<number>() : unneededOf(state, state.settledPacks());
-  const replaced = replacedOf(state, state.goneMarkedPacks());
-  const isPassedOver = (pack: number): boolean => settled.has(pack) || replaced.has(pack);
-  const usage = PackUsage.of(index, { used: state.used, isPassedOver, statistics });
+  const replaced = replacedOf(state, state.gonePacks());
+  const isPassedOver = (pack: number): boolean =>
+    settled.has(pack) || (replaced.has(pack) && state.isOnlyMarked(pack));
+  const isReplaced = (pack: number): boolean => replaced.has(pack);
+  const usage = PackUsage.of(index, { used: state.used, isPassedOver, isReplaced, statistics });
   const { version } = state.repository.config;
   const { stored } = state;
   const unlisted = state.unlistedPacks().filter(({ id }) => instant || !state.marks.has(id));

@@ -7,6 +7,7 @@ import { posixCode } from '../platform/system-error.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
+import { Presence } from './damage-if-held.ts';
 import { ContentWriter } from './restore/content.ts';
 import { DirectoryOpener, TargetDirectory } from './restore/directories.ts';
 import { Durability } from './restore/durability.ts';
@@ -38,7 +39,7 @@ export type {
  * the result; the caller must not report success then.
  * @param target path of the target directory; it is made if it is missing
  * @throws PATH_NOT_FOUND, BLOB_NOT_FOUND or BLOB_DAMAGED of the root tree, TARGET_FAILED and what
- * opening the target throws, CANCELLED
+ * opening the target throws, CANCELLED; LOCK_LOST if something could not be read and the lock was lost meanwhile
  */
 export async function restore(
   indexed: IndexedRepository,
@@ -52,6 +53,7 @@ export async function restore(
   const { snapshot, target, options } = request;
   const { clock } = context.environment;
   const startedMs = clock.monotonicMs();
+  const presence = new Presence(indexed.repository);
   const { subfolder, dryRun } = options;
   const { localPath } = indexed.repository.backend;
   assertTargetApart(localPath, target, {
@@ -96,6 +98,7 @@ export async function restore(
     durability.close();
     opener.close();
   }
+  if (tally.damage !== undefined) await presence.assertUnbroken(tally.damage);
   return resultOf(tally, clock.monotonicMs() - startedMs);
 }
 

@@ -18,26 +18,42 @@ export interface LockList {
 }
 
 /**
- * Reads all lock files. Empty ones, which an interrupted write leaves on some storage, are no locks; one that is
- * removed meanwhile is left out.
+ * Reads all lock files. Empty ones, which an interrupted write leaves on some storage, are no locks.
+ *
+ * A holder renews his lock by writing a new file before he removes the old one. So one that was listed and is gone when it
+ * is read may have a successor that came after the listing: then they are listed again, until none but known ones is gone.
  */
 export async function loadLocks(
   repository: Repository,
   options: CallOptions = {},
+): Promise<LockList> {
+  const gone = new Set<Id>();
+  for (;;) {
+    const { size } = gone;
+    const found = await loadListedLocks(repository, gone, options);
+    if (gone.size === size) return found;
+  }
+}
+
+/** Reads the locks of one listing. @param gone files that are not there any more, which a listing may still have; gets more */
+async function loadListedLocks(
+  repository: Repository,
+  gone: Set<Id>,
+  options: CallOptions,
 ): Promise<LockList> {
   const locks: StoredLock[] = [];
   const unreadable: { id: Id; error: HoldfastError }[] = [];
   const { backend } = repository;
   const files = backend.list('lock', options);
   await forEachConcurrent(files, backend.connectionCount, async ({ name: id, sizeBytes }) => {
-    if (sizeBytes === 0) return;
+    if (sizeBytes === 0 || gone.has(id)) return;
     try {
       const json = await repository.loadUnpacked('lock', id, options);
       locks.push({ ...decodeLock(json), id });
     } catch (error) {
-      if (isHoldfastError(error, 'FILE_NOT_FOUND')) return;
-      if (!isHoldfastError(error, 'UNPACKED_DAMAGED', 'LOCK_DAMAGED')) throw error;
-      if (error.details['sizeBytes'] !== 0) unreadable.push({ id, error });
+      if (isHoldfastError(error, 'FILE_NOT_FOUND')) gone.add(id);
+      else if (!isHoldfastError(error, 'UNPACKED_DAMAGED', 'LOCK_DAMAGED')) throw error;
+      else if (error.details['sizeBytes'] !== 0) unreadable.push({ id, error });
     }
   });
   return { locks, unreadable };

@@ -1,7 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
 
+import { defined } from '../base/assert.ts';
 import { utf8 } from '../base/bytes.ts';
 import type { Timestamp } from '../base/timestamp.ts';
+import type { FileStat } from '../storage/backend.ts';
 import type { MemoryFiles } from '../storage/memory/memory-backend.ts';
 import { noIdentity, type OwnLockRecord } from './lock-codec.ts';
 import {
@@ -12,7 +14,7 @@ import {
   probeOf,
   ScriptedBackend,
 } from './lock-test-support.ts';
-import { acquireLock, encodeLock, loadRunningOperations } from './locks.ts';
+import { acquireLock, encodeLock, loadLocks, loadRunningOperations } from './locks.ts';
 import type { Repository } from './repository.ts';
 
 const probe = probeOf({ hostname: 'alpha', running: new Map([[1, '']]) });
@@ -86,4 +88,41 @@ test('a lock that cannot be read is no absence of work', async () => {
   await expect(loadRunningOperations(repository, { probe, except: [] })).rejects.toMatchObject({
     code: 'UNPACKED_DAMAGED',
   });
+});
+
+/** A storage on which, once, a lock is renewed after it was listed and before it is read. */
+class RenewingBackend extends ScriptedBackend {
+  renew: (() => Promise<void>) | undefined;
+
+  override async *list(...call: Parameters<ScriptedBackend['list']>): AsyncGenerator<FileStat> {
+    const listed: FileStat[] = [];
+    for await (const file of super.list(...call)) listed.push(file);
+    const { renew } = this;
+    this.renew = undefined;
+    await renew?.();
+    yield* listed;
+  }
+}
+
+test('a lock that is renewed between its listing and its reading is seen', async () => {
+  const renewing = new RenewingBackend(files);
+  repository = clientOf(clock, renewing);
+  await storeLock({ ageMs: minute, ranMs: minute });
+  const [old] = files.keys();
+  renewing.renew = async () => {
+    await storeLock({ ageMs: 0, ranMs: minute });
+    files.delete(defined(old, 'the lock was stored'));
+  };
+  expect(await loadRunningOperations(repository, { probe, except: [] })).toHaveLength(1);
+  expect(files.size).toBe(1);
+});
+
+test('a lock that a listing has for long after it was removed is none', async () => {
+  await storeLock({ ageMs: 0 });
+  const behind = new ScriptedBackend(files);
+  const listed = [{ name: 'a'.repeat(64), sizeBytes: 200 }];
+  behind.list = async function* () {
+    yield* listed;
+  };
+  expect((await loadLocks(clientOf(clock, behind))).locks).toEqual([]);
 });

@@ -63,6 +63,14 @@ export function removedAsLeft(
   });
 }
 
+/** What to say of something that cannot be read after an absence. */
+export function movedMeanwhile(cause: unknown): HoldfastError {
+  return new HoldfastError('LOCK_LOST', {
+    message: 'while this computer slept, others moved or removed data that was still to be read',
+    cause,
+  });
+}
+
 /**
  * Holds changes of a repository back until every guard agrees, so that no code that writes can forget its lock. They are
  * asked again before every try of a change: it may have waited for the storage through a night.

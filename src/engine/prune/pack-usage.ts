@@ -11,6 +11,18 @@ const copiesMax = 255;
 /** What the blobs of a pack are. */
 export const packKind = { none: 0, data: 1, tree: 2, mixed: 3 } as const;
 
+/** What is known before packs are counted. */
+export interface UsageRequest {
+  /** Blobs that snapshots need, by `usedMark`. */
+  readonly used: BlobMarks;
+  /** Packs that shall not count, for one; every used blob must have a copy in another pack. */
+  readonly isPassedOver: (pack: number) => boolean;
+  /** Packs that are gone, and whose used blobs all have a copy in another pack: no copy of theirs counts as used. */
+  readonly isReplaced: (pack: number) => boolean;
+  /** Counted on. */
+  readonly statistics: PruneStatistics;
+}
+
 /**
  * How much of each pack is used. Of a used blob with several copies exactly one counts as used: one in a pack that has
  * other used blobs, or nothing but copies, which is what an interrupted prune leaves; else the last one.
@@ -46,22 +58,12 @@ export class PackUsage {
     this.#copies = new Uint8Array(index.blobCount);
   }
 
-  /**
-   * @param used blobs that snapshots need, by `usedMark`
-   * @param isPassedOver packs that shall not count, for one; every used blob must have a copy in another pack
-   */
-  static of(
-    index: BlobIndex,
-    request: {
-      readonly used: BlobMarks;
-      readonly isPassedOver: (pack: number) => boolean;
-      readonly statistics: PruneStatistics;
-    },
-  ): PackUsage {
+  /** Counts how much of each pack is used. */
+  static of(index: BlobIndex, request: UsageRequest): PackUsage {
     const usage = new PackUsage(index);
-    usage.#countCopies(request.used, request.isPassedOver);
-    const hasDuplicates = usage.#countBlobs(request.isPassedOver, request.statistics);
-    if (hasDuplicates) usage.#choose(request.isPassedOver, request.statistics);
+    usage.#countCopies(request);
+    const hasDuplicates = usage.#countBlobs(request);
+    if (hasDuplicates) usage.#choose(request);
     releaseBuffer(usage.#copies.buffer);
     return usage;
   }
@@ -71,17 +73,19 @@ export class PackUsage {
     return this.usedSizeBytes[pack]! + this.unusedSizeBytes[pack]!;
   }
 
-  #countCopies(used: BlobMarks, isPassedOver: (pack: number) => boolean): void {
+  #countCopies({ used, isPassedOver, isReplaced }: UsageRequest): void {
     const index = this.#index;
     const copies = this.#copies;
     for (let entry = 0; entry < index.blobCount; entry++) {
       const first = index.firstOf(entry);
-      if (isPassedOver(index.packOf(entry)) || !used.has(first, usedMark)) continue;
+      const pack = index.packOf(entry);
+      if (isPassedOver(pack) || isReplaced(pack) || !used.has(first, usedMark)) continue;
       if (copies[first]! < copiesMax) copies[first]!++;
     }
   }
 
-  #countBlobs(isPassedOver: (pack: number) => boolean, { blobs, size }: PruneStatistics): boolean {
+  #countBlobs({ isPassedOver, isReplaced, statistics }: UsageRequest): boolean {
+    const { blobs, size } = statistics;
     const index = this.#index;
     let hasDuplicates = false;
     for (let pack = 0; pack < index.packCount; pack++) this.usedSizeBytes[pack] = packOverheadBytes;
@@ -96,7 +100,8 @@ export class PackUsage {
       this.kinds[pack] = known === packKind.none || known === kind ? kind : packKind.mixed;
       if (isPassedOver(pack)) continue;
       const copies = this.#copies[index.firstOf(entry)]!;
-      if (copies === 1) {
+      const isCandidate = !isReplaced(pack);
+      if (copies === 1 && isCandidate) {
         this.usedSizeBytes[pack]! += length;
         this.usedBlobs[pack]!++;
         size.used += length;
@@ -110,7 +115,7 @@ export class PackUsage {
         blobs.unused++;
         continue;
       }
-      hasDuplicates = true;
+      hasDuplicates ||= isCandidate;
       this.#duplicateBlobs[pack]!++;
       size.duplicate += length;
       blobs.duplicate++;
@@ -119,7 +124,8 @@ export class PackUsage {
   }
 
   /** Lets one copy of each blob that has several count as used. */
-  #choose(isPassedOver: (pack: number) => boolean, { blobs, size }: PruneStatistics): void {
+  #choose({ isPassedOver, isReplaced, statistics }: UsageRequest): void {
+    const { blobs, size } = statistics;
     const index = this.#index;
     const copies = this.#copies;
     // One more than the copies that are left, so that 1 means that one was chosen, as for a blob with one copy.
@@ -130,7 +136,7 @@ export class PackUsage {
       const pack = index.packOf(entry);
       const first = index.firstOf(entry);
       const left = copies[first]!;
-      if (left < 2 || isPassedOver(pack)) continue;
+      if (left < 2 || isPassedOver(pack) || isReplaced(pack)) continue;
       const isAllCopies = this.#duplicateBlobs[pack] === this.unusedBlobs[pack];
       if (this.usedBlobs[pack] === 0 && !isAllCopies && left > 2) {
         copies[first] = left - 1;

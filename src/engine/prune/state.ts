@@ -152,9 +152,13 @@ export class PruneState {
     return packs;
   }
 
-  /** Packs that are only marked, and not stored any more: a repair has replaced them. */
-  goneMarkedPacks(): Set<number> {
-    return new Set([...this.#onlyMarked].filter((pack) => !this.isStored(pack)));
+  /** Packs of the index that are not stored any more. */
+  gonePacks(): Set<number> {
+    const packs = new Set<number>();
+    for (let pack = 0; pack < this.indexed.index.packCount; pack++) {
+      if (!this.isStored(pack)) packs.add(pack);
+    }
+    return packs;
   }
 
   /** Takes in that marks were dropped, and packs deleted. */
@@ -191,7 +195,12 @@ export class PruneState {
   /** Whether an index file lists the pack. */
   isListed(id: Id): boolean {
     const pack = this.indexed.index.findPack(idBytes(id));
-    return pack >= 0 && !this.#onlyMarked.has(pack);
+    return pack >= 0 && !this.isOnlyMarked(pack);
+  }
+
+  /** Whether a pack of the index is in no index file, but among the marks. */
+  isOnlyMarked(pack: number): boolean {
+    return this.#onlyMarked.has(pack);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { pathText } from '../trees/snapshot-path.ts';
 import type { Problem } from '../../base/monitor.ts';
 import type { RestoreItem, RestoreMonitor } from './options.ts';
+import { isDamage } from '../damage-if-held.ts';
 import type { PlannedFile } from './plan.ts';
 
 /** Problems that are kept for the result: a restore by the wrong user may have one for each item. */
@@ -24,6 +25,8 @@ export class RestoreTally {
   /** The first ones; all were told as they came. */
   readonly problems: Problem[] = [];
   problemCount = 0;
+  /** The first problem that tells of damage of what is stored. */
+  damage: unknown;
   readonly #monitor: RestoreMonitor;
   readonly #expected: { readonly files?: number | undefined; readonly bytes?: number | undefined };
 
@@ -39,6 +42,7 @@ export class RestoreTally {
   problem(path: Uint8Array, error: unknown): void {
     const problem = { item: pathText(path), error, during: 'restore' } as const;
     this.problemCount++;
+    if (this.damage === undefined && isDamage(error)) this.damage = error;
     if (this.problems.length < problemsKeptMax) this.problems.push(problem);
     this.#monitor.problem(problem);
   }

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { systemEnvironment } from '../base/environment.ts';
+import { defined } from '../base/assert.ts';
+import { HoldfastError } from '../base/errors.ts';
+import { loadIndexFiles } from '../repository/index-load.ts';
+import { testRepository } from '../repository/index-test-support.ts';
+import type { Repository } from '../repository/repository.ts';
+import { restoreHeard, SnapshotMaker, testFolder } from './engine-test-support.ts';
+import { executePrune, planPrune } from './prune.ts';
+import { inPhases, noLock, noProbe, prunable, quiet } from './prune/prune-test-support.ts';
+
+/** A prune whose packs are gone when it carries out what it planned. */
+async function pruneOfGonePacks(isLost: boolean): Promise<unknown> {
+  const { backend } = await prunable();
+  const repository = testRepository({ backend });
+  const context = { environment: systemEnvironment, monitor: quiet };
+  const source = { repository, loadIndex: () => loadIndexFiles(repository) };
+  const plan = await planPrune(source, inPhases, context);
+  expect(plan.packs.repack.length).toBeGreaterThan(0);
+  for (const key of backend.files.keys()) {
+    if (key.startsWith('pack/')) backend.files.delete(key);
+  }
+  if (isLost) repository.addWriteGuard(() => Promise.reject(new HoldfastError('LOCK_LOST')));
+  const locks = { lock: noLock, commit: () => Promise.resolve(noLock), probe: noProbe };
+  return executePrune(plan, locks, context).catch((error: unknown) => error);
+}
+
+test('who slept past his lock is told so, not of damage', async () => {
+  expect(await pruneOfGonePacks(true)).toMatchObject({ code: 'LOCK_LOST' });
+  expect(await pruneOfGonePacks(false)).toMatchObject({ code: 'BLOB_DAMAGED' });
+});
+
+const sleep = ({ absences }: Repository): unknown => absences.check(new AbortController().signal);
+const lose = (repository: Repository): unknown =>
+  repository.addWriteGuard(() => Promise.reject(new HoldfastError('LOCK_LOST')));
+
+test('a restore that slept is told so, not of damage', async () => {
+  const folder = testFolder();
+  const maker = new SnapshotMaker();
+  const snapshot = await maker.snapshotOf({ a: 'one' });
+  const restoreAfter = async (happens: (repository: Repository) => unknown): Promise<unknown> => {
+    const indexed = await maker.indexed();
+    const onComplaint = (): unknown => happens(indexed.repository);
+    const request = { snapshot, target: folder.fresh(), onComplaint };
+    return restoreHeard(indexed, request).catch((error: unknown) => error);
+  };
+  expect(await restoreAfter(() => undefined)).toMatchObject({ problemCount: 0 });
+  maker.backend.files.delete(`pack/${defined(maker.packs[0], 'data come first').id}`);
+  expect(await restoreAfter(() => undefined)).toMatchObject({ problemCount: 1 });
+  expect(await restoreAfter(sleep)).toMatchObject({ code: 'LOCK_LOST' });
+  expect(await restoreAfter(lose)).toMatchObject({ code: 'LOCK_LOST' });
+  folder.remove();
+});

@@ -1,0 +1,49 @@
+import { isHoldfastError } from '../base/errors.ts';
+import type { Repository } from '../repository/repository.ts';
+import { movedMeanwhile } from '../repository/repository-guard.ts';
+
+/**
+ * Does work that reads a repository, and tells of damage only if its lock was certain all the time: what is missing for
+ * who slept past his lock was moved or removed by others, who took him for gone.
+ * @throws LOCK_LOST in place of damage if the lock is or was lost; else what `work` throws
+ */
+export async function damageIfHeld<T>(repository: Repository, work: () => Promise<T>): Promise<T> {
+  const presence = new Presence(repository);
+  try {
+    return await work();
+  } catch (error) {
+    if (isDamage(error)) await presence.assertUnbroken(error);
+    throw error;
+  }
+}
+
+/** True for an error that says that something stored is missing or has other bytes. */
+export function isDamage(error: unknown): boolean {
+  return isHoldfastError(
+    error,
+    'BLOB_DAMAGED',
+    'BLOB_NOT_FOUND',
+    'TREE_DAMAGED',
+    'FILE_NOT_FOUND',
+    'SNAPSHOT_NOT_FOUND',
+    'INDEX_DAMAGED',
+    'PACK_DAMAGED',
+  );
+}
+
+/** Whether the lock of the work was certain since this was made. */
+export class Presence {
+  readonly #repository: Repository;
+  readonly #absenceCount: number;
+
+  constructor(repository: Repository) {
+    this.#repository = repository;
+    this.#absenceCount = repository.absences.count;
+  }
+
+  /** @param damage what was met @throws LOCK_LOST if others may have caused it meanwhile; what the storage throws */
+  async assertUnbroken(damage: unknown): Promise<void> {
+    await this.#repository.certain();
+    if (this.#repository.absences.count > this.#absenceCount) throw movedMeanwhile(damage);
+  }
+}
