@@ -134,6 +134,8 @@ const excuses: readonly Excuse[] = [
     met: ['upgraded'],
     says: /^the repository was upgraded to version 2 while this command (ran|waited for it)$/,
   },
+  // Another did the same while it slept.
+  { codes: ['FORMAT_UNSUPPORTED'], commands: ['migrate'], met: ['upgraded'] },
   // What it read before it slept, another has mended since.
   { codes: damages, met: ['mended'] },
   // Its check finds those packs missing.
