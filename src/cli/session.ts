@@ -27,6 +27,7 @@ import {
 import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
 import type { Backend } from '../storage/backend.ts';
 import { openBackend } from '../storage/open.ts';
+import { damageIfHeld } from '../engine/damage-if-held.ts';
 import { SessionCache } from './cache.ts';
 import { cliMonitor } from './cli-monitor.ts';
 import type { Invocation } from './command.ts';
@@ -135,7 +136,8 @@ export async function withSession<T>(
           });
     try {
       const counter = new ProblemCounter(monitor);
-      return await work(sessionOf(invocation, { repository, lock, cache, counter }));
+      const session = sessionOf(invocation, { repository, lock, cache, counter });
+      return await damageIfHeld(repository, () => work(session));
     } finally {
       await lock?.release();
     }

@@ -3,6 +3,7 @@ import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
 import { describeError, endsWork } from '../base/errors.ts';
 import { listKeys } from '../repository/keys.ts';
+import { Presence } from './damage-if-held.ts';
 import { type AffectedFile, AffectedFiles } from './trees/affected-files.ts';
 import { BlobDamage } from './trees/blob-damage.ts';
 import { Findings } from './check/findings.ts';
@@ -24,7 +25,7 @@ export type { CheckOptions, CheckResult, ReadData } from './check/options.ts';
  *
  * Reads only. Reports every problem to the monitor as it comes, goes on, and names the files and
  * snapshots that the damage reaches. A repository without damage has no `errors`.
- * @throws what the backend throws when it does not answer; CANCELLED
+ * @throws what the backend throws when it does not answer; CANCELLED; LOCK_LOST if there are errors and the lock was lost
  */
 export async function check(
   repository: Repository,
@@ -33,6 +34,7 @@ export async function check(
 ): Promise<CheckResult> {
   const { monitor } = context;
   const findings = new Findings(monitor);
+  const presence = new Presence(repository);
   // Snapshots first: whatever a client adds meanwhile is then covered by the index read after it.
   monitor.phase('load snapshots');
   await checkKeys(repository, findings, context);
@@ -55,6 +57,7 @@ export async function check(
   const { affectedFilesMax = affectedFilesMaxDefault } = options;
   const named = { damage, findings, affectedFilesMax };
   const affected = await nameAffected(indexed, { snapshots, ...named }, context);
+  if (findings.errorCount > 0) await presence.assertUnbroken();
   return {
     errors: findings.errors,
     errorCount: findings.errorCount,

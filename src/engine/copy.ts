@@ -11,6 +11,7 @@ import type { HeldLock } from '../repository/locks.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
+import { Presence } from './damage-if-held.ts';
 import { findLostContent } from './copy/lost-content.ts';
 import { LostPacks } from './copy/lost-packs.ts';
 import { NeededBlobs } from './copy/needed-blobs.ts';
@@ -74,7 +75,8 @@ export interface CopyResult {
  * one run stored the next one need not send again. What the target has lost, or means to delete, is sent again. Once it is
  * known to have lost something, the snapshots that it has already are looked through as well, and get back what they need. A
  * snapshot that cannot be read whole is told to the monitor, file by file, and left out; the others go on.
- * @throws CANCELLED, LOCK_LOST, and what storing throws; snapshots told of as copied are there
+ * @throws CANCELLED, LOCK_LOST also if a snapshot could not be read since the source's lock was lost, and what storing
+ *   throws; snapshots told of as copied are there
  * @see docs/FORMAT.md#snapshots
  */
 export async function copySnapshots(
@@ -85,7 +87,9 @@ export async function copySnapshots(
   const marked = await markedPacks(request.target, context);
   const target = withoutPacks(request.target, new Set([...lost.packs, ...marked]), context);
   const run = new CopyRun({ ...request, target }, lost, context);
+  const presence = new Presence(request.source.repository);
   const result = await run.run();
+  if (result.failed.length > 0) await presence.assertUnbroken();
   lost.tellEnd(target.index, context);
   return result;
 }

@@ -41,8 +41,8 @@ export class Presence {
     this.#absenceCount = repository.absences.count;
   }
 
-  /** @param damage what was met @throws LOCK_LOST if others may have caused it meanwhile; what the storage throws */
-  async assertUnbroken(damage: unknown): Promise<void> {
+  /** @param damage what was met, if it is one error @throws LOCK_LOST if others may have caused it meanwhile; what the storage throws */
+  async assertUnbroken(damage?: unknown): Promise<void> {
     await this.#repository.certain();
     if (this.#repository.absences.count > this.#absenceCount) throw movedMeanwhile(damage);
   }

@@ -86,6 +86,30 @@ describe('renewal', () => {
     expect(bed.files.size).toBe(0);
   });
 
+  test.each(['prune', 'commit', 'exclusive'] as const)(
+    'after a long sleep a lock (%s) whose file is there is lost: its removal may have been undone',
+    async (kind) => {
+      for (const [sleptMs, isLost] of [
+        [25 * minute, false],
+        [31 * minute, true],
+      ] as const) {
+        const repository = bed.open(bed.backend);
+        const lock = await bed.acquire(repository, bed.wanted(1, { kind }));
+        bed.clock.suspend(sleptMs);
+        const put = repository.backend.put(snapshotHandle, [utf8('x')]).then(
+          () => 'stored',
+          (error: unknown) => error,
+        );
+        await bed.clock.advance(hour / 10);
+        expect(await put).toEqual(
+          isLost ? expect.objectContaining({ code: 'LOCK_LOST' }) : 'stored',
+        );
+        await lock.release();
+        bed.files.clear();
+      }
+    },
+  );
+
   test('who sleeps between the two looks changes nothing without his lock', async () => {
     const repository = bed.open(bed.backend);
     const lock = await acquireLock(repository, bed.wanted(1, { kind: 'prune', settleLater: true }));

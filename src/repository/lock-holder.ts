@@ -17,7 +17,7 @@ import {
 import { withDeadline } from './lock-deadline.ts';
 import { lockedBy, type ProcessProbe } from './lock-judge.ts';
 import { type LockList, lookForConflicts } from './lock-list.ts';
-import { lockExpiryMs, lockRefreshMs, lockSettleMs } from './lock-times.ts';
+import { lockExpiryMs, lockRefreshMs, lockSettleMs, lockStaleMs } from './lock-times.ts';
 import { LockWait } from './lock-wait.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import type { Repository } from './repository.ts';
@@ -330,10 +330,18 @@ export class RepositoryLock implements HeldLock {
     return this.#recovery;
   }
 
+  /**
+   * That the file is still there says nothing once others may have taken it for left: its removal is not durable, and a
+   * storage that lost its power may have it again.
+   */
   async #tryRecovery(): Promise<void> {
     const { clock } = this.#parts.repository.environment;
     const startMs = clock.monotonicMs();
     for (;;) {
+      if (this.#ageMs() >= lockStaleMs) {
+        await this.#lose(expired(this.#ageMs()));
+        throw this.#lost.signal.reason;
+      }
       try {
         await this.#renew();
         if (this.#ageMs() < lockExpiryMs) return;

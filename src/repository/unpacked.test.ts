@@ -227,6 +227,18 @@ describe('content-addressed files', () => {
     await expect(putContent(backend, handle, sealed)).rejects.toThrow(code('STORAGE_FULL'));
   });
 
+  test('that are there for the put, and gone when they are looked at, are stored again', async () => {
+    const { backend, handle, sealed } = await storeOne();
+    const get = backend.get.bind(backend);
+    backend.get = async (...call) => {
+      backend.get = get;
+      await backend.remove(handle);
+      return get(...call);
+    };
+    await putContent(backend, handle, sealed);
+    expect(await backend.get(handle)).toEqual(sealed);
+  });
+
   test('are confirmed by the storage, and a part of one is removed again', async () => {
     const { backend, handle, sealed } = await storeOne();
     await confirmStored(backend, { ...handle, sizeBytes: sealed.byteLength });

@@ -149,6 +149,18 @@ describe('when the answer was lost', () => {
     expect(await inner.get(pack)).toEqual(utf8('con'));
   });
 
+  test('a put that worked, and whose file somebody removed since, is made again', async () => {
+    const { backend, inner } = given({ operation: 'put', fault: lostAnswer });
+    const get = inner.get.bind(inner);
+    inner.get = (...call) => {
+      inner.get = get;
+      inner.files.delete(memoryKey(pack));
+      return get(...call);
+    };
+    await backend.put(pack, [utf8('content')]);
+    expect(await inner.get(pack)).toEqual(utf8('content'));
+  });
+
   test('a put over a longer or different file is FILE_EXISTS', async () => {
     for (const other of ['content and more', 'CONTENT', '']) {
       const { backend, inner } = given({ operation: 'put', fault: unavailable });

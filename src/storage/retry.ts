@@ -75,13 +75,23 @@ class RetryingBackend extends ForwardingBackend {
       try {
         await this.inner.put(handle, parts, options);
       } catch (error) {
-        const isOurs =
-          attempt > 1 &&
-          isHoldfastError(error, 'FILE_EXISTS') &&
-          holds(await this.get(handle, undefined, options), parts);
-        if (!isOurs) throw error;
+        if (attempt === 1 || !isHoldfastError(error, 'FILE_EXISTS')) throw error;
+        const found = await this.#find(handle, options);
+        // Stored by the try before, and removed by somebody since.
+        if (!found) await this.inner.put(handle, parts, options);
+        else if (!holds(found, parts)) throw error;
       }
     });
+  }
+
+  /** The content of a file; undefined if it is not there any more. */
+  async #find(handle: FileHandle, options?: CallOptions): Promise<Uint8Array | undefined> {
+    try {
+      return await this.get(handle, undefined, options);
+    } catch (error) {
+      if (isHoldfastError(error, 'FILE_NOT_FOUND')) return undefined;
+      throw error;
+    }
   }
 
   override async get(

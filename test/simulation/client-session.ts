@@ -1,4 +1,5 @@
 import type { Monitor, Problem } from '../../src/base/monitor.ts';
+import { damageIfHeld } from '../../src/engine/damage-if-held.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../../src/base/errors.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
 import { type LoadedIndex, loadIndexFiles } from '../../src/repository/index-load.ts';
@@ -146,7 +147,7 @@ export async function withClientSession<T>(
   const signal = lock ? AbortSignal.any([process.signal, lock.signal]) : process.signal;
   const loadWholeIndex = (): Promise<LoadedIndex> => loadIndexFiles(repository, { signal });
   try {
-    return await work({
+    const session: ClientSession = {
       repository,
       lock,
       monitor,
@@ -157,7 +158,8 @@ export async function withClientSession<T>(
         return new IndexedRepository(repository, loaded.index, loaded);
       },
       lockPart: (of) => take(of, lock),
-    });
+    };
+    return await damageIfHeld(repository, () => work(session));
   } finally {
     await lock?.release();
   }

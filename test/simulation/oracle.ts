@@ -296,7 +296,12 @@ export class Oracle {
       this.blobs.distrust(name);
       keys = this.blobs.blobsIn(name).filter((key) => !this.blobs.isSoundIn(name, key));
     }
-    for (const key of keys) this.#tainted.set(key, { visibleSinceMs });
+    for (const key of keys) {
+      // What was flipped before its index was lost is so still when a repair has listed it again.
+      const isHidden =
+        this.#tainted.get(key)?.visibleSinceMs === undefined && this.#tainted.has(key);
+      if (!isHidden) this.#tainted.set(key, { visibleSinceMs });
+    }
     if (this.#noteHarm()) this.#parts.reach('rotted');
   }
 
