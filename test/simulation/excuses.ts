@@ -163,7 +163,8 @@ const excuses: readonly Excuse[] = [
     commands: ['forget', 'second forget'],
     met: ['garbled', 'listingLacked', 'listingGhost', 'crowded', 'unavailable', 'denied'],
   },
-  { codes: ['INDEX_DAMAGED'], damaged: ['index'] },
+  // A repair that could not remove the old index file of a damaged pack leaves two that differ.
+  { codes: ['INDEX_DAMAGED'], damaged: ['index', 'pack'] },
   { codes: ['SNAPSHOT_DAMAGED', 'SNAPSHOT_NOT_FOUND'], damaged: ['snapshot'] },
   { codes: ['UNPACKED_DAMAGED', 'FILE_NOT_FOUND'], damaged: ['index', 'snapshot', 'pack'] },
   {
