@@ -93,8 +93,9 @@ export interface Backend {
   /** Root folder, when files can be opened directly below it in the default layout. */
   readonly localPath?: string | undefined;
   /**
-   * True if a listing has each file whose `put` returned before it began, whoever stored it, as on a disk of this machine.
-   * Absent or false where listings may be behind, or where it is not known.
+   * True if a listing has all files that were there at one instant after it began, whoever stored them, as on a disk of this
+   * machine: who replaces a file by another, and so has one at each instant, is seen. Absent or false where listings may be
+   * behind, or where it is not known.
    */
   readonly listsAtOnce?: boolean;
 

@@ -59,17 +59,38 @@ function foldersOf(root: string, layout: Layout, type: FileType): Folder[] {
   return fanNames.map((name) => ({ path: path.join(folder, name), prefix: name }));
 }
 
+/**
+ * The files that were there at one instant. One that is gone when it is looked at may have got a successor that the names do
+ * not have, as the lock of who renews it: then they are read again.
+ */
 async function readFiles(folder: string, prefix: string): Promise<FileStat[]> {
-  // A plain file in place of `data/ab` is ignored, one in place of `data` is not.
-  const present = await readNames(folder).catch(ignore(...(prefix === '' ? [] : ['ENOTDIR'])));
-  const names = (present ?? []).filter((name) => name.startsWith(prefix) && isFileName(name));
+  // Also links to nowhere, which stay.
+  const gone = new Set<string>();
+  for (;;) {
+    // A plain file in place of `data/ab` is ignored, one in place of `data` is not.
+    const present = await readNames(folder).catch(ignore(...(prefix === '' ? [] : ['ENOTDIR'])));
+    const isWanted = (name: string): boolean =>
+      name.startsWith(prefix) && isFileName(name) && !gone.has(name);
+    const { size } = gone;
+    const files = await lookAt(folder, (present ?? []).filter(isWanted), gone);
+    if (gone.size === size) return files;
+  }
+}
+
+/** Those of the names that are files. @param gone gets those that are not there any more */
+async function lookAt(
+  folder: string,
+  names: readonly string[],
+  gone: Set<string>,
+): Promise<FileStat[]> {
   const files: FileStat[] = [];
   for (let start = 0; start < names.length; start += statusCallsMax) {
     const batch = names.slice(start, start + statusCallsMax);
     const found = await Promise.all(batch.map((name) => statusIfAny(path.join(folder, name))));
     for (const [index, name] of batch.entries()) {
       const entry = found[index];
-      if (entry?.isFile()) files.push({ name, sizeBytes: entry.size });
+      if (!entry) gone.add(name);
+      else if (entry.isFile()) files.push({ name, sizeBytes: entry.size });
     }
   }
   return files;

@@ -14,11 +14,14 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { utf8 } from '../../base/bytes.ts';
+import { systemClock } from '../../base/clock.ts';
 import type { FileHandle } from '../backend.ts';
 import { codeOf, describeBackend, handleFor, listAll } from '../conformance.ts';
 import { type TemporaryFolder, temporaryFolder, testEnvironment } from '../test-support.ts';
@@ -304,6 +307,36 @@ describe('leftovers', () => {
     expect(await backend.removeLeftovers()).toBe(1);
     expect(await backend.get(pack)).toEqual(utf8('pack'));
   });
+});
+
+/** Replaces a file by one of another name, again and again without a pause. */
+const replacing = `
+const { unlinkSync, writeFileSync } = require('node:fs');
+const { folder, state } = require('node:worker_threads').workerData;
+const pathOf = (count) => folder + '/' + count.toString(16).padStart(64, '0');
+writeFileSync(pathOf(0), 'x');
+for (let count = 0; Atomics.load(state, 0) === 0; Atomics.store(state, 1, ++count)) {
+  writeFileSync(pathOf(count + 1), 'x');
+  unlinkSync(pathOf(count));
+}`;
+
+test('a file that is replaced by another all the time is listed at each instant', async () => {
+  const state = new Int32Array(new SharedArrayBuffer(8));
+  const workerData = { folder: path.join(root, 'locks'), state };
+  const worker = new Worker(replacing, { eval: true, workerData });
+  while (Atomics.load(state, 1) === 0) await systemClock.nextTurn();
+  const counts = new Set<number>();
+  for (let i = 0; i < 500; i++) counts.add((await listAll(backend, 'lock')).length);
+  Atomics.store(state, 0, 1);
+  await once(worker, 'exit');
+  expect(counts).not.toContain(0);
+});
+
+test('a link to nowhere is not listed', async () => {
+  const handle = handleFor('lock', 'kept');
+  await backend.put(handle, [utf8('x')]);
+  symlinkSync('nowhere', path.join(root, 'locks', 'a'.repeat(64)));
+  expect(await listAll(backend, 'lock')).toEqual([{ name: handle.name, sizeBytes: 1 }]);
 });
 
 test('writes no temporary file that stays', async () => {
