@@ -122,6 +122,8 @@ const excuses: readonly Excuse[] = [
   // What was stored just now is gone again.
   { codes: ['BACKEND_WRITE_FAILED'], commands: ['backup'], met: ['rolledBack'] },
   { codes: ['FILE_EXISTS', 'UNPACKED_DAMAGED', 'LOCK_DAMAGED'], isTorn: true },
+  // What it had stored was damaged while it slept, before it could be sure of it.
+  { codes: ['FILE_EXISTS'], commands: publishing, damaged: ['snapshot'] },
   // An answer was lost, and what it reads then is not what it stored. Holdfast reads again.
   {
     codes: ['FILE_EXISTS'],
