@@ -27,6 +27,8 @@ export interface Proof {
   readonly known: IndexFileNames;
   /** What this work stored since. */
   readonly own: StoredByWork | undefined;
+  /** Packs of the index that were marked before, and that the snapshot may refer to all the same. */
+  readonly marked?: ReadonlySet<number>;
   /** Root tree of the snapshot that is to be stored. */
   readonly tree: Id;
 }
@@ -49,7 +51,8 @@ export async function proveReferences(
   const seen = new Set([...proof.known.names, ...(proof.own?.indexIds ?? [])]);
   const unseen = proof.own?.unseenPacks ?? new Set<Id>();
   const gone = await unseenGone(indexed, unseen, context);
-  let lost = new Set([...gone, ...(await lostPacks(indexed, seen, context))]);
+  const marked = proof.marked ?? [];
+  let lost = new Set([...marked, ...gone, ...(await lostPacks(indexed, seen, context))]);
   for (let round = 0; lost.size > 0; round++) {
     if (round === roundsMax) throw lostError('packs were marked or removed again and again');
     const wanted = await loneEntries(indexed, { lost, tree: proof.tree }, context);

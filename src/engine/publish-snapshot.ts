@@ -20,6 +20,8 @@ export interface Publication {
     readonly indexed: IndexedRepository;
     /** What this work stored; absent if nothing. */
     readonly own: StoredByWork | undefined;
+    /** As `Proof.marked`. */
+    readonly marked?: ReadonlySet<number>;
   };
 }
 
@@ -37,8 +39,9 @@ export function publishSnapshot(
   const { signal } = context;
   const prove = async (): Promise<void> => {
     if (!data) return;
-    const { indexed, own } = data;
-    await proveReferences(indexed, { known: indexed.files, own, tree: snapshot.tree }, context);
+    const { indexed, ...known } = data;
+    const proof = { ...known, known: indexed.files, tree: snapshot.tree };
+    await proveReferences(indexed, proof, context);
   };
   return storeProven(snapshot, { repository, lock, prove, signal, isLast });
 }

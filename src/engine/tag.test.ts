@@ -1,4 +1,11 @@
-import { saveSnapshot } from '../repository/index-test-support.ts';
+import { saveSnapshot, testRepository } from '../repository/index-test-support.ts';
+import { defined } from '../base/assert.ts';
+import { systemEnvironment } from '../base/environment.ts';
+import { loadIndexFiles } from '../repository/index-load.ts';
+import { IndexedRepository } from '../repository/indexed.ts';
+import type { Backend } from '../storage/backend.ts';
+import { record } from '../storage/record.ts';
+import { assertWhole, hourMs, prunable, prune, quiet } from './prune/prune-test-support.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { loadSnapshots } from '../repository/snapshots.ts';
@@ -43,7 +50,9 @@ test('a snapshot is stored anew before the old one is removed', async () => {
   await saveSnapshot(repository, { ...snapshot, paths: ['/b'], tags: ['two'] });
   const changed: object[] = [];
   const change = { kind: 'edit', add: ['two'], remove: [] } as const;
-  const request = { change, lock: undefined, onChange: (one: object) => changed.push(one) };
+  const onChange = (one: object): unknown => changed.push(one);
+  const loadIndex = (): Promise<IndexedRepository> => Promise.resolve(fixture.indexed);
+  const request = { change, lock: undefined, onChange, loadIndex };
   const count = await tagSnapshots(
     repository,
     await loadSnapshots(repository),
@@ -69,7 +78,39 @@ test('if the old one cannot be removed, both are there', async () => {
     change: { kind: 'set', tags: ['x'] },
     lock: undefined,
     onChange: () => {},
+    loadIndex: () => Promise.resolve(fixture.indexed),
   } as const;
   await expect(tagSnapshots(repository, snapshots, request, fixture.context)).rejects.toThrow('no');
   expect(await loadSnapshots(repository)).toHaveLength(2);
+});
+
+/** A storage whose listings do not have one snapshot yet. */
+function behind(inner: Backend, hidden: string): Backend {
+  const backend = record(inner);
+  const list = backend.list.bind(backend);
+  backend.list = async function* (...call) {
+    for await (const file of list(...call)) if (file.name !== hidden) yield file;
+  };
+  return backend;
+}
+
+test('where listings may be behind, a new snapshot leans on nothing that is marked', async () => {
+  const { backend, kept } = await prunable();
+  const [hidden, other] = kept;
+  const old = defined(hidden, 'there are two');
+  await prune(behind(backend, old.id));
+  const repository = testRepository({ backend });
+  const loadIndex = async (): Promise<IndexedRepository> => {
+    const loaded = await loadIndexFiles(repository);
+    return new IndexedRepository(repository, loaded.index, loaded);
+  };
+  const changed: string[] = [];
+  const onChange = ({ newId }: { readonly newId: string }): unknown => changed.push(newId);
+  const change = { kind: 'set', tags: ['x'] } as const;
+  const request = { change, lock: undefined, loadIndex, onChange };
+  const context = { environment: systemEnvironment, monitor: quiet };
+  await tagSnapshots(repository, [old], request, context);
+  const [id = ''] = changed;
+  await prune(behind(backend, id), { laterMs: 25 * hourMs });
+  await assertWhole(backend.files, [defined(other, 'there are two'), { id }]);
 });

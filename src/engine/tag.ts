@@ -1,10 +1,12 @@
-import { replaceSnapshot } from './publish-snapshot.ts';
+import { type Publication, replaceSnapshot } from './publish-snapshot.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import type { Id } from '../repository/id.ts';
+import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
+import { markedPacks } from './packs/known-packs.ts';
 
 /** What to do with the tags of a snapshot: replace them all, or add some and remove some. */
 export type TagChange =
@@ -47,7 +49,7 @@ export function changeTags(
  *
  * @param onChange told of each snapshot that was replaced
  * @returns the number of replaced snapshots
- * @throws LOCK_LOST, CANCELLED and what the storage throws; snapshots told of before are changed
+ * @throws LOCK_LOST, REFERENCE_LOST, CANCELLED and what the storage throws; snapshots told of before are changed
  */
 export async function tagSnapshots(
   repository: Repository,
@@ -55,24 +57,43 @@ export async function tagSnapshots(
   request: {
     readonly change: TagChange;
     readonly lock: HeldLock | undefined;
+    /** Only called where listings may be behind. */
+    loadIndex(): Promise<IndexedRepository>;
     onChange(changed: RetaggedSnapshot): void;
   },
   context: EngineContext,
 ): Promise<number> {
   const { signal } = context;
   let count = 0;
+  let data: Publication['data'];
   for (const { id: oldId, ...snapshot } of snapshots) {
     throwIfAborted(signal);
     const tags = changeTags(snapshot.tags ?? [], request.change);
     if (tags === undefined) continue;
-    // The old snapshot refers to the same, and stays until the new one is there.
-    const changed = { snapshot: retagged(snapshot, tags, oldId), lock: request.lock, oldId };
+    data ??= await leanedOn(repository, request, context);
+    const tagged = retagged(snapshot, tags, oldId);
+    const changed = { snapshot: tagged, lock: request.lock, oldId, ...(data && { data }) };
     const newId = await replaceSnapshot(repository, changed, context);
     if (newId === oldId) continue;
     request.onChange({ oldId, newId });
     count++;
   }
   return count;
+}
+
+/**
+ * Where the data of the new snapshots is; undefined if that need not be known: the old ones refer to the same, and stay until
+ * the new ones are there. Where listings are behind, a prune may have marked what the old one needs since it was not shown, and
+ * may not be shown the new one either. So nothing marked is leaned on there.
+ */
+async function leanedOn(
+  repository: Repository,
+  request: { loadIndex(): Promise<IndexedRepository> },
+  { signal }: EngineContext,
+): Promise<Publication['data']> {
+  if (repository.backend.listsAtOnce) return undefined;
+  const indexed = await request.loadIndex();
+  return { indexed, own: undefined, marked: await markedPacks(indexed, { signal }) };
 }
 
 function retagged(snapshot: Snapshot, tags: readonly string[], oldId: Id): Snapshot {

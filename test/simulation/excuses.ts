@@ -121,6 +121,8 @@ const excuses: readonly Excuse[] = [
   { codes: ['BACKEND_WRITE_FAILED'], met: ['sticky'] },
   // What was stored just now is gone again.
   { codes: ['BACKEND_WRITE_FAILED'], commands: ['backup'], met: ['rolledBack'] },
+  // A forget that was not shown its lock took its new snapshot for one of the others.
+  { codes: ['BACKEND_WRITE_FAILED'], commands: publishing, met: ['crowded'] },
   { codes: ['FILE_EXISTS', 'UNPACKED_DAMAGED', 'LOCK_DAMAGED'], isTorn: true },
   // What it had stored was damaged while it slept, before it could be sure of it.
   { codes: ['FILE_EXISTS'], commands: publishing, damaged: ['snapshot'] },

@@ -46,6 +46,7 @@ export function newAttempt(
     number: world.attempts.size + 1,
     folder: process.machine.name,
     tree: folder.state(),
+    by: process.name,
     ...by,
     excluded: new Set(),
     harmed: new Set(),

@@ -16,6 +16,8 @@ export interface Attempt {
   readonly beganMs: number;
   /** Of the other program, which leans on marked packs. */
   readonly isForeign: boolean;
+  /** The process that makes it. */
+  readonly by: string;
   /** Names of files that somebody has taken out of its snapshots by a rewrite. */
   readonly excluded: Set<string>;
   /** Paths of which damage at rest has taken something away, in any repository. */
@@ -150,10 +152,10 @@ export class Oracle {
     this.#given.add(snapshotId);
   }
 
-  /** A listing lacked a snapshot that was there. */
-  hid(snapshotId: string, from: string): void {
-    const all = this.#hidden.get(snapshotId) ?? new Set();
-    this.#hidden.set(snapshotId, all.add(from));
+  /** A listing lacked a snapshot that was there, or a lock. @param what id of the snapshot, or holder of the lock */
+  hid(what: string, from: string): void {
+    const all = this.#hidden.get(what) ?? new Set();
+    this.#hidden.set(what, all.add(from));
   }
 
   /** A prune that found no room removes a pack that nobody needs, to have some. */
@@ -423,7 +425,8 @@ export class Oracle {
       for (const key of needs.keys()) {
         if (this.blobs.has(key) || this.#tainted.has(key)) continue;
         // The other program leans on what is marked, and storage with such listings shows its snapshot too late.
-        if (attempt?.isForeign && this.#hidden.get(name)?.has(by)) {
+        const isHidden = (what: string): boolean => this.#hidden.get(what)?.has(by) === true;
+        if (attempt?.isForeign && (isHidden(name) || isHidden(attempt.by))) {
           this.#parts.reach('foreignUnseen');
           return this.#parts.end(`${by} was not shown snapshot ${name.slice(0, 8)}`);
         }

@@ -14,14 +14,14 @@ import type { Place } from './world.ts';
 /** Changes tags of some snapshots. */
 export async function runTag(actor: Actor): Promise<string> {
   const { world, process, place } = actor;
-  return session(actor, 'exclusive', async ({ repository, lock, signal, monitor }) => {
+  return session(actor, 'exclusive', async ({ repository, lock, signal, monitor, loadIndex }) => {
     const snapshots = await loadSnapshots(repository, { signal });
     const chosen = snapshots.filter(() => world.random.oneIn(4));
     const change = { kind: 'set', tags: [`tag${world.random.below(5)}`] } as const;
     const onChange = ({ newId }: { readonly newId: string }): void => {
       if (process.time.isAlive) place.oracle.reportedStored(newId);
     };
-    const request = { change, lock, onChange };
+    const request = { change, lock, onChange, loadIndex };
     const { environment } = process;
     const count = await tagSnapshots(repository, chosen, request, { environment, monitor, signal });
     if (count > 0) world.reach('tagged');

@@ -117,7 +117,10 @@ export class SimulatedBackend implements Backend {
     const call = { operation: 'list', handle: { type, name: '' } } as const;
     const notice = (what: 'listingLacked' | 'listingGhost', name: string): void => {
       caller.meet(what);
-      if (what === 'listingLacked' && type === 'snapshot') oracle.hid(name, caller.name);
+      if (what !== 'listingLacked') return;
+      const hidden = type === 'lock' ? store.lockOwner(name) : name;
+      if (hidden !== undefined && (type === 'lock' || type === 'snapshot'))
+        oracle.hid(hidden, caller.name);
     };
     yield* await this.#call(call, options, () => store.list(type, notice));
   }

@@ -19,7 +19,7 @@ export function tag(invocation: Invocation<TagFlags>): Promise<number> {
         return output.verbose(`old snapshot ID: ${oldId} -> new snapshot ID: ${newId}`);
       output.json({ message_type: 'changed', old_snapshot_id: oldId, new_snapshot_id: newId });
     };
-    const request = { change, lock, onChange };
+    const request = { change, lock, onChange, loadIndex: () => session.loadIndex() };
     const context = { environment, signal, monitor };
     const count = await tagSnapshots(repository, snapshots, request, context);
     if (output.isJson) output.json({ message_type: 'summary', changed_snapshots: count });
