@@ -132,6 +132,8 @@ const excuses: readonly Excuse[] = [
     commands: ['foreign backup', 'foreign forget', 'foreign prune'],
     met: ['garbled'],
   },
+  // It was shown a snapshot that others had removed, and its data with it.
+  { codes: ['REFERENCE_LOST'], commands: ['tag'], met: ['listingGhost', 'listingLacked'] },
   { codes: ['REFERENCE_LOST'], commands: publishing, met: ['lockTaken', 'rolledBack', 'crowded'] },
   {
     codes: ['REPOSITORY_LOCKED'],
