@@ -89,8 +89,8 @@ export async function copySnapshots(
   const run = new CopyRun({ ...request, target }, lost, context);
   const presence = new Presence(request.source.repository);
   const result = await run.run();
-  if (result.failed.length > 0) await presence.assertUnbroken();
   lost.tellEnd(target.index, context);
+  if (result.failed.length > 0) await presence.assertUnbroken();
   return result;
 }
 

@@ -6,8 +6,12 @@ import { loadIndexFiles } from '../repository/index-load.ts';
 import { testRepository } from '../repository/index-test-support.ts';
 import type { Repository } from '../repository/repository.ts';
 import { restoreHeard, SnapshotMaker, testFolder } from './engine-test-support.ts';
+import { check } from './check.ts';
+import { copySnapshots } from './copy.ts';
 import { executePrune, planPrune } from './prune.ts';
 import { inPhases, noLock, noProbe, prunable, quiet } from './prune/prune-test-support.ts';
+
+const singleThreaded = { ...systemEnvironment, isSingleThreaded: true } as const;
 
 /** A prune whose packs are gone when it carries out what it planned. */
 async function pruneOfGonePacks(isLost: boolean): Promise<unknown> {
@@ -51,3 +55,25 @@ test('a restore that slept is told so, not of damage', async () => {
   expect(await restoreAfter(lose)).toMatchObject({ code: 'LOCK_LOST' });
   folder.remove();
 });
+
+test.each(['check', 'copy'] as const)(
+  'a %s that slept is told so, not of damage',
+  async (title) => {
+    const maker = new SnapshotMaker();
+    const snapshots = [await maker.snapshotOf({ a: 'one' })];
+    maker.backend.files.delete(`pack/${defined(maker.packs[0], 'data come first').id}`);
+    const runAfter = async (happens: (repository: Repository) => unknown): Promise<unknown> => {
+      const source = await maker.indexed();
+      const problem = (): unknown => happens(source.repository);
+      const monitor = { ...quiet, problem, progress: () => {} };
+      const context = { environment: singleThreaded, monitor };
+      if (title === 'check') return check(source.repository, {}, context);
+      const target = await new SnapshotMaker().indexed();
+      return copySnapshots({ source, snapshots, target, existing: [], lock: undefined }, context);
+    };
+    const damage = title === 'check' ? { errorCount: 1 } : { failed: [snapshots[0]?.id] };
+    expect(await runAfter(() => undefined)).toMatchObject(damage);
+    await expect(runAfter(sleep)).rejects.toMatchObject({ code: 'LOCK_LOST' });
+    await expect(runAfter(lose)).rejects.toMatchObject({ code: 'LOCK_LOST' });
+  },
+);

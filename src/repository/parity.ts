@@ -1,5 +1,5 @@
 import { isHoldfastError } from '../base/errors.ts';
-import type { CallOptions } from '../storage/backend.ts';
+import { type CallOptions, getIfThere } from '../storage/backend.ts';
 import type { Id } from './id.ts';
 import { decodeParityFile, encodeParityFile, type ParityFile } from './parity-file.ts';
 import { paritySettingName } from './parity-setting.ts';
@@ -39,13 +39,8 @@ export async function loadParity(
   id: Id,
   options: CallOptions,
 ): Promise<ParityFile | undefined> {
-  try {
-    const handle = { type: 'parity', name: id } as const;
-    return decodeParityFile(id, await repository.backend.get(handle, undefined, options));
-  } catch (error) {
-    if (isHoldfastError(error, 'FILE_NOT_FOUND')) return undefined;
-    throw error;
-  }
+  const file = await getIfThere(repository.backend, { type: 'parity', name: id }, options);
+  return file && decodeParityFile(id, file);
 }
 
 /** Sizes of all parity files by the ids of their packs. One listing: empty where nobody uses parity. */

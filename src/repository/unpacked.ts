@@ -10,7 +10,7 @@ import {
   Decompressor,
   decompressUnknown,
 } from '../kernels/zstd.ts';
-import type { Backend, CallOptions, FileHandle, FileType } from '../storage/backend.ts';
+import { type Backend, type CallOptions, type FileType, getIfThere } from '../storage/backend.ts';
 import type { Id } from './id.ts';
 
 /** The file types that hold one sealed JSON document. */
@@ -249,24 +249,10 @@ export async function putContent(
     await backend.put(handle, [bytes], options);
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_EXISTS')) throw error;
-    const existing = await contentOf(backend, handle, options);
+    const existing = await getIfThere(backend, handle, { ...options, fresh: true });
     // Removed since by somebody who took it for left behind.
     if (!existing) await backend.put(handle, [bytes], options);
     else if (!equalBytes(existing, bytes)) throw error;
-  }
-}
-
-/** The content of a file, past the cache; undefined if it is not there. */
-async function contentOf(
-  backend: Backend,
-  handle: FileHandle,
-  options: CallOptions,
-): Promise<Uint8Array | undefined> {
-  try {
-    return await backend.get(handle, undefined, { ...options, fresh: true });
-  } catch (error) {
-    if (isHoldfastError(error, 'FILE_NOT_FOUND')) return undefined;
-    throw error;
   }
 }
 

@@ -1,3 +1,5 @@
+import { isHoldfastError } from '../base/errors.ts';
+
 /**
  * What a repository file is for; decides its folder. Every type is content-addressed but `config` and `parity`, which is
  * named after the pack that it belongs to, and which other programs do not know.
@@ -177,4 +179,18 @@ export function isFileName(name: string): boolean {
 /** A handle for messages: `pack 0123456789`, `config`. */
 export function describeHandle(handle: FileHandle): string {
   return handle.type === 'config' ? 'config' : `${handle.type} ${handle.name.slice(0, 10)}`;
+}
+
+/** The content of a file, as `Backend.get`; undefined if it is not there. */
+export async function getIfThere(
+  backend: Pick<Backend, 'get'>,
+  handle: FileHandle,
+  options?: GetOptions,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    return await backend.get(handle, undefined, options);
+  } catch (error) {
+    if (isHoldfastError(error, 'FILE_NOT_FOUND')) return undefined;
+    throw error;
+  }
 }

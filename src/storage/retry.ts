@@ -11,6 +11,7 @@ import {
   type FileStat,
   type FileType,
   type GetOptions,
+  getIfThere,
   type PutOptions,
 } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
@@ -76,22 +77,12 @@ class RetryingBackend extends ForwardingBackend {
         await this.inner.put(handle, parts, options);
       } catch (error) {
         if (attempt === 1 || !isHoldfastError(error, 'FILE_EXISTS')) throw error;
-        const found = await this.#find(handle, options);
+        const found = await getIfThere(this, handle, options);
         // Stored by the try before, and removed by somebody since.
         if (!found) await this.inner.put(handle, parts, options);
         else if (!holds(found, parts)) throw error;
       }
     });
-  }
-
-  /** The content of a file; undefined if it is not there any more. */
-  async #find(handle: FileHandle, options?: CallOptions): Promise<Uint8Array | undefined> {
-    try {
-      return await this.get(handle, undefined, options);
-    } catch (error) {
-      if (isHoldfastError(error, 'FILE_NOT_FOUND')) return undefined;
-      throw error;
-    }
   }
 
   override async get(

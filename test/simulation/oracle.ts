@@ -300,8 +300,8 @@ export class Oracle {
     }
     for (const key of keys) {
       // What was flipped before its index was lost is so still when a repair has listed it again.
-      const isHidden =
-        this.#tainted.get(key)?.visibleSinceMs === undefined && this.#tainted.has(key);
+      const known = this.#tainted.get(key);
+      const isHidden = known !== undefined && known.visibleSinceMs === undefined;
       if (!isHidden) this.#tainted.set(key, { visibleSinceMs });
     }
     if (this.#noteHarm()) this.#parts.reach('rotted');

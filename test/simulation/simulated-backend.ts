@@ -118,9 +118,9 @@ export class SimulatedBackend implements Backend {
     const notice = (what: 'listingLacked' | 'listingGhost', name: string): void => {
       caller.meet(what);
       if (what !== 'listingLacked') return;
-      const hidden = type === 'lock' ? store.lockOwner(name) : name;
-      if (hidden !== undefined && (type === 'lock' || type === 'snapshot'))
-        oracle.hid(hidden, caller.name);
+      const holder = type === 'lock' ? store.lockOwner(name) : undefined;
+      if (holder !== undefined) oracle.hid(holder, caller.name);
+      if (type === 'snapshot') oracle.hid(name, caller.name);
     };
     yield* await this.#call(call, options, () => store.list(type, notice));
   }

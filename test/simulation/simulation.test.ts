@@ -95,7 +95,7 @@ test(
 );
 
 // The first seed, and how many more it may take to find a mistake: it ends with the first that does. Seeds begin a little
-// before the first of all that does.
+// before one that does.
 test.each([
   ['index-last', 1, 1],
   ['flipped-pack', 1, 1],
