@@ -224,6 +224,8 @@ export interface HoldfastErrorOptions {
   readonly details?: Readonly<Record<string, ErrorDetail>>;
   readonly hint?: string;
   readonly cause?: unknown;
+  /** How long the storage asks to be left alone before the next try, in milliseconds. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** The one error class. Kind, retry, exit code and HTTP status follow from `code`. */
@@ -231,6 +233,7 @@ export class HoldfastError extends Error {
   readonly code: ErrorCode;
   readonly details: Readonly<Record<string, ErrorDetail>>;
   readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, options: HoldfastErrorOptions = {}) {
     const entry = errorTable[code];
@@ -242,6 +245,7 @@ export class HoldfastError extends Error {
     this.code = code;
     this.details = options.details ?? {};
     this.hint = options.hint ?? entry.hint;
+    this.retryAfterMs = options.retryAfterMs;
   }
 
   get row(): ErrorRow {

@@ -6,7 +6,7 @@ import { globalFlags } from './global-flags.ts';
 import { commandHelp } from './help.ts';
 import { splitArguments } from './parse.ts';
 import { loadAllCommands } from './registry.ts';
-import { splitShellWords } from './shell-split.ts';
+import { splitShellWords } from '../base/shell-words.ts';
 
 const entries = await loadAllCommands();
 const commands: Command[] = entries.flatMap((entry) => (isGroup(entry) ? entry.commands : entry));

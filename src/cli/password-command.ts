@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cancelled } from '../base/abort.ts';
 import { HoldfastError, systemCode } from '../base/errors.ts';
-import { splitShellWords } from './shell-split.ts';
+import { splitShellWords } from '../base/shell-words.ts';
 import { decodeText, trimText } from './text-file.ts';
 
 /** Most bytes that are taken from a password command. */

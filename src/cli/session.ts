@@ -27,6 +27,7 @@ import {
 import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
 import type { Backend } from '../storage/backend.ts';
 import { openBackend } from '../storage/open.ts';
+import type { TransportSettings } from '../storage/store.ts';
 import { damageIfHeld } from '../engine/damage-if-held.ts';
 import { SessionCache } from './cache.ts';
 import { cliMonitor } from './cli-monitor.ts';
@@ -233,9 +234,21 @@ export function openStorage(
     signal,
     monitor,
     extended: parseExtendedOptions(globals.options),
+    transport: transportSettings(globals),
     uploadLimitBytesPerSecond: (globals.uploadLimitKiB ?? 0) * 1024,
     downloadLimitBytesPerSecond: (globals.downloadLimitKiB ?? 0) * 1024,
   });
+}
+
+function transportSettings(globals: Invocation['globals']): TransportSettings {
+  const { caCertificates, tlsClientCertificate, stuckRequestTimeout, httpUserAgent } = globals;
+  return {
+    ...(caCertificates && { caCertificateFiles: caCertificates }),
+    ...(tlsClientCertificate !== undefined && { clientCertificateFile: tlsClientCertificate }),
+    isTlsInsecure: globals.insecureTls,
+    ...(stuckRequestTimeout !== undefined && { stuckRequestMs: stuckRequestTimeout }),
+    ...(httpUserAgent !== undefined && { userAgent: httpUserAgent }),
+  };
 }
 
 /** Opens a repository; a person may type the password three times. */

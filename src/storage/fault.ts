@@ -16,7 +16,7 @@ import type { Operation } from './record.ts';
 /** What goes wrong with a call. */
 export type Fault =
   /** Fails and has no effect. */
-  | { readonly kind: 'error'; readonly code: ErrorCode }
+  | { readonly kind: 'error'; readonly code: ErrorCode; readonly retryAfterMs?: number }
   /** Has its effect, and then fails all the same: an answer that was lost. */
   | { readonly kind: 'error-after'; readonly code: ErrorCode }
   /** A put or remove that is reported done, but is not. */
@@ -121,7 +121,7 @@ class FaultInjector extends ForwardingBackend implements FaultyBackend {
     options?: CallOptions,
   ): AsyncGenerator<FileStat, void, undefined> {
     const found = this.#next({ operation: 'list', type });
-    if (found?.kind === 'error') throw failure(found.code, `list ${type}`);
+    if (found?.kind === 'error') throw failure(found.code, `list ${type}`, found.retryAfterMs);
     for await (const file of this.inner.list(type, options)) {
       if (found?.kind === 'hidden' && found.name(file.name)) continue;
       yield resized(file, found);
@@ -139,7 +139,7 @@ class FaultInjector extends ForwardingBackend implements FaultyBackend {
   async #run<T>(call: Call, work: (found: Fault | undefined) => Promise<T>): Promise<T> {
     const found = this.#next(call);
     const what = call.type ? `${call.operation} ${call.type}` : call.operation;
-    if (found?.kind === 'error') throw failure(found.code, what);
+    if (found?.kind === 'error') throw failure(found.code, what, found.retryAfterMs);
     const result = await work(found);
     if (found?.kind === 'error-after') throw failure(found.code, what);
     return result;
@@ -177,6 +177,7 @@ function flipped(
   return copy;
 }
 
-function failure(code: ErrorCode, call: string): HoldfastError {
-  return new HoldfastError(code, { details: { call }, cause: new Error('injected fault') });
+function failure(code: ErrorCode, call: string, retryAfterMs?: number): HoldfastError {
+  const cause = new Error('injected fault');
+  return new HoldfastError(code, { details: { call }, cause, retryAfterMs });
 }

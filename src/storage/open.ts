@@ -4,39 +4,44 @@ import type { Monitor } from '../base/monitor.ts';
 import type { Backend } from './backend.ts';
 import { bandwidth } from './bandwidth.ts';
 import { limit } from './limit.ts';
-import { LocalBackend } from './local/local-backend.ts';
-import { parseLocation, redactLocation } from './location.ts';
+import { localStore } from './local/store.ts';
+import { parseLocation, redactLocation, type Scheme, schemes } from './location.ts';
 import { retry } from './retry.ts';
+import type { ExtendedOption, Store, TransportSettings } from './store.ts';
 
 export { redactLocation };
 
 export interface BackendOptions {
   readonly environment: Environment;
-  /** Calls at once; default 5, 2 for a local folder. An extended option `<scheme>.connections` wins. */
+  /** Calls at once; default: what suits the store. An extended option `<scheme>.connections` wins. */
   readonly connectionCount?: number;
   readonly uploadLimitBytesPerSecond?: number;
   readonly downloadLimitBytesPerSecond?: number;
   /** Options of `-o KEY=VALUE`, such as `local.connections`. */
   readonly extended?: ReadonlyMap<string, string>;
+  readonly transport?: TransportSettings;
   readonly signal?: AbortSignal;
   /** Hears of retries. */
   readonly monitor?: Monitor;
 }
 
-/** An option of `-o`, for `holdfast options`. */
-export interface ExtendedOption {
-  readonly name: string;
-  readonly description: string;
-}
+type Stores = { readonly [S in Scheme]?: () => Promise<Store<S>> };
 
-export const extendedOptions: readonly ExtendedOption[] = [
-  {
-    name: 'local.connections',
-    description: 'number of files that are read or written at once (default 2)',
-  },
-];
+/** Every store that is built in. What only one of them needs is loaded with it. */
+const stores: Stores = {
+  local: () => Promise.resolve(localStore),
+};
 
 const connectionCountMax = 1000;
+
+/** The options of all stores, in the order of their schemes. */
+export async function listExtendedOptions(): Promise<readonly ExtendedOption[]> {
+  const lists = schemes.map(async (scheme) => {
+    const store = await storeOf(scheme);
+    return store ? optionsOf(scheme, store) : [];
+  });
+  return (await Promise.all(lists)).flat();
+}
 
 /**
  * Opens the storage that `location` names, with limits and retries around it. Does not look whether there is a
@@ -47,21 +52,42 @@ const connectionCountMax = 1000;
  */
 export async function openBackend(location: string, options: BackendOptions): Promise<Backend> {
   const parsed = parseLocation(location);
-  if (parsed.scheme !== 'local') {
+  const { scheme } = parsed;
+  const store = await storeOf(scheme);
+  if (!store) {
     throw new HoldfastError('UNSUPPORTED', {
-      message: `this version cannot use ${parsed.scheme} storage`,
+      message: `this version cannot use ${scheme} storage`,
       details: { location: redactLocation(location) },
       hint: 'Use a local folder, or mount the storage as one.',
     });
   }
-  const connections = readExtended('local', options).get('connections');
+  const { connections, ...own } = readExtended(scheme, store, options);
   const connectionCount =
-    connections === undefined ? options.connectionCount : parseConnections('local', connections);
-  const inner = await LocalBackend.open(parsed.path, {
+    connections === undefined ? options.connectionCount : parseConnections(scheme, connections);
+  const inner = await store.open(parsed, {
     environment: options.environment,
-    ...(connectionCount !== undefined && { connectionCount }),
+    connectionCount: connectionCount ?? store.connectionCount,
+    extended: new Map(Object.entries(own)),
+    transport: options.transport ?? {},
+    ...(options.signal && { signal: options.signal }),
+    ...(options.monitor && { monitor: options.monitor }),
   });
   return decorate(inner, options);
+}
+
+/** The store of a scheme, which takes the locations of that scheme only; undefined if it is not built in. */
+async function storeOf(scheme: Scheme): Promise<Store | undefined> {
+  const load = stores[scheme];
+  // A row's key is its scheme, so what is parsed as that scheme fits its store.
+  return load && ((await load()) as Store);
+}
+
+function optionsOf(scheme: Scheme, { connectionCount, options }: Store): ExtendedOption[] {
+  const connections = {
+    name: `${scheme}.connections`,
+    description: `number of files that are read or written at once (default ${connectionCount})`,
+  };
+  return [connections, ...options];
 }
 
 function decorate(inner: Backend, options: BackendOptions): Backend {
@@ -79,20 +105,26 @@ function decorate(inner: Backend, options: BackendOptions): Backend {
   });
 }
 
-/** Options of this scheme without its prefix. Those of other schemes are not looked at, as in restic. */
-function readExtended(scheme: string, options: BackendOptions): ReadonlyMap<string, string> {
-  const own = [...(options.extended ?? [])].filter(([name]) => name.startsWith(`${scheme}.`));
+/** Options of this scheme by their names without its prefix. Those of other schemes are not looked at, as in restic. */
+function readExtended(
+  scheme: Scheme,
+  store: Store,
+  options: BackendOptions,
+): Readonly<Record<string, string>> {
+  const prefix = `${scheme}.`;
+  const own = [...(options.extended ?? [])].filter(([name]) => name.startsWith(prefix));
+  const known = optionsOf(scheme, store);
   for (const [name] of own) {
-    if (extendedOptions.some((known) => known.name === name)) continue;
+    if (known.some((option) => option.name === name)) continue;
     throw new HoldfastError('USAGE', {
       message: `there is no option "${name}"`,
       hint: 'List them with "holdfast options".',
     });
   }
-  return new Map(own.map(([name, value]) => [name.slice(scheme.length + 1), value]));
+  return Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length), value]));
 }
 
-function parseConnections(scheme: string, text: string): number {
+function parseConnections(scheme: Scheme, text: string): number {
   const count = /^[0-9]{1,9}$/.test(text) ? Number(text) : 0;
   if (count >= 1 && count <= connectionCountMax) return count;
   throw new HoldfastError('USAGE', {

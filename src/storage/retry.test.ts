@@ -76,6 +76,20 @@ test('waits twice as long each time, with a random factor, up to a minute', () =
   }
 });
 
+test('leaves a storage alone for as long as it asks for', async () => {
+  const busy = { kind: 'error', code: 'BACKEND_UNAVAILABLE', retryAfterMs: 100_000 } as const;
+  const { backend, clock } = given({ operation: 'put', count: 2, fault: busy });
+  await backend.put(pack, [utf8('pack')]);
+  expect(clock.sleptMs).toEqual([100_000, 100_000]);
+});
+
+test('gives up at once where a storage asks for more than there is left', async () => {
+  const busy = { kind: 'error', code: 'BACKEND_UNAVAILABLE', retryAfterMs: 3_600_000 } as const;
+  const { backend, clock } = given({ operation: 'put', count: 1, fault: busy });
+  expect(await codeOf(backend.put(pack, [utf8('pack')]))).toBe('BACKEND_UNAVAILABLE');
+  expect(clock.sleptMs).toEqual([]);
+});
+
 test('tries again until it works, and says so', async () => {
   const { backend, clock, events } = given({ operation: 'put', count: 3, fault: unavailable });
   await backend.put(pack, [utf8('content')]);

@@ -171,7 +171,7 @@ class RetryingBackend extends ForwardingBackend {
       throwIfAborted(options?.signal);
       attempt++;
       endMs ??= clock.monotonicMs() + this.#elapsedMsMax;
-      const delayMs = retryDelayMs(attempt, random);
+      const delayMs = Math.max(retryDelayMs(attempt, random), error.retryAfterMs ?? 0);
       if (clock.monotonicMs() + delayMs > endMs) throw error;
       this.#onRetry({ call, error, delayMs });
       await clock.sleep(delayMs, options?.signal);

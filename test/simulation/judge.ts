@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { FileType } from '../../src/storage/backend.ts';
-import { placeOf, repositoryLayout } from '../../src/storage/local/layout.ts';
+import { placeOf, repositoryLayout } from '../../src/storage/layout.ts';
 import { findDifference } from './operations.ts';
 import type { Place } from './world.ts';
 

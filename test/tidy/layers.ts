@@ -12,6 +12,8 @@ export interface Room {
   /** Its folders may not import each other; a file beside them may not name them unless it is in `joints`. */
   readonly apart?: boolean;
   readonly joints?: readonly string[];
+  /** What the files of one of its folders may use besides. */
+  readonly folders?: Readonly<Record<string, Partial<Pick<Room, 'builtins' | 'packages'>>>>;
   /** What its tests may import besides. */
   readonly tests?: readonly string[];
 }
@@ -98,16 +100,21 @@ interface Importer {
 function roomObjection(importer: Importer, reference: Reference): string | undefined {
   const { layers, room, file } = importer;
   const { target, targetKind } = reference;
+  const own = room.folders?.[file.path.split('/')[2] ?? ''];
   if (targetKind === 'builtin') {
-    const isAllowed = file.isTest || room.builtins.includes(target);
+    const isAllowed = file.isTest || among(target, room.builtins, own?.builtins);
     return isAllowed ? undefined : `${room.name} may not use ${target}`;
   }
   if (targetKind === 'package') {
     const isOfTests = file.isTest && layers.testPackages.includes(target);
-    const isAllowed = isOfTests || room.packages.includes(target);
+    const isAllowed = isOfTests || among(target, room.packages, own?.packages);
     return isAllowed ? undefined : `${room.name} may not use the package ${target}`;
   }
   return fileObjection(importer, target);
+}
+
+function among(target: string, ...lists: readonly (readonly string[] | undefined)[]): boolean {
+  return lists.some((list) => list?.includes(target));
 }
 
 function fileObjection(importer: Importer, target: string): string | undefined {

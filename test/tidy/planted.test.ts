@@ -25,7 +25,14 @@ const room = { imports: [], builtins: [], packages: [] };
 const layers: Layers = {
   rooms: [
     { ...room, name: 'low', builtins: ['node:path'], packages: ['good'] },
-    { ...room, name: 'store', imports: ['low'], apart: true, joints: ['open.ts'] },
+    {
+      ...room,
+      name: 'store',
+      imports: ['low'],
+      apart: true,
+      joints: ['open.ts'],
+      folders: { s3: { builtins: ['node:http'], packages: ['sdk'] } },
+    },
     { ...room, name: 'high', imports: ['low', 'store/face.ts'], tests: ['store'] },
     { ...room, name: 'top', imports: ['*'] },
   ],
@@ -96,6 +103,8 @@ describe('layers', () => {
     ['a package by require', 'src/low/a.ts', "require('@scope/bad/file.js');"],
     ['a test package outside tests', 'src/low/a.ts', "import { test } from 'vitest';"],
     ['a neighbour', 'src/store/s3/a.ts', "import '../local/b.ts';"],
+    ['the package of another folder', 'src/store/local/a.ts', "import sdk from 'sdk';"],
+    ['the builtin of a folder, beside it', 'src/store/a.ts', "import 'node:http';"],
     ['a store named outside the joint', 'src/store/face.ts', "import './local/b.ts';"],
     ['a file outside src', 'src/low/a.ts', "import '../../bench/run.ts';"],
     ['a room from bench', 'bench/a.ts', "import '../src/low/a.ts';"],
@@ -116,6 +125,7 @@ describe('layers', () => {
     ['src/high/a.test.ts', "import '../store/local/b.ts'; import 'node:net'; import 'vitest';"],
     ['src/store/open.ts', "import './local/b.ts';"],
     ['src/store/local/a.ts', "import '../face.ts'; import './b.ts';"],
+    ['src/store/s3/a.ts', "import 'node:http'; import sdk from 'sdk'; import '../face.ts';"],
     ['src/top/main.ts', "import '../store/local/b.ts';"],
     ['test/a.test.ts', "import '../src/high/b.ts'; import '../bench/run.ts'; import 'node:fs';"],
   ])('what %s may', (path, text) => {

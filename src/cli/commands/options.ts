@@ -9,7 +9,8 @@ export const command: Command = {
   examples: [{ text: 'list them, to be used as -o KEY=VALUE', command: 'holdfast options' }],
   exitCodes: [0, 1],
   async run({ output }) {
-    const { extendedOptions } = await import('../../storage/open.ts');
+    const { listExtendedOptions } = await import('../../storage/open.ts');
+    const extendedOptions = await listExtendedOptions();
     const width = Math.max(...extendedOptions.map(({ name }) => name.length));
     output.line('All Extended Options:');
     for (const { name, description } of extendedOptions) {

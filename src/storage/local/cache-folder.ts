@@ -7,7 +7,7 @@ import { HoldfastError } from '../../base/errors.ts';
 import { type Backend, isFileName } from '../backend.ts';
 import { setTimes, status } from './files.ts';
 import { makeFolders } from './folders.ts';
-import { cacheLayout } from './layout.ts';
+import { cacheLayout } from '../layout.ts';
 import { LocalBackend } from './local-backend.ts';
 import { translate } from './translate.ts';
 import { ignore, type Modes } from './write-file.ts';

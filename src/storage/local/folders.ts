@@ -2,7 +2,7 @@ import path from 'node:path';
 
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { makeFolder, status } from './files.ts';
-import { fanNames, type Layout } from './layout.ts';
+import { fanNames, type Layout } from '../layout.ts';
 import { ignore, syncFolder } from './write-file.ts';
 
 /** Makes the root, the folders of all types and the 256 folders of fanned-out types, and makes their names durable. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { throwIfAborted } from '../../base/abort.ts';
 import { type FileStat, type FileType, isFileName } from '../backend.ts';
 import { readFolder, status, unlink } from './files.ts';
-import { fanNames, folderOf, type Layout } from './layout.ts';
+import { fanNames, folderOf, type Layout } from '../layout.ts';
 import { ignore } from './write-file.ts';
 
 export interface ListOptions {

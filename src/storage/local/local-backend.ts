@@ -20,7 +20,7 @@ import {
 import { checkRange } from '../range.ts';
 import { changeMode, readFully, status, unlink } from './files.ts';
 import { createFolders, makeMissingFolders } from './folders.ts';
-import { type Layout, placeOf, repositoryLayout } from './layout.ts';
+import { type Layout, placeOf, repositoryLayout } from '../layout.ts';
 import { listFiles, removeOldTemporaries } from './list-files.ts';
 import { isOnLocalDisk } from './local-disk.ts';
 import { type OpenFile, OpenFiles, withFile } from './open-files.ts';

@@ -1,4 +1,4 @@
-import { usage } from './parse.ts';
+import { HoldfastError } from './errors.ts';
 
 /**
  * Splits a command line into words as a shell does, without running one: blanks part words, single and double quotes
@@ -25,8 +25,9 @@ export function splitShellWords(text: string): string[] {
       word = undefined;
     } else word = (word ?? '') + c;
   }
-  if (quote !== '') throw usage('a quote in the command is not closed');
+  if (quote !== '')
+    throw new HoldfastError('USAGE', { message: 'a quote in the command is not closed' });
   if (word !== undefined) words.push(word);
-  if (words.length === 0) throw usage('the command is empty');
+  if (words.length === 0) throw new HoldfastError('USAGE', { message: 'the command is empty' });
   return words;
 }

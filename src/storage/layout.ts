@@ -1,5 +1,5 @@
-import { assert, defined } from '../../base/assert.ts';
-import { type FileHandle, type FileType, isFileName } from '../backend.ts';
+import { assert, defined } from '../base/assert.ts';
+import { type FileHandle, type FileType, isFileName } from './backend.ts';
 
 /** Where the files of each type stand below the root folder. */
 export interface Layout {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { splitShellWords } from './shell-split.ts';
+import { splitShellWords } from './shell-words.ts';
 
 test.each([
   ['pass show backup', ['pass', 'show', 'backup']],
