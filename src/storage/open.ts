@@ -77,9 +77,7 @@ export async function openBackend(location: string, options: BackendOptions): Pr
 
 /** The store of a scheme, which takes the locations of that scheme only; undefined if it is not built in. */
 async function storeOf(scheme: Scheme): Promise<Store | undefined> {
-  const load = stores[scheme];
-  // A row's key is its scheme, so what is parsed as that scheme fits its store.
-  return load && ((await load()) as Store);
+  return await stores[scheme]?.();
 }
 
 function optionsOf(scheme: Scheme, { connectionCount, options }: Store): ExtendedOption[] {
