@@ -141,7 +141,7 @@ async function publish(
   if (options.skipIfUnchanged && isAsGoodAs(how.parent, snapshot)) return undefined;
   if (options.dryRun) return toHex(sha256(encodeSnapshot(snapshot)));
   // All packs and index files are stored and synced.
-  const data = { indexed, own: how.own };
+  const data = { indexed, own: how.own, marked: 'absent' } as const;
   const publication = { snapshot, lock, isLast: true, data };
   return publishSnapshot(indexed.repository, publication, how.context);
 }

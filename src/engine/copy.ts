@@ -238,7 +238,7 @@ class CopyRun {
       return;
     }
     const made = copyOf(snapshot);
-    const data = { indexed: target, own: this.#writer.stored };
+    const data = { indexed: target, own: this.#writer.stored, marked: 'absent' } as const;
     const publication = { snapshot: made, lock, data };
     const id = await publishSnapshot(target.repository, publication, this.#context);
     this.#known.add({ ...made, id });

@@ -111,6 +111,28 @@ describe('data that is marked', () => {
     expect(await assertWhole(backend.files, kept)).toEqual([]);
   });
 
+  test.each([
+    ['absent', false, 0],
+    ['shared', true, 0],
+    ['shared', false, 1],
+    ['unsafe', true, 1],
+    ['unsafe', false, 1],
+  ] as const)('before, %s, is stored again: listings at once %s, %d times', async (...row) => {
+    const [marked, listsAtOnce, times] = row;
+    const first = await backUp(backend);
+    forget(first);
+    await prune(backend);
+    const repository = testRepository({ backend: Object.assign(backend, { listsAtOnce }) });
+    const loaded = await loadIndexFiles(repository);
+    const notes: string[] = [];
+    await proveReferences(
+      new IndexedRepository(repository, loaded.index, loaded),
+      { known: loaded, own: undefined, tree: first.treeId, marked },
+      { environment, monitor: { ...quiet, note: (text) => notes.push(text) } },
+    );
+    expect(notes).toHaveLength(times);
+  });
+
   test('between the index and the snapshot is stored again before the snapshot is', async () => {
     forget(await backUp(backend));
     const states = new StatesBackend(backend);
@@ -216,7 +238,8 @@ describe('data that is gone', () => {
       const unseenPacks = new Set([...others, ...packs.map((key) => key.slice('pack/'.length))]);
       const own = { indexIds: [], unseenPacks };
       const on = new IndexedRepository(testRepository({ backend: recorded }), indexed.index);
-      return proveReferences(on, { known: loaded, own, tree }, { environment, monitor: quiet });
+      const proof = { known: loaded, own, tree, marked: 'absent' } as const;
+      return proveReferences(on, proof, { environment, monitor: quiet });
     };
     await prove();
     expect(recorded.count({ operation: 'stat' })).toBe(0);

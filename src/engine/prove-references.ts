@@ -11,6 +11,7 @@ import {
 import { IndexWriter, type StoredByWork } from '../repository/index-writer.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { PackMark } from '../repository/pack-marks.ts';
+import { markedPacks } from './packs/known-packs.ts';
 import { missingPacks } from './packs/stored-packs.ts';
 import type { EngineContext } from './context.ts';
 import { statPack } from './packs/stat-pack.ts';
@@ -22,20 +23,28 @@ const roundsMax = 5;
 /** More packs than these are looked for in a listing first. */
 const askedSinglyMax = 200;
 
+/**
+ * What is known of packs that were marked as to be deleted before the index was loaded. `absent`: the index has none of them.
+ * `shared`: the snapshot may refer to some, as the one does that it is made of, and that stays until it is there; enough
+ * where each listing shows one of the two, else it is as `unsafe`: a prune may have marked what the old one needs since
+ * it was not shown, and may not be shown the new one either. `unsafe`: they may be there, and it may not refer to them.
+ */
+export type MarkedBefore = 'absent' | 'shared' | 'unsafe';
+
 export interface Proof {
   /** Index files that were listed when `indexed` was loaded; what is in none of them is taken for new. */
   readonly known: IndexFileNames;
   /** What this work stored since. */
   readonly own: StoredByWork | undefined;
-  /** Packs of the index that were marked before, and that the snapshot may refer to all the same. */
-  readonly marked?: ReadonlySet<number>;
+  readonly marked: MarkedBefore;
   /** Root tree of the snapshot that is to be stored. */
   readonly tree: Id;
 }
 
 /**
  * Proves, right before a snapshot is stored, that all it leans on is there to stay: that no pack that was in the index when
- * the work began was marked as to be deleted, or taken from the index, since. What lies in such packs only is stored anew.
+ * the work began was marked as to be deleted, or taken from the index, since; nor was before, where that counts
+ * (`MarkedBefore`). What lies in such packs only is stored anew.
  *
  * Usually one listing. Index files that others stored since are read; if some vanished, all are. If the process was away,
  * so that others may have taken it for gone, all packs are looked for, too; those that this work stored are in any case,
@@ -51,7 +60,9 @@ export async function proveReferences(
   const seen = new Set([...proof.known.names, ...(proof.own?.indexIds ?? [])]);
   const unseen = proof.own?.unseenPacks ?? new Set<Id>();
   const gone = await unseenGone(indexed, unseen, context);
-  const marked = proof.marked ?? [];
+  const isUnsafe = proof.marked === 'unsafe' || !indexed.repository.backend.listsAtOnce;
+  const isTrusted = proof.marked === 'absent' || !isUnsafe;
+  const marked = isTrusted ? [] : await markedPacks(indexed, context);
   let lost = new Set([...marked, ...gone, ...(await lostPacks(indexed, seen, context))]);
   for (let round = 0; lost.size > 0; round++) {
     if (round === roundsMax) throw lostError('packs were marked or removed again and again');

@@ -5,7 +5,7 @@ import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import { removeSnapshot, type Snapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
-import { proveReferences } from './prove-references.ts';
+import { type MarkedBefore, proveReferences } from './prove-references.ts';
 import { storeProven } from './store-proven.ts';
 
 /** A snapshot that is to be stored, and what must be known for that. */
@@ -20,8 +20,7 @@ export interface Publication {
     readonly indexed: IndexedRepository;
     /** What this work stored; absent if nothing. */
     readonly own: StoredByWork | undefined;
-    /** As `Proof.marked`. */
-    readonly marked?: ReadonlySet<number>;
+    readonly marked: MarkedBefore;
   };
 }
 

@@ -74,19 +74,10 @@ export async function recover(
     paths: [recoveredPath],
     tags: [recoveredTag],
   };
-  const data = { indexed: withMarksUnseen(indexed), own: writer.stored };
+  // The lost trees are what a prune has marked, more often than not.
+  const data = { indexed, own: writer.stored, marked: 'unsafe' } as const;
   const publication = { snapshot, lock: request.lock, data };
   return { ...found, snapshotId: await publishSnapshot(indexed.repository, publication, context) };
-}
-
-/**
- * The lost trees are what a prune has marked, more often than not. It waits for nobody who began after the mark, and may not see the new
- * snapshot in a listing that lags: so the proof has to look at all marks, and what lies in such packs is stored anew.
- */
-function withMarksUnseen({ repository, index, files }: IndexedRepository): IndexedRepository {
-  const names = new Set(files.names);
-  for (const name of files.markNames) names.delete(name);
-  return new IndexedRepository(repository, index, { names, markNames: [] });
 }
 
 /** A tree with a directory for each of these. */

@@ -162,7 +162,7 @@ async function finish(
   }
   const known = request.existing.find((other) => isRepairOf(other, snapshot, tree));
   if (dryRun) return { kind: 'repaired', newId: known?.id, isNew: !known, isRemoved };
-  const data = { indexed, own: writer?.stored };
+  const data = { indexed, own: writer?.stored, marked: 'shared' } as const;
   const publication = { snapshot: repairedOf(snapshot, tree, forget), lock, data, oldId };
   const store = isRemoved ? replaceSnapshot : publishSnapshot;
   if (known && isRemoved) await removeSnapshot(repository, oldId, removal);

@@ -10,7 +10,8 @@ import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
 import { memoryKey } from '../storage/memory/memory-backend.ts';
 import { check } from './check.ts';
 import { type FolderContent, madeFile, madeLink, SnapshotMaker } from './engine-test-support.ts';
-import { prune } from './prune/prune-test-support.ts';
+import { assertWhole, behind, hourMs, prunable, prune, quiet } from './prune/prune-test-support.ts';
+import { defined } from '../base/assert.ts';
 import { walkTree } from './trees/walk-paths.ts';
 import {
   type RewriteChange,
@@ -291,4 +292,27 @@ describe('a tree that the repository should have', () => {
     for (const { id } of marked) maker.backend.files.delete(memoryKey({ type: 'pack', name: id }));
     await (await maker.indexed()).loadTree(Buffer.from(tree, 'hex'));
   });
+});
+
+test('where listings may be behind, a rewritten snapshot leans on nothing that is marked', async () => {
+  const { backend, kept } = await prunable();
+  const [old, other] = kept;
+  const oldId = defined(old, 'there are two').id;
+  await prune(behind(backend, oldId));
+  const repository = testRepository({ backend });
+  const loaded = await loadIndexFiles(repository);
+  const snapshots = (await loadSnapshots(repository)).filter(({ id }) => id === oldId);
+  const change = { withSummary: false, hostname: 'elsewhere' };
+  await rewriteSnapshots(
+    new IndexedRepository(repository, loaded.index, loaded),
+    { snapshots, change, forget: true, dryRun: false, lock: undefined },
+    { environment: systemEnvironment, monitor: quiet },
+  );
+  const now = await loadSnapshots(repository);
+  const id = defined(
+    now.find(({ hostname }) => hostname === 'elsewhere'),
+    'it is stored',
+  ).id;
+  await prune(behind(backend, id), { laterMs: 25 * hourMs });
+  await assertWhole(backend.files, [defined(other, 'there are two'), { id }]);
 });

@@ -171,7 +171,7 @@ async function replace(
     return;
   }
   await writer.finish();
-  const data = { indexed, own: writer.stored };
+  const data = { indexed, own: writer.stored, marked: 'shared' } as const;
   const publication = { snapshot: rewritten, lock, data };
   const { repository } = indexed;
   const onStored = (newId: Id): void => monitor.snapshotRewritten?.(snapshot, newId);

@@ -3,9 +3,7 @@ import { defined } from '../base/assert.ts';
 import { systemEnvironment } from '../base/environment.ts';
 import { loadIndexFiles } from '../repository/index-load.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
-import type { Backend } from '../storage/backend.ts';
-import { record } from '../storage/record.ts';
-import { assertWhole, hourMs, prunable, prune, quiet } from './prune/prune-test-support.ts';
+import { assertWhole, behind, hourMs, prunable, prune, quiet } from './prune/prune-test-support.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { loadSnapshots } from '../repository/snapshots.ts';
@@ -83,16 +81,6 @@ test('if the old one cannot be removed, both are there', async () => {
   await expect(tagSnapshots(repository, snapshots, request, fixture.context)).rejects.toThrow('no');
   expect(await loadSnapshots(repository)).toHaveLength(2);
 });
-
-/** A storage whose listings do not have one snapshot yet. */
-function behind(inner: Backend, hidden: string): Backend {
-  const backend = record(inner);
-  const list = backend.list.bind(backend);
-  backend.list = async function* (...call) {
-    for await (const file of list(...call)) if (file.name !== hidden) yield file;
-  };
-  return backend;
-}
 
 test('where listings may be behind, a new snapshot leans on nothing that is marked', async () => {
   const { backend, kept } = await prunable();

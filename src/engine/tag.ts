@@ -6,7 +6,6 @@ import type { HeldLock } from '../repository/locks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Snapshot, StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
-import { markedPacks } from './packs/known-packs.ts';
 
 /** What to do with the tags of a snapshot: replace them all, or add some and remove some. */
 export type TagChange =
@@ -70,7 +69,7 @@ export async function tagSnapshots(
     throwIfAborted(signal);
     const tags = changeTags(snapshot.tags ?? [], request.change);
     if (tags === undefined) continue;
-    data ??= await leanedOn(repository, request, context);
+    data ??= await leanedOn(repository, request);
     const tagged = retagged(snapshot, tags, oldId);
     const changed = { snapshot: tagged, lock: request.lock, oldId, ...(data && { data }) };
     const newId = await replaceSnapshot(repository, changed, context);
@@ -81,19 +80,13 @@ export async function tagSnapshots(
   return count;
 }
 
-/**
- * Where the data of the new snapshots is; undefined if that need not be known: the old ones refer to the same, and stay until
- * the new ones are there. Where listings are behind, a prune may have marked what the old one needs since it was not shown, and
- * may not be shown the new one either. So nothing marked is leaned on there.
- */
+/** Where the data of the new snapshots is; undefined if that need not be known: the old ones refer to the same, and stay until they are there. */
 async function leanedOn(
   repository: Repository,
   request: { loadIndex(): Promise<IndexedRepository> },
-  { signal }: EngineContext,
 ): Promise<Publication['data']> {
   if (repository.backend.listsAtOnce) return undefined;
-  const indexed = await request.loadIndex();
-  return { indexed, own: undefined, marked: await markedPacks(indexed, { signal }) };
+  return { indexed: await request.loadIndex(), own: undefined, marked: 'shared' };
 }
 
 function retagged(snapshot: Snapshot, tags: readonly string[], oldId: Id): Snapshot {

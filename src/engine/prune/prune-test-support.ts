@@ -11,6 +11,7 @@ import { collectUsedBlobs } from '../trees/used-blobs.ts';
 import { testRepository } from '../../repository/index-test-support.ts';
 import { type HeldLock, noIdentity, type ProcessProbe } from '../../repository/locks.ts';
 import type { StoredSnapshot } from '../../repository/snapshots.ts';
+import { record } from '../../storage/record.ts';
 import type { Backend, FileHandle, PutOptions } from '../../storage/backend.ts';
 import { ForwardingBackend } from '../../storage/forward.ts';
 import { MemoryBackend, type MemoryFiles, memoryKey } from '../../storage/memory/memory-backend.ts';
@@ -115,6 +116,16 @@ export async function prunable(): Promise<Prunable> {
   }
   backend.files.set(memoryKey({ type: 'pack', name: 'f'.repeat(64) }), noise(500, 9));
   return { backend, maker, kept: [second, fourth], gone: [first, third] };
+}
+
+/** A storage whose listings do not have one snapshot yet. */
+export function behind(inner: Backend, hidden: string): Backend {
+  const backend = record(inner);
+  const list = backend.list.bind(backend);
+  backend.list = async function* (...call) {
+    for await (const file of list(...call)) if (file.name !== hidden) yield file;
+  };
+  return backend;
 }
 
 /**
