@@ -218,6 +218,10 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
 /** A value that may stand in an error: ids, sizes, names, redacted locations; never a secret. */
 export type ErrorDetail = string | number | bigint | boolean | undefined;
 
+/**
+ * What an error says besides its code; an absent message or hint is that of the code's row in `errorTable`. Nothing
+ * in it may be a secret.
+ */
 export interface HoldfastErrorOptions {
   /** One sentence that replaces the row's summary. */
   readonly message?: string;

@@ -11,11 +11,13 @@ export function compareTimestamps(a: Timestamp, b: Timestamp): number {
   return a.seconds - b.seconds || a.nanoseconds - b.nanoseconds;
 }
 
+/** The instant so many nanoseconds after (negative: before) 1970 UTC, exactly; the inverse of `timestampToNs`. */
 export function timestampFromNs(ns: bigint): Timestamp {
   const seconds = ns >= 0n ? ns / 1_000_000_000n : -((-ns + 999_999_999n) / 1_000_000_000n);
   return { seconds: Number(seconds), nanoseconds: Number(ns - seconds * 1_000_000_000n) };
 }
 
+/** Nanoseconds since 1970 UTC, exactly; negative before. `offsetMinutes` does not count. */
 export function timestampToNs(time: Timestamp): bigint {
   return BigInt(time.seconds) * 1_000_000_000n + BigInt(time.nanoseconds);
 }

@@ -30,6 +30,7 @@ import type { EngineContext } from './context.ts';
 export type { BackupItem, BackupMonitor, BackupOptions, BackupResult } from './backup/options.ts';
 export { SourceWalk } from './source-walk.ts';
 
+/** What one backup does, and what it begins with. */
 export interface BackupRequest {
   readonly options: BackupOptions;
   /** Snapshots that there are, the oldest first, loaded before the index. */

@@ -41,6 +41,7 @@ export interface CopyMonitor extends TransferMonitor {
   snapshotHealed?(snapshot: StoredSnapshot, copy: StoredSnapshot): void;
 }
 
+/** What is copied, and where to. The repositories may have different keys. */
 export interface CopyRequest {
   readonly source: IndexedRepository;
   /** Snapshots of the source, in the order in which they are wanted. */
@@ -52,6 +53,7 @@ export interface CopyRequest {
   readonly lock: HeldLock | undefined;
 }
 
+/** What was copied, by ids in the source and the target; sizes in bytes, of new blobs only. */
 export interface CopyResult {
   readonly copied: readonly { readonly source: Id; readonly target: Id }[];
   readonly skippedCount: number;

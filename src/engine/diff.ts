@@ -28,12 +28,14 @@ export interface DiffCounts {
   readonly bytes: number;
 }
 
+/** The numbers of a comparison: `changedFiles` have other content, the rest is on one side only. */
 export interface DiffStatistics {
   readonly changedFiles: number;
   readonly added: DiffCounts;
   readonly removed: DiffCounts;
 }
 
+/** What is compared. `onChange` is called in the order of the paths; ids have 32 bytes. */
 export interface DiffRequest {
   /** Root trees of both sides. */
   readonly before: Uint8Array;

@@ -12,8 +12,10 @@ import { findChild, splitSnapshotPath } from './trees/snapshot-path.ts';
 
 export type { ByteWriter } from './dump/archive.ts';
 
+/** How a folder is written: POSIX tar with PAX headers, or ZIP. */
 export type ArchiveFormat = 'tar' | 'zip';
 
+/** What is written, and where to. */
 export interface DumpRequest {
   /** The tree that `path` begins in. */
   readonly root: Uint8Array;

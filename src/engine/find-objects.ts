@@ -38,6 +38,7 @@ export class IdSet {
   }
 }
 
+/** What is searched for, blobs of files and trees apart: an id may be of either. */
 export interface ObjectQuery {
   readonly blobs: IdSet;
   readonly trees: IdSet;

@@ -18,6 +18,7 @@ export interface PathMatcher<State extends object> {
   mayMatchBelow(state: State): boolean;
 }
 
+/** Which entries are searched for: all that is given must hold. */
 export interface PathQuery<State extends object> {
   readonly matcher: PathMatcher<State>;
   /** Only entries modified at this time or later. */

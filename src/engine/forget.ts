@@ -13,6 +13,7 @@ import { type Decision, decide, isKept } from './retention/decide.ts';
 import { isEmptyPolicy, type RetentionPolicy } from './retention/policy.ts';
 import { type GroupBy, groupSnapshots, type SnapshotGroup } from './snapshot-groups.ts';
 
+/** Which snapshots are kept, a group at a time. */
 export interface ForgetRequest {
   readonly policy: RetentionPolicy;
   readonly groupBy: GroupBy;
@@ -156,6 +157,7 @@ export interface FailedRemoval {
   readonly error: unknown;
 }
 
+/** What became of the snapshots to remove, in no order: each is in one of the two. */
 export interface ForgetResult {
   readonly removed: readonly Id[];
   readonly failed: readonly FailedRemoval[];

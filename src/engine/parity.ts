@@ -20,6 +20,7 @@ export interface ParityStatus {
   readonly paritySizeBytes: number;
 }
 
+/** What changed: packs that got parity, parity files that were removed, and packs that can get none. */
 export interface ParityUpdate {
   readonly madeCount: number;
   readonly removedCount: number;
@@ -28,6 +29,10 @@ export interface ParityUpdate {
   readonly damagedPacks: readonly Id[];
 }
 
+/**
+ * Looks at names and sizes only: two listings and the setting; no parity is read.
+ * @throws what the backend throws
+ */
 export async function loadParityStatus(
   repository: Repository,
   { signal }: EngineContext,

@@ -31,6 +31,7 @@ const askedSinglyMax = 200;
  */
 export type MarkedBefore = 'absent' | 'shared' | 'unsafe';
 
+/** What is known of the work whose references are to be proven. */
 export interface Proof {
   /** Index files that were listed when `indexed` was loaded; what is in none of them is taken for new. */
   readonly known: IndexFileNames;

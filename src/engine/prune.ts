@@ -15,6 +15,7 @@ import { deleteMarked, type MarkPlan, markUnneeded, planMarks } from './prune/tw
 export type { PruneMonitor, PrunePolicy, PruneStatistics, UnusedLimit } from './prune/options.ts';
 export type { PruneSource } from './prune/state.ts';
 
+/** What a prune may leave unused, and when it deletes. */
 export interface PruneOptions {
   readonly policy: PrunePolicy;
   /** Remove at once; else packs are marked, and those that were marked before are deleted. */
@@ -32,6 +33,7 @@ export interface PrunePlan {
   readonly state: PruneState;
 }
 
+/** The locks that an executed prune works under. */
 export interface PruneLocks {
   /** That of the whole prune: exclusive for an instant one; absent without locks. */
   readonly lock: HeldLock | undefined;
@@ -41,6 +43,7 @@ export interface PruneLocks {
   readonly probe: ProcessProbe;
 }
 
+/** What a prune did. Each pack of a two-phase prune is marked in one run, and deleted in a later one. */
 export interface PruneResult {
   /** Packs that were deleted because they were marked before. */
   readonly deleted: readonly BareMark[];

@@ -13,6 +13,7 @@ import { findLostTrees } from './recover/lost-trees.ts';
 import { WholeTrees } from './recover/whole-trees.ts';
 import type { PhaseMonitor } from '../base/monitor.ts';
 
+/** What is searched for lost trees, and who makes the snapshot of them. */
 export interface RecoverRequest {
   /** All that can be read, listed before the index was loaded. */
   readonly snapshots: readonly StoredSnapshot[];
@@ -23,6 +24,7 @@ export interface RecoverRequest {
   readonly lock: HeldLock | undefined;
 }
 
+/** What a recovery found, and the snapshot it made of it. */
 export interface RecoverResult {
   /** Trees that nothing refers to. */
   readonly lostCount: number;

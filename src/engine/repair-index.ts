@@ -27,6 +27,7 @@ interface PackToRead {
   readonly isReadWhole: boolean;
 }
 
+/** What of the storage is believed when the index is made anew. */
 export interface IndexRepairOptions {
   /** Believe no index file, read every header. */
   readonly readAllPacks: boolean;
@@ -38,6 +39,7 @@ export interface IndexRepairOptions {
   readonly readsWhole?: ReadsWhole;
 }
 
+/** Which packs are read whole: see `IndexRepairOptions.readsWhole`. */
 export type ReadsWhole = 'all' | 'left' | 'none';
 
 /** A blob that a pack should hold and that cannot be read, so that the index does not list it. */
@@ -56,6 +58,7 @@ export interface IndexRepairPlan {
   readonly readsWhole: ReadsWhole;
 }
 
+/** What a repair of the index changed. */
 export interface IndexRepairResult {
   /** Packs whose header was read and is now listed as it is. */
   readonly addedPacks: readonly Id[];

@@ -28,6 +28,7 @@ import { transferBlobs } from './packs/transfer.ts';
 import type { AffectedFile } from './trees/affected-files.ts';
 import type { PhaseMonitor } from '../base/monitor.ts';
 
+/** Which packs are repaired, where lost blobs may be found, and where damaged bytes are kept. */
 export interface PackRepairRequest {
   readonly packs: readonly Id[];
   readonly sources: BlobSources;
@@ -38,6 +39,7 @@ export interface PackRepairRequest {
   keep(id: Id, bytes: Uint8Array): Promise<string>;
 }
 
+/** What became of the packs. Nothing is lost if `lostCount` is 0. */
 export interface PackRepairResult {
   /** Packs that their parity healed: they are again what their names say. */
   readonly healedPacks: readonly { readonly id: Id; readonly keptAt: string | undefined }[];

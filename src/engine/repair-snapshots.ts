@@ -18,6 +18,7 @@ import { type TreeLoss, TreeRepair } from './repair/tree-repair.ts';
 import { refuseUnlistedCopies } from './repair/unlisted-copies.ts';
 import { findWanted } from './repair/wanted-blobs.ts';
 
+/** Which snapshots are repaired, where lost blobs may be found, and what becomes of the originals. */
 export interface SnapshotRepairRequest {
   readonly snapshots: readonly StoredSnapshot[];
   /** All snapshots: a repaired form that one of them is already is not stored again. */
@@ -44,6 +45,7 @@ export type SnapshotOutcome =
       readonly isRemoved: boolean;
     };
 
+/** Hears of each snapshot in turn: `started`, what is taken out of it, `ended`. */
 export interface SnapshotRepairListener {
   started(snapshot: StoredSnapshot): void;
   /** Something is taken out of the snapshot; of trees that snapshots share it is told once. */
@@ -51,6 +53,7 @@ export interface SnapshotRepairListener {
   ended(snapshot: StoredSnapshot, outcome: SnapshotOutcome): void;
 }
 
+/** What a repair of snapshots did; in a dry run what it would have done. */
 export interface SnapshotRepairResult {
   /** Snapshots that have, or would have, a repaired form or were lost. */
   readonly modifiedCount: number;

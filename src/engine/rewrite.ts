@@ -41,6 +41,7 @@ export interface RewriteMonitor extends Monitor, RewriteProgressMonitor {
   snapshotRemoved?(snapshot: StoredSnapshot): void;
 }
 
+/** Which snapshots are changed how, and what becomes of the originals. */
 export interface RewriteRequest {
   readonly snapshots: readonly StoredSnapshot[];
   readonly change: RewriteChange;
@@ -50,6 +51,7 @@ export interface RewriteRequest {
   readonly lock: HeldLock | undefined;
 }
 
+/** What a rewrite changed; in a dry run what it would have. */
 export interface RewriteResult {
   readonly changedCount: number;
   /** Snapshots that could not be read, which were told to the monitor. */

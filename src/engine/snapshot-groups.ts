@@ -7,6 +7,7 @@ export interface GroupBy {
   readonly tags: boolean;
 }
 
+/** Snapshots with equal keys, in the order given. Paths and tags are sorted, so that their order does not count. */
 export interface SnapshotGroup {
   /** '' and undefined where the key was not asked for. */
   readonly hostname: string;

@@ -9,6 +9,7 @@ import type { CallOptions } from '../storage/backend.ts';
 /** How often the work may be interrupted by sleep between the proof and the snapshot before it is given up. */
 const attemptCountMax = 5;
 
+/** Where a snapshot is stored, under which lock, and how it is proven. */
 export interface ProvenRequest extends CallOptions {
   readonly repository: Repository;
   /** Absent without locks. */

@@ -13,6 +13,7 @@ const moduleAddress = workerModule('./scrypt-worker.ts', import.meta.url);
 
 const pbkdf2Async = promisify(pbkdf2);
 
+/** What `threadedScrypt` derives a key from: password, salt, cost and size, and how many threads that may take. */
 export interface ThreadedScryptInput extends ScryptInput {
   /** At most so many threads, 1 or 2. */
   readonly threadCountMax: number;

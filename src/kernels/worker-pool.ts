@@ -16,6 +16,7 @@ const requestsAheadMax = 1;
 /** Requests that may wait for a worker; more is a defect of the caller. */
 export const requestsQueuedMax = 65_536;
 
+/** How the threads of a pool are started. */
 export interface WorkerPoolOptions {
   /** Number of threads. */
   readonly size: number;
@@ -28,6 +29,7 @@ export interface WorkerPoolOptions {
   readonly youngHeapMiB?: number;
 }
 
+/** How the answer to one request is waited for. */
 export interface RunOptions<Event = unknown> {
   /**
    * Gives up waiting: the promise is rejected at once. A request that a worker has begun goes on there, and

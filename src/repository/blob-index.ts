@@ -39,6 +39,7 @@ export interface BlobIndexShare {
   readonly packs: BlobTableShare;
 }
 
+/** What a new index starts with; all of it may be absent. */
 export interface BlobIndexOptions {
   /** Room to make at once; the index grows beyond it as needed. */
   readonly expectedBlobCount?: number;

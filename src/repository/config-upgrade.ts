@@ -3,6 +3,7 @@ import type { CallOptions } from '../storage/backend.ts';
 import { isConfigStored, loadSealedConfig, openConfig, sealConfig } from './config.ts';
 import type { Repository } from './repository.ts';
 
+/** What the upgrade of a config needs besides the repository. */
 export interface UpgradeOptions extends CallOptions {
   /**
    * Keeps a copy of the stored config outside the repository, durable on return. A storage that cannot replace a file at

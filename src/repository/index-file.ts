@@ -25,6 +25,7 @@ const packKeys = new JsonKeys(['id', 'blobs', 'time', 'size']);
 const blobKeys = new JsonKeys(['id', 'type', 'offset', 'length', 'uncompressed_length']);
 const uint32Max = 0xffff_ffff;
 
+/** By which rules an index file is decoded, and who hears of what is odd in it. */
 export interface DecodeIndexOptions {
   /** Format version of the repository; in version 1 a compressed blob is damage. Default 2. */
   readonly version?: 1 | 2;

@@ -21,6 +21,7 @@ import { throwUnopened } from './upgrade-told.ts';
 
 export type { IndexCacheStore } from './index-cache.ts';
 
+/** How all index files are loaded: what to do with bad ones, with how many threads, and from which cache. */
 export interface LoadIndexOptions extends CallOptions {
   /**
    * Hears of index files that cannot be used (INDEX_DAMAGED, UNPACKED_DAMAGED, FILE_NOT_FOUND); the rest is loaded.

@@ -35,6 +35,10 @@ const segmentSizeBytes: number = segmentIdSizeBytes + 8;
 const countsStart: number = magic.length + 2 * idSizeBytes;
 const headSizeBytes: number = countsStart + 24;
 
+/**
+ * The manifest as bytes, not sealed yet; integers are little-endian of 32 bits. The layout is ours, and may change
+ * with `magic`: head (magic, repository id, seed, six numbers), ids of 32 bytes, and segments of 24 bytes.
+ */
 export function encodeManifest(manifest: IndexCacheManifest): Uint8Array<ArrayBuffer> {
   const { segments } = manifest;
   const names = [...manifest.names, ...manifest.markNames];

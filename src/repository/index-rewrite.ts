@@ -44,6 +44,7 @@ export interface IndexChange {
   readonly keepsSmall?: boolean;
 }
 
+/** Who hears how far the rewriting is, and how large the new index files are. */
 export interface IndexRewriteOptions extends CallOptions {
   /** Hears of index files read, and then of those removed. */
   readonly onProgress?: (step: 'read' | 'removed', done: number, total: number) => void;

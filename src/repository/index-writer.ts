@@ -32,6 +32,7 @@ export type IndexTarget = Pick<
   'absences' | 'backend' | 'certain' | 'environment' | 'retract' | 'saveUnpacked'
 >;
 
+/** When packs are entered into an index file, and whose memory their lists are. */
 export interface IndexWriterOptions extends CallOptions {
   /**
    * Packs that may wait at first, for work that must not store anything twice after a crash. Once three times as many are

@@ -13,6 +13,7 @@ export interface JsonLimits {
   readonly sizeBytesMax?: number;
 }
 
+/** What kind a JSON value is of, by its first byte (RFC 8259, section 3). */
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
 
 /** `nextKey` found no more keys. */

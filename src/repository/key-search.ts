@@ -26,6 +26,7 @@ export interface KeyCandidates {
   readonly keyCount: number;
 }
 
+/** What keys are tried with. `password` is as given, UTF-8, not normalised, and stays the caller's. */
 export interface KeySearchOptions extends CallOptions {
   readonly environment: Environment;
   readonly password: Uint8Array;

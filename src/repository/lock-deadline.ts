@@ -2,6 +2,7 @@ import { cancelled } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { HoldfastError } from '../base/errors.ts';
 
+/** How long work may take: `ms` milliseconds by the monotonic `clock`. */
 export interface DeadlineOptions {
   readonly clock: Clock;
   readonly ms: number;

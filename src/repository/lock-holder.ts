@@ -69,11 +69,13 @@ export interface HeldLock {
   release(): Promise<void>;
 }
 
+/** How work is done that others may not interrupt. */
 export interface PublishOptions extends CallOptions {
   /** The lock is released next: others need not be told that this is over. */
   readonly isLast?: boolean | undefined;
 }
 
+/** What a lock of this process is made of. */
 export interface LockParts {
   readonly repository: Repository;
   readonly kind: LockKind;

@@ -12,6 +12,7 @@ const unreadablePausesMs: readonly number[] = [5_000, 10_000, 20_000];
 /** Who only reads goes on without knowing what it says, and so waits once. */
 const passingPausesMs: readonly number[] = unreadablePausesMs.slice(0, 1);
 
+/** Lock files at one time, in no order; those that cannot be read may stand for anything. */
 export interface LockList {
   readonly locks: readonly StoredLock[];
   readonly unreadable: readonly { readonly id: Id; readonly error: HoldfastError }[];
@@ -92,6 +93,7 @@ export function standsAgainst(lock: StoredLock, wanted: WantedLock): boolean {
   return other === 'prune' && wanted.look === 'return';
 }
 
+/** Who hears of locks that are removed or passed over. */
 export interface LookOptions extends CallOptions {
   readonly monitor?: Monitor | undefined;
 }

@@ -6,6 +6,7 @@ import { loadLocks } from './lock-list.ts';
 import { lockStaleMs } from './lock-times.ts';
 import type { Repository } from './repository.ts';
 
+/** Whose work counts as running. */
 export interface OperationsOptions extends CallOptions {
   readonly probe: ProcessProbe;
   /** Locks of the asker himself. */

@@ -14,6 +14,7 @@ export const lockSettleMs = 200;
 export const commitPatienceMs: number = 2 * 60_000;
 /** Pauses while waiting for other locks: the first, which doubles, and the longest. */
 export const retryPauseMs = 5_000;
+/** The longest pause between two looks at locks that stand in the way, in milliseconds. */
 export const retryPauseMsMax = 60_000;
 /** Pause while waiting for a commit, which is short. */
 export const commitPauseMs = 1_000;

@@ -24,6 +24,7 @@ import {
 } from './lock-times.ts';
 import type { Repository } from './repository.ts';
 
+/** What lock is wanted, and how long others are waited for: `retryMs` milliseconds, by default 0. */
 export interface LockWaitOptions extends CallOptions {
   readonly kind: LockKind;
   readonly look: LockLook;

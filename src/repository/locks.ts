@@ -28,6 +28,7 @@ export { isStaleLock, judgeLock, type LockVerdict, type ProcessProbe } from './l
 export { type LockList, loadLocks } from './lock-list.ts';
 export { loadRunningOperations, type RunningOperation } from './lock-operations.ts';
 
+/** What lock is taken, for whom, and how patiently. */
 export interface LockOptions extends CallOptions {
   readonly kind: LockKind;
   /** What it is for, as others see it: `backup`. */
@@ -54,6 +55,7 @@ export interface LockOptions extends CallOptions {
   readonly monitor?: Monitor | undefined;
 }
 
+/** Which locks are removed: by default only those whose holders are gone. */
 export interface UnlockOptions extends CallOptions {
   /** Remove every lock, whoever holds it, and also those that cannot be read. */
   readonly all: boolean;

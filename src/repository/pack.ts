@@ -55,6 +55,7 @@ export interface FinishedPack {
   readonly blobs: PackedBlobs;
 }
 
+/** How blobs are compressed, sealed and gathered into packs; sizes in bytes. */
 export interface PackBuilderOptions {
   /** Format version of the repository: version 1 knows no compression. */
   readonly version: 1 | 2;

@@ -55,6 +55,7 @@ export interface OpenOptions {
   readonly noLock?: boolean | undefined;
 }
 
+/** What a new repository is made with. Host and user name stand in its first key file, for people. */
 export interface CreateOptions extends OpenOptions {
   /** Default 2. */
   readonly version?: 1 | 2 | undefined;
@@ -66,6 +67,7 @@ export interface CreateOptions extends OpenOptions {
   readonly scrypt?: ScryptParameters | undefined;
 }
 
+/** Size at which a pack is full unless another is given: 16 MiB, as in restic. */
 export const packSizeBytesDefault: number = 16 * 1024 * 1024;
 
 interface RepositoryParts {

@@ -20,6 +20,7 @@ export {
 } from './snapshot-codec.ts';
 export { matches, type SnapshotFilter } from './snapshot-filter.ts';
 
+/** Which snapshots are loaded, and what becomes of unreadable ones. */
 export interface LoadSnapshotsOptions extends CallOptions {
   /** Snapshots that are left out unread. */
   readonly known?: { has(id: Id): boolean } | undefined;
@@ -32,6 +33,7 @@ export function tellUnreadable(monitor: Monitor): (id: Id, error: unknown) => vo
   return (id, error) => monitor.problem({ item: `snapshot ${id}`, during: 'scan', error });
 }
 
+/** Which snapshots `latest` may name; those that are named by id need not match. */
 export interface ResolveOptions extends CallOptions, SnapshotFilter {}
 
 /** What a text such as `latest:home/anna` names. */
@@ -41,6 +43,7 @@ export interface ResolvedSnapshot {
   readonly subfolder?: string;
 }
 
+/** How sure the removal of a snapshot is to be. */
 export interface RemoveSnapshotOptions extends CallOptions {
   /** Ask the storage afterwards whether it is gone: some keep what they report removed. */
   readonly isConfirmed?: boolean;

@@ -47,6 +47,7 @@ export const documentSizeBytesMax: Readonly<Record<UnpackedType, number>> = {
  * by one, in little memory.
  */
 export const framedSizeBytesMin: number = 16 << 20;
+/** The most plain bytes of one frame of a document that has several: see `framedSizeBytesMin`. */
 export const frameSizeBytes: number = 2 << 20;
 /** First byte of a document of version 2. */
 export const compressedMark = 0x02;

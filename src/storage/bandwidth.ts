@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Backend, ByteRange, FileHandle, GetOptions, PutOptions } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
 
+/** Limits of the average rate each way, in bytes per second. */
 export interface BandwidthOptions {
   readonly clock: Clock;
   /** Absent or 0: no limit. */

@@ -15,6 +15,7 @@ import {
 import { ForwardingBackend } from './forward.ts';
 import { checkRange } from './range.ts';
 
+/** What a cache has to be told of the format, and whom it tells of its failures. */
 export interface CacheOptions {
   /** Says of a pack whether it holds trees; `holdsTrees` of its handle counts as well. */
   readonly isTreePack?: (name: string) => boolean;

@@ -45,6 +45,7 @@ export interface FaultRule {
   readonly fault: Fault;
 }
 
+/** A backend that fails as a script says, and counts how often it did. */
 export interface FaultyBackend extends Backend {
   /** Number of faults so far: a test that injected none proves nothing. */
   readonly faultCount: number;

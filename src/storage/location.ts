@@ -14,6 +14,10 @@ export type Location =
   /** `remote` as rclone understands it: `remote:path`. */
   | { readonly scheme: 'rclone'; readonly remote: string };
 
+/**
+ * `sftp:USER@HOST:PATH` or `sftp://USER:PASSWORD@HOST:PORT/PATH`, percent-decoded where it is a URL. An IPv6 host has
+ * no brackets; a port is 1 to 65535. May hold a password: shown through `redactLocation` only.
+ */
 export interface SftpLocation {
   readonly scheme: 'sftp';
   readonly host: string;
@@ -24,6 +28,10 @@ export interface SftpLocation {
   readonly path: string;
 }
 
+/**
+ * `s3:HOST/BUCKET/PREFIX` or `s3:http://HOST/…`. Holds no keys. `isEncrypted` (HTTPS) unless `http:` was written; the
+ * prefix has no slash at its end, and is `''` for the whole bucket.
+ */
 export interface S3Location {
   readonly scheme: 's3';
   /** `host` or `host:port`. */
@@ -33,6 +41,7 @@ export interface S3Location {
   readonly prefix: string;
 }
 
+/** The kind of a storage: what stands before the first colon of its location, `local` for a path. */
 export type Scheme = Location['scheme'];
 
 const parsers: Readonly<Record<Scheme, (rest: string) => Location>> = {

@@ -11,6 +11,7 @@ import type { ExtendedOption, Store, TransportSettings } from './store.ts';
 
 export { redactLocation };
 
+/** How a storage is opened: with which limits (bytes per second; absent or 0: none), settings and listeners. */
 export interface BackendOptions {
   readonly environment: Environment;
   /** Calls at once; default: what suits the store. An extended option `<scheme>.connections` wins. */

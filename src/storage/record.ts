@@ -28,6 +28,7 @@ export interface RecordedCall {
 /** Which calls to count: all that fit every given field. */
 export type CallFilter = Partial<Pick<RecordedCall, 'operation' | 'type' | 'name'>>;
 
+/** A backend that remembers the calls made to it, failed ones included, for tests that count I/O. */
 export interface RecordedBackend extends Backend {
   /** All calls in the order in which they started. */
   readonly calls: readonly RecordedCall[];

@@ -24,6 +24,7 @@ export interface RetryEvent {
   readonly delayMs: number;
 }
 
+/** How long calls are tried again, and who hears of it. */
 export interface RetryOptions {
   readonly environment: Environment;
   /** How long after its first failure a call is tried again; default 15 min, as in restic. */

@@ -14,6 +14,7 @@ export interface ParentTime {
   readonly end: Timestamp;
 }
 
+/** What besides size and time of modification counts when a file is compared with the parent snapshot. */
 export interface DetectionOptions extends Pick<BackupOptions, 'ignoreCtime' | 'ignoreInode'> {
   /** Absent: not known. */
   readonly parentTime?: ParentTime | undefined;

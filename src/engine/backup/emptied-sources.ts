@@ -15,6 +15,7 @@ import { selectParent } from './parent-snapshot.ts';
 import { type BackupReport } from './report.ts';
 import type { TreeFrame } from './tree-frame.ts';
 
+/** What `EmptiedSources` compares with, and whom it tells. */
 export interface EmptiedParts {
   readonly indexed: IndexedRepository;
   readonly report: BackupReport;

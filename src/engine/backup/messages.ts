@@ -27,6 +27,7 @@ export const fileStatFields = {
   ctimeSeconds: 3,
   ctimeNanoseconds: 4,
 } as const;
+/** Numbers of one file in `FileBatch.stats`: as many as `fileStatFields` has. */
 export const fileStatStride = 5;
 /** Numbers kept a file in `FileBatch.identities`. */
 export const identityStride = 4;
@@ -44,6 +45,7 @@ export interface FileBatch {
   readonly identities: BigUint64Array<ArrayBuffer>;
 }
 
+/** Trees to be stored, each whole; answered by `TreesResponse`. */
 export interface TreeBatch {
   readonly type: 'trees';
   /** Encoded trees, all claimed by the sender. */
@@ -67,6 +69,10 @@ export interface TreeEnd {
   readonly entry: number;
 }
 
+/**
+ * A blob that the sender has entered into the shared index as pending (`entry`), so that nobody else stores it. `id`
+ * has 32 bytes, `bytes` are the plain content.
+ */
 export interface ClaimedBlob {
   readonly id: Uint8Array;
   readonly entry: number;
@@ -103,6 +109,7 @@ export interface Flush {
   readonly type: 'flush';
 }
 
+/** What a backup worker is asked. Each request has one answer; packs that become full on the way are events. */
 export type BackupRequest =
   | FileBatch
   | TreeBatch
@@ -116,6 +123,7 @@ export type BackupRequest =
 /** How reading one file ended. */
 export const fileOutcome = { stored: 0, changing: 1, failed: 2, moved: 3 } as const;
 
+/** Answers `FileBatch`: columns with one value a file, in the order of the batch. */
 export interface FilesResponse {
   readonly type: 'files';
   /** Ids of all chunks of all files, 32 bytes each. */
@@ -133,12 +141,17 @@ export interface FilesResponse {
   readonly addedByFile: Float64Array<ArrayBuffer>;
 }
 
+/** What does not fit a column: for the file at `index` of the batch, its status when it was read, or why it failed. */
 export interface FileExtra {
   readonly index: number;
   readonly now?: NewStatus;
   readonly error?: SerializedError;
 }
 
+/**
+ * Answers `TreeBatch`, and without sizes `TreePiece` and `TreeEnd`. `storedBytes` has a value for each tree of the
+ * batch, in its order.
+ */
 export interface TreesResponse {
   readonly type: 'trees';
   /** What each tree takes. */
@@ -146,6 +159,7 @@ export interface TreesResponse {
   readonly added: AddedData;
 }
 
+/** Answers `SpanScan`. All numbers are offsets in the file, in bytes. */
 export interface ScanResponse {
   readonly type: 'scan';
   /** Pairs [from, to]: every position in it was looked at. */
@@ -154,6 +168,10 @@ export interface ScanResponse {
   readonly candidates: Float64Array<ArrayBuffer>;
 }
 
+/**
+ * Answers `ChunkStore` and `StreamPart`: ids of the chunks cut, 32 bytes each, in the order of the content, and how
+ * many bytes of it were taken. The last bytes of a stream's part may become a chunk with the next part only.
+ */
 export interface ChunksResponse {
   readonly type: 'chunks';
   readonly ids: Uint8Array<ArrayBuffer>;
@@ -161,10 +179,12 @@ export interface ChunksResponse {
   readonly added: AddedData;
 }
 
+/** Answers `Flush`: what was packed has been handed over, as events before this. */
 export interface FlushResponse {
   readonly type: 'flush';
 }
 
+/** What a backup worker answers; the type follows from the request's. */
 export type BackupResponse =
   | FilesResponse
   | TreesResponse

@@ -4,6 +4,7 @@ import type { Id } from '../../repository/id.ts';
 import type { SnapshotSummary } from '../../repository/snapshots.ts';
 import type { GroupBy } from '../snapshot-groups.ts';
 
+/** What a backup records, what it compares with, and how it reads. */
 export interface BackupOptions {
   readonly hostname: string;
   readonly username: string;
@@ -49,6 +50,7 @@ export interface BackupItem {
   readonly metadataStoredBytes: number;
 }
 
+/** Hears how a backup goes. */
 export interface BackupMonitor extends Monitor {
   /** Hears before anything is read which snapshot unchanged files are recognised by, if any. */
   parent?(snapshot: Id | undefined): void;
@@ -58,6 +60,7 @@ export interface BackupMonitor extends Monitor {
   readonly item?: (item: BackupItem) => void;
 }
 
+/** What a backup has done; times in milliseconds. Whether it is complete is told by `problems`. */
 export interface BackupResult {
   /** Absent if no snapshot was written (nothing changed). In a dry run the id it would have had. */
   readonly snapshotId?: Id;

@@ -2,6 +2,7 @@ import type { SealKey } from '../../kernels/seal.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
 import type { PackContent } from '../packs/pack-content.ts';
 
+/** What a thread that checks packs is started with; index and columns are shared memory. */
 export interface CheckWorkerData {
   readonly index: BlobIndexShare;
   readonly masterKey: SealKey;
@@ -18,6 +19,7 @@ export interface PackCheck {
   readonly content: PackContent;
 }
 
+/** Answers `PackCheck` for a pack that could be read. */
 export interface PackFindings {
   readonly type: 'pack';
   /** What is wrong with the pack as a file; empty if nothing. */

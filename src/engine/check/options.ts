@@ -12,6 +12,7 @@ export type ReadData =
   /** A random choice of packs of about this many bytes in all. */
   | { readonly kind: 'size'; readonly sizeBytes: number };
 
+/** How much a check reads, and how much it names. */
 export interface CheckOptions {
   /** Absent: structure only. */
   readonly readData?: ReadData;
@@ -21,6 +22,7 @@ export interface CheckOptions {
   readonly affectedFilesMax?: number;
 }
 
+/** What a check found; the repository is sound if `errorCount` is 0. */
 export interface CheckResult {
   /** Everything that is damaged, one line each, in the order found: the first of `errorCount`. */
   readonly errors: readonly string[];

@@ -9,6 +9,7 @@ import type { EngineContext } from '../context.ts';
 import { readPack } from '../packs/read-pack.ts';
 import type { Findings } from './findings.ts';
 
+/** What is known of the packs already, and how much parity is to be read. */
 export interface ParityCheck {
   readonly findings: Findings;
   readonly index: BlobIndex;

@@ -19,6 +19,7 @@ export interface MoveSettings {
   readonly again: boolean;
 }
 
+/** What a thread that stores blobs anew is started with; indexes and slots are shared memory. */
 export interface TransferWorkerData {
   readonly source: BlobIndexShare;
   /** The same as `source` if both are one repository. */
@@ -48,8 +49,10 @@ export interface Flush {
   readonly type: 'flush';
 }
 
+/** What such a thread is asked; each request is answered by a `MoveResponse`. */
 export type MoveRequest = SealedBlobs | PlainBlob | Flush;
 
+/** What was stored since the last answer. */
 export interface MoveResponse {
   readonly added: AddedData;
   /** Entries that could not be read or opened: they were not stored. */

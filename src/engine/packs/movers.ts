@@ -49,6 +49,10 @@ export interface MoverOptions {
   readonly sizeBytes: number;
 }
 
+/**
+ * Starts threads to store blobs anew from 8 MiB on, for less none. The caller closes what it gets.
+ * @throws WORKER_FAILED if threads cannot be started
+ */
 export function startMovers(options: MoverOptions, context: EngineContext): Promise<Movers> {
   return options.sizeBytes < threadsSizeBytesMin
     ? Promise.resolve(new MoverHere(options, context.environment.random))

@@ -18,6 +18,7 @@ export interface StoredPacks {
   readonly others: ReadonlyMap<Id, number>;
 }
 
+/** What is known of listings that lag behind. */
 export interface StoredPacksOptions extends CallOptions {
   /** Packs that the storage may list for a while though they were removed: they count as not stored. */
   readonly removed?: ReadonlySet<Id>;

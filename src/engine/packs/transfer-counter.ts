@@ -11,6 +11,7 @@ export interface TransferProgress {
   readonly bytesTotal: number;
 }
 
+/** Hears how far a transfer is. */
 export interface TransferMonitor extends Monitor {
   transferProgress?(progress: TransferProgress): void;
 }

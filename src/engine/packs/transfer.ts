@@ -16,6 +16,7 @@ import { type Movers, startMovers } from './movers.ts';
 
 export type { FailedBlob, TransferMonitor, TransferProgress } from './transfer-counter.ts';
 
+/** Which blobs are stored where. */
 export interface TransferRequest {
   /** Where the blobs are read. */
   readonly source: IndexedRepository;
@@ -27,6 +28,7 @@ export interface TransferRequest {
   readonly again: boolean;
 }
 
+/** What a transfer stored, in bytes before and after compression, and what it could not read. */
 export interface TransferResult {
   /** Blobs that were stored. Those that the target had are not among them. */
   readonly blobCount: number;

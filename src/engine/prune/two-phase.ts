@@ -51,6 +51,7 @@ export function planMarks(state: PruneState, keepMs: number): MarkPlan {
   return { due, waiting, dropped };
 }
 
+/** Which marks are old enough, and whose work may stand against the deletion. */
 export interface DeletionRequest {
   /** For how long packs stay marked before they are deleted, in milliseconds. */
   readonly keepMs: number;
@@ -61,6 +62,7 @@ export interface DeletionRequest {
   readonly probe: ProcessProbe;
 }
 
+/** What became of the marks that were due. */
 export interface Deletion {
   readonly deleted: readonly BareMark[];
   /** Marked for long enough, but an operation that runs may have begun before. */

@@ -28,6 +28,7 @@ export type KitBlock =
   /** One text without line ends that is broken into lines, to be put together again. */
   | { readonly kind: 'data'; readonly text: string };
 
+/** Title of a kit, as text and as HTML. */
 export const kitTitle = 'HOLDFAST RECOVERY KIT';
 
 /** The parts of a kit: all that somebody needs who has it, the repository and any computer. */

@@ -20,6 +20,7 @@ export interface BlobSources {
   readonly files?: Source | undefined;
 }
 
+/** Where healed blobs are stored: the repository that lacks them, and its index writer. */
 export interface HealTarget {
   readonly indexed: IndexedRepository;
   /** Not flushed. */

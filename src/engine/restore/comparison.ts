@@ -7,6 +7,7 @@ import type { ComparedFile, RestoreEvent, RestoreRequest, RestoreResponse } from
 /** Files of one message. */
 const filesPerMessage = 256;
 
+/** The threads of a restore. */
 export type RestorePool = WorkerPool<RestoreRequest, RestoreResponse, RestoreEvent>;
 
 /** A file in the target, and what it should hold. */

@@ -4,6 +4,7 @@ import type { SerializedError } from '../../base/serialized-errors.ts';
 import type { BlobIndexShare } from '../../repository/blob-index.ts';
 import type { PackContent } from '../packs/pack-content.ts';
 
+/** What a restore thread is started with; index and `stop` are shared memory. */
 export interface RestoreWorkerData {
   readonly index: BlobIndexShare;
   readonly masterKey: SealKey;
@@ -108,6 +109,7 @@ export interface CompareFiles {
   }[];
 }
 
+/** What a restore thread is asked; each request has one answer, after its events. */
 export type RestoreRequest = PackPart | PlainWrite | FinishFiles | SetMetadata | CompareFiles;
 
 /** What could not be done for one file. */
@@ -118,6 +120,7 @@ export interface FileFailure {
   readonly error: SerializedError;
 }
 
+/** Answers all requests that write. */
 export interface WriteResponse {
   readonly type: 'written';
   readonly failures: readonly FileFailure[];
@@ -138,6 +141,7 @@ export interface ComparedFile {
   readonly canBeRead: boolean;
 }
 
+/** Answers `CompareFiles`. */
 export interface CompareResponse {
   readonly type: 'compared';
   /** In the order of the request. */
@@ -149,6 +153,7 @@ export interface UnreadResponse {
   readonly type: 'unread';
 }
 
+/** What a restore thread answers. */
 export type RestoreResponse = WriteResponse | CompareResponse | UnreadResponse;
 
 /** What a thread says while it works on one message. */

@@ -4,6 +4,7 @@ import type { Monitor, Problem, Progress } from '../../base/monitor.ts';
 /** What happens to a file that exists in the target. */
 export type Overwrite = 'always' | 'if-changed' | 'if-newer' | 'never';
 
+/** What is restored, what may be replaced or removed, and how it is proven. */
 export interface RestoreOptions {
   /** Folder of the snapshot to restore, such as `home/anna`; the whole snapshot if absent. */
   readonly subfolder?: string | undefined;
@@ -43,6 +44,7 @@ export interface RestoreProgress extends Progress {
   readonly filesDeleted: number;
 }
 
+/** Hears how a restore goes. */
 export interface RestoreMonitor extends Monitor {
   progress(progress: RestoreProgress): void;
   /** A file was restored with setuid or setgid. */
@@ -51,6 +53,7 @@ export interface RestoreMonitor extends Monitor {
   readonly item?: (item: RestoreItem) => void;
 }
 
+/** What a restore did; sizes in bytes. It is complete only if `problemCount` is 0. */
 export interface RestoreResult {
   /** Files, links, devices and directories to restore: those selected, without those skipped. */
   readonly filesTotal: number;

@@ -4,6 +4,7 @@ import { civilFromDay, dayFromCivil } from '../../repository/time-format.ts';
 /** The periods of which a policy keeps one snapshot each, from short to long. */
 export const periods = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
 
+/** A period of a policy: one of `periods`. */
 export type Period = (typeof periods)[number];
 
 const secondsPerDay = 86_400;

@@ -12,11 +12,13 @@ import type { EngineContext } from '../context.ts';
 /** A blob that a snapshot needs. */
 export const usedMark = 1;
 
+/** Hears how many trees were read, and of problems. */
 export interface UsedBlobsMonitor extends Monitor {
   /** Trees that were read; how many there are shows at the end. */
   treesRead?(count: number): void;
 }
 
+/** Surroundings of the search, and what it goes on from. */
 export interface UsedBlobsContext extends EngineContext<UsedBlobsMonitor> {
   /** What was found before, to be added to: what other snapshots use is not read again. */
   readonly marks?: BlobMarks;

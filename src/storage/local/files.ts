@@ -4,20 +4,39 @@ import { promisify } from 'node:util';
 // Callbacks, not fs.promises: a FileHandle costs about twice as much a call. All run in libuv's thread pool, so that a
 // slow or dead mount does not stop the main thread.
 
+/**
+ * open(2) with `flags` of `node:fs` constants and `mode` before the umask.
+ * @returns a descriptor that the caller closes
+ * @throws system errors untranslated, as all of this file
+ */
 export const openFile: (path: string, flags: number, mode?: number) => Promise<number> = promisify(
   fs.open,
 );
+/** close(2). On Linux the descriptor is given up also after an error. */
 export const closeFile: (file: number) => Promise<void> = promisify(fs.close);
+/**
+ * fsync(2): content and size are on the disk on return. After an error the content is in doubt, and a second call
+ * proves nothing.
+ */
 export const syncFile: (file: number) => Promise<void> = promisify(fs.fsync);
+/** fstat(2). Sizes are exact up to 2^53 bytes. */
 export const statusOf: (file: number) => Promise<fs.Stats> = promisify(fs.fstat);
+/** stat(2), which follows symbolic links. Sizes are exact up to 2^53 bytes. */
 export const status: (path: string) => Promise<fs.Stats> = promisify(fs.stat);
+/** statfs(2): type and room of the file system that a path is on; `type` is the magic number of its kind. */
 export const fileSystemOf: (path: string) => Promise<fs.StatsFs> = (path) =>
   promisify(fs.statfs)(path);
+/** mkdir(2), of one folder; `mode` is before the umask. Throws EEXIST if anything has the name. */
 export const makeFolder: (path: string, mode: number) => Promise<void> = promisify(fs.mkdir);
+/** Names in a folder as UTF-8, in no order, without `.` and `..`: all at once, so memory grows with their number. */
 export const readFolder: (path: string) => Promise<string[]> = promisify(fs.readdir);
+/** link(2): a second name for a file. Never replaces: throws EEXIST. */
 export const link: (from: string, to: string) => Promise<void> = promisify(fs.link);
+/** rename(2): replaces what has the name `to`; on POSIX systems the name is never missing in between. */
 export const rename: (from: string, to: string) => Promise<void> = promisify(fs.rename);
+/** unlink(2): takes a name from a file; folders are refused. */
 export const unlink: (path: string) => Promise<void> = promisify(fs.unlink);
+/** chmod(2), past the umask. On Windows only the owner's write bit counts. */
 export const changeMode: (path: string, mode: number) => Promise<void> = promisify(fs.chmod);
 /** Times in seconds since 1970. */
 export const setTimes: (path: string, accessed: number, modified: number) => Promise<void> =

@@ -7,6 +7,7 @@ import { readFolder, status, unlink } from './files.ts';
 import { fanNames, folderOf, type Layout } from '../layout.ts';
 import { ignore } from './write-file.ts';
 
+/** Which files are listed, and by which layout their folders are named. */
 export interface ListOptions {
   readonly layout: Layout;
   readonly type: FileType;

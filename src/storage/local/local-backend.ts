@@ -34,6 +34,7 @@ import {
   writeFile,
 } from './write-file.ts';
 
+/** How a folder is used as storage; the defaults are those of a repository of one user. */
 export interface LocalBackendOptions {
   readonly environment: Environment;
   readonly connectionCount?: number;

@@ -23,10 +23,12 @@ export interface Modes {
   readonly final: number;
 }
 
-/** Modes of a repository of one user, and of one whose config its group may read. */
+/** Modes of a repository of one user. */
 export const privateModes: Modes = { folder: 0o700, writing: 0o600, final: 0o400 };
+/** Modes where the group may read the config: the group gets what the owner has, as in restic. */
 export const groupModes: Modes = { folder: 0o770, writing: 0o660, final: 0o440 };
 
+/** How one file is written: under which name first, with which modes, and how durably. */
 export interface WriteOptions {
   readonly modes: Modes;
   readonly random: Random;
