@@ -183,6 +183,8 @@ export const snapshotFlags = {
   },
 } as const;
 
+/** All flags of `holdfast backup` but the global ones. */
 export type BackupFlags = typeof sourceFlags & typeof snapshotFlags;
 
+/** What is read and how it is stored: the flags of both tables, whose names do not overlap. */
 export const backupFlags: BackupFlags = { ...sourceFlags, ...snapshotFlags };

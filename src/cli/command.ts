@@ -63,6 +63,7 @@ export interface ChoiceFlag extends ValueFlagBase {
   readonly choices: readonly string[];
 }
 
+/** One flag of a command, by the kind of its values; `kind` says how the text given is read. */
 export type Flag =
   | BooleanFlag
   | CountFlag
@@ -89,6 +90,7 @@ export type FlagValue<F extends Flag = Flag> = F extends { readonly kind: 'boole
           ? string | undefined
           : number | undefined;
 
+/** The values of a table of flags, by the same names, as read from arguments and variables. */
 export type FlagValues<T extends FlagTable = FlagTable> = {
   readonly [K in keyof T]: FlagValue<T[K]>;
 };
@@ -106,6 +108,7 @@ export interface ArgumentRule {
   readonly complete?: 'file' | readonly string[];
 }
 
+/** An example for the help: what it is for, in a few words, and the line to type. */
 export interface Example {
   readonly text: string;
   readonly command: string;
@@ -136,8 +139,10 @@ export interface CommandGroup {
   readonly examples: readonly Example[];
 }
 
+/** What the first word after `holdfast` names. */
 export type CommandEntry = Command | CommandGroup;
 
+/** True for a group, whose commands are named by a second word. */
 export function isGroup(entry: CommandEntry): entry is CommandGroup {
   return 'commands' in entry;
 }

@@ -6,6 +6,7 @@ const orderlyMsMax = 5_000;
 /** Time for what is done even then: locks are removed. */
 const lastMsMax = 2_000;
 
+/** What an end needs of the process; tests give their own. */
 export interface EndingOptions {
   readonly clock: Clock;
   /** Tells the user what happens. */

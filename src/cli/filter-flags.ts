@@ -25,4 +25,5 @@ export const filterFlags = {
   },
 } as const;
 
+/** The flags that choose snapshots by host, tag and path. */
 export type FilterFlags = typeof filterFlags;

@@ -46,6 +46,7 @@ export const fromFlags = {
   },
 } as const;
 
+/** The flags that name a second repository and its password. */
 export type FromFlags = typeof fromFlags;
 
 /** The repository that `--from-repo` or `--from-repository-file` name, or their variables; undefined without. @throws USAGE */

@@ -185,4 +185,5 @@ export const globalFlags = {
   },
 } as const;
 
+/** The flags that every command has. */
 export type GlobalFlags = typeof globalFlags;

@@ -20,6 +20,7 @@ export interface StatusArea {
   draw(): string;
 }
 
+/** Where a command's text goes: results to `stdout`, problems to `stderr`. */
 export interface OutputOptions {
   readonly stdout: Sink;
   readonly stderr: Sink;

@@ -28,6 +28,7 @@ interface UnknownFlag {
   readonly index: number;
 }
 
+/** An argument that is no flag. `index` is its position among all arguments; `isEscaped` if it stood after `--`. */
 export interface Positional {
   readonly text: string;
   readonly index: number;

@@ -54,6 +54,7 @@ export const prunePolicyFlags = {
   },
 } as const;
 
+/** The flags of a prune, by itself or after `forget`. */
 export type PrunePolicyFlags = typeof prunePolicyFlags;
 
 const keepDeleteMsDefault: number = 24 * 3_600_000;

@@ -8,6 +8,7 @@ import { formatDuration } from './format.ts';
 import { printPlan, printResult, PruneOutput } from './prune-output.ts';
 import { type Session, thisProbe } from './session.ts';
 
+/** One prune of a command. */
 export interface PruneRun {
   readonly options: PruneOptions;
   readonly dryRun: boolean;

@@ -17,6 +17,7 @@ export const fromFolderFlags = {
   },
 } as const;
 
+/** The flags that say where a repair may find lost content. */
 export type RepairSourceFlags = typeof fromFolderFlags & FromFlags;
 
 /** Opens what the flags name, lets `work` use it, and closes it. The second repository is only read, under a lock. */

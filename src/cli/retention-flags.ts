@@ -111,6 +111,7 @@ export const retentionFlags = {
   },
 } as const;
 
+/** The `--keep-*` flags. */
 export type RetentionFlags = typeof retentionFlags;
 
 type SpanName = Extract<keyof RetentionFlags, `within${string}`>;

@@ -41,6 +41,7 @@ import {
 } from './password.ts';
 import { repositoryLocation } from './repository-location.ts';
 
+/** Which repository a command opens, under which lock, and what it does meanwhile. */
 export interface SessionOptions {
   /** Default: the repository of the command line. */
   readonly choice?: RepositoryChoice;

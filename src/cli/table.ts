@@ -9,6 +9,7 @@ export interface Column<Row> {
 
 const gap = '  ';
 
+/** What a table has besides its rows. */
 export interface TableOptions {
   /** Lines below the table. */
   readonly footer?: readonly string[];

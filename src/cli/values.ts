@@ -7,12 +7,14 @@ export type Parsed<T> = { readonly value: T } | { readonly problem: string };
 const trueTexts = ['1', 't', 'T', 'TRUE', 'true', 'True'];
 const falseTexts = ['0', 'f', 'F', 'FALSE', 'false', 'False'];
 
+/** Reads true or false by the words of Go's `strconv.ParseBool`, which restic's flags take. */
 export function parseBoolean(text: string): Parsed<boolean> {
   if (trueTexts.includes(text)) return { value: true };
   if (falseTexts.includes(text)) return { value: false };
   return { problem: 'must be true or false' };
 }
 
+/** Reads a whole number of at most 15 digits in `[minimum, maximum]`, with or without a sign. */
 export function parseInteger(text: string, minimum: number, maximum: number): Parsed<number> {
   const value = /^[+-]?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(value)) return { problem: 'must be a whole number' };

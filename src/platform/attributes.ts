@@ -9,6 +9,7 @@ export type {
   FileTimes,
 } from './system-calls.ts';
 
+/** How extended attributes are read. */
 export interface ReadAttributesOptions {
   /** Of a path: do not follow a link in the last component. Default true; names and descriptors never follow. */
   readonly noFollow?: boolean;

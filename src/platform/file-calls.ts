@@ -7,6 +7,7 @@ import { system } from './system.ts';
 export type { EntryPlace, Place } from './place.ts';
 export type { NodeRequest } from './system-calls.ts';
 
+/** How a file is opened. The defaults read only, and neither follow a link nor wait. */
 export interface OpenFileOptions {
   /** Open for reading and writing. Default false: reading only. */
   readonly write?: boolean;

@@ -6,6 +6,7 @@ import { system } from './system.ts';
 
 export type { FileKind, FileStatus } from './system-calls.ts';
 
+/** Whose status is read where a name is a symbolic link. */
 export interface StatusOptions {
   /** Follow a link in the last component. Default false. */
   readonly follow?: boolean;

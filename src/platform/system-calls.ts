@@ -76,6 +76,7 @@ export interface EntryPacker {
   addExtra(extra: EntryExtra): void;
 }
 
+/** What few entries have, and so has no column of its own. */
 export interface EntryExtra {
   readonly attributes: readonly ExtendedAttribute[];
   /** Of a symbolic link. */

@@ -1,6 +1,7 @@
 import { type BackupFlags, backupFlags } from '../backup-flags.ts';
 import type { Command } from '../command.ts';
 
+/** `holdfast backup`; what it does is loaded only when it runs. */
 export const command: Command<BackupFlags> = {
   name: 'backup',
   summary: 'Create a new backup of files and/or directories',

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 
+/** Flags of `holdfast cache`, besides the global ones. */
 export const flags = {
   cleanup: {
     kind: 'boolean',
@@ -22,8 +23,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast cache` but the global ones. */
 export type CacheFlags = typeof flags;
 
+/** `holdfast cache`; what it does is loaded only when it runs. */
 export const command: Command<CacheFlags> = {
   name: 'cache',
   summary: 'Operate on local cache directories',

@@ -14,6 +14,7 @@ export const catTypes = [
   'tree',
 ] as const;
 
+/** `holdfast cat`; what it does is loaded only when it runs. */
 export const command: Command = {
   name: 'cat',
   summary: 'Print internal objects to stdout',

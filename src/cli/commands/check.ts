@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags that only `holdfast check` has. */
 export const flags = {
   readData: {
     kind: 'boolean',
@@ -22,8 +23,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast check` but the global ones. */
 export type CheckFlags = FilterFlags & typeof flags;
 
+/** `holdfast check`; what it does is loaded only when it runs. */
 export const command: Command<CheckFlags> = {
   name: 'check',
   summary: 'Check the repository for errors',

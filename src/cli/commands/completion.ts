@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { usage } from '../parse.ts';
 
+/** `holdfast completion`; needs no repository. */
 export const command: Command = {
   name: 'completion',
   summary: 'Print a completion script for bash, zsh or fish',

@@ -3,8 +3,10 @@ import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { type FromFlags, fromFlags } from '../from-repository.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** All flags of `holdfast copy` but the global ones. */
 export type CopyFlags = FromFlags & FilterFlags;
 
+/** `holdfast copy`; what it does is loaded only when it runs. */
 export const command: Command<CopyFlags> = {
   name: 'copy',
   summary: 'Copy snapshots from one repository to another',

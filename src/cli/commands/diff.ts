@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags of `holdfast diff`, besides the global ones. */
 export const flags = {
   metadata: {
     kind: 'boolean',
@@ -9,8 +10,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast diff` but the global ones. */
 export type DiffFlags = typeof flags;
 
+/** `holdfast diff`; what it does is loaded only when it runs. */
 export const command: Command<DiffFlags> = {
   name: 'diff',
   summary: 'Show differences between two snapshots',

@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags that only `holdfast dump` has. */
 export const flags = {
   archive: {
     kind: 'choice',
@@ -22,8 +23,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast dump` but the global ones. */
 export type DumpFlags = FilterFlags & typeof flags;
 
+/** `holdfast dump`; what it does is loaded only when it runs. */
 export const command: Command<DumpFlags> = {
   name: 'dump',
   summary: 'Print backed-up files or folders to stdout',

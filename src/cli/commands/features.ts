@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import type { Feature } from '../features.ts';
 import type { Column } from '../table.ts';
 
+/** `holdfast features`; needs no repository. */
 export const command: Command = {
   name: 'features',
   summary: 'Print list of feature flags',

@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags that only `holdfast find` has. */
 export const flags = {
   blob: { kind: 'boolean', name: 'blob', description: 'the patterns are ids of data blobs' },
   tree: { kind: 'boolean', name: 'tree', description: 'the patterns are ids of trees' },
@@ -57,8 +58,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast find` but the global ones. */
 export type FindFlags = FilterFlags & typeof flags;
 
+/** `holdfast find`; what it does is loaded only when it runs. */
 export const command: Command<FindFlags> = {
   name: 'find',
   summary: 'Find a file, a directory or repository IDs',

@@ -3,6 +3,10 @@ import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { type PrunePolicyFlags, prunePolicyFlags } from '../prune-flags.ts';
 import { type RetentionFlags, retentionFlags } from '../retention-flags.ts';
 
+/**
+ * Flags of `holdfast forget` besides shared ones; `hosts` replaces that of `filterFlags`, whose short form is taken
+ * here.
+ */
 export const flags = {
   // Not -H, which is --keep-hourly here.
   hosts: {
@@ -46,11 +50,13 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast forget` but the global ones. */
 export type ForgetFlags = Omit<FilterFlags, 'hosts'> &
   RetentionFlags &
   PrunePolicyFlags &
   typeof flags;
 
+/** `holdfast forget`; what it does is loaded only when it runs. */
 export const command: Command<ForgetFlags> = {
   name: 'forget',
   summary: 'Remove snapshots from the repository',

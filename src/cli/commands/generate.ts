@@ -2,6 +2,7 @@ import { utf8 } from '../../base/bytes.ts';
 import type { Command } from '../command.ts';
 import { usage } from '../parse.ts';
 
+/** Flags of `holdfast generate`, besides the global ones. */
 export const flags = {
   bash: {
     kind: 'text',
@@ -25,6 +26,7 @@ export const flags = {
 
 type GenerateFlags = typeof flags;
 
+/** `holdfast generate`; needs no repository. */
 export const command: Command<GenerateFlags> = {
   name: 'generate',
   summary: 'Generate auto-completion files (bash, fish, zsh)',

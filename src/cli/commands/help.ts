@@ -3,6 +3,7 @@ import { describeEntry } from '../describe.ts';
 import { usage } from '../parse.ts';
 import { loadCommand } from '../registry.ts';
 
+/** `holdfast help`; loads the command that it explains, or all. */
 export const command: Command = {
   name: 'help',
   summary: 'Help about any command',

@@ -18,8 +18,10 @@ const flags = {
   },
 } as const;
 
+/** All flags of `holdfast init` but the global ones. */
 export type InitFlags = typeof flags & FromFlags;
 
+/** `holdfast init`; what it does is loaded only when it runs. */
 export const command: Command<InitFlags> = {
   name: 'init',
   summary: 'Initialize a new repository',

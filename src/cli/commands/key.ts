@@ -30,6 +30,7 @@ export const newKeyFlags = {
   },
 } as const;
 
+/** All flags of the commands that make a key but the global ones. */
 export type NewKeyFlags = typeof newKeyFlags;
 
 const list: Command = {
@@ -106,6 +107,7 @@ export const kitFlags = {
   },
 } as const;
 
+/** All flags of `holdfast key kit` but the global ones. */
 export type KitFlags = typeof kitFlags;
 
 const kit: Command<KitFlags> = {
@@ -127,6 +129,7 @@ The page opens the repository. Keep it away from this machine, and delete the fi
   run: async (invocation) => (await import('../actions/key-kit.ts')).keyKit(invocation),
 };
 
+/** `holdfast key`: the commands about keys and their passwords. */
 export const command: CommandGroup = {
   name: 'key',
   summary: 'Manage keys (passwords)',

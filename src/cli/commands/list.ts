@@ -4,6 +4,7 @@ import { repositoryExitCodes } from '../help.ts';
 /** What `list` can list. */
 export const listTypes = ['blobs', 'packs', 'index', 'snapshots', 'keys', 'locks'] as const;
 
+/** `holdfast list`; what it does is loaded only when it runs. */
 export const command: Command = {
   name: 'list',
   summary: 'List objects in the repository',

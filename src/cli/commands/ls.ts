@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags that only `holdfast ls` has. */
 export const flags = {
   long: {
     kind: 'boolean',
@@ -36,8 +37,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast ls` but the global ones. */
 export type LsFlags = FilterFlags & typeof flags;
 
+/** `holdfast ls`; what it does is loaded only when it runs. */
 export const command: Command<LsFlags> = {
   name: 'ls',
   summary: 'List files in a snapshot',

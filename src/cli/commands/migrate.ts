@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags of `holdfast migrate`, besides the global ones. */
 export const flags = {
   force: {
     kind: 'boolean',
@@ -10,8 +11,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast migrate` but the global ones. */
 export type MigrateFlags = typeof flags;
 
+/** `holdfast migrate`; what it does is loaded only when it runs. */
 export const command: Command<MigrateFlags> = {
   name: 'migrate',
   summary: 'Apply migrations',

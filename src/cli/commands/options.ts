@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 
+/** `holdfast options`; needs no repository. */
 export const command: Command = {
   name: 'options',
   summary: 'Print list of extended options',

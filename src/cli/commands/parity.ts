@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** `holdfast parity`; what it does is loaded only when it runs. */
 export const command: Command = {
   name: 'parity',
   summary: 'Protect packs against rot with error-correcting parity',

@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { repositoryExitCodes } from '../help.ts';
 import { type PrunePolicyFlags, prunePolicyFlags } from '../prune-flags.ts';
 
+/** Flags that only `holdfast prune` has. */
 export const flags = {
   dryRun: {
     kind: 'boolean',
@@ -23,8 +24,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast prune` but the global ones. */
 export type PruneFlags = PrunePolicyFlags & typeof flags;
 
+/** `holdfast prune`; what it does is loaded only when it runs. */
 export const command: Command<PruneFlags> = {
   name: 'prune',
   summary: 'Remove unneeded data from the repository',

@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { type RepairIndexFlags, repairIndex } from './repair.ts';
 
+/** `holdfast rebuild-index`: `repair index` under its old name, which restic has, too. */
 export const command: Command<RepairIndexFlags> = {
   ...repairIndex,
   name: 'rebuild-index',

@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags of `holdfast recover`, besides the global ones. */
 export const flags = {
   incomplete: {
     kind: 'boolean',
@@ -10,8 +11,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast recover` but the global ones. */
 export type RecoverFlags = typeof flags;
 
+/** `holdfast recover`; what it does is loaded only when it runs. */
 export const command: Command<RecoverFlags> = {
   name: 'recover',
   summary: 'Recover data from the repository not referenced by snapshots',

@@ -4,6 +4,7 @@ import { fromFlags } from '../from-repository.ts';
 import { repositoryExitCodes } from '../help.ts';
 import { fromFolderFlags, type RepairSourceFlags } from '../repair-sources.ts';
 
+/** Flags of `holdfast repair index`, and of its old name `rebuild-index`. */
 export const indexFlags = {
   readAllPacks: {
     kind: 'boolean',
@@ -22,8 +23,10 @@ export const indexFlags = {
   },
 } as const;
 
+/** All flags of `holdfast repair index` but the global ones. */
 export type RepairIndexFlags = typeof indexFlags;
 
+/** `holdfast repair index`; what it does is loaded only when it runs. */
 export const repairIndex: Command<RepairIndexFlags> = {
   name: 'repair index',
   summary: 'Build a new index',
@@ -44,6 +47,7 @@ files are damaged or all are gone, its header is believed, since all data would 
   run: async (invocation) => (await import('../actions/repair-index.ts')).repairIndex(invocation),
 };
 
+/** All flags of `holdfast repair packs` but the global ones. */
 export type RepairPacksFlags = RepairSourceFlags;
 
 const repairPacks: Command<RepairPacksFlags> = {
@@ -72,6 +76,7 @@ content all the same are named. A pack of which nothing is wrong is left alone.`
   run: async (invocation) => (await import('../actions/repair-packs.ts')).repairPacks(invocation),
 };
 
+/** Flags that only `holdfast repair snapshots` has. */
 export const snapshotsFlags = {
   dryRun: {
     kind: 'boolean',
@@ -86,6 +91,7 @@ export const snapshotsFlags = {
   },
 } as const;
 
+/** All flags of `holdfast repair snapshots` but the global ones. */
 export type RepairSnapshotsFlags = typeof snapshotsFlags & FilterFlags & RepairSourceFlags;
 
 const repairSnapshots: Command<RepairSnapshotsFlags> = {
@@ -113,6 +119,7 @@ a backup of the same files, where they are still there, heals more than this com
     (await import('../actions/repair-snapshots.ts')).repairSnapshots(invocation),
 };
 
+/** `holdfast repair`: a command for each thing that can be damaged. */
 export const command: CommandGroup = {
   name: 'repair',
   summary: 'Repair the repository',

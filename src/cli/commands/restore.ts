@@ -55,8 +55,10 @@ const flags = {
   },
 } as const;
 
+/** All flags of `holdfast restore` but the global ones. */
 export type RestoreFlags = FilterFlags & SelectionFlags & typeof flags;
 
+/** `holdfast restore`; what it does is loaded only when it runs. */
 export const command: Command<RestoreFlags> = {
   name: 'restore',
   summary: 'Extract the data from a snapshot',

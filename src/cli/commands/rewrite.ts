@@ -35,8 +35,10 @@ const flags = {
   },
 } as const;
 
+/** All flags of `holdfast rewrite` but the global ones. */
 export type RewriteFlags = FilterFlags & SelectionFlags & typeof flags;
 
+/** `holdfast rewrite`; what it does is loaded only when it runs. */
 export const command: Command<RewriteFlags> = {
   name: 'rewrite',
   summary: 'Rewrite snapshots to exclude unwanted files',

@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags that only `holdfast snapshots` has. */
 export const flags = {
   compact: {
     kind: 'boolean',
@@ -26,8 +27,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast snapshots` but the global ones. */
 export type SnapshotsFlags = FilterFlags & typeof flags;
 
+/** `holdfast snapshots`; what it does is loaded only when it runs. */
 export const command: Command<SnapshotsFlags> = {
   name: 'snapshots',
   summary: 'List all snapshots',

@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags that only `holdfast stats` has. */
 export const flags = {
   mode: {
     kind: 'choice',
@@ -13,8 +14,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast stats` but the global ones. */
 export type StatsFlags = FilterFlags & typeof flags;
 
+/** `holdfast stats`; what it does is loaded only when it runs. */
 export const command: Command<StatsFlags> = {
   name: 'stats',
   summary: 'Scan the repository and show basic statistics',

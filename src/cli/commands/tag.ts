@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { type FilterFlags, filterFlags } from '../filter-flags.ts';
 import { repositoryExitCodes } from '../help.ts';
 
+/** Flags that only `holdfast tag` has. */
 export const flags = {
   set: {
     kind: 'texts',
@@ -23,8 +24,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast tag` but the global ones. */
 export type TagFlags = FilterFlags & typeof flags;
 
+/** `holdfast tag`; what it does is loaded only when it runs. */
 export const command: Command<TagFlags> = {
   name: 'tag',
   summary: 'Modify tags on snapshots',

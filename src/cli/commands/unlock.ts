@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 
+/** Flags of `holdfast unlock`, besides the global ones. */
 export const flags = {
   removeAll: {
     kind: 'boolean',
@@ -8,8 +9,10 @@ export const flags = {
   },
 } as const;
 
+/** All flags of `holdfast unlock` but the global ones. */
 export type UnlockFlags = typeof flags;
 
+/** `holdfast unlock`; what it does is loaded only when it runs. */
 export const command: Command<UnlockFlags> = {
   name: 'unlock',
   summary: 'Remove locks other processes created',

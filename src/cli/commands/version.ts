@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts';
 import { architectureName, systemName, version } from '../version.ts';
 
+/** `holdfast version`; needs no repository. */
 export const command: Command = {
   name: 'version',
   summary: 'Print version information',

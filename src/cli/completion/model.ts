@@ -16,6 +16,7 @@ export type ValueKind =
   | { readonly kind: 'words'; readonly words: readonly string[] }
   | { readonly kind: 'any' };
 
+/** A flag as a shell offers it; names are without dashes. */
 export interface CompletedFlag {
   readonly name: string;
   readonly short: string | undefined;
@@ -24,6 +25,7 @@ export interface CompletedFlag {
   readonly isRepeatable: boolean;
 }
 
+/** A command or group as a shell offers it. */
 export interface CompletedCommand {
   /** Words after the program's name. */
   readonly path: readonly string[];
@@ -39,6 +41,7 @@ export interface CompletionModel {
   readonly commands: readonly CompletedCommand[];
 }
 
+/** Loads all commands and gathers what shells may complete. `help` about groups is among it. */
 export async function completionModel(): Promise<CompletionModel> {
   const entries = await loadAllCommands();
   const names = entries.map((entry) => entry.name);

@@ -12,6 +12,7 @@ const writers: Readonly<Record<Shell, (model: CompletionModel) => string>> = {
   fish: fishCompletion,
 };
 
+/** True for the name of a shell that `completionScript` has a script for. */
 export function isShell(name: string): name is Shell {
   return Object.hasOwn(writers, name);
 }

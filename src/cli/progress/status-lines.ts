@@ -10,6 +10,7 @@ export interface Pace {
   readonly bytesPerSecond: number | undefined;
 }
 
+/** How a progress display is laid out. */
 export interface StatusOptions {
   /** Width of the terminal. */
   readonly columns: number;

@@ -50,6 +50,7 @@ export const arenaAt: Readonly<
   listing: 4096 + 2 * pathSizeBytes + 2 * attributeSizeBytesMax,
 };
 
+/** Room at `arenaAt.listing` for directory entries as getdents64(2) gives them, in bytes. */
 export const arenaListingSizeBytes: number = listingSizeBytes;
 
 const arenaSizeBytes = arenaAt.listing + listingSizeBytes;

@@ -138,6 +138,7 @@ export function setAttributeLinux(
   });
 }
 
+/** Removes an extended attribute; of a link its own. Throws ENODATA if there is none. */
 export function removeAttributeLinux(
   linux: Linux,
   place: number | EntryPlace,

@@ -25,6 +25,7 @@ export const callNumber = {
   removexattrat: 466,
 } as const;
 
+/** Error numbers that calls are asked for (`asm-generic/errno.h`): the same on all architectures this room runs on. */
 export const errnoOf = {
   ENOENT: 2,
   EPERM: 1,
@@ -41,6 +42,7 @@ export const errnoOf = {
   ENOTSUP: 95,
 } as const;
 
+/** `AT_*` of the `*at` calls (`linux/fcntl.h`). `workingDirectory` stands in the place of a directory's descriptor. */
 export const atFlag = {
   workingDirectory: -100,
   symlinkNoFollow: 0x100,

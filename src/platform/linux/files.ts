@@ -99,12 +99,20 @@ export function readLinkLinux(linux: Linux, place: Place): Uint8Array<ArrayBuffe
   return arena.bytes.slice(arenaAt.attributeValue, arenaAt.attributeValue + length);
 }
 
+/**
+ * mkdirat(2); `mode` is subject to the umask.
+ * @throws FILE_EXISTS, also for a link of that name
+ */
 export function makeDirectoryLinux(linux: Linux, place: EntryPlace, mode: number): void {
   callAt(linux, { call: 'mkdirat', place }, (aim) =>
     linux.libc.mkdirat(aim.directory, aim.path, mode),
   );
 }
 
+/**
+ * symlinkat(2); `target` is stored as it is, in raw bytes, whether it leads anywhere or not.
+ * @throws FILE_EXISTS
+ */
 export function makeSymlinkLinux(linux: Linux, place: EntryPlace, target: Uint8Array): void {
   const text = placeText(linux.arena, arenaAt.secondPath, target);
   callAt(linux, { call: 'symlinkat', place }, (aim) =>
@@ -128,6 +136,10 @@ export function makeLinkLinux(
   );
 }
 
+/**
+ * mknodat(2); permissions are subject to the umask. Devices take CAP_MKNOD.
+ * @throws FILE_EXISTS, PERMISSION_DENIED
+ */
 export function makeNodeLinux(linux: Linux, place: EntryPlace, node: NodeRequest): void {
   const mode = modeOfKind[node.kind] | (node.mode & 0o7777);
   callAt(linux, { call: 'mknodat', place }, (aim) =>
@@ -148,6 +160,10 @@ export function renameLinux(
   );
 }
 
+/**
+ * unlinkat(2), for an empty directory with AT_REMOVEDIR. A link itself is removed, not what it leads to.
+ * @throws FILE_NOT_FOUND, SYSTEM_CALL_FAILED, such as ENOTEMPTY
+ */
 export function unlinkLinux(linux: Linux, place: EntryPlace, isDirectory: boolean): void {
   const flags = isDirectory ? atFlag.removeDirectory : 0;
   callAt(linux, { call: 'unlinkat', place }, (aim) =>

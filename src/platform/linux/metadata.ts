@@ -28,6 +28,10 @@ const noFlagsCodes: ReadonlySet<number> = new Set([
 
 const ioctlNumber = { getFlags: 0x80086601, setFlags: 0x40086602 } as const;
 
+/**
+ * fchownat(2), of a link itself. The absent part stays; an id of 2^32 - 1 is EINVAL. The kernel may clear setuid and
+ * setgid, so the mode is set afterwards.
+ */
 export function setOwnerLinux(linux: Linux, place: number | EntryPlace, owner: FileOwner): void {
   const failed = { call: 'fchownat', place };
   // The kernel would take it for "leave it" and say all is well.
@@ -104,6 +108,10 @@ export function inodeFlagsLinux(linux: Linux, file: number): number | undefined 
   throw failure({ call: 'ioctl(FS_IOC_GETFLAGS)', place: file }, -result);
 }
 
+/**
+ * Sets all flags as `chattr` does (FS_IOC_SETFLAGS): those absent from `flags` are cleared. Immutable and append-only
+ * take CAP_LINUX_IMMUTABLE.
+ */
 export function setInodeFlagsLinux(linux: Linux, file: number, flags: number): void {
   const { libc, arena } = linux;
   putSigned(arena, arenaAt.record / 4, flags);

@@ -28,6 +28,10 @@ export function run<T>(call: string, place: Place, action: () => T): T {
   }
 }
 
+/**
+ * `SystemCalls.open`. The path is remembered, so that names below the descriptor can be resolved until
+ * `closePortable`.
+ */
 export function openPortable(
   place: Uint8Array | EntryPlace,
   { flags, mode }: { flags: number; mode: number },
@@ -49,11 +53,16 @@ function openWithWish(path: Buffer, flags: number, mode: number): number {
   }
 }
 
+/** `SystemCalls.close`. The path of the descriptor is forgotten first. */
 export function closePortable(file: number): void {
   forgetPath(file);
   run('close', file, () => closeSync(file));
 }
 
+/**
+ * One read; fewer bytes than `target` holds are no error, 0 is the end.
+ * @param position `undefined`: at the file's own offset
+ */
 export function readPortable(
   file: number,
   target: Uint8Array,
@@ -62,30 +71,45 @@ export function readPortable(
   return run('read', file, () => readSync(file, target, 0, target.length, position ?? null));
 }
 
+/** Target of a symbolic link in raw bytes, in memory of its own. */
 export function readLinkPortable(place: Place): Uint8Array<ArrayBuffer> {
   const target = run('readlink', place, () => readlinkSync(pathOf(place), { encoding: 'buffer' }));
   return Uint8Array.from(target);
 }
 
+/** `mode` is subject to the umask. */
 export function makeDirectoryPortable(place: EntryPlace, mode: number): void {
   run('mkdir', place, () => mkdirSync(pathOf(place), { mode }));
 }
 
+/** `target` is stored as it is, in raw bytes. */
 export function makeSymlinkPortable(place: EntryPlace, target: Uint8Array): void {
   run('symlink', place, () => symlinkSync(pathOf(target), pathOf(place)));
 }
 
+/**
+ * Adds a name to an existing file.
+ * @throws UNSUPPORTED for a descriptor: `node:fs` cannot link what has no name
+ */
 export function makeLinkPortable(existing: EntryPlace | number, place: EntryPlace): void {
   if (typeof existing === 'number') throw unsupported('link', place);
   run('link', place, () => linkSync(pathOf(existing), pathOf(place)));
 }
 
+/**
+ * Makes an empty file.
+ * @throws UNSUPPORTED for every other kind: `node:fs` has no mknod; FILE_EXISTS
+ */
 export function makeNodePortable(place: EntryPlace, node: NodeRequest): void {
   if (node.kind !== 'file') throw unsupported('mknod', place);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
   closePortable(openPortable(place, { flags, mode: node.mode }));
 }
 
+/**
+ * Renames. Without `replace` an existing name is FILE_EXISTS; it is looked for before, so one that comes in between
+ * is replaced all the same.
+ */
 export function renamePortable(from: EntryPlace, to: EntryPlace, replace: boolean): void {
   if (!replace && statusPortable(to, false) !== undefined) {
     throw systemError({ call: 'rename', place: to }, 'EEXIST');
@@ -93,6 +117,7 @@ export function renamePortable(from: EntryPlace, to: EntryPlace, replace: boolea
   run('rename', to, () => renameSync(pathOf(from), pathOf(to)));
 }
 
+/** Removes a name, or an empty directory. A link itself is removed, not what it leads to. */
 export function unlinkPortable(place: EntryPlace, isDirectory: boolean): void {
   if (isDirectory) run('rmdir', place, () => rmdirSync(pathOf(place)));
   else run('unlink', place, () => unlinkSync(pathOf(place)));

@@ -12,6 +12,7 @@ import { unsupported } from './unsupported.ts';
 const keepId = -1;
 const idMax = 0xffffffff;
 
+/** Sets the owner, of a link its own. The absent part stays; an id of 2^32 - 1 is EINVAL. */
 export function setOwnerPortable(place: number | EntryPlace, owner: FileOwner): void {
   const { uid = keepId, gid = keepId } = owner;
   // The system would take it for "leave it" and say all is well.
@@ -21,6 +22,9 @@ export function setOwnerPortable(place: number | EntryPlace, owner: FileOwner): 
   );
 }
 
+/**
+ * Sets permissions, past the umask. A link is ENOTSUP, but one that takes the place of a file in between is followed.
+ */
 export function setModePortable(place: number | EntryPlace, mode: number): void {
   if (typeof place === 'number') return run('chmod', place, () => fchmodSync(place, mode));
   const status = statusPortable(place, false);

@@ -13,6 +13,10 @@ export function ownerNamePortable(database: Database, id: number): string | unde
   return find(database, String(id), { by: idField, wanted: nameField });
 }
 
+/**
+ * Id of a name, looked up as by `ownerNamePortable`; undefined for one that is not there, or could be taken for an
+ * option or a field.
+ */
 export function ownerIdPortable(database: Database, name: string): number | undefined {
   if (name === '' || /[:\s\0]|^-/.test(name)) return undefined;
   const id = find(database, name, { by: nameField, wanted: idField });

@@ -13,6 +13,7 @@ export function rememberPath(file: number, path: Buffer): void {
   if (!hasMagicPaths) openedPaths.set(file, path);
 }
 
+/** Forgets the path of a descriptor, before its number is free for others. */
 export function forgetPath(file: number): void {
   openedPaths.delete(file);
 }

@@ -33,6 +33,7 @@ export interface ListingDraft {
   readonly vanished: Uint8Array[];
 }
 
+/** A listing of nothing yet; the caller fills its lists. */
 export function emptyDraft(): ListingDraft {
   return { entries: [], problems: [], vanished: [] };
 }
@@ -45,6 +46,7 @@ export interface ReaderParts {
   readonly onNote: (text: string) => void;
 }
 
+/** Names of a directory that are not read as others are. */
 export interface ReadOptions {
   /** Names of mount points that do not answer: they are not touched, and each is a problem. */
   readonly silent?: ReadonlySet<ByteText> | undefined;

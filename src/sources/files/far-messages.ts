@@ -19,10 +19,14 @@ export interface FarCalls {
   attributes(request: Record<string, never>): readonly ExtendedAttribute[];
 }
 
+/** The name of a call. */
 export type FarCall = keyof FarCalls;
+/** What a call is given. */
 export type FarRequest<C extends FarCall> = Parameters<FarCalls[C]>[0];
+/** What a call gives back. */
 export type FarAnswer<C extends FarCall> = ReturnType<FarCalls[C]>;
 
+/** A directory that was opened, and the names in it. */
 export interface FarListing {
   /** Of the opened directory. */
   readonly status: FileStatus;
@@ -40,6 +44,7 @@ export interface FarEntry {
   readonly attributeErrors?: readonly SerializedError[];
 }
 
+/** The first bytes of a file that was opened. */
 export interface FarOpened extends FarPart {
   /** The status before anything was read. */
   readonly opened: FileStatus;
@@ -51,8 +56,10 @@ export interface FarQuestion {
   readonly request: FarRequest<FarCall>;
 }
 
+/** How a call ended: with its answer, or with an error. */
 export type FarReply = FarValue | { readonly error: SerializedError };
 
+/** The answer of a call that went well. */
 export interface FarValue {
   readonly value: FarAnswer<FarCall>;
   /**

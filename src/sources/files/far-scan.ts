@@ -11,6 +11,7 @@ import { type FarSystems, type FarTalk, isSilence } from './far-systems.ts';
 /** Entries asked for with one request. */
 const entriesPerRequest = 512;
 
+/** Which directory is read, and what of it is left alone. */
 export interface FarScanRequest {
   readonly path: Uint8Array;
   readonly noFollow: boolean;

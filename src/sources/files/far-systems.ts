@@ -25,6 +25,7 @@ interface Record {
   check: Promise<void> | undefined;
 }
 
+/** How long file systems that may not answer are waited for, in milliseconds by `clock`. */
 export interface FarOptions {
   readonly clock: Clock;
   /** What gives no answer for so long is left out. */

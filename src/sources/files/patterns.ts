@@ -33,6 +33,7 @@ export interface PatternState {
   readonly nodes: readonly PatternNode[];
 }
 
+/** How patterns are compared with names. */
 export interface PatternOptions {
   /** Compare in lower case, Unicode-aware (`--iexclude`). */
   readonly ignoreCase?: boolean;

@@ -10,6 +10,7 @@ import { recordedPath, streamPath } from './stream-path.ts';
 /** How long a command that is told to end may take before it is killed. */
 const endLimitMs = 5_000;
 
+/** Where the output of a command is stored, and who hears its errors. */
 export interface CommandSourceOptions {
   readonly environment: Environment;
   /** Where in the snapshot; relative to its root. */

@@ -4,6 +4,7 @@ import { HoldfastError } from '../../base/errors.ts';
 import type { StreamSource } from '../source.ts';
 import { recordedPath, streamPath } from './stream-path.ts';
 
+/** Where standard input is stored. */
 export interface InputSourceOptions {
   /** Where in the snapshot; relative to its root. */
   readonly fileName: string | Uint8Array;
