@@ -3,6 +3,7 @@ import { operationsApart } from './operations.ts';
 import { describe, expect, test } from 'vitest';
 
 import { errorLines } from '../../scripts/error-lines.ts';
+import { missingDocstrings } from './docstrings.ts';
 import { anchorsOf, brokenDocumentLinks, brokenLinks, oddFragments } from './document-links.ts';
 import { compareDependencies, compareErrors, unusedCodes } from './documents.ts';
 import { foreignText } from './foreign-text.ts';
@@ -262,6 +263,57 @@ describe('shape', () => {
     expect(compareOffenders([], listed(4))[0]).toContain('remove its line');
     expect(compareOffenders(found, none)[0]).toContain('src/low/a.ts#f: 4 parameters, 3 allowed');
   });
+});
+
+const undocumented = (text: string, path = 'src/low/a.ts'): string[] =>
+  missingDocstrings(tree({ [path]: text }));
+
+describe('docstrings', () => {
+  test.each([
+    ['a function', 'export async function f() {}'],
+    ['a class', 'export abstract class A {}'],
+    ['an interface', 'export interface A {}'],
+    ['a type', 'export type A = 1;'],
+    ['a constant', 'export const a = 1;'],
+    ['a constant taken apart', 'export const { a } = b;'],
+    ['a name that is exported later', 'const a = 1;\nexport { a as b };'],
+    ['a type that is exported later', 'interface A {}\nexport type { A };'],
+    ['only a line comment', '// What it is.\nexport const a = 1;'],
+    ['only a plain block comment', '/* What it is. */\nexport const a = 1;'],
+    ['an empty docstring', '/** */\nexport const a = 1;'],
+    ['the docstring of the file', '/** What the file is. */\n\nexport const a = 1;'],
+    ['the docstring of another', '/** What a is. */\nexport const a = 1;\nexport const b = 2;'],
+    ['a docstring and then a comment', '/** What a is. */\n/* b */\nexport const a = 1;'],
+  ])('%s without one', (_, text) => {
+    expect(undocumented(text)).toHaveLength(1);
+  });
+
+  test('it is told which', () => {
+    expect(undocumented('\nexport const a = 1;')).toEqual([
+      'src/low/a.ts:2: exports a without a docstring on the line before it',
+    ]);
+  });
+
+  test.each([
+    ['a docstring', '/** What it is: `src/**`. */\nexport const a = 1;'],
+    ['one of several lines', '/**\n * What it is.\n */\nexport class A {}'],
+    [
+      'further forms of a function',
+      '/** F. */\nexport function f(a: 1): 1;\nexport function f() {}',
+    ],
+    ['what is exported elsewhere', "export { a } from './b.ts';\nexport * from './c.ts';"],
+    ['what is imported', "import { a } from './b.ts';\nexport { a };"],
+    ['what is not exported', 'const a = 1;'],
+  ])('what is allowed: %s', (_, text) => {
+    expect(undocumented(text)).toEqual([]);
+  });
+
+  test.each(['src/low/a.test.ts', 'src/low/a-test-support.ts', 'bench/a.ts', 'scripts/a.mjs'])(
+    'what needs none: %s',
+    (path) => {
+      expect(undocumented('export const a = 1;', path)).toEqual([]);
+    },
+  );
 });
 
 const breaches = (path: string, text: string): string[] => seamBreaches(tree({ [path]: text }));

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 
 import { errorLines } from '../../scripts/error-lines.ts';
 import { errorTable } from '../../src/base/errors.ts';
+import { missingDocstrings } from './docstrings.ts';
 import { anchorsOf, brokenDocumentLinks, brokenLinks, oddFragments } from './document-links.ts';
 import { compareDependencies, compareErrors, unusedCodes } from './documents.ts';
 import { foreignText } from './foreign-text.ts';
@@ -45,6 +46,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'no dead files': (all) => deadFiles(all, starts),
   'internal folders stay internal': internalImports,
   'no default exports': defaultExports,
+  'every exported name has a docstring': missingDocstrings,
   'files, functions and parameters keep their caps': (all) =>
     compareOffenders(excesses(all), offenders),
   'clock, randomness, timers and files go through the seam': seamBreaches,
