@@ -55,6 +55,12 @@ function restoreTarget(tool: Tool): string {
   return `${tool.repository}-target`;
 }
 
+/** A repository with the data in it, and nothing restored from it. */
+function emptyTarget(tool: Tool, data: string): readonly Command[] {
+  rmSync(restoreTarget(tool), { recursive: true, force: true });
+  return once(tool, data);
+}
+
 function manySnapshots(tool: Tool): Command {
   const script = fileURLToPath(new URL('make-snapshots.ts', import.meta.url));
   const { environment } = tool.command();
@@ -107,10 +113,7 @@ export const rows: readonly Row[] = [
     data: 'tree',
     goal: 0.5,
     bar: 0.75,
-    prepare: (tool, data) => {
-      rmSync(restoreTarget(tool), { recursive: true, force: true });
-      return once(tool, data);
-    },
+    prepare: emptyTarget,
     timed: (tool) => tool.command('restore', '-q', 'latest', '--target', restoreTarget(tool)),
   },
   {
@@ -119,10 +122,7 @@ export const rows: readonly Row[] = [
     data: 'tree',
     goal: 0.6,
     bar: 0.8,
-    prepare: (tool, data) => {
-      rmSync(restoreTarget(tool), { recursive: true, force: true });
-      return once(tool, data);
-    },
+    prepare: emptyTarget,
     timed: (tool) => tool.command('check', '-q', '--read-data'),
   },
   {
@@ -200,6 +200,36 @@ export const rows: readonly Row[] = [
     bar: 0.4,
     prepare: once,
     timed: (tool, data) => tool.command('backup', '-q', data),
+    peakMiBMax: peakMiBMaxOfMany,
+  },
+  {
+    name: 'many-force',
+    title: '--force re-read of them',
+    data: 'many',
+    goal: 0.5,
+    bar: 0.7,
+    prepare: once,
+    timed: (tool, data) => tool.command('backup', '-q', '--force', data),
+    peakMiBMax: peakMiBMaxOfMany,
+  },
+  {
+    name: 'many-restore',
+    title: 'restore of them',
+    data: 'many',
+    goal: 0.5,
+    bar: 0.75,
+    prepare: emptyTarget,
+    timed: (tool) => tool.command('restore', '-q', 'latest', '--target', restoreTarget(tool)),
+    peakMiBMax: peakMiBMaxOfMany,
+  },
+  {
+    name: 'many-check',
+    title: 'check --read-data of them',
+    data: 'many',
+    goal: 0.6,
+    bar: 0.8,
+    prepare: emptyTarget,
+    timed: (tool) => tool.command('check', '-q', '--read-data'),
     peakMiBMax: peakMiBMaxOfMany,
   },
   {
