@@ -22,7 +22,7 @@ export interface CheckOptions {
   readonly affectedFilesMax?: number;
 }
 
-/** What a check found; the repository is sound if `errorCount` is 0. */
+/** What a check found: nothing that was read is damaged if `errorCount` is 0. */
 export interface CheckResult {
   /** Everything that is damaged, one line each, in the order found: the first of `errorCount`. */
   readonly errors: readonly string[];
