@@ -3,7 +3,7 @@ import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshots.ts';
 import { describeError, endsWork } from '../base/errors.ts';
 import { listKeys } from '../repository/keys.ts';
-import { Presence } from './damage-if-held.ts';
+import { assertNeverAway } from './damage-if-held.ts';
 import { type AffectedFile, AffectedFiles } from './trees/affected-files.ts';
 import { BlobDamage } from './trees/blob-damage.ts';
 import { Findings } from './check/findings.ts';
@@ -34,7 +34,6 @@ export async function check(
 ): Promise<CheckResult> {
   const { monitor } = context;
   const findings = new Findings(monitor);
-  const presence = new Presence(repository);
   // Snapshots first: whatever a client adds meanwhile is then covered by the index read after it.
   monitor.phase('load snapshots');
   await checkKeys(repository, findings, context);
@@ -57,7 +56,7 @@ export async function check(
   const { affectedFilesMax = affectedFilesMaxDefault } = options;
   const named = { damage, findings, affectedFilesMax };
   const affected = await nameAffected(indexed, { snapshots, ...named }, context);
-  if (findings.errorCount > 0) await presence.assertUnbroken();
+  if (findings.errorCount > 0) await assertNeverAway(repository);
   return {
     errors: findings.errors,
     errorCount: findings.errorCount,

@@ -11,7 +11,7 @@ import type { HeldLock } from '../repository/locks.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
 import { CopyList, copyOf } from './copy/copy-list.ts';
-import { Presence } from './damage-if-held.ts';
+import { assertNeverAway } from './damage-if-held.ts';
 import { findLostContent } from './copy/lost-content.ts';
 import { LostPacks } from './copy/lost-packs.ts';
 import { NeededBlobs } from './copy/needed-blobs.ts';
@@ -89,10 +89,9 @@ export async function copySnapshots(
   const marked = await markedPacks(request.target, context);
   const target = withoutPacks(request.target, new Set([...lost.packs, ...marked]), context);
   const run = new CopyRun({ ...request, target }, lost, context);
-  const presence = new Presence(request.source.repository);
   const result = await run.run();
   lost.tellEnd(target.index, context);
-  if (result.failed.length > 0) await presence.assertUnbroken();
+  if (result.failed.length > 0) await assertNeverAway(request.source.repository);
   return result;
 }
 

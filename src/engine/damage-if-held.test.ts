@@ -42,8 +42,12 @@ test('a restore that slept is told so, not of damage', async () => {
   const folder = testFolder();
   const maker = new SnapshotMaker();
   const snapshot = await maker.snapshotOf({ a: 'one' });
-  const restoreAfter = async (happens: (repository: Repository) => unknown): Promise<unknown> => {
+  const restoreAfter = async (
+    happens: (repository: Repository) => unknown,
+    before?: (repository: Repository) => unknown,
+  ): Promise<unknown> => {
     const indexed = await maker.indexed();
+    await before?.(indexed.repository);
     const onComplaint = (): unknown => happens(indexed.repository);
     const request = { snapshot, target: folder.fresh(), onComplaint };
     return restoreHeard(indexed, request).catch((error: unknown) => error);
@@ -53,6 +57,8 @@ test('a restore that slept is told so, not of damage', async () => {
   expect(await restoreAfter(() => undefined)).toMatchObject({ problemCount: 1 });
   expect(await restoreAfter(sleep)).toMatchObject({ code: 'LOCK_LOST' });
   expect(await restoreAfter(lose)).toMatchObject({ code: 'LOCK_LOST' });
+  // After the snapshot was chosen, and before the restore began.
+  expect(await restoreAfter(() => undefined, sleep)).toMatchObject({ code: 'LOCK_LOST' });
   folder.remove();
 });
 
@@ -62,8 +68,12 @@ test.each(['check', 'copy'] as const)(
     const maker = new SnapshotMaker();
     const snapshots = [await maker.snapshotOf({ a: 'one' })];
     maker.backend.files.delete(`pack/${defined(maker.packs[0], 'data come first').id}`);
-    const runAfter = async (happens: (repository: Repository) => unknown): Promise<unknown> => {
+    const runAfter = async (
+      happens: (repository: Repository) => unknown,
+      before?: (repository: Repository) => unknown,
+    ): Promise<unknown> => {
       const source = await maker.indexed();
+      await before?.(source.repository);
       const problem = (): unknown => happens(source.repository);
       const monitor = { ...quiet, problem, progress: () => {} };
       const context = { environment: singleThreaded, monitor };
@@ -75,5 +85,7 @@ test.each(['check', 'copy'] as const)(
     expect(await runAfter(() => undefined)).toMatchObject(damage);
     await expect(runAfter(sleep)).rejects.toMatchObject({ code: 'LOCK_LOST' });
     await expect(runAfter(lose)).rejects.toMatchObject({ code: 'LOCK_LOST' });
+    const sleptBefore = runAfter(() => undefined, sleep);
+    await expect(sleptBefore).rejects.toMatchObject({ code: 'LOCK_LOST' });
   },
 );

@@ -8,11 +8,10 @@ import { movedMeanwhile } from '../repository/repository-guard.ts';
  * @throws LOCK_LOST in place of damage if the lock is or was lost; else what `work` throws
  */
 export async function damageIfHeld<T>(repository: Repository, work: () => Promise<T>): Promise<T> {
-  const presence = new Presence(repository);
   try {
     return await work();
   } catch (error) {
-    if (isDamage(error)) await presence.assertUnbroken(error);
+    if (isDamage(error)) await assertNeverAway(repository, error);
     throw error;
   }
 }
@@ -31,19 +30,13 @@ export function isDamage(error: unknown): boolean {
   );
 }
 
-/** Whether the lock of the work was certain since this was made. */
-export class Presence {
-  readonly #repository: Repository;
-  readonly #absenceCount: number;
-
-  constructor(repository: Repository) {
-    this.#repository = repository;
-    this.#absenceCount = repository.absences.count;
-  }
-
-  /** @param damage what was met, if it is one error @throws LOCK_LOST if others may have caused it meanwhile; what the storage throws */
-  async assertUnbroken(damage?: unknown): Promise<void> {
-    await this.#repository.certain();
-    if (this.#repository.absences.count > this.#absenceCount) throw movedMeanwhile(damage);
-  }
+/**
+ * What was missing was missing for sure: the lock was certain all the time since the repository was opened, and is.
+ * Not only since the work at hand began, for what that was told to read was chosen before.
+ * @param damage what was met, if it is one error
+ * @throws LOCK_LOST if others may have caused it meanwhile; what the storage throws
+ */
+export async function assertNeverAway(repository: Repository, damage?: unknown): Promise<void> {
+  await repository.certain();
+  if (repository.absences.count > 0) throw movedMeanwhile(damage);
 }

@@ -7,7 +7,7 @@ import { posixCode } from '../platform/system-error.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
-import { Presence } from './damage-if-held.ts';
+import { assertNeverAway } from './damage-if-held.ts';
 import { ContentWriter } from './restore/content.ts';
 import { DirectoryOpener, TargetDirectory } from './restore/directories.ts';
 import { Durability } from './restore/durability.ts';
@@ -53,7 +53,6 @@ export async function restore(
   const { snapshot, target, options } = request;
   const { clock } = context.environment;
   const startedMs = clock.monotonicMs();
-  const presence = new Presence(indexed.repository);
   const { subfolder, dryRun } = options;
   const { localPath } = indexed.repository.backend;
   assertTargetApart(localPath, target, {
@@ -98,7 +97,7 @@ export async function restore(
     durability.close();
     opener.close();
   }
-  if (tally.damage !== undefined) await presence.assertUnbroken(tally.damage);
+  if (tally.damage !== undefined) await assertNeverAway(indexed.repository, tally.damage);
   return resultOf(tally, clock.monotonicMs() - startedMs);
 }
 
