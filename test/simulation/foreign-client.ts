@@ -50,6 +50,7 @@ async function withForeign<T>(
   const repository = await openAsForeign(actor);
   const files = new ForeignFiles(repository);
   const held = await ForeignLock.take(files, process, lock === 'exclusive');
+  repository.addWriteGuard(() => held.admits());
   const kind = lock === 'shared' ? 'foreign' : 'exclusive';
   const leave = enterExclusion(actor.world, { place: actor.place, process, kind });
   try {

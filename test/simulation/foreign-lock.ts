@@ -63,6 +63,12 @@ export class ForeignLock {
     if (this.#isLost) throw new HoldfastError('LOCK_LOST');
   }
 
+  /** Asked before every try of a change, as restic ends what it does as soon as it knows that its lock is lost. */
+  admits(): Promise<void> | undefined {
+    const isFresh = this.#process.time.wallMs() - this.#refreshedMs <= refreshedWithinMs;
+    return isFresh && !this.#isLost ? undefined : this.assertHeld();
+  }
+
   async release(): Promise<void> {
     this.#stop();
     for (const name of this.#own) await this.#remove(name).catch(() => undefined);
