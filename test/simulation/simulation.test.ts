@@ -100,10 +100,10 @@ test.each([
   ['index-last', 1, 1],
   ['flipped-pack', 1, 1],
   ['not-durable', 1, 80],
-  ['no-locks', 1, 30],
+  ['no-locks', 8, 30],
   ['no-proof', 1, 60],
   ['no-grace', 145, 64],
-  ['early-key', 1, 80],
+  ['early-key', 16, 80],
   ['blind-check', 1, 40],
 ])(
   'finds the planted mistake %s in a seed from %i on, within %i',
