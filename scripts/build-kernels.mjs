@@ -1,13 +1,14 @@
 // Compiles the kernels in src/kernels/assembly/ to WebAssembly and writes each, as text in a TypeScript module, to the
 // folder named by the argument. They are a few kB: so they need no file access at run time, and work from src/ and dist/
 // alike.
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+// Not by its name: its types are of another language, and declare arrays anew for all that is checked beside this.
+const { default: asc } = await import(join(root, 'node_modules/assemblyscript/dist/asc.js'));
 const target = resolve(process.argv[2] ?? join(root, 'src/kernels'));
 
 const kernels = [
@@ -26,8 +27,8 @@ const kernels = [
   },
 ];
 
-/** Bytes of the compiled module. */
-function compile({ name, options }) {
+/** Bytes of the compiled module. The compiler is started once for all: that takes as long as a kernel. */
+async function compile({ name, options }) {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-kernel-'));
   try {
     const binary = join(folder, `${name}.wasm`);
@@ -35,23 +36,17 @@ function compile({ name, options }) {
     const memory = ['--importMemory', '--noExportMemory'];
     const source = `src/kernels/assembly/${name}.ts`;
     const args = [source, '-o', binary, ...code, ...memory, ...options];
-    const compiler = join(root, 'node_modules/assemblyscript/bin/asc.js');
-    const result = spawnSync(process.execPath, [compiler, ...args], {
-      cwd: root,
-      stdio: 'inherit',
-    });
-    if (result.status !== 0) process.exit(result.status ?? 1);
+    const { error } = await asc.main(args, { stdout: process.stdout, stderr: process.stderr });
+    if (error) process.exit(1);
     return readFileSync(binary);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function write(kernel) {
+async function write(kernel) {
   const { name, constant, what } = kernel;
-  const lines = compile(kernel)
-    .toString('base64')
-    .match(/.{1,92}/g);
+  const lines = (await compile(kernel)).toString('base64').match(/.{1,92}/g);
   const text = [
     `// Written by scripts/build-kernels.mjs from assembly/${name}.ts. Do not edit.`,
     '',
@@ -68,4 +63,6 @@ function write(kernel) {
   renameSync(`${path}.new`, path);
 }
 
-for (const kernel of kernels) write(kernel);
+// The compiler looks for sources from the working directory on.
+process.chdir(root);
+for (const kernel of kernels) await write(kernel);
