@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { constants, openSync, readSync, writeSync } from 'node:fs';
+import { systemClock } from '../../src/base/clock.ts';
 import { type FuseFile, type FuseSpec, fuseByte } from './fuse-spec.ts';
 
 /**
@@ -32,6 +33,7 @@ const headerBytes = 16;
 const directIo = 1;
 /** The root is 1. */
 const firstFileNode = 2;
+const longAgoSeconds = 1_700_000_000;
 
 class FileState {
   readonly spec: FuseFile;
@@ -39,11 +41,19 @@ class FileState {
   sizeBytes: number;
   changes = 0;
   readings = 0;
+  #seconds: number | undefined;
 
   constructor(file: FuseFile, node: number) {
     this.spec = file;
     this.node = node;
     this.sizeBytes = file.sizeBytes;
+  }
+
+  /** Its times. */
+  get seconds(): number {
+    const isNow = this.spec.seconds === 'first asked';
+    this.#seconds ??= isNow ? Math.floor(systemClock.wallMs() / 1000) : longAgoSeconds;
+    return this.#seconds;
   }
 
   get contentBytes(): number {
@@ -86,7 +96,7 @@ function attributes(node: number): Buffer {
   out.writeBigUInt64LE(BigInt(sizeBytes), 8);
   out.writeBigUInt64LE(BigInt(Math.ceil(sizeBytes / 512)), 16);
   for (const at of [24, 32, 40]) {
-    out.writeBigUInt64LE(BigInt(file?.spec.seconds ?? 1_700_000_000), at);
+    out.writeBigUInt64LE(BigInt(file?.seconds ?? longAgoSeconds), at);
   }
   for (const at of [48, 52, 56]) out.writeUInt32LE(file?.changes ?? 0, at);
   const isFile = file !== undefined && !file.spec.isDirectory;

@@ -12,8 +12,8 @@ export interface FuseFile {
   readonly growsBy?: number;
   /** Opening fails with this errno. */
   readonly openErrno?: number;
-  /** Its times, in seconds since 1970; long ago if absent. */
-  readonly seconds?: number;
+  /** Its times, in seconds since 1970: those of when it is first asked for; long ago if absent. */
+  readonly seconds?: 'first asked';
   /** Its content from the second reading on is another, though its status stays. */
   readonly changesUnseen?: boolean;
   /** The call that never gets an answer. */
