@@ -533,6 +533,20 @@ describe('on a full storage', () => {
     expect(await assertWhole(backend.files, kept)).toEqual([]);
   });
 
+  test('that stays full says that the index lists what is gone, and the next run mends it', async () => {
+    const { backend, kept } = await prunable();
+    const full = { kind: 'error', code: 'STORAGE_FULL' } as const;
+    const noIndex = fault(backend, [{ operation: 'put', type: 'index', count: 100, fault: full }]);
+    const notes: string[] = [];
+    const monitor = { ...quiet, note: (text: string): unknown => notes.push(text) };
+    const policy = { ...atOnce.policy, maxRepackBytes: 0 };
+    const run = prune(noIndex, { options: { ...atOnce, policy }, monitor });
+    await expect(run).rejects.toEqual(expect.objectContaining({ code: 'STORAGE_FULL' }));
+    expect(notes.at(-1)).toMatch(/^\d packs that nobody needs are gone, and the index lists them/);
+    await prune(backend, { options: atOnce });
+    expect(await assertWhole(backend.files, kept)).toEqual([]);
+  });
+
   test('repacking what the storage refuses to give says so, and not that it is damaged', async () => {
     const { backend, kept, maker } = await prunable();
     const refused = new Set(maker.packs.filter(({ type }) => type === 'data').map(({ id }) => id));

@@ -281,6 +281,24 @@ describe('a pack that no index file lists', () => {
     expect(await indexNow()).toEqual(indexText(listed(0, 1, 2)));
   });
 
+  test('is not listed if what can be read of it is stored elsewhere, too', async () => {
+    await saveIndex(repository, listed(0, 1));
+    const copy = await storePack(repository, 'data', [contentOf(20, 500), contentOf(22, 700)]);
+    const all = [...listed(0, 1, 3), listingOf(copy)];
+    await saveIndex(repository, [listingOf(copy), ...listed(3)]);
+    damageWithin(2);
+    expect(await repair()).toMatchObject({
+      addedPacks: [],
+      damagedPacks: [],
+      unreadablePacks: [packOf(2).id],
+    });
+    expect(await indexNow()).toEqual(indexText(all));
+    // Unless that is missing itself.
+    files.delete(`pack/${copy.id}`);
+    expect(await repair()).toMatchObject({ damagedPacks: [packOf(2).id], unreadablePacks: [] });
+    expect(await indexNow()).toEqual(indexText([...listed(0, 1, 3), withoutSecond(2)]));
+  });
+
   test('is believed where the whole index is lost, unless all is to be read', async () => {
     damageWithin(2);
     const left = copyFiles(files);

@@ -66,7 +66,7 @@ export interface IndexRepairResult {
   readonly droppedPacks: readonly Id[];
   /** Packs that are damaged, and listed with the blobs that can still be read from them. */
   readonly damagedPacks: readonly Id[];
-  /** Files in the place of packs that no index lists, and of which nothing can be read. */
+  /** Files in the place of packs that no index lists, and of which nothing can be read that is not stored elsewhere, too. */
   readonly unreadablePacks: readonly Id[];
   /** What headers list of damaged packs and could not be read. */
   readonly lostBlobs: readonly LostBlob[];
@@ -155,12 +155,16 @@ class IndexRepair {
   readonly #unreadablePacks: Id[] = [];
   readonly #lostBlobs: LostBlob[] = [];
   #unreadCount = 0;
+  /** Numbers of packs that the index lists, and that are missing or yet to be read. */
+  readonly #doubtful: ReadonlySet<number>;
 
   constructor(repository: Repository, plan: IndexRepairPlan, context: EngineContext<PhaseMonitor>) {
     this.#repository = repository;
     this.#plan = plan;
     this.#context = context;
     this.#writer = new IndexWriter(repository, { signal: context.signal });
+    const read = plan.packsToRead.flatMap(({ pack }) => pack ?? []);
+    this.#doubtful = new Set([...plan.missingPacks, ...read]);
     for (const pack of plan.missingPacks) this.#drop(toHex(plan.listing.index.packId(pack)));
   }
 
@@ -237,12 +241,26 @@ class IndexRepair {
     const sound = remains ? PackedBlobs.from(remains.sound) : header;
     if (remains) {
       const error = this.#tellLost(id, header, remains.unread.concat(remains.lost));
-      if (sound.count === 0) return this.#passOver(toRead, error);
+      if (this.#isElsewhere(sound)) return this.#passOver(toRead, error);
       this.#tellDamaged(id, error);
     }
     this.#addedPacks.push(id);
     if (!isReadWhole) this.#unreadCount++;
     await this.#writer.add(id, sound);
+  }
+
+  /**
+   * Whether nothing is lost without these: the index has each in a pack that is stored as it says. What is left of a damaged pack
+   * whose blobs a repair stored anew is no gain to anybody, and makes of a sound repository one with errors.
+   */
+  #isElsewhere(blobs: PackedBlobs): boolean {
+    const { index } = this.#plan.listing;
+    for (const { type, id } of blobs.iterate()) {
+      if (!index.findAll(type, id).some((entry) => !this.#doubtful.has(index.packOf(entry)))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Lists a pack as it is if the index lists it otherwise. */

@@ -258,13 +258,16 @@ export async function runForeignPrune(actor: Actor): Promise<string> {
 }
 
 async function remove(
-  { files, lock }: Foreign,
+  { files, lock, actor }: Foreign,
   type: 'pack' | 'index',
   name: string,
 ): Promise<void> {
   await lock.assertHeld();
   try {
     await files.backend.remove({ type, name });
+    // It does not look whether a storage did what it says, and removes the packs that such an index file lists.
+    const { store, oracle } = actor.place;
+    if (type === 'index' && store.has({ type, name })) oracle.keptIndex(name);
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
   }

@@ -73,6 +73,14 @@ export function attemptNumberOf(version: string): number {
   return Number(versionPattern.exec(version)?.[1]);
 }
 
+/** Whose snapshot is looked through, and what is found. */
+interface Leaning {
+  /** When its backup began, in milliseconds of the simulation. */
+  readonly sinceMs: number | undefined;
+  readonly isForeign: boolean;
+  readonly found: Found;
+}
+
 /** What an oracle is made of. */
 export interface OracleParts {
   readonly store: SimulatedStore;
@@ -161,6 +169,11 @@ export class Oracle {
   /** A prune that found no room removes a pack that nobody needs, to have some. */
   sacrificed(pack: string): void {
     this.#sacrificed.add(pack);
+  }
+
+  /** The other program was told that an index file is removed, and it is still there: it removes packs of it. */
+  keptIndex(name: string): void {
+    for (const pack of this.blobs.packsListedIn(name)) this.#sacrificed.add(pack);
   }
 
   /** Whether index files list a pack that was removed so. */
@@ -328,7 +341,8 @@ export class Oracle {
     if (!attempt && !isRecovered)
       throw new Error(`snapshot ${name} is of no backup that was tried`);
     const found: Found = { needs: new Map(), files: new Map(), unknown: [] };
-    this.#walk(document.tree, { above: '', sinceMs: attempt?.beganMs, found });
+    const isForeign = attempt?.isForeign === true;
+    this.#walk(document.tree, { above: '', sinceMs: attempt?.beganMs, isForeign, found });
     this.#snapshots.set(name, { attempt, needs: found.needs });
     if (!attempt) return;
     if (found.unknown.length > 0) this.#noteHarm();
@@ -359,12 +373,10 @@ export class Oracle {
     if (files.size > count) throw new Error(`I1: backup ${number} holds files that were not there`);
   }
 
-  #walk(
-    tree: string,
-    into: { readonly above: string; readonly sinceMs: number | undefined; readonly found: Found },
-  ): void {
-    const { above, sinceMs, found } = into;
-    const json = this.#read(`tree/${tree}`, { path: above, sinceMs, found });
+  #walk(tree: string, into: Leaning & { readonly above: string }): void {
+    const { above, ...by } = into;
+    const { found } = by;
+    const json = this.#read(`tree/${tree}`, { path: above, ...by });
     if (!json) {
       found.unknown.push(above);
       return;
@@ -372,11 +384,9 @@ export class Oracle {
     const { nodes } = JSON.parse(Buffer.from(json).toString()) as TreeDocument;
     for (const node of nodes) {
       const path = `${above}${node.name}`;
-      if (node.subtree) this.#walk(node.subtree, { above: `${path}/`, sinceMs, found });
+      if (node.subtree) this.#walk(node.subtree, { above: `${path}/`, ...by });
       if (node.type !== 'file') continue;
-      const parts = (node.content ?? []).map((id) =>
-        this.#read(`data/${id}`, { path, sinceMs, found }),
-      );
+      const parts = (node.content ?? []).map((id) => this.#read(`data/${id}`, { path, ...by }));
       const whole = parts.filter((part) => part !== undefined);
       if (whole.length < parts.length) found.unknown.push(path);
       else found.files.set(path, `${toHex(sha256(Buffer.concat(whole)))} ${node.mtime}`);
@@ -389,8 +399,9 @@ export class Oracle {
     {
       path,
       sinceMs = Number.NEGATIVE_INFINITY,
+      isForeign,
       found,
-    }: { readonly path: string; readonly sinceMs: number | undefined; readonly found: Found },
+    }: Leaning & { readonly path: string },
   ): Uint8Array | undefined {
     const paths = found.needs.get(key);
     if (paths) paths.push(path);
@@ -398,6 +409,11 @@ export class Oracle {
     const plain = this.blobs.read(key);
     if (plain) return plain;
     const taint = this.#tainted.get(key);
+    if (!taint && isForeign && this.blobs.packsOf(key).some((pack) => this.#sacrificed.has(pack))) {
+      // It leans on whatever an index file lists, without a look at the pack.
+      this.#parts.end(`the other program leans on ${key.slice(0, 13)}, which is gone`);
+      return undefined;
+    }
     if (!taint) throw new Error(`I1: ${key.slice(0, 13)} cannot be read`);
     const { visibleSinceMs = Number.POSITIVE_INFINITY } = taint;
     if (visibleSinceMs < sinceMs) {

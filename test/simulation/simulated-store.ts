@@ -1,5 +1,6 @@
-import { concatBytes } from '../../src/base/bytes.ts';
+import { concatBytes, toHex } from '../../src/base/bytes.ts';
 import { HoldfastError } from '../../src/base/errors.ts';
+import { sha256 } from '../../src/kernels/sha256.ts';
 import type { FileHandle, FileStat, FileType } from '../../src/storage/backend.ts';
 import { memoryKey, type MemoryFiles } from '../../src/storage/memory/memory-backend.ts';
 import type { EventQueue } from './event-queue.ts';
@@ -219,9 +220,12 @@ export class SimulatedStore {
     return this.#damaged.has(type);
   }
 
-  /** What was damaged is mended. */
+  /** What was damaged is mended, but for packs that a power cut brought back meanwhile. */
   mended(): void {
     this.#damaged.clear();
+    const isDamaged = (name: string): boolean =>
+      !this.#tornNames.includes(name) && toHex(sha256(this.get({ type: 'pack', name }))) !== name;
+    if (this.namesOf('pack').some(isDamaged)) this.#damaged.add('pack');
   }
 
   /** Names of files of which a power cut left a part. */
@@ -240,6 +244,8 @@ export class SimulatedStore {
       if (this.files.has(key)) continue;
       this.files.set(key, bytes);
       const [type, name] = key.split('/') as [FileType, string];
+      // It may have been removed since it was damaged.
+      if (type === 'pack' && toHex(sha256(bytes)) !== name) this.#damaged.add(type);
       this.watch({ kind: 'put', type, name, by: 'power cut' });
     }
     if (undone.length > 0) this.#reach('powerUndone');

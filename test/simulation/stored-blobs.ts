@@ -93,6 +93,16 @@ export class StoredBlobs {
     return keys;
   }
 
+  /** The packs that an index file lists. */
+  packsListedIn(name: string): Set<string> {
+    const packs = new Set<string>();
+    for (const key of this.#listed.get(name) ?? []) {
+      for (const { index, pack } of this.#places.get(key) ?? [])
+        if (index === name) packs.add(pack);
+    }
+    return packs;
+  }
+
   /** Forgets everything but what blobs are. */
   clear(): void {
     for (const map of [this.#places, this.#listed, this.#proven, this.#marks]) map.clear();

@@ -54,7 +54,8 @@ export async function rewriteIndexWithoutRoom(
 ): Promise<void> {
   const { change, unneeded } = request;
   const { monitor, signal } = context;
-  for (let tries = 0; ; tries++) {
+  let sacrificedCount = 0;
+  for (;;) {
     try {
       await rewriteIndex(repository, change, {
         signal,
@@ -67,11 +68,22 @@ export async function rewriteIndexWithoutRoom(
       });
       return;
     } catch (error) {
-      const isHopeless = tries >= Math.min(sacrificedMax, unneeded.length);
-      if (isHopeless || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
-      const name = defined(unneeded[tries], 'there is another pack');
+      const isHopeless = sacrificedCount >= Math.min(sacrificedMax, unneeded.length);
+      if (isHopeless || !isHoldfastError(error, 'STORAGE_FULL')) {
+        if (sacrificedCount > 0) monitor.note(leftListed(sacrificedCount));
+        throw error;
+      }
+      const name = defined(unneeded[sacrificedCount++], 'there is another pack');
       monitor.note('the storage is full: a pack that is not needed goes first, to make room');
       await removePacks(repository, [name], context);
     }
   }
+}
+
+/** Holdfast looks whether a pack is there before it leans on it; not every program does. */
+function leftListed(count: number): string {
+  return (
+    `${count} packs that nobody needs are gone, and the index lists them still: ` +
+    'let no other program back up to this repository before a prune has ended well'
+  );
 }
