@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { systemEnvironment } from '../base/environment.ts';
 import { defined } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
-import { loadIndexFiles } from '../repository/index-load.ts';
+import { type LoadedIndex, loadIndexFiles } from '../repository/index-load.ts';
 import { testRepository } from '../repository/index-test-support.ts';
 import type { Repository } from '../repository/repository.ts';
 import { restoreHeard, SnapshotMaker, testFolder } from './engine-test-support.ts';
@@ -32,6 +32,24 @@ async function pruneOfGonePacks(isLost: boolean): Promise<unknown> {
 test('who slept past his lock is told so, not of damage', async () => {
   expect(await pruneOfGonePacks(true)).toMatchObject({ code: 'LOCK_LOST' });
   expect(await pruneOfGonePacks(false)).toMatchObject({ code: 'BLOB_DAMAGED' });
+});
+
+test('a prune that slept does not say that there are no snapshots', async () => {
+  const planAfter = async (happens: (repository: Repository) => unknown): Promise<unknown> => {
+    const { backend } = await prunable();
+    const repository = testRepository({ backend });
+    for (const key of backend.files.keys()) {
+      if (key.startsWith('snapshot/')) backend.files.delete(key);
+    }
+    const loadIndex = async (): Promise<LoadedIndex> => {
+      await happens(repository);
+      return loadIndexFiles(repository);
+    };
+    const context = { environment: systemEnvironment, monitor: quiet };
+    return planPrune({ repository, loadIndex }, inPhases, context).catch((error: unknown) => error);
+  };
+  expect(await planAfter(() => undefined)).toMatchObject({ code: 'PRUNE_REFUSED' });
+  expect(await planAfter(sleep)).toMatchObject({ code: 'LOCK_LOST' });
 });
 
 const sleep = ({ absences }: Repository): unknown => absences.check(new AbortController().signal);

@@ -27,6 +27,8 @@ export function isDamage(error: unknown): boolean {
     'SNAPSHOT_NOT_FOUND',
     'INDEX_DAMAGED',
     'PACK_DAMAGED',
+    // No snapshot is left of those that were listed.
+    'PRUNE_REFUSED',
   );
 }
 
