@@ -34,20 +34,22 @@ test('who slept past his lock is told so, not of damage', async () => {
   expect(await pruneOfGonePacks(false)).toMatchObject({ code: 'BLOB_DAMAGED' });
 });
 
-test('a prune that slept does not say that there are no snapshots', async () => {
-  const planAfter = async (happens: (repository: Repository) => unknown): Promise<unknown> => {
-    const { backend } = await prunable();
-    const repository = testRepository({ backend });
-    for (const key of backend.files.keys()) {
-      if (key.startsWith('snapshot/')) backend.files.delete(key);
-    }
-    const loadIndex = async (): Promise<LoadedIndex> => {
-      await happens(repository);
-      return loadIndexFiles(repository);
-    };
-    const context = { environment: systemEnvironment, monitor: quiet };
-    return planPrune({ repository, loadIndex }, inPhases, context).catch((error: unknown) => error);
+/** A plan of a prune for which no snapshot is there. */
+async function planAfter(happens: (repository: Repository) => unknown): Promise<unknown> {
+  const { backend } = await prunable();
+  const repository = testRepository({ backend });
+  for (const key of backend.files.keys()) {
+    if (key.startsWith('snapshot/')) backend.files.delete(key);
+  }
+  const loadIndex = async (): Promise<LoadedIndex> => {
+    await happens(repository);
+    return loadIndexFiles(repository);
   };
+  const context = { environment: systemEnvironment, monitor: quiet };
+  return planPrune({ repository, loadIndex }, inPhases, context).catch((error: unknown) => error);
+}
+
+test('a prune that slept does not say that there are no snapshots', async () => {
   expect(await planAfter(() => undefined)).toMatchObject({ code: 'PRUNE_REFUSED' });
   expect(await planAfter(sleep)).toMatchObject({ code: 'LOCK_LOST' });
 });
