@@ -61,6 +61,10 @@ export type ErrorCode =
   | 'STORAGE_FULL'
   | 'PERMISSION_DENIED'
   | 'READ_ONLY'
+  | 'CREDENTIALS_REFUSED'
+  | 'CERTIFICATE_REFUSED'
+  | 'CLOCK_SKEWED'
+  | 'FILE_ARCHIVED'
   | 'UNPACKED_DAMAGED'
   | 'PACK_DAMAGED'
   | 'BLOB_DAMAGED'
@@ -166,6 +170,27 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   READ_ONLY: row('the storage is read-only', 'Make it writable, or name another place.', {
     httpStatus: 403,
   }),
+
+  CREDENTIALS_REFUSED: row(
+    'the storage refuses the credentials',
+    "Look at the keys, user names or tokens that the environment and the files of the storage's own tools give.",
+    { scope: 'work', httpStatus: 403 },
+  ),
+  CERTIFICATE_REFUSED: row(
+    'the certificate of the storage is not trusted',
+    'Name the certificate of its issuer with --cacert, or the host as the certificate does.',
+    { scope: 'work', httpStatus: 502 },
+  ),
+  CLOCK_SKEWED: row(
+    "the clock of this machine differs too much from the storage's",
+    'Set the clock; requests are signed with the time.',
+    { scope: 'work' },
+  ),
+  FILE_ARCHIVED: row(
+    'a file stands in an archive, from where it cannot be read at once',
+    'Have the storage bring it back, then run the command again.',
+    { httpStatus: 409 },
+  ),
 
   UNPACKED_DAMAGED: row('a repository file is damaged', 'Run "holdfast check".'),
   PACK_DAMAGED: row('a pack is damaged', 'Run "holdfast check --read-data".'),

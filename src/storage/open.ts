@@ -31,6 +31,7 @@ type Stores = { readonly [S in Scheme]?: () => Promise<Store<S>> };
 /** Every store that is built in. What only one of them needs is loaded with it. */
 const stores: Stores = {
   local: () => Promise.resolve(localStore),
+  s3: async () => (await import('./s3/store.ts')).s3Store,
 };
 
 const connectionCountMax = 1000;

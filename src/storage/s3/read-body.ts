@@ -1,0 +1,34 @@
+import type { IncomingMessage } from 'node:http';
+
+import { assert } from '../../base/assert.ts';
+import { HoldfastError } from '../../base/errors.ts';
+
+/**
+ * Reads the body of an answer into a buffer of exactly its size.
+ *
+ * @param sizeBytes what it must have; memory is taken for it before the first byte comes
+ * @throws BACKEND_READ_FAILED if it has another size; errors of the connection
+ */
+export async function readBody(
+  body: IncomingMessage,
+  sizeBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  // Not zeroed first; every byte is overwritten below, or the buffer is dropped.
+  const buffer = Buffer.allocUnsafeSlow(sizeBytes);
+  let filled = 0;
+  for await (const chunk of body) {
+    assert(chunk instanceof Uint8Array, 'a body gives bytes');
+    if (filled + chunk.byteLength > sizeBytes) throw wrongSize(sizeBytes, 'more');
+    buffer.set(chunk, filled);
+    filled += chunk.byteLength;
+  }
+  if (filled !== sizeBytes) throw wrongSize(sizeBytes, filled);
+  return new Uint8Array(buffer.buffer);
+}
+
+function wrongSize(expectedBytes: number, readBytes: number | string): HoldfastError {
+  return new HoldfastError('BACKEND_READ_FAILED', {
+    message: 'the storage sent another number of bytes than it said',
+    details: { expectedBytes, readBytes },
+  });
+}
