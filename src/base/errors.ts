@@ -58,11 +58,12 @@ export type ErrorCode =
   | 'BACKEND_UNAVAILABLE'
   | 'BACKEND_READ_FAILED'
   | 'BACKEND_WRITE_FAILED'
+  | 'SERVER_NOT_TRUSTED'
+  | 'SERVER_ANSWER_INVALID'
   | 'STORAGE_FULL'
   | 'PERMISSION_DENIED'
   | 'READ_ONLY'
   | 'CREDENTIALS_REFUSED'
-  | 'CERTIFICATE_REFUSED'
   | 'CLOCK_SKEWED'
   | 'FILE_ARCHIVED'
   | 'UNPACKED_DAMAGED'
@@ -159,6 +160,16 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   }),
   BACKEND_READ_FAILED: row('the storage failed to read', undefined, { retry: 'later' }),
   BACKEND_WRITE_FAILED: row('the storage failed to write', undefined, { retry: 'later' }),
+  SERVER_NOT_TRUSTED: row(
+    'the server could not be proven to be the one that is meant',
+    'If its certificate is of an authority of your own, name that with --cacert FILE.',
+    { scope: 'work', httpStatus: 502 },
+  ),
+  SERVER_ANSWER_INVALID: row(
+    'the server answers what no storage of this kind answers',
+    'Look whether the location names the server that is meant, and what stands between.',
+    { scope: 'work', httpStatus: 502 },
+  ),
   STORAGE_FULL: row('the storage is full', 'Free space there, then run the command again.', {
     httpStatus: 507,
   }),
@@ -175,11 +186,6 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     'the storage refuses the credentials',
     "Look at the keys, user names or tokens that the environment and the files of the storage's own tools give.",
     { scope: 'work', httpStatus: 403 },
-  ),
-  CERTIFICATE_REFUSED: row(
-    'the certificate of the storage is not trusted',
-    'Name the certificate of its issuer with --cacert, or the host as the certificate does.',
-    { scope: 'work', httpStatus: 502 },
   ),
   CLOCK_SKEWED: row(
     "the clock of this machine differs too much from the storage's",

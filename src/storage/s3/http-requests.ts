@@ -1,16 +1,12 @@
 import http from 'node:http';
-import https from 'node:https';
 import { Readable } from 'node:stream';
 
-import { HoldfastError } from '../../base/errors.ts';
-import type { TlsOptions } from '../tls.ts';
+import { HoldfastError, systemCode } from '../../base/errors.ts';
+import { ConnectionAgent, type HttpServer } from '../http-connect.ts';
 
 /** A request as the SDK hands it over: complete, signed. */
 export interface SignedRequest {
   readonly method: string;
-  readonly protocol: string;
-  readonly hostname: string;
-  readonly port?: number;
   readonly path: string;
   readonly query?: Readonly<Record<string, string | readonly string[] | null>>;
   readonly headers: Record<string, string>;
@@ -26,8 +22,9 @@ export interface HttpAnswer {
 }
 
 export interface HttpRequestsOptions {
+  /** The one that all requests go to. */
+  readonly server: HttpServer;
   readonly connectionCount: number;
-  readonly tls: TlsOptions;
   /** A request of which nothing moves for so long is given up. */
   readonly stuckMs: number;
   readonly userAgent: string;
@@ -35,6 +32,10 @@ export interface HttpRequestsOptions {
 
 /** More than any answer needs that is not the content of a file: a listing of 1000 keys takes some 0.5 MB. */
 export const answerSizeBytesMax: number = 16 << 20;
+
+/** Connections that nobody uses are closed before most servers do it, which would fail the next request on them. */
+const idleMsMax = 4000;
+const headersSizeBytesMax = 64 << 10;
 
 /** A body in parts that are sent as they are, without being put together first. Carries them past the SDK. */
 export class PartsBody extends Readable {
@@ -54,16 +55,13 @@ export class PartsBody extends Readable {
 export class HttpRequests {
   readonly metadata: { readonly handlerProtocol: string } = { handlerProtocol: 'http/1.1' };
   readonly #options: HttpRequestsOptions;
-  readonly #agents: { readonly http: http.Agent; readonly https: https.Agent };
+  #server: HttpServer;
+  #agent: ConnectionAgent;
 
   constructor(options: HttpRequestsOptions) {
     this.#options = options;
-    const kept = { keepAlive: true, maxSockets: options.connectionCount };
-    const { ca, ...tls } = options.tls;
-    this.#agents = {
-      http: new http.Agent(kept),
-      https: new https.Agent({ ...kept, ...tls, ...(ca && { ca: [...ca] }) }),
-    };
+    this.#server = options.server;
+    this.#agent = this.#makeAgent();
   }
 
   async handle(
@@ -71,11 +69,15 @@ export class HttpRequests {
     options: { readonly abortSignal?: unknown } = {},
   ): Promise<{ response: HttpAnswer }> {
     const signal = options.abortSignal instanceof AbortSignal ? options.abortSignal : undefined;
+    const agent = this.#agent;
     try {
       return { response: await this.#exchange(request, signal) };
     } catch (error) {
+      if (isUnknownIssuer(error) && this.#server.tls?.wider) {
+        // The handshake failed: nothing of the request was sent. Another request may have come here first.
+        if (this.#agent === agent) this.#trustSystem(this.#server.tls.wider());
+      } else if (!(error instanceof StaleConnection)) throw error;
       // The server closed a connection just when it was to be used again: what only asks is asked again at once.
-      if (!(error instanceof StaleConnection)) throw error;
       return { response: await this.#exchange(request, signal) };
     }
   }
@@ -88,8 +90,24 @@ export class HttpRequests {
   }
 
   destroy(): void {
-    this.#agents.http.destroy();
-    this.#agents.https.destroy();
+    this.#agent.destroy();
+  }
+
+  #makeAgent(): ConnectionAgent {
+    const { connectionCount } = this.#options;
+    return new ConnectionAgent(this.#server, {
+      keepAlive: true,
+      maxSockets: connectionCount,
+      maxFreeSockets: connectionCount,
+      scheduling: 'lifo',
+      timeout: idleMsMax,
+    });
+  }
+
+  #trustSystem(context: NonNullable<HttpServer['tls']>['context']): void {
+    const rejectUnauthorized = this.#server.tls?.rejectUnauthorized ?? true;
+    this.#server = { ...this.#server, tls: { context, rejectUnauthorized } };
+    this.#agent = this.#makeAgent();
   }
 
   async #exchange(request: SignedRequest, signal: AbortSignal | undefined): Promise<HttpAnswer> {
@@ -99,22 +117,32 @@ export class HttpRequests {
       reason: message.statusMessage ?? '',
       headers: plainHeaders(message.headers),
     };
-    if (isFile(request, answer.statusCode)) return { ...answer, body: message };
+    if (isFile(request, answer.statusCode) && !isPage(answer.headers)) {
+      return { ...answer, body: message };
+    }
     const body = request.method === 'HEAD' ? drained(message) : await readAnswer(message);
     return { ...answer, body: isPage(answer.headers) ? refusedPage(answer.statusCode) : body };
   }
 
   #send(request: SignedRequest, signal: AbortSignal | undefined): Promise<http.IncomingMessage> {
     const { stuckMs, userAgent } = this.#options;
-    const isEncrypted = request.protocol === 'https:';
+    const { url, proxy } = this.#server;
+    const path = request.path + queryText(request.query);
+    const isAbsolute = proxy !== undefined && url.protocol === 'http:';
+    const authorization = isAbsolute ? proxy.authorization : undefined;
     return new Promise((resolve, reject) => {
-      const sent = (isEncrypted ? https : http).request({
+      const sent = http.request({
         method: request.method,
-        host: request.hostname.replace(/^\[(.*)\]$/, '$1'),
-        ...(request.port !== undefined && { port: request.port }),
-        path: request.path + queryText(request.query),
-        headers: { ...request.headers, 'user-agent': userAgent },
-        agent: isEncrypted ? this.#agents.https : this.#agents.http,
+        agent: this.#agent,
+        host: url.hostname,
+        path: isAbsolute ? `${url.origin}${path}` : path,
+        headers: {
+          host: url.host,
+          ...request.headers,
+          'user-agent': userAgent,
+          ...(authorization !== undefined && { 'proxy-authorization': authorization }),
+        },
+        maxHeaderSize: headersSizeBytesMax,
         timeout: stuckMs,
         ...(signal && { signal }),
       });
@@ -126,7 +154,8 @@ export class HttpRequests {
       sent.on('timeout', () => (answer ?? sent).destroy(stuck(stuckMs)));
       sent.on('error', (error) => {
         const isQuestion = request.method === 'GET' || request.method === 'HEAD';
-        const isStale = sent.reusedSocket && isQuestion && /ECONNRESET|EPIPE/.test(codeOf(error));
+        const isClosed = /^(?:ECONNRESET|EPIPE)$/.test(systemCode(error) ?? '');
+        const isStale = sent.reusedSocket && isQuestion && isClosed;
         reject(isStale ? new StaleConnection() : error);
       });
       writeBody(sent, request.body);
@@ -157,7 +186,7 @@ function drained(message: http.IncomingMessage): Uint8Array {
   return new Uint8Array();
 }
 
-/** @throws BACKEND_READ_FAILED for an answer that does not end */
+/** @throws SERVER_ANSWER_INVALID for an answer that does not end */
 async function readAnswer(message: http.IncomingMessage): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
@@ -166,8 +195,8 @@ async function readAnswer(message: http.IncomingMessage): Promise<Uint8Array> {
     sizeBytes += chunk.byteLength;
     if (sizeBytes > answerSizeBytesMax) {
       message.destroy();
-      throw new HoldfastError('BACKEND_READ_FAILED', {
-        message: 'the storage answered without an end',
+      throw new HoldfastError('SERVER_ANSWER_INVALID', {
+        message: 'the storage answers without an end',
         details: { readBytes: sizeBytes },
       });
     }
@@ -185,11 +214,9 @@ function refusedPage(status: number): Uint8Array {
   throw webPage();
 }
 
-/** The error for a web page in place of an answer. */
-export function webPage(): HoldfastError {
-  return new HoldfastError('BACKEND_READ_FAILED', {
-    message:
-      'the storage answered with a web page: this is no S3 server, or something stands before it',
+function webPage(): HoldfastError {
+  return new HoldfastError('SERVER_ANSWER_INVALID', {
+    message: 'the storage answers with a web page',
   });
 }
 
@@ -222,6 +249,15 @@ function escaped(text: string): string {
   );
 }
 
-function codeOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : '';
+/** Errors of a certificate whose issuer is not known, by OpenSSL. */
+const unknownIssuers: readonly (string | undefined)[] = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+];
+
+function isUnknownIssuer(error: unknown): boolean {
+  return unknownIssuers.includes(systemCode(error));
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
 
 import { assert } from '../../base/assert.ts';
 import { HoldfastError } from '../../base/errors.ts';
@@ -9,16 +9,15 @@ import { HoldfastError } from '../../base/errors.ts';
  * @param sizeBytes what it must have; memory is taken for it before the first byte comes
  * @throws BACKEND_READ_FAILED if it has another size; errors of the connection
  */
-export async function readBody(
-  body: IncomingMessage,
-  sizeBytes: number,
-): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBody(body: unknown, sizeBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  assert(body instanceof IncomingMessage, 'the content of a file comes as a stream');
   // Not zeroed first; every byte is overwritten below, or the buffer is dropped.
   const buffer = Buffer.allocUnsafeSlow(sizeBytes);
   let filled = 0;
   for await (const chunk of body) {
     assert(chunk instanceof Uint8Array, 'a body gives bytes');
-    if (filled + chunk.byteLength > sizeBytes) throw wrongSize(sizeBytes, 'more');
+    if (filled + chunk.byteLength > sizeBytes)
+      throw wrongSize(sizeBytes, filled + chunk.byteLength);
     buffer.set(chunk, filled);
     filled += chunk.byteLength;
   }
@@ -26,7 +25,7 @@ export async function readBody(
   return new Uint8Array(buffer.buffer);
 }
 
-function wrongSize(expectedBytes: number, readBytes: number | string): HoldfastError {
+function wrongSize(expectedBytes: number, readBytes: number): HoldfastError {
   return new HoldfastError('BACKEND_READ_FAILED', {
     message: 'the storage sent another number of bytes than it said',
     details: { expectedBytes, readBytes },

@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
 
 import {
+  type BucketLocationConstraint,
   CreateBucketCommand,
+  type CreateBucketCommandInput,
   DeleteObjectCommand,
+  DeleteObjectsCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
   PutObjectCommand,
@@ -11,7 +15,7 @@ import {
 } from '@aws-sdk/client-s3';
 
 import { assert } from '../../base/assert.ts';
-import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import { endsWork, HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import {
   type Backend,
   type ByteRange,
@@ -29,11 +33,12 @@ import { placeOf, repositoryLayout } from '../layout.ts';
 import type { S3Location } from '../location.ts';
 import { checkRange } from '../range.ts';
 import type { StoreOptions } from '../store.ts';
-import { PartsBody, webPage } from './http-requests.ts';
+import { PartsBody } from './http-requests.ts';
 import { type ListedObject, listObjects, type ListRequest } from './list-objects.ts';
 import { readBody } from './read-body.ts';
 import { payloadHashes, type S3Requests } from './s3-requests.ts';
 import type { S3Settings } from './settings.ts';
+import { thaw, type ThawTools } from './thaw.ts';
 
 export interface S3BackendOptions extends StoreOptions {
   readonly location: S3Location;
@@ -41,6 +46,8 @@ export interface S3BackendOptions extends StoreOptions {
   readonly requests: S3Requests;
 }
 
+/** As many as one request takes, by the description of DeleteObjects. */
+const removalsAtOnceMax = 1000;
 /** The most that one request may store; larger files come in parts, and no file of a repository is larger. */
 const putSizeBytesMax = 5 * 2 ** 30;
 
@@ -59,14 +66,18 @@ export class S3Backend implements Backend {
   readonly #requests: S3Requests;
   readonly #settings: S3Settings;
   readonly #prefix: string;
+  readonly #tools: ThawTools;
+  #takesConditions = true;
 
-  constructor({ location, settings, requests, connectionCount }: S3BackendOptions) {
+  constructor(options: S3BackendOptions) {
+    const { location, settings, requests, connectionCount, environment, monitor } = options;
     const { isEncrypted, endpoint, bucket, prefix } = location;
     const path = prefix === '' ? bucket : `${bucket}/${prefix}`;
     this.location = `s3:${isEncrypted ? 'https' : 'http'}://${endpoint}/${path}`;
     this.connectionCount = connectionCount;
     this.#requests = requests;
     this.#settings = settings;
+    this.#tools = { requests, clock: environment.clock, monitor };
     this.#prefix = prefix === '' ? '' : `${prefix}/`;
   }
 
@@ -85,12 +96,14 @@ export class S3Backend implements Backend {
       if (isHoldfastError(error, 'PERMISSION_DENIED')) return;
       if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
       const isElsewhere = region !== 'us-east-1' && this.location.includes('amazonaws.com');
-      const place = isElsewhere ? { LocationConstraint: region } : undefined;
-      const input = { Bucket: bucket, ...(place && { CreateBucketConfiguration: place }) };
+      const input: CreateBucketCommandInput = { Bucket: bucket };
+      // Regions are more than the SDK's list of them knows.
+      const place = region as BucketLocationConstraint;
+      if (isElsewhere) input.CreateBucketConfiguration = { LocationConstraint: place };
       await this.#requests.run({
         ...call,
         action: 'write',
-        send: (client, options) => client.send(new CreateBucketCommand(input as never), options),
+        send: (client, options) => client.send(new CreateBucketCommand(input), options),
       });
     }
   }
@@ -103,23 +116,26 @@ export class S3Backend implements Backend {
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
     const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
     assert(sizeBytes <= putSizeBytesMax, 'a file is stored by one request');
-    const key = this.#keyOf(handle);
-    if (handle.type === 'config' && !replace) await this.#refuseExisting(handle, signal);
     const input: PutObjectCommandInput = {
       Bucket: this.#requests.bucket,
-      Key: key,
+      Key: this.#keyOf(handle),
       Body: new PartsBody(parts),
       ContentLength: sizeBytes,
-      ...(!replace && { IfNoneMatch: '*' }),
       ...this.#storageClassOf(handle),
     };
-    payloadHashes.set(input, hashOf(handle, parts));
-    await this.#requests.run({
-      action: 'write',
-      subject: describeHandle(handle),
-      signal,
-      send: (client, options) => client.send(new PutObjectCommand(input), options),
-    });
+    if (handle.type === 'config' && !replace) await this.#refuseExisting(handle, signal);
+    const hash = isNamedByContent(handle) ? handle.name : hashOf(parts);
+    const send = (more: Partial<PutObjectCommandInput>): Promise<unknown> =>
+      this.#store({ ...input, ...more }, hash, { subject: describeHandle(handle), signal });
+    try {
+      await (replace || !this.#takesConditions ? send({}) : this.#sendUnlessThere(send));
+    } catch (error) {
+      // The server found other bytes than those of the name: were they lost on the way, or never there?
+      const isDoubtful = isHoldfastError(error, 'BACKEND_WRITE_FAILED', 'UNSUPPORTED');
+      if (isDoubtful && isNamedByContent(handle) && hashOf(parts) !== hash)
+        throw notAsNamed(handle);
+      throw error;
+    }
   }
 
   async get(
@@ -130,31 +146,28 @@ export class S3Backend implements Backend {
     if (range) checkRange(range);
     const key = this.#keyOf(handle);
     if (range && range.start === range.end) return await this.#getNothing(handle, range, signal);
-    const input = {
-      Bucket: this.#requests.bucket,
-      Key: key,
-      ...(range && { Range: `bytes=${range.start}-${range.end - 1}` }),
-    };
-    return await this.#requests.run({
-      action: 'read',
-      subject: describeHandle(handle),
-      signal,
-      send: async (client, options) => {
-        const answer = await client.send(new GetObjectCommand(input), options);
-        return await readAnswer(answer, handle, range);
-      },
-    });
+    const call = { subject: describeHandle(handle), signal };
+    const read = (): Promise<Uint8Array<ArrayBuffer>> => this.#read(handle, range, signal);
+    try {
+      return await read();
+    } catch (error) {
+      const { thaw: settings } = this.#settings;
+      if (!settings || !isHoldfastError(error, 'FILE_ARCHIVED')) throw error;
+      await thaw({ ...call, key }, settings, this.#tools);
+      return await read();
+    }
   }
 
   async stat(handle: FileHandle, { signal }: CallOptions = {}): Promise<FileStat> {
     const input = { Bucket: this.#requests.bucket, Key: this.#keyOf(handle) };
-    const sizeBytes = await this.#requests.run({
+    const ask = this.#requests.run({
       action: 'read',
       subject: describeHandle(handle),
       signal,
       send: async (client, options) =>
         (await client.send(new HeadObjectCommand(input), options)).ContentLength,
     });
+    const sizeBytes = await ask.catch((error: unknown) => this.#explain(error, handle, signal));
     if (sizeBytes === undefined) {
       throw new HoldfastError('BACKEND_READ_FAILED', {
         message: 'the storage does not say how large a file is',
@@ -192,6 +205,29 @@ export class S3Backend implements Backend {
     });
   }
 
+  /** Up to 1000 by one request. One that was not there is among those that are gone. */
+  async removeSeveral(
+    type: FileType,
+    names: readonly string[],
+    { signal, admit }: CallOptions = {},
+  ): Promise<readonly string[]> {
+    const gone: string[] = [];
+    for (let start = 0; start < names.length; start += removalsAtOnceMax) {
+      // A change that has to wait is left to whoever removes each.
+      const refusal = admit?.();
+      refusal?.catch(() => undefined);
+      if (refusal) break;
+      const some = names.slice(start, start + removalsAtOnceMax);
+      try {
+        gone.push(...(await this.#removeAtOnce(type, some, signal)));
+      } catch (error) {
+        if (endsWork(error)) throw error;
+        break;
+      }
+    }
+    return gone;
+  }
+
   async close(): Promise<void> {
     this.#requests.close();
   }
@@ -210,9 +246,73 @@ export class S3Backend implements Backend {
     }
   }
 
+  async #read(
+    handle: FileHandle,
+    range: ByteRange | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const input = {
+      Bucket: this.#requests.bucket,
+      Key: this.#keyOf(handle),
+      ...(range && { Range: `bytes=${range.start}-${range.end - 1}` }),
+    };
+    return await this.#requests.run({
+      action: 'read',
+      subject: describeHandle(handle),
+      signal,
+      send: async (client, options) =>
+        await readFile(await client.send(new GetObjectCommand(input), options), handle, range),
+    });
+  }
+
   #keyOf(handle: FileHandle): string {
     const { folders, name } = placeOf(repositoryLayout, handle);
     return this.#prefix + [...folders, name].join('/');
+  }
+
+  async #store(
+    input: PutObjectCommandInput,
+    hash: string,
+    call: { readonly subject: string; readonly signal: AbortSignal | undefined },
+  ): Promise<void> {
+    payloadHashes.set(input, hash);
+    await this.#requests.run({
+      ...call,
+      action: 'write',
+      send: (client, options) => client.send(new PutObjectCommand(input), options),
+    });
+  }
+
+  /** Saves a second version of a file that is there, on servers that know the condition. */
+  async #sendUnlessThere(
+    send: (more: Partial<PutObjectCommandInput>) => Promise<unknown>,
+  ): Promise<void> {
+    try {
+      await send({ IfNoneMatch: '*' });
+    } catch (error) {
+      if (!isHoldfastError(error, 'UNSUPPORTED')) throw error;
+      await send({});
+      this.#takesConditions = false;
+    }
+  }
+
+  async #removeAtOnce(
+    type: FileType,
+    names: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly string[]> {
+    const byKey = new Map(names.map((name) => [this.#keyOf({ type, name }), name]));
+    const input = {
+      Bucket: this.#requests.bucket,
+      Delete: { Objects: [...byKey.keys()].map((key) => ({ Key: key })) },
+    };
+    const { Deleted: deleted = [] } = await this.#requests.run({
+      action: 'write',
+      subject: `${names.length} ${type} files`,
+      signal,
+      send: (client, options) => client.send(new DeleteObjectsCommand(input), options),
+    });
+    return deleted.flatMap(({ Key: key }) => byKey.get(key ?? '') ?? []);
   }
 
   async #refuseExisting(handle: FileHandle, signal: AbortSignal | undefined): Promise<void> {
@@ -223,6 +323,29 @@ export class S3Backend implements Backend {
       throw error;
     }
     throw new HoldfastError('FILE_EXISTS', { details: { file: describeHandle(handle) } });
+  }
+
+  /** The answer to a HEAD has no body, so it does not say why: the same question as a GET does. */
+  async #explain(
+    error: unknown,
+    handle: FileHandle,
+    signal: AbortSignal | undefined,
+  ): Promise<never> {
+    const isVague = isHoldfastError(
+      error,
+      'PERMISSION_DENIED',
+      'LOCATION_INVALID',
+      'CREDENTIALS_REFUSED',
+      'UNSUPPORTED',
+    );
+    if (isVague) {
+      try {
+        await this.#read(handle, { start: 0, end: 1 }, signal);
+      } catch (why) {
+        if (!isHoldfastError(why, 'FILE_NOT_FOUND', 'RANGE_NOT_SATISFIABLE')) throw why;
+      }
+    }
+    throw error;
   }
 
   /** An empty range cannot be asked for. */
@@ -253,28 +376,53 @@ export class S3Backend implements Backend {
   }
 }
 
-type GetAnswer = Awaited<ReturnType<typeof sendGet>>;
-declare function sendGet(): Promise<import('@aws-sdk/client-s3').GetObjectCommandOutput>;
-
-async function readAnswer(
-  answer: GetAnswer,
+/** @throws RANGE_NOT_SATISFIABLE, BACKEND_READ_FAILED, UNPACKED_DAMAGED */
+async function readFile(
+  { Body: body, ContentLength: sizeBytes }: GetObjectCommandOutput,
   handle: FileHandle,
   range: ByteRange | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { Body: body, ContentLength: sizeBytes } = answer;
-  void webPage;
-  if (!body || sizeBytes === undefined) throw new Error('todo');
-  const sizeBytesMax = range ? range.end - range.start : wholeFileSizeBytesMax[handle.type];
-  if (range && sizeBytes < range.end - range.start) throw tooShort(handle, range.end, sizeBytes);
-  assert(sizeBytes <= sizeBytesMax, 'todo');
-  return await readBody(body as never, sizeBytes);
+  const file = describeHandle(handle);
+  if (sizeBytes === undefined) {
+    throw new HoldfastError('BACKEND_READ_FAILED', {
+      message: 'the storage does not say how large a file is',
+      details: { file },
+    });
+  }
+  if (range) {
+    const wanted = range.end - range.start;
+    if (sizeBytes < wanted) throw tooShort(handle, range.end, range.start + sizeBytes);
+    if (sizeBytes > wanted) {
+      throw new HoldfastError('BACKEND_READ_FAILED', {
+        message: 'the storage sent more than a part of a file',
+        details: { file, wanted, sizeBytes },
+      });
+    }
+  } else if (sizeBytes > wholeFileSizeBytesMax[handle.type]) {
+    throw new HoldfastError('UNPACKED_DAMAGED', {
+      message: 'a repository file is larger than any such file can be',
+      details: { file, sizeBytes },
+    });
+  }
+  return await readBody(body, sizeBytes);
 }
 
-function hashOf(handle: FileHandle, parts: readonly Uint8Array[]): string {
-  if (handle.type !== 'config' && handle.type !== 'parity') return handle.name;
+/** Whether the name of a file is the hash of its content. */
+function isNamedByContent({ type }: FileHandle): boolean {
+  return type !== 'config' && type !== 'parity';
+}
+
+function hashOf(parts: readonly Uint8Array[]): string {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   return hash.digest('hex');
+}
+
+function notAsNamed(handle: FileHandle): HoldfastError {
+  return new HoldfastError('VERIFY_FAILED', {
+    message: 'a file does not hold the bytes that it is named after, and was not stored',
+    details: { file: describeHandle(handle) },
+  });
 }
 
 function tooShort(handle: FileHandle, end: number, sizeBytes: number): HoldfastError {

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 
 import { throwIfAborted } from '../../base/abort.ts';
@@ -14,6 +16,8 @@ export interface S3RequestsOptions {
   /** Somebody said so: a server that wants another is not obeyed. */
   readonly isRegionFixed: boolean;
   readonly isPathStyle: boolean;
+  /** Where requests go, for people. */
+  readonly host: string;
   /** Undefined: no request is signed. */
   readonly credentials: Credentials | undefined;
   readonly clock: Clock;
@@ -68,7 +72,8 @@ export class S3Requests {
       this.#hasSucceeded = true;
       return answer;
     } catch (error) {
-      const call = { ...request, bucket: this.bucket, nowMs: this.nowMs };
+      const { bucket, nowMs } = this;
+      const call = { ...request, bucket, nowMs, host: this.#options.host };
       if (!this.#learnsRegion(error, client)) throw translate(error, call);
       try {
         return await request.send(this.#client, options);
@@ -89,13 +94,9 @@ export class S3Requests {
    */
   #learnsRegion(error: unknown, client: S3Client): boolean {
     const refusal = readRefusal(error);
-    if (!refusal || this.#options.isRegionFixed) return false;
-    if (client !== this.#client) return true;
-    const isOfRegion =
-      refusal.code === 'AuthorizationHeaderMalformed' ||
-      (refusal.status === 400 && refusal.code !== '');
-    if (!isOfRegion || refusal.region === undefined || refusal.region === this.#region)
-      return false;
+    if (refusal?.region === undefined || this.#options.isRegionFixed) return false;
+    if (client !== this.#client) return refusal.region === this.#region;
+    if (refusal.region === this.#region) return false;
     this.#region = refusal.region;
     this.#client = makeClient(this.#options, refusal.region);
     return true;
@@ -135,16 +136,26 @@ function makeClient(options: S3RequestsOptions, region: string): S3Client {
     ...(!credentials && { signer: { sign: async (request) => request } }),
   };
   const client = new S3Client(config);
+  client.middlewareStack.remove('getUserAgentMiddleware');
   client.middlewareStack.add(
     (next) => async (args) => {
-      const hash = payloadHashes.get(args.input);
-      const { request } = args;
-      if (hash !== undefined && typeof request === 'object' && request && 'headers' in request) {
-        Object.assign(request.headers ?? {}, { [payloadHashHeader]: hash });
-      }
+      addHashes(args.request, payloadHashes.get(args.input));
       return await next(args);
     },
     { step: 'build', name: 'holdfastPayloadHash' },
   );
   return client;
+}
+
+/** A list of what to delete is refused by some servers without the hash that was the first to be asked for. */
+function addHashes(request: unknown, payloadHash: string | undefined): void {
+  if (typeof request !== 'object' || request === null || !('headers' in request)) return;
+  const { headers } = request;
+  if (typeof headers !== 'object' || headers === null) return;
+  if (payloadHash !== undefined) Object.assign(headers, { [payloadHashHeader]: payloadHash });
+  const body = 'body' in request ? request.body : undefined;
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) return;
+  if (body.length > 0) {
+    Object.assign(headers, { 'content-md5': createHash('md5').update(body).digest('base64') });
+  }
 }

@@ -1,10 +1,6 @@
 import { cancelled } from '../../base/abort.ts';
-import {
-  type ErrorCode,
-  HoldfastError,
-  type HoldfastErrorOptions,
-  systemCode,
-} from '../../base/errors.ts';
+import { type ErrorCode, HoldfastError, type HoldfastErrorOptions } from '../../base/errors.ts';
+import { translateConnection } from '../http-errors.ts';
 
 /** What a failed call was doing. */
 export interface FailedCall {
@@ -12,6 +8,7 @@ export interface FailedCall {
   /** What it was about, for people: `pack 0123456789`. */
   readonly subject: string;
   readonly bucket: string;
+  readonly host: string;
   readonly signal?: AbortSignal | undefined;
   /** The clock of this machine, in milliseconds since 1970. */
   readonly nowMs: number;
@@ -64,6 +61,10 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   RequestTimeout: 'BACKEND_UNAVAILABLE',
   ConditionalRequestConflict: 'BACKEND_WRITE_FAILED',
   OperationAborted: 'BACKEND_WRITE_FAILED',
+  XAmzContentSHA256Mismatch: 'BACKEND_WRITE_FAILED',
+  BadDigest: 'BACKEND_WRITE_FAILED',
+  InvalidDigest: 'BACKEND_WRITE_FAILED',
+  IncompleteBody: 'BACKEND_WRITE_FAILED',
   NotImplemented: 'UNSUPPORTED',
 };
 
@@ -82,9 +83,6 @@ const statuses: Readonly<Record<number, ErrorCode>> = {
   507: 'STORAGE_FULL',
 };
 
-/** What a certificate is refused with, by Node and OpenSSL. */
-const certificateCode = /^(?:ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH)/;
-const connectionCode = /^E(?:CONN|HOST|NET|PIPE|TIMEDOUT|NOTFOUND|AI_|PROTO|ADDR)/;
 /** A server that asks for more patience than a call has is not waited for. */
 const retryAfterMsMax = 3_600_000;
 
@@ -95,16 +93,9 @@ export function translate(error: unknown, call: FailedCall): Error {
   const refusal = readRefusal(error);
   if (refusal) return refused(refusal, call);
   if (!(error instanceof Error)) return new Error(String(error));
-  const code = systemCode(error) ?? '';
-  const details = { file: call.subject, code };
-  if (certificateCode.test(code)) return new HoldfastError('CERTIFICATE_REFUSED', { details });
-  if (connectionCode.test(code)) return unreachable(code, details);
   // The SDK could not make sense of what came: not XML, or no answer of S3.
-  if (!(error instanceof SyntaxError) && !('$metadata' in error)) return error;
-  return new HoldfastError(failureOf(call), {
-    message: 'the storage gave an answer that is none of S3',
-    details: { file: call.subject },
-  });
+  if (error instanceof SyntaxError || '$metadata' in error) return noAnswerOfS3(call);
+  return translateConnection(error, call.host);
 }
 
 /** What an error of the SDK says that stands for an answer, or for keys that were not found; undefined for others. */
@@ -201,19 +192,8 @@ function skewed({ headers }: Refusal, { nowMs }: FailedCall): HoldfastErrorOptio
   return { message: `the clock of this machine is ${Math.abs(minutes)} min ${side} the storage's` };
 }
 
-function unreachable(code: string, details: HoldfastErrorOptions['details']): HoldfastError {
-  const messages: Readonly<Record<string, string>> = {
-    ENOTFOUND: 'the host of the storage has no address',
-    ECONNREFUSED: 'nothing listens at the address of the storage',
-    EPROTO: 'the storage does not speak TLS there',
-  };
-  const message = messages[code] ?? 'the connection to the storage failed';
-  const hint = code === 'EPROTO' ? 'For plain HTTP write "s3:http://HOST/BUCKET".' : undefined;
-  return new HoldfastError('BACKEND_UNAVAILABLE', {
-    message,
-    ...(details && { details }),
-    ...(hint !== undefined && { hint }),
-  });
+function noAnswerOfS3({ subject }: FailedCall): HoldfastError {
+  return new HoldfastError('SERVER_ANSWER_INVALID', { details: { file: subject } });
 }
 
 function failureOf(call: FailedCall): ErrorCode {
