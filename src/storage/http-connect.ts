@@ -1,5 +1,5 @@
 import http from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 
@@ -95,7 +95,7 @@ function connectFirst(server: HttpServer): Socket {
   const port = proxy?.port ?? portOf(url);
   const address = { host, port, autoSelectFamilyAttemptTimeout: attemptMsMax };
   if (!proxy?.isEncrypted || !tls) return connect(address);
-  return connectTls({ ...address, servername: host, ...secured(tls) });
+  return connectTls({ ...address, ...named(host), ...secured(tls) });
 }
 
 function encrypt(server: HttpServer, socket?: Duplex): Duplex {
@@ -105,10 +105,15 @@ function encrypt(server: HttpServer, socket?: Duplex): Duplex {
   return connectTls({
     ...(socket ? { socket } : address),
     host,
-    servername: host,
+    ...named(host),
     ALPNProtocols: ['http/1.1'],
     ...(tls && secured(tls)),
   });
+}
+
+/** What TLS asks for by name; an address is none (RFC 6066, 3). */
+function named(host: string): { servername?: string } {
+  return isIP(host) === 0 ? { servername: host } : {};
 }
 
 function secured(tls: TlsSettings): Pick<TlsSettings, 'rejectUnauthorized'> & {

@@ -40,10 +40,13 @@ const headersSizeBytesMax = 64 << 10;
 /** A body in parts that are sent as they are, without being put together first. Carries them past the SDK. */
 export class PartsBody extends Readable {
   readonly parts: readonly Uint8Array[];
+  /** Of all parts, in hex; not computed again. */
+  readonly sha256: string;
 
-  constructor(parts: readonly Uint8Array[]) {
+  constructor(parts: readonly Uint8Array[], sha256: string) {
     super({ read: () => this.destroy(new Error('parts are sent, not read')) });
     this.parts = parts;
+    this.sha256 = sha256;
   }
 }
 

@@ -36,7 +36,7 @@ import type { StoreOptions } from '../store.ts';
 import { PartsBody } from './http-requests.ts';
 import { type ListedObject, listObjects, type ListRequest } from './list-objects.ts';
 import { readBody } from './read-body.ts';
-import { payloadHashes, type S3Requests } from './s3-requests.ts';
+import type { S3Requests } from './s3-requests.ts';
 import type { S3Settings } from './settings.ts';
 import { thaw, type ThawTools } from './thaw.ts';
 
@@ -119,14 +119,16 @@ export class S3Backend implements Backend {
     const input: PutObjectCommandInput = {
       Bucket: this.#requests.bucket,
       Key: this.#keyOf(handle),
-      Body: new PartsBody(parts),
       ContentLength: sizeBytes,
       ...this.#storageClassOf(handle),
     };
     if (handle.type === 'config' && !replace) await this.#refuseExisting(handle, signal);
     const hash = isNamedByContent(handle) ? handle.name : hashOf(parts);
     const send = (more: Partial<PutObjectCommandInput>): Promise<unknown> =>
-      this.#store({ ...input, ...more }, hash, { subject: describeHandle(handle), signal });
+      this.#store(
+        { ...input, ...more, Body: new PartsBody(parts, hash) },
+        { subject: describeHandle(handle), signal },
+      );
     try {
       await (replace || !this.#takesConditions ? send({}) : this.#sendUnlessThere(send));
     } catch (error) {
@@ -272,10 +274,8 @@ export class S3Backend implements Backend {
 
   async #store(
     input: PutObjectCommandInput,
-    hash: string,
     call: { readonly subject: string; readonly signal: AbortSignal | undefined },
   ): Promise<void> {
-    payloadHashes.set(input, hash);
     await this.#requests.run({
       ...call,
       action: 'write',

@@ -6,7 +6,7 @@ import { throwIfAborted } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { S3Location } from '../location.ts';
 import { type Credentials, silentLogger } from './credentials.ts';
-import type { HttpRequests } from './http-requests.ts';
+import { type HttpRequests, PartsBody } from './http-requests.ts';
 import { type FailedCall, readRefusal, translate } from './translate.ts';
 
 export interface S3RequestsOptions {
@@ -105,9 +105,6 @@ export class S3Requests {
 
 const payloadHashHeader = 'x-amz-content-sha256';
 
-/** Where a command carries the SHA-256 of its body, which is then not hashed again. */
-export const payloadHashes: WeakMap<object, string> = new WeakMap();
-
 function makeClient(options: S3RequestsOptions, region: string): S3Client {
   const { location, credentials, isPathStyle } = options;
   const config: S3ClientConfig = {
@@ -139,7 +136,7 @@ function makeClient(options: S3RequestsOptions, region: string): S3Client {
   client.middlewareStack.remove('getUserAgentMiddleware');
   client.middlewareStack.add(
     (next) => async (args) => {
-      addHashes(args.request, payloadHashes.get(args.input));
+      addHashes(args.request);
       return await next(args);
     },
     { step: 'build', name: 'holdfastPayloadHash' },
@@ -147,15 +144,18 @@ function makeClient(options: S3RequestsOptions, region: string): S3Client {
   return client;
 }
 
-/** A list of what to delete is refused by some servers without the hash that was the first to be asked for. */
-function addHashes(request: unknown, payloadHash: string | undefined): void {
+/**
+ * Has a body that knows its hash signed with that. A list of what to delete gets the hash that was the first to be asked for,
+ * without which some servers refuse it.
+ */
+function addHashes(request: unknown): void {
   if (typeof request !== 'object' || request === null || !('headers' in request)) return;
   const { headers } = request;
-  if (typeof headers !== 'object' || headers === null) return;
-  if (payloadHash !== undefined) Object.assign(headers, { [payloadHashHeader]: payloadHash });
   const body = 'body' in request ? request.body : undefined;
-  if (typeof body !== 'string' && !(body instanceof Uint8Array)) return;
-  if (body.length > 0) {
+  if (typeof headers !== 'object' || headers === null) return;
+  if (body instanceof PartsBody) {
+    Object.assign(headers, { [payloadHashHeader]: body.sha256 });
+  } else if ((typeof body === 'string' || body instanceof Uint8Array) && body.length > 0) {
     Object.assign(headers, { 'content-md5': createHash('md5').update(body).digest('base64') });
   }
 }

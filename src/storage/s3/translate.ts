@@ -91,10 +91,11 @@ export function translate(error: unknown, call: FailedCall): Error {
   if (call.signal?.aborted) return cancelled(call.signal);
   if (error instanceof HoldfastError) return error;
   const refusal = readRefusal(error);
+  if (refusal && refusal.status >= 200 && refusal.status < 300) return noAnswerOfS3(call);
   if (refusal) return refused(refusal, call);
   if (!(error instanceof Error)) return new Error(String(error));
   // The SDK could not make sense of what came: not XML, or no answer of S3.
-  if (error instanceof SyntaxError || '$metadata' in error) return noAnswerOfS3(call);
+  if (error instanceof SyntaxError || '$response' in error) return noAnswerOfS3(call);
   return translateConnection(error, call.host);
 }
 
