@@ -71,16 +71,17 @@ const connectionSentences: Readonly<Record<string, string>> = {
   ENETUNREACH: 'the network of the storage cannot be reached',
 };
 
-/** OpenSSL reports what it cannot read, such as plain HTTP, as EPROTO. */
+/** OpenSSL reports what it cannot read, such as plain HTTP, as EPROTO; while something is written, in the text alone. */
 function isTlsFailure(error: Error): boolean {
-  return systemCode(error) === 'EPROTO' && 'library' in error;
+  const isOfOpenSsl = 'library' in error || error.message.includes('SSL routines');
+  return systemCode(error) === 'EPROTO' && isOfOpenSsl;
 }
 
 function notTrusted(error: Error, code: string, host: string): HoldfastError {
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : code;
   const message =
     tlsSentences[code] ??
-    (/wrong version number|packet length too long|http request/.test(reason)
+    (/wrong version number|packet length too long|http request/.test(`${reason} ${error.message}`)
       ? 'the server does not speak TLS'
       : 'no trusted connection to the server could be made');
   const hint = tlsHints[code];
