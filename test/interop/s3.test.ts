@@ -59,7 +59,8 @@ describeWith(['radosgw', 'restic'], 'a repository in a bucket', () => {
     await holdfast('restore', `latest:${source}`, '--target', theirs);
     expect(manifestOf(theirs)).toEqual(manifestOf(source));
     await holdfast('check', '--read-data');
-    await holdfast('forget', '--keep-last', '1', '--prune', '--instant-delete');
+    await holdfast('forget', '--keep-last', '1');
+    await holdfast('prune', '--instant');
     await restic('check');
   });
 
