@@ -13,16 +13,27 @@ export async function readBody(body: unknown, sizeBytes: number): Promise<Uint8A
   assert(body instanceof IncomingMessage, 'the content of a file comes as a stream');
   // Not zeroed first; every byte is overwritten below, or the buffer is dropped.
   const buffer = Buffer.allocUnsafeSlow(sizeBytes);
-  let filled = 0;
-  for await (const chunk of body) {
-    assert(chunk instanceof Uint8Array, 'a body gives bytes');
-    if (filled + chunk.byteLength > sizeBytes)
-      throw wrongSize(sizeBytes, filled + chunk.byteLength);
-    buffer.set(chunk, filled);
-    filled += chunk.byteLength;
-  }
+  const filled = await fill(buffer, body);
   if (filled !== sizeBytes) throw wrongSize(sizeBytes, filled);
   return new Uint8Array(buffer.buffer);
+}
+
+/** By events, not by an iterator: what comes is copied and dropped in the same turn, so that little of it piles up. */
+async function fill(buffer: Buffer, body: IncomingMessage): Promise<number> {
+  let filled = 0;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  body.on('data', (chunk: Buffer) => {
+    if (filled + chunk.byteLength > buffer.byteLength) {
+      body.destroy(wrongSize(buffer.byteLength, filled + chunk.byteLength));
+      return;
+    }
+    buffer.set(chunk, filled);
+    filled += chunk.byteLength;
+  });
+  body.on('end', resolve);
+  body.on('error', reject);
+  await promise;
+  return filled;
 }
 
 function wrongSize(expectedBytes: number, readBytes: number): HoldfastError {
