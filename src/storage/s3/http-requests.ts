@@ -21,6 +21,7 @@ export interface HttpAnswer {
   readonly body: http.IncomingMessage | Uint8Array;
 }
 
+/** How requests are sent. */
 export interface HttpRequestsOptions {
   /** The one that all requests go to. */
   readonly server: HttpServer;

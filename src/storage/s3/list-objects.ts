@@ -9,6 +9,7 @@ export interface ListedObject {
   readonly sizeBytes: number;
 }
 
+/** What is to be listed. */
 export interface ListRequest {
   readonly prefix: string;
   /** What is listed, for people. */

@@ -40,6 +40,7 @@ import type { S3Requests } from './s3-requests.ts';
 import type { S3Settings } from './settings.ts';
 import { thaw, type ThawTools } from './thaw.ts';
 
+/** What a repository in a bucket is opened with. */
 export interface S3BackendOptions extends StoreOptions {
   readonly location: S3Location;
   readonly settings: S3Settings;

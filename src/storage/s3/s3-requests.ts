@@ -9,6 +9,7 @@ import { type Credentials, silentLogger } from './credentials.ts';
 import { type HttpRequests, PartsBody } from './http-requests.ts';
 import { type FailedCall, readRefusal, translate } from './translate.ts';
 
+/** How a bucket is asked. */
 export interface S3RequestsOptions {
   readonly location: S3Location;
   readonly http: HttpRequests;

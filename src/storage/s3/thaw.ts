@@ -14,6 +14,7 @@ export interface Archived {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What bringing back needs besides. */
 export interface ThawTools {
   readonly requests: S3Requests;
   readonly clock: Clock;
