@@ -58,9 +58,14 @@ export type ErrorCode =
   | 'BACKEND_UNAVAILABLE'
   | 'BACKEND_READ_FAILED'
   | 'BACKEND_WRITE_FAILED'
+  | 'SERVER_NOT_TRUSTED'
+  | 'SERVER_ANSWER_INVALID'
   | 'STORAGE_FULL'
   | 'PERMISSION_DENIED'
   | 'READ_ONLY'
+  | 'CREDENTIALS_REFUSED'
+  | 'CLOCK_SKEWED'
+  | 'FILE_ARCHIVED'
   | 'UNPACKED_DAMAGED'
   | 'PACK_DAMAGED'
   | 'BLOB_DAMAGED'
@@ -155,6 +160,16 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   }),
   BACKEND_READ_FAILED: row('the storage failed to read', undefined, { retry: 'later' }),
   BACKEND_WRITE_FAILED: row('the storage failed to write', undefined, { retry: 'later' }),
+  SERVER_NOT_TRUSTED: row(
+    'the server could not be proven to be the one that is meant',
+    'If its certificate is of an authority of your own, name that with --cacert FILE.',
+    { scope: 'work', httpStatus: 502 },
+  ),
+  SERVER_ANSWER_INVALID: row(
+    'the server answers what no storage of this kind answers',
+    'Look whether the location names the server that is meant, and what stands between.',
+    { scope: 'work', httpStatus: 502 },
+  ),
   STORAGE_FULL: row('the storage is full', 'Free space there, then run the command again.', {
     httpStatus: 507,
   }),
@@ -166,6 +181,22 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   READ_ONLY: row('the storage is read-only', 'Make it writable, or name another place.', {
     httpStatus: 403,
   }),
+
+  CREDENTIALS_REFUSED: row(
+    'the storage refuses the credentials',
+    "Look at the keys, user names or tokens that the environment and the files of the storage's own tools give.",
+    { scope: 'work', httpStatus: 403 },
+  ),
+  CLOCK_SKEWED: row(
+    "the clock of this machine differs too much from the storage's",
+    'Set the clock; requests are signed with the time.',
+    { scope: 'work' },
+  ),
+  FILE_ARCHIVED: row(
+    'a file stands in an archive, from where it cannot be read at once',
+    'Have the storage bring it back, then run the command again.',
+    { httpStatus: 409 },
+  ),
 
   UNPACKED_DAMAGED: row('a repository file is damaged', 'Run "holdfast check".'),
   PACK_DAMAGED: row('a pack is damaged', 'Run "holdfast check --read-data".'),

@@ -29,7 +29,6 @@ afterEach(() => folder.remove());
 test.each([
   ['sftp:user@host:path', 'sftp'],
   ['rest:https://user:secret@host/', 'rest'],
-  ['s3:host/bucket', 's3'],
   ['azure:c:/', 'azure'],
   ['gs:b:/', 'gs'],
   ['b2:bucket', 'b2'],

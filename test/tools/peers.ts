@@ -17,6 +17,8 @@ const installs = {
   /** The right to mount file systems. */
   mount: 'to run as root where mounting is allowed',
   python3: 'the Debian package python3',
+  radosgw:
+    'the Debian packages radosgw, ceph-mon, ceph-osd and ceph-common, and the folder shared beside the checkout',
   rclone: 'rclone 1.75 or newer',
   restic: 'restic 0.19 or newer',
   root: 'to run as root',
@@ -27,12 +29,16 @@ const installs = {
   zsh: 'the Debian package zsh',
 } as const;
 
+/** What starts a server of it. */
+const s3Scripts = join(import.meta.dirname, '../../../shared/peers/s3-server-start');
+
 /** A program that is not ours, that tests judge us by; or the right to act as root, or to mount. */
 export type PeerName = keyof typeof installs;
 
 /** Path of a peer's program, or undefined where it is not on the PATH. For a right: `/` if this process has it. */
 export function findPeer(name: PeerName): string | undefined {
   if (isRight(name)) return hasRight(name) ? '/' : undefined;
+  if (name === 'radosgw' && !existsSync(s3Scripts)) return undefined;
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.map((folder) => join(folder, name)).find(isProgram);
 }
