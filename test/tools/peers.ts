@@ -16,6 +16,7 @@ const installs = {
   'mkfs.xfs': 'the Debian package xfsprogs',
   /** The right to mount file systems. */
   mount: 'to run as root where mounting is allowed',
+  openssl: 'the Debian package openssl',
   python3: 'the Debian package python3',
   radosgw:
     'the Debian packages radosgw, ceph-mon, ceph-osd and ceph-common, and the folder shared beside the checkout',
