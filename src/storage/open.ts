@@ -34,6 +34,7 @@ type Stores = { readonly [S in Scheme]?: () => Promise<Store<S>> };
 const stores: Stores = {
   local: () => Promise.resolve(localStore),
   s3: async () => (await import('./s3/store.ts')).s3Store,
+  sftp: async () => (await import('./sftp/store.ts')).sftpStore,
 };
 
 const connectionCountMax = 1000;
