@@ -57,7 +57,6 @@ export type ErrorCode =
   | 'RANGE_NOT_SATISFIABLE'
   | 'BACKEND_UNAVAILABLE'
   | 'LOGIN_REFUSED'
-  | 'SERVER_NOT_TRUSTED'
   | 'PROTOCOL_BROKEN'
   | 'BACKEND_READ_FAILED'
   | 'BACKEND_WRITE_FAILED'
@@ -164,10 +163,6 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   LOGIN_REFUSED: row('the storage refused the login', undefined, {
     scope: 'work',
     httpStatus: 403,
-  }),
-  SERVER_NOT_TRUSTED: row('the server is not known to be the right one', undefined, {
-    scope: 'work',
-    httpStatus: 502,
   }),
   PROTOCOL_BROKEN: row('the storage answers against its protocol', undefined, {
     scope: 'work',
