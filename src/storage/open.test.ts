@@ -27,13 +27,10 @@ beforeEach(() => {
 afterEach(() => folder.remove());
 
 test.each([
-  ['rest:https://user:secret@host/', 'rest'],
   ['azure:c:/', 'azure'],
   ['gs:b:/', 'gs'],
   ['b2:bucket', 'b2'],
   ['swift:c:/', 'swift'],
-  ['rclone:r:p', 'rclone'],
-  ['webdav:https://user:secret@host/', 'webdav'],
 ])('says of %j in one line that %s is not supported', async (location, scheme) => {
   const error = await openBackend(location, { environment: testEnvironment() }).catch(
     (cause: unknown) => cause,

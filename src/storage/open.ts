@@ -35,6 +35,9 @@ const stores: Stores = {
   local: () => Promise.resolve(localStore),
   s3: async () => (await import('./s3/store.ts')).s3Store,
   sftp: async () => (await import('./sftp/store.ts')).sftpStore,
+  rest: async () => (await import('./rest/store.ts')).restStore,
+  rclone: async () => (await import('./rclone/store.ts')).rcloneStore,
+  webdav: async () => (await import('./webdav/store.ts')).webdavStore,
 };
 
 const connectionCountMax = 1000;

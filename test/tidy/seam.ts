@@ -21,6 +21,7 @@ const random = {
   instead: 'base/random',
 };
 const files = {
+  // The second reads certificates that are named on the command line, the third keys and known hosts.
   allowed: [
     'src/storage/local/',
     'src/storage/http-tls.ts',

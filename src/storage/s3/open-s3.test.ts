@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { errorAnswer, ScriptedServer } from '../../../test/tools/scripted-server.ts';
+import { errorAnswer, ScriptedServer } from '../../../test/tools/scripted-http.ts';
 import { utf8 } from '../../base/bytes.ts';
 import { describeError, HoldfastError } from '../../base/errors.ts';
 import type { Backend, FileHandle } from '../backend.ts';
