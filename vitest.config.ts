@@ -39,6 +39,8 @@ export default defineConfig({
       join(import.meta.dirname, 'test/tools/leaves-nothing.ts'),
     ],
     pool: 'forks',
+    // Node strips the types itself, and keeps what it has compiled: a tenth of the processor time less than Vite's way.
+    experimental: { viteModuleRunner: false },
     // To V8, every 64 MiB of buffers are a reason to walk the whole heap, which is seldom where they are: 500 times in the tests
     // of restore and prune. Counted as one with the heap, they are collected as it grows: a fifth of the processor time less.
     execArgv: ['--external-memory-accounted-in-global-limit', '--initial-heap-size=256'],

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { afterAll, expect } from 'vitest';
 
 /**
@@ -22,3 +23,6 @@ afterAll(() => {
   const changed = [...names].filter((name) => environment[name] !== process.env[name]);
   expect(changed, 'variables of the environment that a file of tests left changed').toEqual([]);
 });
+
+// A process of tests does not come to an end of its own, which is when it would keep what it has compiled for the next one.
+afterAll(() => flushCompileCache());
