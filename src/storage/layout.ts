@@ -32,6 +32,9 @@ export const cacheLayout: Layout = {
   fannedOut: ['snapshot', 'index', 'pack'],
 };
 
+/** Types whose names, once removed, must not come back after a power cut while what they refer to is gone. */
+export const durablyRemoved: readonly FileType[] = ['config', 'key', 'snapshot', 'index'];
+
 /** The 256 folder names `00` to `ff`. */
 export const fanNames: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
   byte.toString(16).padStart(2, '0'),

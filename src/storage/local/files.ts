@@ -23,6 +23,8 @@ export const syncFile: (file: number) => Promise<void> = promisify(fs.fsync);
 export const statusOf: (file: number) => Promise<fs.Stats> = promisify(fs.fstat);
 /** stat(2), which follows symbolic links. Sizes are exact up to 2^53 bytes. */
 export const status: (path: string) => Promise<fs.Stats> = promisify(fs.stat);
+/** lstat(2): as `status`, of a link itself. */
+export const linkStatus: (path: string) => Promise<fs.Stats> = promisify(fs.lstat);
 /** statfs(2): type and room of the file system that a path is on; `type` is the magic number of its kind. */
 export const fileSystemOf: (path: string) => Promise<fs.StatsFs> = (path) =>
   promisify(fs.statfs)(path);
@@ -38,6 +40,9 @@ export const rename: (from: string, to: string) => Promise<void> = promisify(fs.
 export const unlink: (path: string) => Promise<void> = promisify(fs.unlink);
 /** chmod(2), past the umask. On Windows only the owner's write bit counts. */
 export const changeMode: (path: string, mode: number) => Promise<void> = promisify(fs.chmod);
+/** Adds to the end of a file, which is made if it is missing. */
+export const appendFile: (path: string, text: string, how: { mode: number }) => Promise<void> =
+  promisify(fs.appendFile);
 /** Times in seconds since 1970. */
 export const setTimes: (path: string, accessed: number, modified: number) => Promise<void> =
   promisify(fs.utimes);
@@ -79,12 +84,16 @@ function readOnce(file: number, target: Uint8Array, slice: Slice): Promise<numbe
 }
 
 /** Writes all `parts` in order from the start of the file. @returns number of bytes written: all, or it throws */
-export async function writeFully(file: number, parts: readonly Uint8Array[]): Promise<number> {
+export async function writeFully(
+  file: number,
+  parts: readonly Uint8Array[],
+  start = 0,
+): Promise<number> {
   let rest = parts.filter((part) => part.byteLength > 0);
   let total = 0;
   while (rest.length > 0) {
     const batch = firstBatch(rest);
-    const count = await writeOnce(file, batch, total);
+    const count = await writeOnce(file, batch, start + total);
     total += count;
     rest = afterBytes(rest, count);
   }

@@ -106,9 +106,17 @@ async function statusIfAny(file: string): Promise<Stats | undefined> {
   return await status(file).catch(ignore('ENOENT'));
 }
 
+/** Age from which on nobody can be writing a temporary file any more. */
+export const leftoverAgeMsMin = 24 * 3600 * 1000;
+
 // What interrupted writes of this program, of restic (local, sftp) and of rest-server are called.
 const temporaryPattern =
   /^(?:[0-9a-f]{64}|config)(?:-tmp-[0-9]+|-restic-temp-[0-9a-f]{32}|\.rest-server-temp[0-9]+)$|^tmp-[0-9]+$/;
+
+/** True for the name of a file that is being written, or that an interrupted write left. */
+export function isTemporaryName(name: string): boolean {
+  return temporaryPattern.test(name);
+}
 
 /** Removes temporary files last changed before `changedBeforeMs`. @returns their number */
 export async function removeOldTemporaries(
@@ -119,7 +127,7 @@ export async function removeOldTemporaries(
   for (const folder of temporaryFolders(root, options.layout)) {
     throwIfAborted(options.signal);
     const present = (await readNames(folder).catch(ignore('ENOTDIR'))) ?? [];
-    const names = present.filter((name) => temporaryPattern.test(name));
+    const names = present.filter(isTemporaryName);
     for (const name of names) {
       const file = path.join(folder, name);
       const entry = await statusIfAny(file);

@@ -20,8 +20,8 @@ import {
 import { checkRange } from '../range.ts';
 import { changeMode, readFully, status, unlink } from './files.ts';
 import { createFolders, makeMissingFolders } from './folders.ts';
-import { type Layout, placeOf, repositoryLayout } from '../layout.ts';
-import { listFiles, removeOldTemporaries } from './list-files.ts';
+import { durablyRemoved, type Layout, placeOf, repositoryLayout } from '../layout.ts';
+import { leftoverAgeMsMin, listFiles, removeOldTemporaries } from './list-files.ts';
 import { isOnLocalDisk } from './local-disk.ts';
 import { type OpenFile, OpenFiles, withFile } from './open-files.ts';
 import { translate } from './translate.ts';
@@ -51,9 +51,6 @@ export interface LocalBackendOptions {
 const connectionCountDefault = 2;
 /** Enough to keep the four threads of libuv's pool busy. */
 const removalsAtOnce = 32;
-const leftoverAgeMsMin = 24 * 3600 * 1000;
-// Removed names that must not come back after a power cut while what they refer to is gone.
-const durablyRemoved: readonly FileType[] = ['config', 'key', 'snapshot', 'index'];
 
 /** A repository in a folder of this machine. Network file systems that are mounted count as such. */
 export class LocalBackend implements Backend {

@@ -79,9 +79,10 @@ export async function writeFile(
   await changeMode(target, options.modes.final).catch(ignore('EPERM', 'EACCES', 'ENOTSUP'));
 }
 
-async function openTemporary(
+/** Makes the file that is written, under a name that nobody has. @throws system errors untranslated */
+export async function openTemporary(
   folder: string,
-  options: WriteOptions,
+  options: Pick<WriteOptions, 'modes' | 'random' | 'temporaryName'>,
 ): Promise<{ file: number; path: string }> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
   for (let attempt = 1; ; attempt++) {
@@ -123,7 +124,12 @@ async function fill(
 // File systems without hard links answer one of these.
 const noHardLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'];
 
-async function publish(temporary: string, target: string, how: WriteOptions): Promise<void> {
+/** Gives a file that is written whole its own name. @throws system errors untranslated; FILE_EXISTS */
+export async function publish(
+  temporary: string,
+  target: string,
+  how: Pick<WriteOptions, 'replace' | 'isContended'>,
+): Promise<void> {
   if (how.replace) return await replaceFile(temporary, target);
   try {
     // Unlike a rename, a link never replaces what another process put there meanwhile.

@@ -1,0 +1,55 @@
+/** Limits of the server: what one client may take of it. Sizes in bytes, times in milliseconds. */
+
+/** Connections at once. Each holds some 600 KiB at most while a file goes through it. */
+export const connectionCountDefault = 1024;
+/** Request line and headers together. */
+export const headersSizeBytesMax = 16 << 10;
+export const headerCountMax = 64;
+/** From the first byte of a request, or from the start of a connection, to the end of its headers. */
+export const headersMsMax = 20_000;
+export const handshakeMsMax = 15_000;
+/** How often Node looks for requests whose headers take too long. */
+export const headersCheckMs = 2_000;
+/** How long a connection may wait for its next request: clients in Go give up theirs after 90 s, and must be the first to. */
+export const keepAliveMs = 120_000;
+
+/** Content that is collected before it is written to the disk in one call. */
+export const receivePieceSizeBytes = 256 << 10;
+/** Content that is read from the disk in one call. */
+export const sendPieceSizeBytes = 128 << 10;
+/** Content of a refused request that is read and dropped, so that its client gets to read why. */
+export const droppedSizeBytesMax = 160 << 20;
+
+/** What must move within each window while a client sends content, and while it takes some. */
+export const receivePace = { windowMs: 60_000, sizeBytesMin: 64 << 10 } as const;
+export const sendPace = { windowMs: 300_000, sizeBytesMin: 64 << 10 } as const;
+export const paceCheckMs = 5_000;
+
+/** Time for requests at work once the server is to stop; what then remains is cut off. */
+export const drainMsMax = 3_500;
+/** Time to clear away after what was cut off. */
+export const clearMsMax = 1_000;
+
+/** Longest user name and password of a request. */
+export const credentialsSizeBytesMax = 4 << 10;
+/** Verified credentials are trusted so long without another look at the password. */
+export const credentialsMsMax = 600_000;
+export const credentialsCountMax = 10_000;
+/** Passwords that wait for a thread to verify them, in all and of one address. */
+export const verificationCountMax = 256;
+export const verificationCountOfOneMax = 16;
+/** Wrong passwords of one address and user in a row before others must wait, and the time after which one is forgotten. */
+export const wrongCountMax = 20;
+export const wrongForgottenMs = 3_000;
+
+/** How often a file with users or certificates is looked at for a change. */
+export const userFileCheckMs = 1_000;
+export const certificateCheckMs = 10_000;
+export const userFileSizeBytesMax = 8 << 20;
+export const certificateSizeBytesMax = 1 << 20;
+
+/** How often lines of the access log are written, and how many may wait for that. */
+export const logWriteMs = 500;
+export const logLineCountMax = 20_000;
+/** Series of the metrics: further repositories and users are counted under the name `other`. */
+export const seriesCountMax = 10_000;
