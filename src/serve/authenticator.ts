@@ -147,9 +147,13 @@ function hashOfNobody(users: ReadonlyMap<string, UserEntry>): string {
 }
 
 function unauthorized(message: string): Refusal {
-  return new Refusal(401, message, { 'WWW-Authenticate': 'Basic realm="holdfast"' });
+  return new Refusal(401, message, {
+    headers: { 'WWW-Authenticate': 'Basic realm="holdfast"' },
+  });
 }
 
 function tooMany(): Refusal {
-  return new Refusal(429, 'too many passwords to verify; try again soon', { 'Retry-After': '3' });
+  return new Refusal(429, 'too many passwords to verify; try again soon', {
+    headers: { 'Retry-After': '3' },
+  });
 }

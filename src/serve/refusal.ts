@@ -1,20 +1,20 @@
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../base/errors.ts';
 
+export interface RefusalOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
 /** A request that is answered with an error: a status of HTTP and one line for who asked. */
 export class Refusal extends Error {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(
-    status: number,
-    message: string,
-    headers: Readonly<Record<string, string>> = {},
-    cause?: unknown,
-  ) {
-    super(message, cause === undefined ? {} : { cause });
+  constructor(status: number, message: string, options: RefusalOptions = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.name = 'Refusal';
     this.status = status;
-    this.headers = headers;
+    this.headers = options.headers ?? {};
   }
 }
 
@@ -34,7 +34,7 @@ export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const answer = error instanceof HoldfastError ? answers[error.code] : undefined;
   const [status, text] = answer ?? [500, 'the server failed; its log says more'];
-  return new Refusal(status, text, {}, error);
+  return new Refusal(status, text, { cause: error });
 }
 
 const ownTroubles: readonly ErrorCode[] = ['PERMISSION_DENIED', 'READ_ONLY', 'LOCATION_INVALID'];

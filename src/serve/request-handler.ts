@@ -117,7 +117,7 @@ async function answerFile(
       return getFile(service, work);
     case 'POST':
       return postFile(service, work);
-    default:
+    case 'DELETE':
       return deleteFile(service, work);
   }
 }
@@ -138,7 +138,7 @@ async function getFile(service: Service, work: FileWork): Promise<void> {
     const asked = parseRange(request.headers.range, sizeBytes);
     if (asked === 'none') {
       const headers = { 'Content-Range': `bytes */${sizeBytes}` };
-      throw new Refusal(416, 'the file has no byte of this range', headers);
+      throw new Refusal(416, 'the file has no byte of this range', { headers });
     }
     const range = asked === 'whole' ? { start: 0, end: sizeBytes } : asked;
     response.setHeader('Content-Type', 'application/octet-stream');
@@ -190,5 +190,7 @@ async function deleteFile(service: Service, work: FileWork): Promise<void> {
 function allow<M extends string>(request: IncomingMessage, methods: readonly M[]): M {
   const method = methods.find((known) => known === request.method);
   if (method) return method;
-  throw new Refusal(405, 'this cannot be done here', { Allow: methods.join(', ') });
+  throw new Refusal(405, 'this cannot be done here', {
+    headers: { Allow: methods.join(', ') },
+  });
 }

@@ -46,6 +46,8 @@ export interface ServerOptions {
   readonly tls: TlsOptions | undefined;
   readonly log: AccessLog | undefined;
   readonly connectionCountMax: number;
+  /** Time for the headers of a request; default `headersMsMax`. */
+  readonly headersMs?: number | undefined;
   /** Tells whoever runs the server: one line. */
   readonly tell: (text: string) => void;
 }
@@ -63,11 +65,11 @@ export class RepositoryServer {
   /** @throws USAGE if the TLS files cannot be used */
   constructor(options: ServerOptions) {
     this.#options = options;
-    const { tls, environment, tell } = options;
+    const { tls, environment, tell, headersMs = headersMsMax } = options;
     const settings = {
       maxHeaderSize: headersSizeBytesMax,
-      headersTimeout: headersMsMax,
-      connectionsCheckingInterval: headersCheckMs,
+      headersTimeout: headersMs,
+      connectionsCheckingInterval: Math.min(headersCheckMs, headersMs),
       // Contents may take as long as they move: `PaceWatch` looks after them.
       requestTimeout: 0,
       keepAliveTimeout: keepAliveMs,
@@ -103,7 +105,7 @@ export class RepositoryServer {
    */
   async listen(address: ListenAddress, socketMode: number): Promise<string> {
     const listener = await openListener(this.#server, address, socketMode);
-    this.#closeListener = listener.close;
+    this.#closeListener = () => listener.close();
     return `${this.#options.tls ? 'https' : 'http'}${listener.place}`;
   }
 

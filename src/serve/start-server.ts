@@ -40,6 +40,8 @@ export interface StartOptions {
   /** Infinity for no limit. */
   readonly sizeBytesMax: number;
   readonly connectionCountMax: number;
+  /** Time for the headers of a request; default 20 s. */
+  readonly headersMs?: number;
   readonly metricsAccess: MetricsAccess;
   /** A file, or what prints a line; undefined for no log. */
   readonly log: string | ((line: string) => void) | undefined;
@@ -91,6 +93,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     tls: options.tls,
     log: log && new AccessLog(log),
     connectionCountMax: options.connectionCountMax,
+    headersMs: options.headersMs,
     tell,
   });
   try {
