@@ -67,9 +67,7 @@ export async function startTestServer(
     logged,
     ask: (path, ask = {}) => askServer(port, path, ask),
     raw: (text) => {
-      const socket = connect(port, '127.0.0.1');
-      // Being cut off is what many of these connections are for.
-      socket.on('error', () => {});
+      const socket = rawClient(port);
       socket.write(text);
       return socket;
     },
@@ -96,6 +94,13 @@ function askServer(port: number, path: string, { user, ...ask }: Ask): Promise<A
     request.on('error', reject);
     request.end(ask.body);
   });
+}
+
+/** A connection to a server; being cut off is what many of them are for. */
+export function rawClient(port: number): Socket {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  return socket;
 }
 
 export function basic(user: string): string {
