@@ -35,9 +35,14 @@ export function costOf(hash: string): number {
   return Number(bcryptPattern.exec(hash)?.[1] ?? 0);
 }
 
+/** True for what can be the name of a user: it can be the folder of private repositories, too. */
+export function isUserName(name: string): boolean {
+  return namePattern.test(name) && isFolderName(name);
+}
+
 /** @throws USAGE for what is no name of a user */
 export function assertUserName(name: string): void {
-  if (namePattern.test(name) && isFolderName(name)) return;
+  if (isUserName(name)) return;
   throw new HoldfastError('USAGE', {
     message: `${JSON.stringify(name)} cannot be the name of a user`,
     hint: 'Use up to 128 letters, digits and @ . _ -, no point at the beginning, and none of: config, data, index, keys, locks, parity, snapshots.',
@@ -70,7 +75,7 @@ function entryOf(line: string): UserEntry | undefined {
 }
 
 function problemOf({ name, hash }: UserEntry): string | undefined {
-  if (!namePattern.test(name) || !isFolderName(name)) return 'not a name of a user';
+  if (!isUserName(name)) return 'not a name of a user';
   if (shaPattern.test(hash)) return undefined;
   if (!isBcrypt(hash)) return `the hash of ${name} is not of a kind that is known`;
   if (costOf(hash) > costMax) return `the hash of ${name} asks for more work than is safe`;

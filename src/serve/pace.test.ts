@@ -5,7 +5,7 @@ import { wrongCountMax, wrongForgottenMs } from './limits.ts';
 import { WrongTries } from './wrong-tries.ts';
 
 /** A clock that stands until it is moved. */
-function standingClock(): { readonly clock: Clock; pass(ms: number): void } {
+function standingClock(): { readonly clock: Clock; readonly pass: (ms: number) => void } {
   let nowMs = 0;
   const clock = { ...systemClock, monotonicMs: () => nowMs, every: () => ({ stop: () => {} }) };
   return { clock, pass: (ms) => (nowMs += ms) };

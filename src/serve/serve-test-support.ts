@@ -43,7 +43,7 @@ export async function startTestServer(
   mkdirSync(root, { recursive: true });
   const told: string[] = [];
   const logged: string[] = [];
-  const { url, stop } = await startServer({
+  const running = await startServer({
     path: root,
     address: { kind: 'port', host: '127.0.0.1', port: 0 },
     users: { kind: 'none' },
@@ -59,7 +59,7 @@ export async function startTestServer(
     tell: (text) => told.push(text),
     ...settings,
   });
-  const port = Number(/:(\d+)\/$/.exec(url)?.[1]);
+  const port = Number(/:(\d+)\/$/.exec(running.url)?.[1]);
   return {
     port,
     root,
@@ -71,7 +71,7 @@ export async function startTestServer(
       socket.write(text);
       return socket;
     },
-    stop,
+    stop: () => running.stop(),
   };
 }
 

@@ -37,6 +37,16 @@ async function put(place: string, body: string, from = server): Promise<number> 
   return (await from.ask(place, { method: 'POST', body })).status;
 }
 
+/** The head of a request that brings a content of its own. */
+function headOf(content: string, more = ''): string {
+  return `POST /a/index/${nameOf(content)} HTTP/1.1\r\nHost: x\r\nContent-Length: ${content.length}\r\n${more}\r\n`;
+}
+
+/** What is waited for in the end is over sooner. */
+function sleepLess(ms: number, signal?: AbortSignal): Promise<void> {
+  return systemClock.sleep(ms / 10, signal);
+}
+
 /** Stores a content under its name; returns the path. */
 async function store(content: string, type = 'index', from = server): Promise<string> {
   const place = `/a/${type}/${nameOf(content)}`;
@@ -143,12 +153,11 @@ describe('the protocol', () => {
   });
 
   test('asks a client that waits for its content only if it takes that', async () => {
-    const place = await store('there');
-    const head = (where: string, length: number): string =>
-      `POST ${where} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n`;
-    const refused = await readToEnd(server.raw(head(place, 5)));
+    await store('there');
+    const waits = 'Connection: close\r\nExpect: 100-continue\r\n';
+    const refused = await readToEnd(server.raw(headOf('there', waits)));
     expect(refused).toMatch(/^HTTP\/1.1 403 /);
-    const socket = server.raw(head(`/a/index/${nameOf('asked')}`, 5));
+    const socket = server.raw(headOf('asked', waits));
     const answer = readToEnd(socket);
     socket.once('data', () => socket.write('asked'));
     expect(await answer).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 /);
@@ -215,7 +224,7 @@ describe('what is written', () => {
     const content = Buffer.alloc(300_000, 7).toString();
     const place = `/a/data/${nameOf(content)}`;
     const all = await Promise.all(Array.from({ length: 8 }, () => put(place, content)));
-    expect(all.toSorted()).toEqual([200, ...Array.from({ length: 7 }, () => 403)]);
+    expect(all.toSorted((a, b) => a - b)).toEqual([200, ...Array.from({ length: 7 }, () => 403)]);
     expect((await server.ask(place)).body.toString()).toBe(content);
     const folder = path.join(server.root, 'a/data', nameOf(content).slice(0, 2));
     expect(readdirSync(folder).filter((name) => name.includes('-tmp-'))).toEqual([]);
@@ -375,6 +384,16 @@ describe('limits', () => {
     await hasty.stop();
   });
 
+  test('let a connection have one request at a time, and not many more waiting', async () => {
+    const place = await store('asked again and again');
+    const one = `GET ${place} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const last = one.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
+    const few = await readToEnd(server.raw(one.repeat(5) + last));
+    expect(few.match(/asked again/g)?.length).toBe(6);
+    const many = await readToEnd(server.raw(one.repeat(500)));
+    expect(many.match(/asked again/g)?.length ?? 0).toBeLessThan(20);
+  });
+
   test('hold headers and connections', async () => {
     const long = `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`;
     expect(await readToEnd(server.raw(long))).toMatch(/^HTTP\/1.1 431 /);
@@ -411,16 +430,13 @@ describe('limits', () => {
 describe('a stop', () => {
   test('lets a request end, cuts off one that does not, and leaves nothing of that', async () => {
     const root = path.join(scratch.path, 'stopped');
-    // What is waited for in the end is over at once.
-    const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
-      systemClock.sleep(ms / 10, signal);
-    const environment = { ...systemEnvironment, clock: { ...systemClock, sleep } };
+    const environment = { ...systemEnvironment, clock: { ...systemClock, sleep: sleepLess } };
     const stopping = await startTestServer(root, { environment });
     await stopping.ask('/a/?create=true', { method: 'POST' });
-    const head = (content: string): string =>
-      `POST /a/index/${nameOf(content)} HTTP/1.1\r\nHost: x\r\nContent-Length: ${content.length}\r\n\r\n`;
-    const ending = stopping.raw(`${head('ending')}endin`);
-    const stuck = stopping.raw(`${head('stuck')}stuc`);
+    const ending = stopping.raw(`${headOf('ending')}endin`);
+    const stuck = stopping.raw(`${headOf('stuck')}stuc`);
+    // It says nothing at all, and is not waited for.
+    const silent = readToEnd(stopping.raw(''));
     await expect.poll(() => filesBelow(root).length).toBe(2);
     const answers = [readToEnd(ending), readToEnd(stuck)];
     const stopped = stopping.stop();
@@ -428,6 +444,7 @@ describe('a stop', () => {
     await stopped;
     expect(await answers[0]).toMatch(/^HTTP\/1.1 200 /);
     expect(await answers[1]).toBe('');
+    expect(await silent).toBe('');
     expect(filesBelow(root)).toEqual([path.join(root, 'a/index', nameOf('ending'))]);
     expect(readFileSync(path.join(root, 'a/index', nameOf('ending'))).toString()).toBe('ending');
   });

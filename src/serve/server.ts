@@ -20,6 +20,7 @@ import {
   keepAliveMs,
   sendPace,
 } from './limits.ts';
+import { isUserName } from './htpasswd.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { openListener } from './listener.ts';
 import { isOurTrouble, Refusal, refusalOf } from './refusal.ts';
@@ -127,6 +128,7 @@ export class RepositoryServer {
     };
     await wait(drainMsMax);
     this.#server.closeAllConnections();
+    this.#connections.destroyAll();
     await wait(clearMsMax);
     await closed;
     this.#certificates?.close();
@@ -142,7 +144,8 @@ export class RepositoryServer {
     // Nothing at all for so long: a client that is gone.
     server.setTimeout(sendPace.windowMs, (socket: Socket) => socket.destroy());
     const onRequest = (waits: boolean) => (request: IncomingMessage, response: ServerResponse) => {
-      const work = this.#handle(request, response, waits).catch((error: unknown) => {
+      const handle = (): Promise<void> => this.#handle(request, response, waits);
+      const work = this.#connections.inTurn(request.socket, handle).catch((error: unknown) => {
         this.#options.tell(`a request failed: ${describeError(error)}`);
         request.socket.destroy();
       });
@@ -217,8 +220,8 @@ export class RepositoryServer {
     if (!users) return undefined;
     if (!('header' in users)) return users.userOf(request.headers.authorization, address);
     const name = request.headers[users.header.toLowerCase()];
-    if (typeof name === 'string' && name !== '') return name;
-    throw new Refusal(401, 'the proxy did not say who this is');
+    if (typeof name === 'string' && isUserName(name)) return name;
+    throw new Refusal(401, 'the proxy did not name a user');
   }
 
   #refuse(response: ServerResponse, error: unknown): void {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { SecureVersion } from 'node:tls';
+import type { Clock } from '../base/clock.ts';
 import type { Environment } from '../base/environment.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { harmlessLine } from '../base/harmless-text.ts';
@@ -75,7 +76,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   refuseOpenDoors(options);
   const { environment, isForGroup, address } = options;
   const { clock } = environment;
-  const tell = (text: string): void => options.tell(harmlessLine(text));
+  const tell = quieted(options.tell, clock);
   const quota = new Quota(options.sizeBytesMax, await storedBytes(options));
   const log = options.log === undefined ? undefined : { target: options.log, clock, tell };
   const server: RepositoryServer = new RepositoryServer({
@@ -103,6 +104,22 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     await server.stop();
     throw error;
   }
+}
+
+/** Time in which the same is told once: a client must not be able to fill a log. */
+const repeatMsMin = 60_000;
+const rememberedCountMax = 1000;
+
+/** Tells each text once a minute, in one line. */
+function quieted(tell: (text: string) => void, clock: Clock): (text: string) => void {
+  const toldMs = new Map<string, number>();
+  return (text) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - (toldMs.get(text) ?? -Infinity) < repeatMsMin) return;
+    if (toldMs.size >= rememberedCountMax) toldMs.clear();
+    toldMs.set(text, nowMs);
+    tell(harmlessLine(text));
+  };
 }
 
 /** @throws USAGE for settings that would let in people who nobody meant to */

@@ -146,17 +146,27 @@ test('users are added, changed, listed and removed, by password from file or sta
   expect(readFileSync(file, 'utf8')).toMatch(/^# of ours\nanna:.*\n$/);
 });
 
+/** How a command line ends that does not get as far as serving. */
+async function refusal(...args: readonly string[]): Promise<string> {
+  const { exitCode, errors } = await runCommand(['serve-repository', ...args], { variables: {} });
+  return `${exitCode} ${errors}`;
+}
+
 test('a command line that does not go together is told in one line', async () => {
-  const run = async (...args: readonly string[]): Promise<string> => {
-    const { exitCode, errors } = await runCommand(['serve-repository', ...args], { variables: {} });
-    return `${exitCode} ${errors}`;
-  };
   const root = ['--path', scratch.path, '--no-auth'];
-  expect(await run()).toMatch(/^1 Fatal: no folder to serve was named\n/);
-  expect(await run(...root, '--listen', 'nonsense')).toMatch(/^1 Fatal: --listen "nonsense" is no/);
-  expect(await run(...root, '--private-repos')).toMatch(/^1 Fatal: repositories cannot be private/);
-  expect(await run(...root, '--tls-cert', 'x')).toMatch(/^1 Fatal: --tls-cert, .* need --tls/);
-  expect(await run(...root, '--tls')).toMatch(/^1 Fatal: the TLS certificate .* cannot be read/);
-  expect(await run(...root, '--htpasswd-file', 'x')).toMatch(/^1 Fatal: only one of --no-auth/);
-  expect(await run('--path', scratch.path)).toMatch(/^1 Fatal: the file of users .*\nMake it with/);
+  expect(await refusal()).toMatch(/^1 Fatal: no folder to serve was named\n/);
+  expect(await refusal(...root, '--listen', 'nonsense')).toMatch(
+    /^1 Fatal: --listen "nonsense" is no/,
+  );
+  expect(await refusal(...root, '--private-repos')).toMatch(
+    /^1 Fatal: repositories cannot be private/,
+  );
+  expect(await refusal(...root, '--tls-cert', 'x')).toMatch(/^1 Fatal: --tls-cert, .* need --tls/);
+  expect(await refusal(...root, '--tls')).toMatch(
+    /^1 Fatal: the TLS certificate .* cannot be read/,
+  );
+  expect(await refusal(...root, '--htpasswd-file', 'x')).toMatch(/^1 Fatal: only one of --no-auth/);
+  expect(await refusal('--path', scratch.path)).toMatch(
+    /^1 Fatal: the file of users .*\nMake it with/,
+  );
 });

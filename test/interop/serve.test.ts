@@ -4,10 +4,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { get } from 'node:https';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -116,10 +119,31 @@ describeWith(['restic'], 'the official restic', () => {
     expect(await mustRestic(repository, ['snapshots', '--json'])).toContain('tree');
     // One that listens is not pushed aside; one that was left is.
     await expect(startTestServer(root, { address })).rejects.toMatchObject({ code: 'USAGE' });
+    expect(statSync(socket).mode & 0o777).toBe(0o600);
     await near.stop();
     expect(existsSync(socket)).toBe(false);
+    // As a server leaves it that was killed.
+    const left = createServer();
+    await new Promise<void>((resolve) => {
+      left.listen(socket, resolve);
+    });
+    renameSync(socket, `${socket}-left`);
+    await new Promise((resolve) => {
+      left.close(resolve);
+    });
+    renameSync(`${socket}-left`, socket);
+    await (await startTestServer(root, { address })).stop();
   });
 });
+
+function openssl(...args: readonly string[]): Promise<string> {
+  return mustRun('openssl', args);
+}
+
+/** What is looked at every ten seconds is, a thousand times as often. */
+function every(ms: number, action: () => void): ReturnType<typeof systemClock.every> {
+  return systemClock.every(ms / 1000, action);
+}
 
 /** Makes an authority of its own and a certificate by it for this machine; returns the files. */
 async function makeCertificate(
@@ -128,7 +152,6 @@ async function makeCertificate(
   const folder = path.join(scratch.path, name);
   mkdirSync(folder);
   const file = (kind: string): string => path.join(folder, kind);
-  const openssl = (...args: readonly string[]): Promise<string> => mustRun('openssl', args);
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const ca = ['-x509', '-subj', `/CN=${name}`, '-days', '2'];
   await openssl('req', ...key, ...ca, '-keyout', file('ca-key'), '-out', file('ca'));
@@ -164,8 +187,6 @@ describeWith(['restic', 'openssl'], 'TLS', () => {
       cpSync(made.key, files.key);
     };
     install(first);
-    const every = (ms: number, action: () => void): ReturnType<typeof systemClock.every> =>
-      systemClock.every(ms / 1000, action);
     const server = await startTestServer(root, {
       tls: { files, versionMin: 'TLSv1.3' },
       environment: { ...systemEnvironment, clock: { ...systemClock, every } },
