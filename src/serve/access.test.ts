@@ -9,6 +9,7 @@ import {
   basic,
   cheapUsers,
   nameOf,
+  patient,
   startTestServer,
   type TestServer,
 } from './serve-test-support.ts';
@@ -194,7 +195,7 @@ describe('the access log', () => {
     });
     await server.ask('/anna/config', { user: 'typed-secret:secret-password' });
     await ask('/anna/second/?create=true', 'anna:right', 'POST');
-    await expect.poll(() => server.logged.length).toBe(3);
+    await expect.poll(() => server.logged.length, patient).toBe(3);
     const time = String.raw`\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\]`;
     const [first = '', second = '', third = ''] = server.logged;
     expect(first).toMatch(
@@ -212,7 +213,7 @@ describe('the access log', () => {
     const file = path.join(scratch.path, 'access.log');
     const logging = await startTestServer(root, { log: file });
     await logging.ask('/one/config');
-    await expect.poll(() => readIfThere(file)).toContain('/one/config');
+    await expect.poll(() => readIfThere(file), patient).toContain('/one/config');
     renameSync(file, `${file}.1`);
     await logging.ask('/two/config');
     await logging.stop();

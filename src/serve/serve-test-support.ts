@@ -117,6 +117,9 @@ export async function readToEnd(socket: Socket): Promise<string> {
   return Buffer.concat(parts).toString('latin1');
 }
 
+/** How long is waited for what comes: for as long as a busy machine may take. */
+export const patient = { timeout: 120_000, interval: 10 } as const;
+
 /** The name of a file with this content. */
 export function nameOf(content: Uint8Array | string): string {
   return createHash('sha256').update(content).digest('hex');

@@ -12,7 +12,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { scratchFolder } from '../../test/tools/scratch.ts';
 import { systemClock } from '../base/clock.ts';
 import { systemEnvironment } from '../base/environment.ts';
-import { nameOf, readToEnd, startTestServer, type TestServer } from './serve-test-support.ts';
+import { receivePace } from './limits.ts';
+import {
+  nameOf,
+  patient,
+  readToEnd,
+  startTestServer,
+  type TestServer,
+} from './serve-test-support.ts';
 
 const scratch = scratchFolder('serve');
 const v2 = 'application/vnd.x.restic.rest.v2';
@@ -176,11 +183,11 @@ describe('what is written', () => {
     const before = filesBelow(server.root);
     const head = `POST /a/data/${nameOf('abc')} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab`;
     const socket = server.raw(head);
-    await expect.poll(() => filesBelow(server.root).length).toBe(before.length + 1);
+    await expect.poll(() => filesBelow(server.root).length, patient).toBe(before.length + 1);
     expect((await server.ask(`/a/data/${nameOf('abc')}`)).status).toBe(404);
     expect((await server.ask('/a/data/')).body.toString()).not.toContain(nameOf('abc'));
     socket.destroy();
-    await expect.poll(() => filesBelow(server.root)).toEqual(before);
+    await expect.poll(() => filesBelow(server.root), patient).toEqual(before);
   });
 
   test('is a content to its length, and what follows is no content', async () => {
@@ -217,7 +224,7 @@ describe('what is written', () => {
     pump();
     const answer = await readToEnd(endless);
     expect(answer).toMatch(/^HTTP\/1.1 413 /);
-    await expect.poll(() => filesBelow(server.root)).toEqual(before);
+    await expect.poll(() => filesBelow(server.root), patient).toEqual(before);
   });
 
   test('is there once, whoever sends it at the same time', async () => {
@@ -364,23 +371,32 @@ describe('limits', () => {
   });
 
   test('cut off who sends next to nothing, and take nothing of it', async () => {
-    // A minute passes in a few milliseconds.
+    let aheadMs = 0;
+    const checks: (() => void)[] = [];
     const clock = {
       ...systemClock,
-      monotonicMs: () => systemClock.monotonicMs() * 1000,
-      every: (ms: number, action: () => void) => systemClock.every(ms / 1000, action),
+      monotonicMs: () => systemClock.monotonicMs() + aheadMs,
+      every: (_: number, action: () => void) => {
+        checks.push(action);
+        return { stop: () => {} };
+      },
     };
-    const environment = { ...systemEnvironment, clock };
     const root = path.join(scratch.path, 'slow');
-    const hasty = await startTestServer(root, { environment, headersMs: 50 });
-    await hasty.ask('/a/?create=true', { method: 'POST' });
-    const name = nameOf('slow');
-    const head = `POST /a/index/${name} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\ns`;
-    await readToEnd(hasty.raw(head));
-    await expect.poll(() => filesBelow(root)).toEqual([]);
+    const slow = await startTestServer(root, { environment: { ...systemEnvironment, clock } });
+    await slow.ask('/a/?create=true', { method: 'POST' });
+    const cut = readToEnd(slow.raw(`${headOf('slow')}s`));
+    await expect.poll(() => filesBelow(root).length, patient).toBe(1);
+    aheadMs = receivePace.windowMs;
+    for (const check of checks) check();
+    expect(await cut).toBe('');
+    await expect.poll(() => filesBelow(root), patient).toEqual([]);
+    await slow.stop();
+  });
+
+  test('cut off who takes long to say what is wanted', async () => {
+    const hasty = await startTestServer(server.root, { headersMs: 50 });
     const answer = await readToEnd(hasty.raw('GET / HTTP/1.1\r\nHost: x\r\nX-Slow: '));
     expect(answer).toMatch(/^HTTP\/1.1 408 /);
-    expect((await hasty.ask('/a/index/')).status).toBe(200);
     await hasty.stop();
   });
 
@@ -405,11 +421,13 @@ describe('limits', () => {
     first.destroy();
     second.destroy();
     await expect
-      .poll(() =>
-        narrow.ask('/a/index/').then(
-          (a) => a.status,
-          () => 0,
-        ),
+      .poll(
+        () =>
+          narrow.ask('/a/index/').then(
+            (a) => a.status,
+            () => 0,
+          ),
+        patient,
       )
       .toBe(200);
     await narrow.stop();
@@ -437,7 +455,7 @@ describe('a stop', () => {
     const stuck = stopping.raw(`${headOf('stuck')}stuc`);
     // It says nothing at all, and is not waited for.
     const silent = readToEnd(stopping.raw(''));
-    await expect.poll(() => filesBelow(root).length).toBe(2);
+    await expect.poll(() => filesBelow(root).length, patient).toBe(2);
     const answers = [readToEnd(ending), readToEnd(stuck)];
     const stopped = stopping.stop();
     ending.write('g');

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { cheapUsers, nameOf, rawClient } from '../../src/serve/serve-test-support.ts';
+import { cheapUsers, nameOf, patient, rawClient } from '../../src/serve/serve-test-support.ts';
 import { checkAll, initRepository } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
 import { describeWith } from '../tools/peers.ts';
@@ -38,7 +38,7 @@ async function serve(root: string, port: number): Promise<ServerProcess> {
   const ended = new Promise<number | null>((resolve) => {
     child.once('exit', (code) => resolve(code));
   });
-  await expect.poll(() => text, { timeout: 60_000 }).toMatch(/serving \S+ at rest:http/);
+  await expect.poll(() => text, patient).toMatch(/serving \S+ at rest:http/);
   return { child, port: Number(/:(\d+)\//.exec(text)?.[1]), ended, text: () => text };
 }
 
@@ -63,7 +63,7 @@ describeWith(['restic'], 'a server that is killed', () => {
     client.write(
       `POST /anna/index/${nameOf(content)} HTTP/1.1\r\nHost: x\r\n${authorization}\r\nContent-Length: ${content.length}\r\n\r\nnever`,
     );
-    await expect.poll(() => filesBelow(root).length).toBe(before.length + 1);
+    await expect.poll(() => filesBelow(root).length, patient).toBe(before.length + 1);
     // Random, so that there is something to send, and slowly, so that there is time to kill.
     writeFileSync(
       path.join(scratch.path, 'data'),
@@ -72,7 +72,7 @@ describeWith(['restic'], 'a server that is killed', () => {
     const repository = `rest:http://anna:right@127.0.0.1:${first.port}/anna`;
     const limit = ['--limit-upload', '1500', '--pack-size', '4'];
     const backup = resticBackup(repository, [...limit, path.join(scratch.path, 'data')]);
-    await expect.poll(() => temporaryPacks(folder), { timeout: 60_000 }).toBeGreaterThan(0);
+    await expect.poll(() => temporaryPacks(folder), patient).toBeGreaterThan(0);
     first.child.kill('SIGKILL');
     await first.ended;
     const visible = filesBelow(root).filter((name) => !name.includes('-tmp-'));

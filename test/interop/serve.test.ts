@@ -18,6 +18,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { systemEnvironment } from '../../src/base/environment.ts';
 import {
   cheapUsers,
+  patient,
   startTestServer,
   type TestServer,
 } from '../../src/serve/serve-test-support.ts';
@@ -197,10 +198,14 @@ describeWith(['restic', 'openssl'], 'TLS', () => {
     expect([await isTrusted(first.ca), await isTrusted(second.ca)]).toEqual([true, false]);
     // Half of a pair is not used.
     cpSync(second.certificate, files.certificate);
-    await expect.poll(() => server.told.join('\n')).toContain('the TLS certificate before stays');
+    await expect
+      .poll(() => server.told.join('\n'), patient)
+      .toContain('the TLS certificate before stays');
     expect(await isTrusted(first.ca)).toBe(true);
     install(second);
-    await expect.poll(() => server.told.join('\n')).toContain('read the TLS certificate anew');
+    await expect
+      .poll(() => server.told.join('\n'), patient)
+      .toContain('read the TLS certificate anew');
     expect([await isTrusted(first.ca), await isTrusted(second.ca)]).toEqual([false, true]);
     await expect(
       new Promise((resolve, reject) => {
