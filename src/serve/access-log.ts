@@ -48,6 +48,7 @@ function logTime(wallMs: number): string {
   return `${day}/${months[Number(month) - 1]}/${year}:${iso.slice(11, 19)} +0000`;
 }
 
+/** What an `AccessLog` works with. */
 export interface AccessLogOptions {
   /** Where the lines go: a file, or a function that prints them. */
   readonly target: string | ((line: string) => void);

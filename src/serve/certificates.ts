@@ -42,6 +42,7 @@ function readPem(path: string, what: string): Buffer {
   }
 }
 
+/** What a `CertificateWatch` works with. `use` gets each new pair; `tell` a line for whoever runs the server. */
 export interface CertificateWatchOptions {
   readonly files: CertificateFiles;
   readonly clock: Clock;

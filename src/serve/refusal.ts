@@ -1,5 +1,6 @@
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../base/errors.ts';
 
+/** Headers that the answer has, and what failed, which goes to nobody but whoever runs the server. */
 export interface RefusalOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;

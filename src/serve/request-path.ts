@@ -1,5 +1,5 @@
 import { type FileType, isFileName } from '../storage/backend.ts';
-import { repositoryLayout } from '../storage/local/layout.ts';
+import { repositoryLayout } from '../storage/layout.ts';
 
 /** What a request is about. `folders` lead from the root of the server to the repository. */
 export type Subject =

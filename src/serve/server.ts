@@ -33,11 +33,13 @@ export type MetricsAccess = 'none' | 'users' | 'all';
 /** The user who alone may read the metrics of private repositories, as with rest-server. */
 const metricsUser = 'metrics';
 
+/** How TLS is spoken. */
 export interface TlsOptions {
   readonly files: CertificateFiles;
   readonly versionMin: SecureVersion;
 }
 
+/** All that a `RepositoryServer` works with. */
 export interface ServerOptions {
   readonly service: Service;
   readonly environment: Environment;

@@ -12,6 +12,7 @@ export function readUserText(path: string): string {
   return Buffer.from(bytes).toString('utf8');
 }
 
+/** Where users stand, and how changes are noticed and told. */
 export interface UserFileOptions {
   readonly path: string;
   readonly clock: Clock;

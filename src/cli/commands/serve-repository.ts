@@ -125,8 +125,10 @@ const otherFlags = {
 
 const flags = { ...servedFlags, ...accessFlags, ...tlsFlags, ...otherFlags } as const;
 
+/** Flags of `serve-repository`. */
 export type ServeFlags = typeof flags;
 
+/** `holdfast serve-repository`. */
 export const command: Command<ServeFlags> = {
   name: 'serve-repository',
   summary: 'Serve repositories of a folder to other machines (REST protocol)',

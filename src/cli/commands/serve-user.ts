@@ -12,7 +12,9 @@ const passwordFlags = {
   },
 } as const;
 
+/** Flags of all commands of users. */
 export type UserFlags = typeof servedFlags;
+/** Flags of `serve-user add`. */
 export type UserPasswordFlags = typeof passwordFlags;
 
 const add: Command<UserPasswordFlags> = {
@@ -59,6 +61,7 @@ Removes a user from the file. A server that runs lets the user in no more within
   run: async (invocation) => (await import('../actions/serve-user.ts')).userRemove(invocation),
 };
 
+/** The commands of `holdfast serve-user`. */
 export const command: CommandGroup = {
   name: 'serve-user',
   summary: 'Manage the users of a server (serve-repository)',

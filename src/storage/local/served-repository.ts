@@ -6,8 +6,8 @@ import { type FileHandle, type FileStat, type FileType, isFileName } from '../ba
 import { closeFile, linkStatus, openFile, readFully, statusOf, unlink } from './files.ts';
 import { HeldFolder } from './held-folder.ts';
 import { IncomingFile } from './incoming-file.ts';
-import { durablyRemoved, fanNames, folderOf, type Place, placeOf } from './layout.ts';
-import { repositoryLayout as layout } from './layout.ts';
+import { durablyRemoved, fanNames, folderOf, type Place, placeOf } from '../layout.ts';
+import { repositoryLayout as layout } from '../layout.ts';
 import { isTemporaryName, leftoverAgeMsMin } from './list-files.ts';
 import { translate } from './translate.ts';
 import { ignore, type Modes } from './write-file.ts';
