@@ -165,9 +165,9 @@ async function postFile(service: Service, work: FileWork): Promise<void> {
   const pace = service.paces.start(receivePace, () => request.destroy());
   try {
     const { quota } = service;
-    const sizeBytes = await receiveFile(request, { repository, handle, quota, pace, proceed });
+    const received = await receiveFile(request, { repository, handle, quota, pace, proceed });
     response.end();
-    work.count('write', sizeBytes);
+    if (received.isNew) work.count('write', received.sizeBytes);
   } finally {
     pace.end();
   }

@@ -1,9 +1,12 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -38,6 +41,10 @@ function filesBelow(folder: string): string[] {
     .filter((entry) => !entry.isDirectory())
     .map((entry) => path.join(entry.parentPath, entry.name))
     .toSorted();
+}
+
+function isTemporary(file: string): boolean {
+  return file.includes('-tmp-');
 }
 
 async function put(place: string, body: string, from = server): Promise<number> {
@@ -162,8 +169,8 @@ describe('the protocol', () => {
   test('asks a client that waits for its content only if it takes that', async () => {
     await store('there');
     const waits = 'Connection: close\r\nExpect: 100-continue\r\n';
-    const refused = await readToEnd(server.raw(headOf('there', waits)));
-    expect(refused).toMatch(/^HTTP\/1.1 403 /);
+    const refused = await readToEnd(server.raw(headOf('there', `${waits}If-None-Match: *\r\n`)));
+    expect(refused).toMatch(/^HTTP\/1.1 412 /);
     const socket = server.raw(headOf('asked', waits));
     const answer = readToEnd(socket);
     socket.once('data', () => socket.write('asked'));
@@ -198,6 +205,7 @@ describe('what is written', () => {
     const { status, body } = await server.ask(`/a/index/${name}`);
     expect([404, 200]).toContain(status);
     if (status === 200) expect(body.toString()).toBe('abc');
+    await expect.poll(() => filesBelow(server.root).filter(isTemporary), patient).toEqual([]);
   });
 
   test('ends where no file of the type is so large', async () => {
@@ -231,10 +239,30 @@ describe('what is written', () => {
     const content = Buffer.alloc(300_000, 7).toString();
     const place = `/a/data/${nameOf(content)}`;
     const all = await Promise.all(Array.from({ length: 8 }, () => put(place, content)));
-    expect(all.toSorted((a, b) => a - b)).toEqual([200, ...Array.from({ length: 7 }, () => 403)]);
+    // Those who come second sent the same, which is stored.
+    expect(new Set(all)).toEqual(new Set([200]));
     expect((await server.ask(place)).body.toString()).toBe(content);
     const folder = path.join(server.root, 'a/data', nameOf(content).slice(0, 2));
     expect(readdirSync(folder).filter((name) => name.includes('-tmp-'))).toEqual([]);
+  });
+
+  test('is told as stored to who sends it again, and is never written anew', async () => {
+    const content = 'sent twice';
+    const place = await store(content);
+    const file = path.join(server.root, place);
+    const { ino, mtimeMs } = statSync(file);
+    expect(await put(place, content)).toBe(200);
+    expect(await put(place, 'sent thrice')).toBe(403);
+    expect(await put(place, 'sent-twice')).toBe(403);
+    expect(statSync(file)).toMatchObject({ ino, mtimeMs });
+    // What rotted must not count as stored; nor is it replaced.
+    chmodSync(file, 0o600);
+    writeFileSync(file, 'sent twicE');
+    expect(await put(place, content)).toBe(403);
+    expect(readFileSync(file).toString()).toBe('sent twicE');
+    unlinkSync(file);
+    const parity = `/a/parity/${nameOf('pack')}`;
+    expect([await put(parity, 'parity'), await put(parity, 'parity')]).toEqual([200, 403]);
   });
 
   test('is a repository file, whatever the path says', async () => {
@@ -337,7 +365,7 @@ describe('append-only', () => {
     for (const type of ['data', 'index', 'keys', 'snapshots', 'parity', 'locks']) {
       const place = `/only/${type}/${nameOf(type)}`;
       expect(await put(place, type, appendOnly)).toBe(200);
-      expect(await put(place, type, appendOnly)).toBe(403);
+      expect(await put(place, `${type}, otherwise`, appendOnly)).toBe(403);
       const { status, body } = await appendOnly.ask(place, { method: 'DELETE' });
       expect([type, status]).toEqual([type, type === 'locks' ? 200 : 403]);
       if (status === 403) expect(body.toString()).toMatch(/^[^\n]*append-only[^\n]*\n$/);

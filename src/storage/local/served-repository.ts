@@ -155,6 +155,13 @@ export class ServedRepository {
     );
   }
 
+  /** Makes the name of a file durable that somebody else may have stored. */
+  syncName(handle: FileHandle): Promise<void> {
+    return this.#translated('write', () =>
+      this.#in(placeOf(layout, handle), (folder) => folder.sync()),
+    );
+  }
+
   /**
    * Lists the files of one type, some at a time, and removes what interrupted writes left there a day ago or longer. A folder
    * of a type that is missing is empty.
