@@ -3,7 +3,7 @@
 /** Connections at once. Each holds some 600 KiB at most while a file goes through it. */
 export const connectionCountDefault = 1024;
 /** Request line and headers together. */
-export const headersSizeBytesMax = 16 << 10;
+export const headersSizeBytesMax: number = 16 << 10;
 /** Headers of one request; those beyond are dropped. */
 export const headerCountMax = 64;
 /** From the first byte of a request, or from the start of a connection, to the end of its headers. */
@@ -16,16 +16,22 @@ export const headersCheckMs = 2_000;
 export const keepAliveMs = 120_000;
 
 /** Content that is collected before it is written to the disk in one call. */
-export const receivePieceSizeBytes = 256 << 10;
+export const receivePieceSizeBytes: number = 256 << 10;
 /** Content that is read from the disk in one call. */
-export const sendPieceSizeBytes = 128 << 10;
+export const sendPieceSizeBytes: number = 128 << 10;
 /** Content of a refused request that is read and dropped, so that its client gets to read why. */
-export const droppedSizeBytesMax = 160 << 20;
+export const droppedSizeBytesMax: number = 160 << 20;
 
-/** What must move within each window while a client sends content. */
-export const receivePace = { windowMs: 60_000, sizeBytesMin: 64 << 10 } as const;
+/** What must move of a content within each window. */
+export interface PaceRule {
+  readonly windowMs: number;
+  readonly sizeBytesMin: number;
+}
+
+/** The rule while a client sends content. */
+export const receivePace: PaceRule = { windowMs: 60_000, sizeBytesMin: 64 << 10 };
 /** The same while it takes some: the system may hold megabytes that were sent and not taken yet. */
-export const sendPace = { windowMs: 300_000, sizeBytesMin: 64 << 10 } as const;
+export const sendPace: PaceRule = { windowMs: 300_000, sizeBytesMin: 64 << 10 };
 /** How often that is looked at. */
 export const paceCheckMs = 5_000;
 
@@ -35,7 +41,7 @@ export const drainMsMax = 3_500;
 export const clearMsMax = 1_000;
 
 /** Longest user name and password of a request, in base64. */
-export const credentialsSizeBytesMax = 4 << 10;
+export const credentialsSizeBytesMax: number = 4 << 10;
 /** Verified credentials are trusted so long without another look at the password. */
 export const credentialsMsMax = 600_000;
 /** Verified credentials that are known at once. */
@@ -52,11 +58,11 @@ export const wrongForgottenMs = 3_000;
 /** How often the file of users is looked at for a change. */
 export const userFileCheckMs = 1_000;
 /** Largest file of users. */
-export const userFileSizeBytesMax = 8 << 20;
+export const userFileSizeBytesMax: number = 8 << 20;
 /** How often the files of a certificate are looked at for a change. */
 export const certificateCheckMs = 10_000;
 /** Largest file of a certificate or key. */
-export const certificateSizeBytesMax = 1 << 20;
+export const certificateSizeBytesMax: number = 1 << 20;
 
 /** How often lines of the access log are written. */
 export const logWriteMs = 500;

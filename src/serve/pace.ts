@@ -1,11 +1,5 @@
 import type { Clock, Timer } from '../base/clock.ts';
-import { paceCheckMs } from './limits.ts';
-
-/** What must move of a content within each window. */
-export interface PaceRule {
-  readonly windowMs: number;
-  readonly sizeBytesMin: number;
-}
+import { paceCheckMs, type PaceRule } from './limits.ts';
 
 /** How fast one content moves. */
 export interface Pace {

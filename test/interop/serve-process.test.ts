@@ -3,6 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { cheapUsers, nameOf, patient, rawClient } from '../../src/serve/serve-test-support.ts';
+import { connectionCountDefault } from '../../src/serve/limits.ts';
+import { listenDefault } from '../../src/serve/listen-address.ts';
 import { checkAll, initRepository } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
 import { describeWith } from '../tools/peers.ts';
@@ -151,6 +153,12 @@ async function refusal(...args: readonly string[]): Promise<string> {
   const { exitCode, errors } = await runCommand(['serve-repository', ...args], { variables: {} });
   return `${exitCode} ${errors}`;
 }
+
+test('help tells the defaults that are', async () => {
+  const { output } = await runCommand(['help', 'serve-repository'], { variables: {} });
+  expect(output).toContain(listenDefault);
+  expect(output).toContain(String(connectionCountDefault));
+});
 
 test('a command line that does not go together is told in one line', async () => {
   const root = ['--path', scratch.path, '--no-auth'];

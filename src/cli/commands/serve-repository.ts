@@ -1,5 +1,3 @@
-import { connectionCountDefault } from '../../serve/limits.ts';
-import { listenDefault } from '../../serve/listen-address.ts';
 import type { Command } from '../command.ts';
 
 /** Flags that say where repositories and users are. */
@@ -26,7 +24,7 @@ const accessFlags = {
     placeholder: 'address',
     description:
       'where to listen: HOST:PORT, :PORT for all addresses of this machine, or unix:PATH',
-    defaultText: listenDefault,
+    defaultText: '127.0.0.1:8000',
   },
   isAppendOnly: {
     kind: 'boolean',
@@ -93,7 +91,7 @@ const otherFlags = {
     minimum: 1,
     maximum: 100_000,
     description: 'connections at once; one address may hold half of them',
-    defaultText: String(connectionCountDefault),
+    defaultText: '1024',
   },
   isForGroup: {
     kind: 'boolean',
@@ -123,10 +121,11 @@ const otherFlags = {
   },
 } as const;
 
-const flags = { ...servedFlags, ...accessFlags, ...tlsFlags, ...otherFlags } as const;
-
 /** Flags of `serve-repository`. */
-export type ServeFlags = typeof flags;
+export type ServeFlags = typeof servedFlags &
+  typeof accessFlags &
+  typeof tlsFlags &
+  typeof otherFlags;
 
 /** `holdfast serve-repository`. */
 export const command: Command<ServeFlags> = {
@@ -143,7 +142,7 @@ client whose credentials were stolen can destroy nothing that is stored. Users a
 Stop it with SIGTERM or Ctrl-C: requests at work end within five seconds. docs/SERVE.md has more: TLS, systemd, Prometheus, what
 append-only protects from and what not.`,
   arguments: { usage: '', minimum: 0, maximum: 0 },
-  flags,
+  flags: { ...servedFlags, ...accessFlags, ...tlsFlags, ...otherFlags },
   examples: [
     {
       text: 'to all machines of the network, each user with repositories of his own',

@@ -2,7 +2,6 @@ import type { Command, CommandGroup } from '../command.ts';
 import { servedFlags } from './serve-repository.ts';
 
 const passwordFlags = {
-  ...servedFlags,
   userPasswordFile: {
     kind: 'text',
     name: 'user-password-file',
@@ -15,7 +14,7 @@ const passwordFlags = {
 /** Flags of all commands of users. */
 export type UserFlags = typeof servedFlags;
 /** Flags of `serve-user add`. */
-export type UserPasswordFlags = typeof passwordFlags;
+export type UserPasswordFlags = typeof servedFlags & typeof passwordFlags;
 
 const add: Command<UserPasswordFlags> = {
   name: 'serve-user add',
@@ -24,7 +23,7 @@ const add: Command<UserPasswordFlags> = {
 Adds a user to the file that "holdfast serve-repository" reads, which sees it within a second. A user that is there gets the new
 password. The file keeps a hash of it (bcrypt), not the password.`,
   arguments: { usage: 'NAME', minimum: 1, maximum: 1, complete: [] },
-  flags: passwordFlags,
+  flags: { ...servedFlags, ...passwordFlags },
   examples: [
     { text: 'asks for the password', command: 'holdfast serve-user add anna --path /srv/backup' },
     {

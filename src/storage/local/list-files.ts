@@ -107,7 +107,7 @@ async function statusIfAny(file: string): Promise<Stats | undefined> {
 }
 
 /** Age from which on nobody can be writing a temporary file any more. */
-export const leftoverAgeMsMin = 24 * 3600 * 1000;
+export const leftoverAgeMsMin: number = 24 * 3600 * 1000;
 
 // What interrupted writes of this program, of restic (local, sftp) and of rest-server are called.
 const temporaryPattern =
