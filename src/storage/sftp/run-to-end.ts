@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { cancelled } from '../../base/abort.ts';
 import { systemCode } from '../../base/errors.ts';
 
+/** What a program printed, as text, and its exit code: null after a signal. */
 export interface EndedRun {
   readonly exitCode: number | null;
   readonly output: string;

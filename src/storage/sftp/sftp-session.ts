@@ -27,6 +27,7 @@ export interface Transport {
   close(): void;
 }
 
+/** What a session measures time with, and how long it waits. */
 export interface SessionOptions {
   readonly clock: Clock;
   /** A session in which requests wait and nothing comes for so long is given up. */

@@ -11,6 +11,7 @@ import { HostKeyJudge } from './host-key.ts';
 import { chooseAgent, type Identities, readIdentities } from './identities.ts';
 import type { SshSettings } from './ssh-settings.ts';
 
+/** What a connection is made with besides the settings of OpenSSH. */
 export interface SshOptions {
   readonly environment: Environment;
   /** From the location; never shown. */

@@ -34,8 +34,10 @@ export interface SshSettings {
   readonly aliveCountMax: number;
 }
 
+/** Lists of algorithms, by their names in the settings of OpenSSH. */
 export type AlgorithmKind = 'ciphers' | 'hostkeyalgorithms' | 'kexalgorithms' | 'macs';
 
+/** Whom to connect to, as it was written; the settings of OpenSSH say what that means. */
 export interface SshTarget {
   readonly alias: string;
   readonly user?: string | undefined;

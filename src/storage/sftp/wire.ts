@@ -22,8 +22,10 @@ export const requests = {
   extended: 200,
 } as const;
 
+/** The number of a kind of request. */
 export type RequestType = (typeof requests)[keyof typeof requests];
 
+/** Numbers of the kinds of answers (draft-ietf-secsh-filexfer-02, 3). */
 export const replies = {
   version: 2,
   status: 101,
@@ -58,6 +60,7 @@ const kindsByMode: Readonly<Record<number, FileKind>> = {
   0o120000: 'link',
 };
 
+/** What something in a folder is, by its mode. */
 export type FileKind = 'file' | 'folder' | 'link' | 'other';
 
 /** What a server tells of a file; what it does not tell is absent. */
