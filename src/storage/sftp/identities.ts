@@ -4,7 +4,7 @@ import { readOwnFile } from './own-files.ts';
 import type { SshSettings } from './ssh-settings.ts';
 import { PacketReader } from './wire.ts';
 
-const { BaseAgent, createAgent } = ssh2;
+const BaseAgent: typeof ssh2.BaseAgent = ssh2.BaseAgent;
 const { parseKey } = ssh2.utils;
 
 /** What the identity files of a host hold. */
@@ -47,7 +47,7 @@ export function chooseAgent(
   identities: Identities,
 ): ChosenAgent | undefined {
   if (settings.agent === undefined) return undefined;
-  return new ChosenAgent(createAgent(settings.agent), settings.identitiesOnly, identities);
+  return new ChosenAgent(ssh2.createAgent(settings.agent), settings.identitiesOnly, identities);
 }
 
 type Agent = InstanceType<typeof BaseAgent<string | Buffer | ParsedKey>>;
