@@ -69,7 +69,7 @@ rmSync(target, { recursive: true, force: true });
 const bundle = await rolldown({
   input: Object.fromEntries(starts.map((start) => [chunkName(start), join(source, start)])),
   platform: 'node',
-  external: ['koffi', 'sodium-native'],
+  external: ['koffi', 'sodium-native', 'ssh2'],
   plugins: [keepAddresses],
 });
 await bundle.write({

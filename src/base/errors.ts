@@ -56,6 +56,9 @@ export type ErrorCode =
   | 'FILE_EXISTS'
   | 'RANGE_NOT_SATISFIABLE'
   | 'BACKEND_UNAVAILABLE'
+  | 'LOGIN_REFUSED'
+  | 'SERVER_NOT_TRUSTED'
+  | 'PROTOCOL_BROKEN'
   | 'BACKEND_READ_FAILED'
   | 'BACKEND_WRITE_FAILED'
   | 'STORAGE_FULL'
@@ -152,6 +155,18 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     scope: 'work',
     retry: 'later',
     httpStatus: 503,
+  }),
+  LOGIN_REFUSED: row('the storage refused the login', undefined, {
+    scope: 'work',
+    httpStatus: 403,
+  }),
+  SERVER_NOT_TRUSTED: row('the server is not known to be the right one', undefined, {
+    scope: 'work',
+    httpStatus: 502,
+  }),
+  PROTOCOL_BROKEN: row('the storage answers against its protocol', undefined, {
+    scope: 'work',
+    httpStatus: 502,
   }),
   BACKEND_READ_FAILED: row('the storage failed to read', undefined, { retry: 'later' }),
   BACKEND_WRITE_FAILED: row('the storage failed to write', undefined, { retry: 'later' }),

@@ -31,6 +31,7 @@ type Stores = { readonly [S in Scheme]?: () => Promise<Store<S>> };
 /** Every store that is built in. What only one of them needs is loaded with it. */
 const stores: Stores = {
   local: () => Promise.resolve(localStore),
+  sftp: async () => (await import('./sftp/store.ts')).sftpStore,
 };
 
 const connectionCountMax = 1000;
