@@ -23,6 +23,7 @@ const installs = {
   rsync: 'the Debian package rsync',
   setcap: 'the Debian package libcap2-bin',
   setfacl: 'the Debian package acl',
+  sshd: 'the Debian package openssh-server',
   strace: 'the Debian package strace',
   zsh: 'the Debian package zsh',
 } as const;
