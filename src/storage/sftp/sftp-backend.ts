@@ -100,7 +100,6 @@ export class SftpBackend implements Backend {
           modes: this.#modes,
           random: this.#environment.random,
           replace,
-          isContended: handle.type === 'config',
           signal: options?.signal,
         });
       await write().catch(async (error: unknown) => {

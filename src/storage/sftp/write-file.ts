@@ -23,8 +23,6 @@ export interface WriteOptions {
   readonly random: Random;
   /** Replace an existing file instead of FILE_EXISTS. */
   readonly replace: boolean;
-  /** Others may want the name at the same time, for something else. Other names say what stands in the file. */
-  readonly isContended: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -146,7 +144,6 @@ async function publish(session: SftpSession, names: Names, how: WriteOptions): P
     if (await linkToOwn(session, names)) return;
   }
   if (how.replace) await replaceFile(session, names);
-  else if (how.isContended) await takeName(session, names);
   else await renameIfAbsent(session, names);
   await syncPublished(session, names, how);
 }
@@ -206,22 +203,18 @@ async function replaceFile(session: SftpSession, { temporary, target }: Names): 
   await session.rename(temporary, target);
 }
 
+/** By the protocol a rename refuses a target that exists; not every server keeps to it, so it is looked at before. */
 async function renameIfAbsent(session: SftpSession, { temporary, target }: Names): Promise<void> {
   if (await isThere(session, target)) throw new HoldfastError('FILE_EXISTS', at(target));
-  await session.rename(temporary, target);
-}
-
-/** Takes the name first, with an empty file: of two who want it at once, one alone gets it. */
-async function takeName(session: SftpSession, names: Names): Promise<void> {
-  const flags = openFlags.write | openFlags.create | openFlags.exclusive;
-  const handle = await session.open(names.target, flags, 0o600).catch(async (error: unknown) => {
-    if (await isThere(session, names.target)) {
-      throw new HoldfastError('FILE_EXISTS', at(names.target));
+  try {
+    await session.rename(temporary, target);
+  } catch (error) {
+    const isRefused = hasStatus(error, failure, permissionDenied, badMessage);
+    if (isRefused && (await isThere(session, target))) {
+      throw new HoldfastError('FILE_EXISTS', at(target));
     }
     throw error;
-  });
-  await session.closeHandle(handle);
-  await removeIfNotDurable(session, names.target, () => replaceFile(session, names));
+  }
 }
 
 async function isThere(session: SftpSession, path: string): Promise<boolean> {
