@@ -10,12 +10,14 @@ export interface ListOptions {
   readonly layout: Layout;
   readonly type: FileType;
   readonly signal?: AbortSignal | undefined;
+  /** Names in one folder, of files of the repository or not. */
+  readonly entriesMax?: number;
 }
 
 /** Opened, read and closed at the same time: with 50 ms to the server, all 256 are listed in a second. */
 const foldersAheadMax = 32;
-/** A folder with more is no repository's: a pack each would be exabytes. */
-const entriesMax = 50_000_000;
+/** A folder with more is no repository's, and a server could go on for ever. */
+const entriesMaxDefault = 2_000_000;
 const leftoverPattern = /^(?:[0-9a-f]{64}|config)(?:-tmp-[0-9]+|-restic-temp-[0-9a-f]{32})$/;
 
 const { noSuchFile, failure } = statusCodes;
@@ -36,7 +38,7 @@ export async function* listFiles(
   const ahead: Promise<FileStat[]>[] = [];
   try {
     for (const folder of foldersOf(root, layout, type)) {
-      const read = readFiles(session, folder, signal);
+      const read = readFiles(session, folder, options);
       // It may fail before its turn comes; the failure is thrown then.
       read.catch(() => {});
       ahead.push(read);
@@ -60,7 +62,7 @@ export async function findLeftovers(
   const found: string[] = [];
   for (const folder of allFolders(root, options.layout)) {
     throwIfAborted(options.signal);
-    for await (const { name, attributes } of readEntries(session, folder, options.signal)) {
+    for await (const { name, attributes } of readEntries(session, folder, options)) {
       const { modifiedSeconds = Number.MAX_SAFE_INTEGER } = attributes;
       const isOld = modifiedSeconds * 1000 < options.changedBeforeMs;
       if (isOld && leftoverPattern.test(name)) found.push(join(folder, name));
@@ -74,6 +76,8 @@ export function join(folder: string, name: string): string {
   if (folder === '') return name;
   return folder.endsWith('/') ? folder + name : `${folder}/${name}`;
 }
+
+type ReadOptions = Pick<ListOptions, 'signal' | 'entriesMax'>;
 
 interface Folder {
   readonly path: string;
@@ -96,11 +100,11 @@ function allFolders(root: string, layout: Layout): Set<string> {
 async function readFiles(
   session: SftpSession,
   { path, prefix }: Folder,
-  signal: AbortSignal | undefined,
+  options: ReadOptions,
 ): Promise<FileStat[]> {
   const files: FileStat[] = [];
   const unclear: string[] = [];
-  for await (const { name, attributes } of readEntries(session, path, signal)) {
+  for await (const { name, attributes } of readEntries(session, path, options)) {
     if (!name.startsWith(prefix) || !isFileName(name)) continue;
     if (isFile(attributes)) files.push({ name, sizeBytes: attributes.sizeBytes });
     else if (attributes.kind === 'link' || attributes.kind === undefined) unclear.push(name);
@@ -116,7 +120,7 @@ async function readFiles(
 async function* readEntries(
   session: SftpSession,
   path: string,
-  signal: AbortSignal | undefined,
+  { signal, entriesMax = entriesMaxDefault }: ReadOptions,
 ): AsyncGenerator<FolderEntry, void, undefined> {
   const handle = await session.openFolder(path === '' ? '.' : path).catch(async (error: unknown) => {
     if (!hasStatus(error, noSuchFile) && !(await isPlainFile(session, path, error))) throw error;
@@ -128,7 +132,7 @@ async function* readEntries(
       const entries = await session.readFolder(handle);
       if (entries.length === 0) return;
       count += entries.length;
-      if (count > entriesMax) throw endless(path);
+      if (count > entriesMax) throw endless(path, entriesMax);
       yield* entries;
       throwIfAborted(signal);
     }
@@ -148,7 +152,7 @@ function isFile(attributes: Attributes): attributes is Attributes & { sizeBytes:
   return attributes.kind === 'file' && attributes.sizeBytes !== undefined;
 }
 
-function endless(path: string): HoldfastError {
+function endless(path: string, entriesMax: number): HoldfastError {
   return new HoldfastError('PROTOCOL_BROKEN', {
     message: `the server lists more than ${entriesMax} names in one folder`,
     details: { path },
