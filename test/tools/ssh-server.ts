@@ -102,6 +102,13 @@ export class SshServer {
     writeFileSync(this.clientSettings, `Host *\n${all.map((line) => `  ${line}\n`).join('')}`);
   }
 
+  /** Has the server show the key of this file, once it is started again. */
+  useHostKey(file: string): void {
+    const settings = path.join(this.folder, 'sshd_config');
+    const text = readFileSync(settings, 'utf8').replace(/^HostKey .*$/m, `HostKey ${file}`);
+    writeFileSync(settings, text);
+  }
+
   /** Starts the server, again if it was stopped; resolves when it listens. */
   async begin(): Promise<void> {
     const args = ['-D', '-e', '-f', path.join(this.folder, 'sshd_config')];

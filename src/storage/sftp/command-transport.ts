@@ -1,4 +1,4 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 
 import { HoldfastError } from '../../base/errors.ts';
@@ -20,32 +20,38 @@ export function openCommandTransport(words: readonly string[]): Transport {
     windowsHide: true,
   });
   const errors = keepEnd(child);
-  let failure: Error | undefined;
-  child.once('error', (cause) => {
-    failure = new HoldfastError('USAGE', {
-      message: 'the program of the option "sftp.command" cannot be started',
-      details: { program },
-      cause,
-    });
-    child.stdout.destroy(failure);
-  });
-  const ended = (): string | undefined => {
-    if (child.signalCode) return `it was ended by ${child.signalCode}`;
-    return child.exitCode === null ? undefined : `it ended with status ${child.exitCode}`;
+  const reason = (): Error | undefined => {
+    const said = [describeEnd(child), errors()].filter((text) => text !== '');
+    return said.length > 0 ? new Error(`${program}: ${said.join(', ')}`) : undefined;
   };
+  // Who says no more is told so, and ends; then it is known how.
+  child.stdout.once('end', () => child.stdin.destroy());
   return {
     input: child.stdout,
     output: child.stdin,
     beforeWrite: () => {},
-    reason: () => {
-      const said = [ended(), errors()].filter((text) => text !== undefined && text !== '');
-      return failure ?? (said.length > 0 ? new Error(`${program}: ${said.join(', ')}`) : undefined);
+    onEnd: (listener) => {
+      child.once('error', (cause) => listener(notStarted(program, cause)));
+      child.once('close', () => listener(reason()));
     },
     close: () => {
       child.stdin.destroy();
       child.kill();
     },
   };
+}
+
+function describeEnd({ signalCode, exitCode }: ChildProcess): string {
+  if (signalCode) return `it was ended by ${signalCode}`;
+  return exitCode === null ? '' : `it ended with status ${exitCode}`;
+}
+
+function notStarted(program: string, cause: Error): HoldfastError {
+  return new HoldfastError('USAGE', {
+    message: 'the program of the option "sftp.command" cannot be started',
+    details: { program },
+    cause,
+  });
 }
 
 /** The last that the program says for people. */

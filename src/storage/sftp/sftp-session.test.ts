@@ -41,7 +41,9 @@ class ScriptedServer {
       input: this.input,
       output: this.output,
       beforeWrite: () => {},
-      reason: () => undefined,
+      onEnd: (listener: (reason: Error | undefined) => void) => {
+        this.input.once('error', listener).once('end', () => listener(undefined));
+      },
       close: () => {
         this.isClosed = true;
       },

@@ -22,8 +22,8 @@ export interface Transport {
   readonly output: Writable;
   /** To be called before something is written: what is written in the same turn goes out together. */
   beforeWrite(): void;
-  /** Why it ended, if more is known than that it did. */
-  reason(): Error | undefined;
+  /** Calls `listener` when it has ended: with the reason, if more is known than that it did. */
+  onEnd(listener: (reason: Error | undefined) => void): void;
   close(): void;
 }
 
@@ -287,11 +287,11 @@ export class SftpSession {
   #listen(): void {
     const { input, output } = this.#transport;
     input.on('data', (chunk: Buffer) => this.#hear(chunk));
-    const onEnd = (cause?: Error): void =>
-      this.#fail(lost('the connection to the server was lost', this.#transport.reason() ?? cause));
-    for (const stream of new Set([input, output])) {
-      stream.on('error', onEnd).once('close', () => onEnd()).once('end', () => onEnd());
-    }
+    // What they say is heard by `onEnd`; an error without a listener would end the program.
+    for (const stream of [input, output]) stream.on('error', () => {});
+    this.#transport.onEnd((reason) =>
+      this.#fail(lost('the connection to the server was lost', reason)),
+    );
   }
 
   #hear(chunk: Buffer): void {

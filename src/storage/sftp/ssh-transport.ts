@@ -41,7 +41,10 @@ export async function openSshTransport(place: SshPlace, options: SshOptions): Pr
       input: channel,
       output: channel,
       beforeWrite: () => connection.beforeWrite(),
-      reason: () => connection.reason(),
+      onEnd: (listener) => {
+        const onEnd = (): void => listener(connection.reason());
+        channel.once('end', onEnd).once('close', onEnd);
+      },
       close: closeAll,
     };
   } catch (error) {
