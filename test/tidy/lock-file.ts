@@ -12,8 +12,15 @@ interface LockedPackage {
   readonly hasInstallScript?: boolean;
 }
 
-/** Their scripts only look whether the binary for the platform is there; they work as well without. */
-const harmlessScripts = new Set(['node_modules/koffi']);
+/**
+ * That of koffi only looks whether the binary for the platform is there. Those of ssh2 are forbidden in package.json, and make an
+ * optional addon where an old npm runs them. All work as well without.
+ */
+const harmlessScripts = new Set([
+  'node_modules/koffi',
+  'node_modules/ssh2',
+  'node_modules/cpu-features',
+]);
 
 /** Packages that are needed and have no entry, with which `npm ci` refuses the lock, and packages that run at install. */
 export function lockProblems({ packages }: LockFile): Finding[] {

@@ -60,5 +60,9 @@ function keepEnd(child: ChildProcessByStdio<Writable, Readable, Readable>): () =
   child.stderr.on('data', (part: Buffer) => {
     text = (text + part.toString()).slice(-errorsLengthMax);
   });
-  return () => text.trim().split(/\s*\n\s*/).join('; ');
+  return () =>
+    text
+      .trim()
+      .split(/\s*\n\s*/)
+      .join('; ');
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll } from 'vitest';
 
 import { describeWith } from '../../../test/tools/peers.ts';
 import { scratchFolder } from '../../../test/tools/scratch.ts';
+import { RcloneSftp } from '../../../test/tools/rclone-sftp.ts';
 import { findSftpServer, SshServer } from '../../../test/tools/ssh-server.ts';
 import { systemEnvironment } from '../../base/environment.ts';
 import type { Backend } from '../backend.ts';
@@ -22,6 +23,7 @@ async function open(location: string, options: Record<string, string>): Promise<
 async function makeIn(
   folder: string,
   openAt: (folder: string) => Promise<Backend>,
+  notExclusive?: string,
 ): Promise<BackendUnderTest> {
   const backend = await openAt(folder);
   await backend.create();
@@ -34,6 +36,7 @@ async function makeIn(
       writeFileSync(file, content);
     },
     dispose: async () => scratch.remove(folder),
+    ...(notExclusive !== undefined && { notExclusive }),
   };
 }
 
@@ -53,6 +56,26 @@ describeWith(['sshd'], 'OpenSSH', () => {
   describeBackend('sftp-server as a program', () =>
     makeIn(scratch.fresh('repository'), (folder) =>
       open(`sftp:host:${folder}`, { 'sftp.command': findSftpServer() ?? '' }),
+    ),
+  );
+});
+
+describeWith(['sshd', 'rclone'], 'rclone', () => {
+  let keys: SshServer;
+  let server: RcloneSftp;
+  beforeAll(async () => {
+    // Its keys and the client's settings are what is wanted; another program answers at its port.
+    keys = await SshServer.start({ folder: scratch.fresh('keys') });
+    await keys.stop();
+    server = await RcloneSftp.start(keys, '/');
+  });
+  afterAll(() => server.stop());
+
+  describeBackend('serve sftp', () =>
+    makeIn(
+      scratch.fresh('repository'),
+      (folder) => open(keys.location(folder), { 'sftp.args': `-F ${keys.clientSettings}` }),
+      'rclone has no links, its renames replace, and its exclusive opening is not exclusive',
     ),
   );
 });

@@ -42,7 +42,8 @@ export async function makeMissingFolders(
   root: string,
   how: { readonly folders: readonly string[]; readonly mode: number },
 ): Promise<void> {
-  const proofs = how.folders.length > 0 ? ['config', 'keys'].map((name) => join(root, name)) : [root];
+  const proofs =
+    how.folders.length > 0 ? ['config', 'keys'].map((name) => join(root, name)) : [root];
   const found = await Promise.all(
     proofs.map((proof) => session.stat(proof === '' ? '.' : proof).catch(ignore(noSuchFile))),
   );

@@ -22,7 +22,11 @@ export interface KnownHostsFile {
 export type HostKeyVerdict =
   | { readonly kind: 'known' }
   /** `otherTypes`: kinds of keys of this host that are known. `authority`: only a certificate would do. */
-  | { readonly kind: 'unknown'; readonly otherTypes: readonly string[]; readonly authority: boolean }
+  | {
+      readonly kind: 'unknown';
+      readonly otherTypes: readonly string[];
+      readonly authority: boolean;
+    }
   | { readonly kind: 'changed'; readonly place: string }
   | { readonly kind: 'revoked'; readonly place: string };
 
@@ -65,7 +69,8 @@ export class KnownHosts {
     const lines = this.#linesOf(first);
     const plain = lines.filter(({ marker }) => marker === undefined);
     const known = names.flatMap((name) => this.#linesOf(name));
-    if (known.some((line) => line.marker === undefined && line.key === key)) return { kind: 'known' };
+    if (known.some((line) => line.marker === undefined && line.key === key))
+      return { kind: 'known' };
     const changed = plain.find((line) => line.keyType === keyType);
     if (changed) return { kind: 'changed', place: changed.place };
     return {
@@ -112,9 +117,9 @@ function matchesHosts(hosts: string, name: string): boolean {
     return salt !== undefined && hashName(name, Buffer.from(salt, 'base64')) === hosts;
   }
   const patterns = hosts.toLowerCase().split(',');
-  const isNegated = (pattern: string): boolean => pattern.startsWith('!');
-  if (patterns.some((one) => isNegated(one) && matchesPattern(one.slice(1), name))) return false;
-  return patterns.some((one) => !isNegated(one) && matchesPattern(one, name));
+  const negated = patterns.filter((pattern) => pattern.startsWith('!'));
+  if (negated.some((pattern) => matchesPattern(pattern.slice(1), name))) return false;
+  return patterns.some((pattern) => matchesPattern(pattern, name));
 }
 
 /** `*` stands for any characters, `?` for one. */

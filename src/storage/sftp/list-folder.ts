@@ -92,7 +92,9 @@ function foldersOf(root: string, layout: Layout, type: FileType): Folder[] {
 }
 
 function allFolders(root: string, layout: Layout): Set<string> {
-  const folders = Object.values(layout.folders).map((folder) => (folder ? join(root, folder) : root));
+  const folders = Object.values(layout.folders).map((folder) =>
+    folder ? join(root, folder) : root,
+  );
   const fans = layout.fannedOut.flatMap((type) => foldersOf(root, layout, type));
   return new Set([...folders, ...fans.map(({ path }) => path)]);
 }
@@ -122,10 +124,12 @@ async function* readEntries(
   path: string,
   { signal, entriesMax = entriesMaxDefault }: ReadOptions,
 ): AsyncGenerator<FolderEntry, void, undefined> {
-  const handle = await session.openFolder(path === '' ? '.' : path).catch(async (error: unknown) => {
-    if (!hasStatus(error, noSuchFile) && !(await isPlainFile(session, path, error))) throw error;
-    return undefined;
-  });
+  const handle = await session
+    .openFolder(path === '' ? '.' : path)
+    .catch(async (error: unknown) => {
+      if (!hasStatus(error, noSuchFile) && !(await isPlainFile(session, path, error))) throw error;
+      return undefined;
+    });
   if (!handle) return;
   try {
     for (let count = 0; ; ) {

@@ -93,7 +93,9 @@ describeWith(['sshd'], 'SFTP over a program', () => {
     const longAgo = new Date(systemClock.wallMs() - 25 * 3600 * 1000);
     for (const file of [...old, kept[1] ?? '']) utimesSync(file, longAgo, longAgo);
     expect(await backend.removeLeftovers?.()).toBe(2);
-    expect(readdirSync(`${root}/data/ab`).sort()).toEqual(kept.map((file) => path.basename(file)).sort());
+    expect(readdirSync(`${root}/data/ab`).sort()).toEqual(
+      kept.map((file) => path.basename(file)).sort(),
+    );
   });
 
   test('removes many files at once, and tells which were there', async () => {
@@ -205,20 +207,23 @@ describeWith(['sshd'], 'a connection that is lost', () => {
     remove: () => backend.remove(handleFor('pack', 'absent')).catch(() => {}),
   };
 
-  test.each(Object.keys(calls))('amid a %s is made again by it, and nothing is lost', async (name) => {
-    // Stopped first, so that the call is under way for sure when its connection dies.
-    await all();
-    const before = server.sessions();
-    for (const pid of before) process.kill(pid, 'SIGSTOP');
-    const call = calls[name]?.();
-    await systemClock.nextTurn();
-    server.killSessions();
-    await call;
-    expect(notes.join('\n')).toMatch(/the connection to the server was lost.*trying again/);
-    expect(await backend.get(stored)).toEqual(content);
-    expect(server.sessions()).toHaveLength(1);
-    expect(server.sessions()).not.toEqual(before);
-  });
+  test.each(Object.keys(calls))(
+    'amid a %s is made again by it, and nothing is lost',
+    async (name) => {
+      // Stopped first, so that the call is under way for sure when its connection dies.
+      await all();
+      const before = server.sessions();
+      for (const pid of before) process.kill(pid, 'SIGSTOP');
+      const call = calls[name]?.();
+      await systemClock.nextTurn();
+      server.killSessions();
+      await call;
+      expect(notes.join('\n')).toMatch(/the connection to the server was lost.*trying again/);
+      expect(await backend.get(stored)).toEqual(content);
+      expect(server.sessions()).toHaveLength(1);
+      expect(server.sessions()).not.toEqual(before);
+    },
+  );
 
   test('several calls connect once', async () => {
     server.killSessions();
@@ -230,7 +235,8 @@ describeWith(['sshd'], 'a connection that is lost', () => {
   test('waits for a server that is started again', async () => {
     await server.stop();
     const call = backend.get(stored, { start: 1, end: 3 });
-    while (!notes.some((note) => note.includes('refuses the connection'))) await systemClock.sleep(5);
+    while (!notes.some((note) => note.includes('refuses the connection')))
+      await systemClock.sleep(5);
     await server.begin();
     expect(await call).toEqual(new Uint8Array([3, 3]));
   });

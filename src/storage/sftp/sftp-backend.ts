@@ -96,12 +96,16 @@ export class SftpBackend implements Backend {
     const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
     await this.#call({ action: 'write', path }, options, async (session) => {
       const write = (): Promise<void> =>
-        writeFile(session, { path, parts, sizeBytes }, {
-          modes: this.#modes,
-          random: this.#environment.random,
-          replace,
-          signal: options?.signal,
-        });
+        writeFile(
+          session,
+          { path, parts, sizeBytes },
+          {
+            modes: this.#modes,
+            random: this.#environment.random,
+            replace,
+            signal: options?.signal,
+          },
+        );
       await write().catch(async (error: unknown) => {
         if (!hasStatus(error, noSuchFile)) throw error;
         const { folders } = placeOf(layout, handle);
@@ -170,7 +174,13 @@ export class SftpBackend implements Backend {
         const batch = names.slice(start, start + removalsAtOnce).map(async (name) => {
           const path = this.#pathOf({ type, name });
           if (!isAdmitted(options)) return;
-          if (await session.remove(path).then(() => true, () => false)) gone.push({ name, path });
+          if (
+            await session.remove(path).then(
+              () => true,
+              () => false,
+            )
+          )
+            gone.push({ name, path });
         });
         await Promise.all(batch);
       }

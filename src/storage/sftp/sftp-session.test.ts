@@ -28,7 +28,11 @@ class ScriptedServer {
     this.output.on('data', (packet: Buffer) => {
       for (let at = 0; at < packet.length; at += 4 + packet.readUInt32BE(at)) {
         const one = packet.subarray(at, at + 4 + packet.readUInt32BE(at));
-        const asked = { type: one[4] ?? 0, id: one.readUInt32BE(5), body: new PacketReader(one, 9) };
+        const asked = {
+          type: one[4] ?? 0,
+          id: one.readUInt32BE(5),
+          body: new PacketReader(one, 9),
+        };
         this.asked.push(asked);
         const answer = script(asked, this);
         if (answer) this.input.write(answer);
@@ -82,12 +86,18 @@ describe('a server that breaks the protocol', () => {
     ['a packet that is too large', () => Buffer.from([0x40, 0, 0, 0, 101, 0, 0, 0, 0])],
     ['a packet without content', () => Buffer.from([0, 0, 0, 0, 101, 0, 0, 0, 0])],
     ['a reply of the wrong type', ({ id }: Asked) => handle(id)],
-    ['a reply that ends before its time', ({ id }: Asked) =>
-      new PacketWriter(replies.attributes).number(id).number(1).finish()],
-    ['data that were not asked for', ({ id }: Asked) =>
-      new PacketWriter(replies.data).number(id).string('x').finish()],
-    ['a number of names that is not true', ({ id }: Asked) =>
-      new PacketWriter(replies.names).number(id).number(0xffffffff).finish()],
+    [
+      'a reply that ends before its time',
+      ({ id }: Asked) => new PacketWriter(replies.attributes).number(id).number(1).finish(),
+    ],
+    [
+      'data that were not asked for',
+      ({ id }: Asked) => new PacketWriter(replies.data).number(id).string('x').finish(),
+    ],
+    [
+      'a number of names that is not true',
+      ({ id }: Asked) => new PacketWriter(replies.names).number(id).number(0xffffffff).finish(),
+    ],
   ])('is refused in one line: %s', async (_, answer) => {
     const given = await with_(answer);
     const error = await given.stat('x').catch((cause: unknown) => cause);
@@ -101,7 +111,9 @@ describe('a server that breaks the protocol', () => {
     const given = await with_(({ id }) =>
       new PacketWriter(replies.data).number(id).string('four').finish(),
     );
-    expect(await codeOf(given.read(Buffer.from('h'), 0, new Uint8Array(3)))).toBe('PROTOCOL_BROKEN');
+    expect(await codeOf(given.read(Buffer.from('h'), 0, new Uint8Array(3)))).toBe(
+      'PROTOCOL_BROKEN',
+    );
   });
 
   test('is told that it is no SFTP if it greets with a text', async () => {

@@ -196,11 +196,7 @@ export class SftpSession {
    *
    * @param parts at most `limits.writeSizeBytes`, left alone by the caller until the call returns
    */
-  async write(
-    handle: Uint8Array,
-    offset: number,
-    parts: readonly Uint8Array[],
-  ): Promise<void> {
+  async write(handle: Uint8Array, offset: number, parts: readonly Uint8Array[]): Promise<void> {
     const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
     await this.#send({ sizeBytes, accept: acceptOk }, (id) => {
       const frame = this.#spareFrames.pop() ?? this.#newFrame();

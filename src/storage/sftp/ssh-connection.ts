@@ -23,7 +23,7 @@ export interface SshConnection {
   readonly client: Client;
   readonly settings: SshSettings;
   /** To be called before something is written: what is written in the same turn goes out together. */
-  beforeWrite(): void;
+  readonly beforeWrite: () => void;
   /** Why it ended. */
   reason(): Error | undefined;
   close(): void;
@@ -32,7 +32,7 @@ export interface SshConnection {
 /** A way to a host on which a connection can be made. */
 export interface Wire {
   readonly stream: Duplex;
-  beforeWrite(): void;
+  readonly beforeWrite: () => void;
 }
 
 /**
@@ -68,7 +68,7 @@ export async function connectSsh(
   client.on('error', () => reason && ready.reject(reason));
   try {
     client.connect({
-      sock: socket as Socket,
+      sock: socket,
       username: settings.user,
       algorithms: chooseAlgorithms(settings, judge.knownTypes),
       hostVerifier: (blob: Buffer, verify: (isValid: boolean) => void) => {
@@ -211,7 +211,8 @@ function translateLogin(
   const level = error instanceof Error && 'level' in error ? error.level : undefined;
   if (level === 'client-authentication') return loginRefused(settings, identities);
   const text = error instanceof Error ? error.message : String(error);
-  if (/too many authentication failures/i.test(text)) return loginRefused(settings, identities, text);
+  if (/too many authentication failures/i.test(text))
+    return loginRefused(settings, identities, text);
   if (/no matching/i.test(text)) {
     return new HoldfastError('UNSUPPORTED', {
       message: 'no algorithm in common with the server',
@@ -227,7 +228,8 @@ function loginRefused(
   says?: string,
 ): HoldfastError {
   const lockedHint = 'Add it to the agent with "ssh-add": a passphrase is not asked for here.';
-  const usualHint = 'Try "ssh" to the same host and user, or "ssh-add -l" for what the agent holds.';
+  const usualHint =
+    'Try "ssh" to the same host and user, or "ssh-add -l" for what the agent holds.';
   return new HoldfastError('LOGIN_REFUSED', {
     message:
       locked.length > 0

@@ -41,7 +41,9 @@ describeWith(['sshd'], 'logging in by SSH', () => {
 
   const hostKey = (): string => readFileSync(`${server.hostKey}.pub`, 'utf8');
   const print = (): string =>
-    execFileSync('ssh-keygen', ['-lf', `${server.hostKey}.pub`]).toString().split(' ')[1] ?? '';
+    execFileSync('ssh-keygen', ['-lf', `${server.hostKey}.pub`])
+      .toString()
+      .split(' ')[1] ?? '';
   const enter = (lines: readonly string[] = []): Promise<string> => {
     server.writeClientSettings(lines);
     return logIn(server.location(scratch.path), `-F ${server.clientSettings}`);

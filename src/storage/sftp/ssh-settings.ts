@@ -134,7 +134,6 @@ function readSettings(target: SshTarget, answer: Answer): SshSettings {
     return value === undefined || value === 'none' || value === '' ? undefined : value;
   };
   const count = (keyword: string): number => Number(/^[0-9]+$/.exec(one(keyword) ?? '')?.[0] ?? 0);
-  const inHome = (name: string): string => path.join(homedir(), '.ssh', name);
   const base = {
     alias: target.alias,
     host: one('hostname') ?? target.alias,
@@ -160,14 +159,18 @@ function readSettings(target: SshTarget, answer: Answer): SshSettings {
   };
   const expandAll = (texts: readonly string[]): string[] =>
     texts.flatMap((text) => expandPath(text, partial) ?? []);
-  const userFiles = splitPaths(one('userknownhostsfile') ?? inHome('known_hosts'));
+  const userFiles = splitPaths(one('userknownhostsfile') ?? inSshFolder('known_hosts'));
   const globalFiles = splitPaths(one('globalknownhostsfile') ?? '/etc/ssh/ssh_known_hosts');
   return {
     ...partial,
-    identityFiles: expandAll(answer.get('identityfile') ?? usualIdentities.map(inHome)),
+    identityFiles: expandAll(answer.get('identityfile') ?? usualIdentities.map(inSshFolder)),
     knownHostsFiles: expandAll([...userFiles, ...globalFiles]),
     agent: findAgent(answer.get('identityagent')?.[0], partial),
   };
+}
+
+function inSshFolder(name: string): string {
+  return path.join(homedir(), '.ssh', name);
 }
 
 function readFamily(text: string | undefined): SshSettings['family'] {

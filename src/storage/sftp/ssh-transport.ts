@@ -77,7 +77,10 @@ async function reach(settings: SshSettings, route: Route): Promise<SshConnection
 /** Goes through the hosts of a ProxyJump, the first of them over its own way. */
 async function jump(settings: SshSettings, hops: string, route: Route): Promise<Wire> {
   if (route.depth >= jumpsMax) {
-    throw new HoldfastError('USAGE', { message: `more than ${jumpsMax} jump hosts`, details: { hops } });
+    throw new HoldfastError('USAGE', {
+      message: `more than ${jumpsMax} jump hosts`,
+      details: { hops },
+    });
   }
   const names = hops.split(',');
   const last = names.pop() ?? '';
@@ -101,10 +104,15 @@ function configOnly(args: readonly string[]): string[] {
 
 /** `[user@]host[:port]`, `ssh://` before it allowed, `[host]` in brackets. */
 function parseHop(text: string): { alias: string; user?: string; port?: number } {
-  const match = /^(?:ssh:\/\/)?(?:(?<user>.*)@)?(?:\[(?<boxed>[^\]]+)\]|(?<host>[^:@]+))(?::(?<port>[0-9]{1,5}))?\/?$/
-    .exec(text.trim())?.groups;
+  const match =
+    /^(?:ssh:\/\/)?(?:(?<user>.*)@)?(?:\[(?<boxed>[^\]]+)\]|(?<host>[^:@]+))(?::(?<port>[0-9]{1,5}))?\/?$/.exec(
+      text.trim(),
+    )?.groups;
   if (!match) {
-    throw new HoldfastError('USAGE', { message: 'a jump host is not USER@HOST:PORT', details: { text } });
+    throw new HoldfastError('USAGE', {
+      message: 'a jump host is not USER@HOST:PORT',
+      details: { text },
+    });
   }
   const { user, boxed, host = '', port } = match;
   return {

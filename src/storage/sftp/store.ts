@@ -17,11 +17,13 @@ export const sftpStore: Store<'sftp'> = {
   options: [
     {
       name: 'sftp.command',
-      description: 'program that speaks SFTP on its input and output, instead of SSH in this process',
+      description:
+        'program that speaks SFTP on its input and output, instead of SSH in this process',
     },
     {
       name: 'sftp.args',
-      description: 'arguments for "ssh -G", which finds the settings of the host, such as "-F FILE"',
+      description:
+        'arguments for "ssh -G", which finds the settings of the host, such as "-F FILE"',
     },
   ],
   open: async (location, options) => {

@@ -89,10 +89,7 @@ async function holdFolder(session: SftpSession, folder: string): Promise<Buffer 
   return await session.open(folder, openFlags.read).catch(() => undefined);
 }
 
-async function syncNames(
-  session: SftpSession,
-  folder: Promise<Buffer | undefined>,
-): Promise<void> {
+async function syncNames(session: SftpSession, folder: Promise<Buffer | undefined>): Promise<void> {
   const handle = await folder;
   if (!handle) return;
   // OpenSSH says "bad message" for EINVAL, which file systems answer that have nothing to sync in a folder.
