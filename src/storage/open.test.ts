@@ -27,7 +27,6 @@ beforeEach(() => {
 afterEach(() => folder.remove());
 
 test.each([
-  ['sftp:user@host:path', 'sftp'],
   ['rest:https://user:secret@host/', 'rest'],
   ['s3:host/bucket', 's3'],
   ['azure:c:/', 'azure'],

@@ -14,11 +14,9 @@ export class RcloneSftp {
 
   /** Resolves when it listens. */
   static async start(keys: SshServer, folder: string): Promise<RcloneSftp> {
-    const args = [
-      ...['serve', 'sftp', folder, '--config', '/dev/null', '--dir-cache-time', '0'],
-      ...['--addr', `127.0.0.1:${keys.port}`, '--key', keys.hostKey],
-      ...['--authorized-keys', path.join(keys.folder, 'authorized')],
-    ];
+    const where = ['--addr', `127.0.0.1:${keys.port}`, '--config', '/dev/null'];
+    const who = ['--authorized-keys', path.join(keys.folder, 'authorized'), '--key', keys.hostKey];
+    const args = ['serve', 'sftp', folder, '--dir-cache-time', '0', ...where, ...who];
     const child = spawn(findPeer('rclone') ?? '', args, { stdio: ['ignore', 'ignore', 'pipe'] });
     const listening = Promise.withResolvers<void>();
     let errors = '';

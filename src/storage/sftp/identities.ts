@@ -83,8 +83,7 @@ class ChosenAgent extends BaseAgent<ParsedKey> {
   override sign(
     key: ParsedKey,
     data: Buffer,
-    options: SigningRequestOptions | SignCallback,
-    callback?: SignCallback,
+    ...[options, callback]: [options: SigningRequestOptions | SignCallback, callback?: SignCallback]
   ): void {
     if (typeof options === 'function') this.#inner.sign(key, data, options);
     else this.#inner.sign(key, data, options, callback);

@@ -40,6 +40,11 @@ async function openProgram(root: string, args = ''): Promise<Backend> {
   return backend;
 }
 
+function start(command: string): Promise<Backend> {
+  const extended = new Map([['sftp.command', command]]);
+  return openBackend('sftp:host:x', { environment: systemEnvironment, extended });
+}
+
 function modeOf(file: string): string {
   return (statSync(file).mode & 0o777).toString(8);
 }
@@ -135,11 +140,6 @@ describeWith(['sshd'], 'SFTP over a program', () => {
   test('refuses a file in place of the folder, and a program that is none', async () => {
     writeFileSync(root, 'x');
     expect(await codeOf(openProgram(root))).toBe('LOCATION_INVALID');
-    const start = (command: string): Promise<Backend> =>
-      openBackend('sftp:host:x', {
-        environment: systemEnvironment,
-        extended: new Map([['sftp.command', command]]),
-      });
     expect(await codeOf(start('/no/such/program'))).toBe('USAGE');
     expect(await codeOf(start('echo hello there, stranger'))).toBe('PROTOCOL_BROKEN');
     const ended = await start(`ls ${root}-absent`).catch((error: unknown) => error);

@@ -197,7 +197,7 @@ function answerPrompts(username: string, password: string): LoginMethod {
   return {
     type: 'keyboard-interactive',
     username,
-    prompt: (_name, _instructions, _language, prompts, finish) =>
+    prompt: (...[, , , prompts, finish]) =>
       finish(prompts.map(({ echo }) => (echo === true ? '' : password))),
   };
 }
