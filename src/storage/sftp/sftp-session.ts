@@ -27,6 +27,7 @@ export interface Transport {
   close(): void;
 }
 
+/** How long a session may be silent, and by which clock. */
 export interface SessionOptions {
   readonly clock: Clock;
   /** A session in which requests wait and nothing comes for so long is given up. */

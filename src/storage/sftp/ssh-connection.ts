@@ -14,6 +14,7 @@ import type { SshSettings } from './ssh-settings.ts';
 /** Several packets at once; a system call costs as much as to decrypt 10 KiB. */
 const readSizeBytes = 256 * 1024;
 
+/** What is needed for a login besides the settings of the host. */
 export interface SshOptions {
   readonly environment: Environment;
   /** From the location; never shown. */
@@ -148,7 +149,11 @@ async function openWire(settings: SshSettings, signal: AbortSignal): Promise<Wir
   const { host, port, family, connectTimeoutMs } = settings;
   let isReused = false;
   const stream: Socket = connectSocket({
-    ...{ host, port, family, noDelay: true, timeout: connectTimeoutMs },
+    host,
+    port,
+    family,
+    noDelay: true,
+    timeout: connectTimeoutMs,
     onread: {
       buffer: Buffer.allocUnsafeSlow(readSizeBytes),
       callback: (count, memory) => {

@@ -34,8 +34,10 @@ export interface SshSettings {
   readonly aliveCountMax: number;
 }
 
+/** Keywords of `ssh -G` that name algorithms. */
 export type AlgorithmKind = 'ciphers' | 'hostkeyalgorithms' | 'kexalgorithms' | 'macs';
 
+/** A host as the user named it. */
 export interface SshTarget {
   readonly alias: string;
   readonly user?: string | undefined;
