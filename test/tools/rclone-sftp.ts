@@ -16,7 +16,7 @@ export class RcloneSftp {
   static async start(keys: SshServer, folder: string): Promise<RcloneSftp> {
     const where = ['--addr', `127.0.0.1:${keys.port}`, '--config', '/dev/null'];
     const who = ['--authorized-keys', path.join(keys.folder, 'authorized'), '--key', keys.hostKey];
-    const args = ['serve', 'sftp', folder, '--dir-cache-time', '0', ...where, ...who];
+    const args = ['serve', 'sftp', folder, ...where, ...who];
     const child = spawn(findPeer('rclone') ?? '', args, { stdio: ['ignore', 'ignore', 'pipe'] });
     const listening = Promise.withResolvers<void>();
     let errors = '';

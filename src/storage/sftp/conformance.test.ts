@@ -67,14 +67,17 @@ describeWith(['sshd', 'rclone'], 'rclone', () => {
     // Its keys and the client's settings are what is wanted; another program answers at its port.
     keys = await SshServer.start({ folder: scratch.fresh('keys') });
     await keys.stop();
-    server = await RcloneSftp.start(keys, '/');
+    server = await RcloneSftp.start(keys, scratch.path);
   });
   afterAll(() => server.stop());
 
   describeBackend('serve sftp', () =>
     makeIn(
       scratch.fresh('repository'),
-      (folder) => open(keys.location(folder), { 'sftp.args': `-F ${keys.clientSettings}` }),
+      (folder) =>
+        open(keys.location(`/${path.basename(folder)}`), {
+          'sftp.args': `-F ${keys.clientSettings}`,
+        }),
       // It has no links, its renames replace, and its exclusive opening is not exclusive.
       new Set(['exclusive-race']),
     ),

@@ -1,10 +1,14 @@
-import ssh2, { type ParsedKey, type SignCallback, type SigningRequestOptions } from 'ssh2';
+import ssh2, {
+  type BaseAgent,
+  type ParsedKey,
+  type SignCallback,
+  type SigningRequestOptions,
+} from 'ssh2';
 
 import { readOwnFile } from './own-files.ts';
 import type { SshSettings } from './ssh-settings.ts';
 import { PacketReader } from './wire.ts';
 
-const BaseAgent: typeof ssh2.BaseAgent = ssh2.BaseAgent;
 const { parseKey } = ssh2.utils;
 
 /** What the identity files of a host hold. */
@@ -45,14 +49,14 @@ export async function readIdentities(files: readonly string[]): Promise<Identiti
 export function chooseAgent(
   settings: SshSettings,
   identities: Identities,
-): ChosenAgent | undefined {
+): BaseAgent<ParsedKey> | undefined {
   if (settings.agent === undefined) return undefined;
   return new ChosenAgent(ssh2.createAgent(settings.agent), settings.identitiesOnly, identities);
 }
 
-type Agent = InstanceType<typeof BaseAgent<string | Buffer | ParsedKey>>;
+type Agent = BaseAgent<string | Buffer | ParsedKey>;
 
-class ChosenAgent extends BaseAgent<ParsedKey> {
+class ChosenAgent extends ssh2.BaseAgent<ParsedKey> {
   readonly #inner: Agent;
   readonly #onlyWanted: boolean;
   readonly #identities: Identities;

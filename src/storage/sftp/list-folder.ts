@@ -6,7 +6,7 @@ import type { FolderEntry, SftpSession } from './sftp-session.ts';
 import { hasStatus, ignore } from './translate.ts';
 import { type Attributes, statusCodes } from './wire.ts';
 
-/** What is listed, and how much of it at most. */
+/** What is listed of a repository. */
 export interface ListOptions {
   readonly layout: Layout;
   readonly type: FileType;

@@ -6,7 +6,7 @@ import type { SftpSession } from './sftp-session.ts';
 import type { Attributes } from './wire.ts';
 import { openFlags } from './wire.ts';
 
-/** What of a file is read, and how. */
+/** How a file is read. */
 export interface ReadOptions {
   /** Absent: the whole file. */
   readonly range?: ByteRange | undefined;
@@ -105,7 +105,7 @@ function sizeOf(attributes: Attributes | undefined, path: string): number {
   });
 }
 
-/** What has the name of a repository file and is a folder, a link or a device: FILE_NOT_FOUND. */
+/** The error for a folder or the like in place of a file. */
 export function notFile(path: string): HoldfastError {
   return new HoldfastError('FILE_NOT_FOUND', {
     message: 'what has the name of a repository file is no file',

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { cancelled } from '../../base/abort.ts';
 import { systemCode } from '../../base/errors.ts';
 
-/** What a program printed, as text, and its exit code: null after a signal. */
+/** What a program has said, at most 1 MiB each, and how it ended. */
 export interface EndedRun {
   readonly exitCode: number | null;
   readonly output: string;

@@ -26,7 +26,7 @@ import { hasStatus, ignore, translate } from './translate.ts';
 import { statusCodes } from './wire.ts';
 import { groupModes, type Modes, privateModes, syncFolder, writeFile } from './write-file.ts';
 
-/** What a repository on SFTP is opened with. */
+/** Which repository is opened, and how. */
 export interface SftpBackendOptions {
   readonly environment: Environment;
   /** For people. */

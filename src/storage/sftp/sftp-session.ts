@@ -27,7 +27,7 @@ export interface Transport {
   close(): void;
 }
 
-/** What a session measures time with, and how long it waits. */
+/** How long a session may be silent, and by which clock. */
 export interface SessionOptions {
   readonly clock: Clock;
   /** A session in which requests wait and nothing comes for so long is given up. */
@@ -482,16 +482,18 @@ function fillWrite(frame: Buffer, { id, handle, offset, sizeBytes, parts }: Writ
 }
 
 function acceptOk({ type, body }: Reply): number {
-  const status = readStatus(type, body);
-  if (!status) throw unexpected(type);
-  if (status.status !== statusCodes.ok) throw status;
+  if (type !== replies.status) throw unexpected(type);
+  const code = body.number();
+  if (code !== statusCodes.ok) throw statusError(code, body);
   return 0;
 }
 
 /** The status in a reply, or undefined if it holds none. */
 function readStatus(type: number, body: PacketReader): StatusError | undefined {
-  if (type !== replies.status) return undefined;
-  const code = body.number();
+  return type === replies.status ? statusError(body.number(), body) : undefined;
+}
+
+function statusError(code: number, body: PacketReader): StatusError {
   // Old servers send no text.
   const text = body.isAtEnd ? '' : body.string().toString().slice(0, messageLengthMax);
   return new StatusError(code, text);

@@ -34,10 +34,10 @@ export interface SshSettings {
   readonly aliveCountMax: number;
 }
 
-/** Lists of algorithms, by their names in the settings of OpenSSH. */
+/** Keywords of `ssh -G` that name algorithms. */
 export type AlgorithmKind = 'ciphers' | 'hostkeyalgorithms' | 'kexalgorithms' | 'macs';
 
-/** Whom to connect to, as it was written; the settings of OpenSSH say what that means. */
+/** A host as the user named it. */
 export interface SshTarget {
   readonly alias: string;
   readonly user?: string | undefined;

@@ -15,7 +15,7 @@ import {
 } from './ssh-connection.ts';
 import { expandTokens, resolveSshSettings, type SshSettings } from './ssh-settings.ts';
 
-/** What a location and the extended options say of an SSH server. */
+/** A host, and how the user wants to reach it. */
 export interface SshPlace {
   readonly host: string;
   readonly user?: string | undefined;

@@ -35,7 +35,7 @@ export function ignore(...statuses: readonly number[]): (error: unknown) => unde
   };
 }
 
-/** True for an answer of the server with one of these status codes (draft-ietf-secsh-filexfer-02, 7). */
+/** True for a refusal with one of these statuses. */
 export function hasStatus(error: unknown, ...statuses: readonly number[]): boolean {
   return error instanceof StatusError && statuses.includes(error.status);
 }

@@ -22,10 +22,10 @@ export const requests = {
   extended: 200,
 } as const;
 
-/** The number of a kind of request. */
+/** Type of a packet that this side sends. */
 export type RequestType = (typeof requests)[keyof typeof requests];
 
-/** Numbers of the kinds of answers (draft-ietf-secsh-filexfer-02, 3). */
+/** Types of packets that the server sends. */
 export const replies = {
   version: 2,
   status: 101,
@@ -60,7 +60,7 @@ const kindsByMode: Readonly<Record<number, FileKind>> = {
   0o120000: 'link',
 };
 
-/** What something in a folder is, by its mode. */
+/** What stands under a name. */
 export type FileKind = 'file' | 'folder' | 'link' | 'other';
 
 /** What a server tells of a file; what it does not tell is absent. */

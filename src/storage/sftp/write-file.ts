@@ -14,9 +14,9 @@ export interface Modes {
   readonly final: number;
 }
 
-/** Modes of a repository of one user, and of one whose config its group may read. */
+/** Modes of a repository of one user. */
 export const privateModes: Modes = { folder: 0o700, writing: 0o600, final: 0o400 };
-/** Modes in a repository whose config a group may read. */
+/** Modes of a repository whose config its group may read. */
 export const groupModes: Modes = { folder: 0o770, writing: 0o660, final: 0o440 };
 
 /** How a file is written. */
