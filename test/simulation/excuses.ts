@@ -67,6 +67,7 @@ interface Excuse {
 
 const publishing = ['backup', 'copy', 'rewrite', 'tag', 'recover', 'mend', 'mend whole'];
 const pruning = ['prune', 'prune twice', 'instant prune', 'second prune'];
+const foreign = ['foreign backup', 'foreign forget', 'foreign prune'];
 /** What tells of wrong bytes or of files that are not there. */
 const damages = [
   'UNPACKED_DAMAGED',
@@ -123,13 +124,17 @@ const excuses: readonly Excuse[] = [
   { codes: ['BACKEND_WRITE_FAILED'], commands: ['backup'], met: ['rolledBack'] },
   // A forget that was not shown its lock took its new snapshot for one of the others.
   { codes: ['BACKEND_WRITE_FAILED'], commands: publishing, met: ['crowded'] },
+  // Two prunes that were not shown each other's lock: one replaced the index file that the other had just stored.
+  { codes: ['BACKEND_WRITE_FAILED'], commands: pruning, met: ['crowded'] },
+  // A power cut brought its lock back, which others had taken for left: it believes what it listed before.
+  { codes: ['FILE_NOT_FOUND'], commands: foreign, met: ['lockTaken'] },
   { codes: ['FILE_EXISTS', 'UNPACKED_DAMAGED', 'LOCK_DAMAGED'], isTorn: true },
   // What it had stored was damaged while it slept, before it could be sure of it.
   { codes: ['FILE_EXISTS'], commands: publishing, damaged: ['snapshot'] },
   // An answer was lost, and what it reads then is not what it stored. Holdfast reads again.
   {
     codes: ['FILE_EXISTS'],
-    commands: ['foreign backup', 'foreign forget', 'foreign prune'],
+    commands: foreign,
     met: ['garbled'],
   },
   // It was shown a snapshot that others had removed, and its data with it.

@@ -7,6 +7,8 @@ const staleMs = 30 * 60_000;
 const refreshMs = 5 * 60_000;
 const refreshedWithinMs = 22.5 * 60_000;
 const settleMs = 200;
+/** Listings of the locks until each that is listed could be read. */
+const looksMax = 4;
 
 interface LockDocument {
   readonly time: string;
@@ -124,12 +126,22 @@ export class ForeignLock {
     this.#own.delete(name);
   }
 
+  /** Looks again where a lock was listed and is gone when it is read, as restic does: it may have been renewed. */
   async #assertNoOther(): Promise<void> {
+    let isSeen = false;
+    for (let looks = 0; looks < looksMax && !isSeen; looks++) isSeen = await this.#seesNoOther();
+  }
+
+  /** @returns false if a lock was gone before it could be read @throws REPOSITORY_LOCKED */
+  async #seesNoOther(): Promise<boolean> {
+    let isSeen = true;
     for (const name of await this.#files.list('lock')) {
       if (this.#own.has(name)) continue;
       const lock = await this.#files.tryLoad<LockDocument>('lock', name);
-      if (lock && (this.#exclusive || lock.exclusive)) throw new HoldfastError('REPOSITORY_LOCKED');
+      if (!lock) isSeen = false;
+      else if (this.#exclusive || lock.exclusive) throw new HoldfastError('REPOSITORY_LOCKED');
     }
+    return isSeen;
   }
 }
 

@@ -56,6 +56,9 @@ async function mend(actor: Actor, forget: boolean): Promise<string> {
   });
 }
 
+/** Times that somebody looks before he removes a snapshot. */
+const readTriesMax = 3;
+
 function ignore(): void {}
 
 async function keep(id: string): Promise<string> {
@@ -65,12 +68,25 @@ async function keep(id: string): Promise<string> {
 /** Snapshots that cannot be read are of no more use to anybody; nothing but their removal lets others go on. */
 async function removeUnreadable({ repository, lock, signal }: ClientSession): Promise<void> {
   for await (const { name } of repository.backend.list('snapshot', { signal })) {
+    if (await canBeRead(repository, name, signal)) continue;
+    lock?.assertHeld();
+    await repository.removeUnpacked('snapshot', name, { signal });
+  }
+}
+
+/** Whether a snapshot can be read in one of several tries: storage may give wrong bytes for a while. */
+async function canBeRead(
+  repository: ClientSession['repository'],
+  name: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (let tries = 0; tries < readTriesMax; tries++) {
     try {
       await loadSnapshot(repository, name, { signal });
+      return true;
     } catch (error) {
       if (!isHoldfastError(error, 'SNAPSHOT_DAMAGED', 'UNPACKED_DAMAGED')) throw error;
-      lock?.assertHeld();
-      await repository.removeUnpacked('snapshot', name, { signal });
     }
   }
+  return false;
 }
