@@ -58,6 +58,8 @@ export type ErrorCode =
   | 'BACKEND_UNAVAILABLE'
   | 'BACKEND_READ_FAILED'
   | 'BACKEND_WRITE_FAILED'
+  | 'SERVER_NOT_TRUSTED'
+  | 'SERVER_ANSWER_INVALID'
   | 'STORAGE_FULL'
   | 'PERMISSION_DENIED'
   | 'READ_ONLY'
@@ -155,6 +157,16 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   }),
   BACKEND_READ_FAILED: row('the storage failed to read', undefined, { retry: 'later' }),
   BACKEND_WRITE_FAILED: row('the storage failed to write', undefined, { retry: 'later' }),
+  SERVER_NOT_TRUSTED: row(
+    'the server could not be proven to be the one that is meant',
+    'If its certificate is of an authority of your own, name that with --cacert FILE.',
+    { scope: 'work', httpStatus: 502 },
+  ),
+  SERVER_ANSWER_INVALID: row(
+    'the server answers what no storage of this kind answers',
+    'Look whether the location names the server that is meant, and what stands between.',
+    { scope: 'work', httpStatus: 502 },
+  ),
   STORAGE_FULL: row('the storage is full', 'Free space there, then run the command again.', {
     httpStatus: 507,
   }),

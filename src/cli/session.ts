@@ -226,7 +226,12 @@ class ProblemCounter implements Monitor {
 
 /** Opens the storage with the limits of the command line. */
 export function openStorage(
-  { globals, environment, signal }: Pick<Invocation, 'globals' | 'environment' | 'signal'>,
+  {
+    globals,
+    environment,
+    signal,
+    variables,
+  }: Pick<Invocation, 'globals' | 'environment' | 'signal' | 'variables'>,
   location: string,
   monitor: Monitor,
 ): Promise<Backend> {
@@ -236,6 +241,7 @@ export function openStorage(
     monitor,
     extended: parseExtendedOptions(globals.options),
     transport: transportSettings(globals),
+    variables: variables.all,
     uploadLimitBytesPerSecond: (globals.uploadLimitKiB ?? 0) * 1024,
     downloadLimitBytesPerSecond: (globals.downloadLimitKiB ?? 0) * 1024,
   });

@@ -7,7 +7,7 @@ import { limit } from './limit.ts';
 import { localStore } from './local/store.ts';
 import { parseLocation, redactLocation, type Scheme, schemes } from './location.ts';
 import { retry } from './retry.ts';
-import type { ExtendedOption, Store, TransportSettings } from './store.ts';
+import type { ExtendedOption, Store, TransportSettings, Variables } from './store.ts';
 
 export { redactLocation };
 
@@ -21,6 +21,8 @@ export interface BackendOptions {
   /** Options of `-o KEY=VALUE`, such as `local.connections`. */
   readonly extended?: ReadonlyMap<string, string>;
   readonly transport?: TransportSettings;
+  /** Of the process: for credentials and proxies. */
+  readonly variables?: Variables;
   readonly signal?: AbortSignal;
   /** Hears of retries. */
   readonly monitor?: Monitor;
@@ -31,6 +33,7 @@ type Stores = { readonly [S in Scheme]?: () => Promise<Store<S>> };
 /** Every store that is built in. What only one of them needs is loaded with it. */
 const stores: Stores = {
   local: () => Promise.resolve(localStore),
+  rest: async () => (await import('./rest/store.ts')).restStore,
 };
 
 const connectionCountMax = 1000;
@@ -70,6 +73,7 @@ export async function openBackend(location: string, options: BackendOptions): Pr
     connectionCount: connectionCount ?? store.connectionCount,
     extended: new Map(Object.entries(own)),
     transport: options.transport ?? {},
+    variables: options.variables ?? {},
     ...(options.signal && { signal: options.signal }),
     ...(options.monitor && { monitor: options.monitor }),
   });

@@ -16,6 +16,14 @@ export interface TransportSettings {
   readonly userAgent?: string;
 }
 
+/** The variables of the process by their full names; one that is empty counts as not set. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** `HOLDFAST_<name>`, or else `RESTIC_<name>`. */
+export function ownVariable(variables: Variables, name: string): string | undefined {
+  return variables[`HOLDFAST_${name}`] || variables[`RESTIC_${name}`] || undefined;
+}
+
 /** What a store is opened with. */
 export interface StoreOptions {
   readonly environment: Environment;
@@ -24,6 +32,7 @@ export interface StoreOptions {
   /** Own options of `-o`, without the scheme before them, `connections` left out. */
   readonly extended: ReadonlyMap<string, string>;
   readonly transport: TransportSettings;
+  readonly variables: Variables;
   readonly signal?: AbortSignal;
   readonly monitor?: Monitor;
 }
