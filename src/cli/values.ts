@@ -1,4 +1,5 @@
 import { unreachable } from '../base/assert.ts';
+import { parseDurationMs } from '../base/duration.ts';
 import type { Flag, IntegerFlag } from './command.ts';
 
 /** A value, or what is wrong with the text. */
@@ -33,29 +34,12 @@ function parseLimit(text: string, flag: IntegerFlag): Parsed<number> {
   return isNegative ? { problem: "must not be negative, use 'unlimited' instead" } : parsed;
 }
 
-const durationUnitsMs: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-/** Go's `time.ParseDuration`, not negative: `90s`, `1h30m`, `1.5h`, `0`. In milliseconds. */
+/** As `parseDurationMs`. */
 export function parseDuration(text: string): Parsed<number> {
-  const problem = 'must be a duration such as 90s, 5m or 1h30m';
-  if (text === '0') return { value: 0 };
-  const part = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
-  let sum = 0;
-  while (part.lastIndex < text.length) {
-    const match = part.exec(text);
-    if (!match) return { problem };
-    sum += Number(match[1]) * (durationUnitsMs[match[2] ?? ''] ?? Number.NaN);
-  }
-  return text === '' ? { problem } : { value: sum };
+  const value = parseDurationMs(text);
+  return value === undefined
+    ? { problem: 'must be a duration such as 90s, 5m or 1h30m' }
+    : { value };
 }
 
 const sizeUnits: Readonly<Record<string, number>> = {

@@ -34,6 +34,7 @@ type Stores = { readonly [S in Scheme]?: () => Promise<Store<S>> };
 const stores: Stores = {
   local: () => Promise.resolve(localStore),
   rest: async () => (await import('./rest/store.ts')).restStore,
+  rclone: async () => (await import('./rclone/store.ts')).rcloneStore,
 };
 
 const connectionCountMax = 1000;
