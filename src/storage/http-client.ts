@@ -78,12 +78,17 @@ export class HttpClient {
     const movement = this.#stalls.start(request.signal);
     try {
       const wire = await this.#send(request, movement);
+      const answer = new ReceivedAnswer(request, wire, { movement, clock: this.#options.clock });
       try {
-        return await take(
-          new ReceivedAnswer(request, wire, { movement, clock: this.#options.clock }),
-        );
-      } finally {
+        const taken = await take(answer);
         await dropRest(wire);
+        return taken;
+      } catch (error) {
+        // What is refused may never end, or never come.
+        const isShort = (answer.sizeBytes ?? Number.POSITIVE_INFINITY) <= restSizeBytesMax;
+        if (isShort) await dropRest(wire);
+        else wire.body.destroy();
+        throw error;
       }
     } catch (error) {
       if (movement.signal.aborted) throw cancelled(movement.signal);
@@ -118,9 +123,10 @@ export class HttpClient {
   #wireRequest({ method, path, headers, body }: HttpRequest): WireRequest {
     const { url } = this.#options;
     const sizeBytes = body?.reduce((sum, part) => sum + part.byteLength, 0);
+    const target = new URL(path, url);
     return {
       method,
-      path: `${url.pathname}${path}`,
+      path: `${target.pathname}${target.search}`,
       headers: {
         ...this.#options.headers,
         ...headers,

@@ -35,6 +35,7 @@ const stores: Stores = {
   local: () => Promise.resolve(localStore),
   rest: async () => (await import('./rest/store.ts')).restStore,
   rclone: async () => (await import('./rclone/store.ts')).rcloneStore,
+  webdav: async () => (await import('./webdav/store.ts')).webdavStore,
 };
 
 const connectionCountMax = 1000;

@@ -12,11 +12,11 @@ import {
   type GetOptions,
   type PutOptions,
   replaceableTypes,
-  wholeFileSizeBytesMax,
 } from './backend.ts';
-import { readBody, readRange, webPage } from './http-body.ts';
+import { webPage } from './http-body.ts';
 import type { HttpAnswer, HttpClient } from './http-client.ts';
 import { invalidAnswer } from './http-errors.ts';
+import { getFile } from './http-get.ts';
 import { FileList } from './http-list.ts';
 import { folderOf, type Layout, placeOf, repositoryLayout } from './layout.ts';
 import { checkRange } from './range.ts';
@@ -95,33 +95,15 @@ export class RestBackend implements Backend {
     options?: GetOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (range) checkRange(range);
-    const request = {
-      method: 'GET',
+    return await getFile(this.#client, {
+      handle,
       path: pathOf(handle),
-      file: describeHandle(handle),
+      range,
+      headers: accept,
       signal: options?.signal,
-    };
-    if (!range) {
-      const headers = accept;
-      return await this.#client.exchange({ ...request, headers }, (answer) =>
-        readWhole(handle, answer),
-      );
-    }
-    const headers = { ...accept, range: `bytes=${range.start}-${range.end - 1}` };
-    const isEmpty = range.start === range.end;
-    const found = isEmpty
-      ? new Uint8Array()
-      : await this.#client.exchange({ ...request, headers }, (answer) =>
-          readPart(handle, range, answer),
-        );
-    if (found && !isEmpty) return found;
-    // The answer leaves open whether the file ends before the range, or was cut.
-    const { sizeBytes } = await this.stat(handle, options);
-    const details = { file: request.file, sizeBytes, start: range.start, end: range.end };
-    if (sizeBytes < range.end) throw new HoldfastError('RANGE_NOT_SATISFIABLE', { details });
-    if (found) return found;
-    const message = 'the storage sends less of a file than was asked for';
-    throw new HoldfastError('BACKEND_READ_FAILED', { message, details });
+      failureOf: (answer) => failureOf(handle, answer),
+      stat: () => this.stat(handle, options),
+    });
   }
 
   async stat(handle: FileHandle, options?: CallOptions): Promise<FileStat> {
@@ -245,29 +227,6 @@ function pathOf(handle: FileHandle): string {
 
 function isSuccess({ status }: HttpAnswer): boolean {
   return status >= 200 && status < 300;
-}
-
-async function readWhole(handle: FileHandle, answer: HttpAnswer): Promise<Uint8Array<ArrayBuffer>> {
-  if (answer.status !== 200) throw failureOf(handle, answer);
-  const file = describeHandle(handle);
-  return await readBody(answer, {
-    file,
-    sizeBytesMax: wholeFileSizeBytesMax[handle.type],
-    tooLarge: () =>
-      new HoldfastError('UNPACKED_DAMAGED', {
-        message: 'a repository file is too large to be one',
-        details: { file, sizeBytes: answer.sizeBytes },
-      }),
-  });
-}
-
-async function readPart(
-  handle: FileHandle,
-  range: ByteRange,
-  answer: HttpAnswer,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  if (answer.status !== 200 && answer.status !== 206) throw failureOf(handle, answer);
-  return await readRange(answer, range, describeHandle(handle));
 }
 
 function failureOf(handle: FileHandle, answer: HttpAnswer): HoldfastError {

@@ -85,7 +85,10 @@ export class RcloneProcess {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const { stdin, stdout } = this.#child;
     stdin.on('error', () => {});
-    stdout.once('readable', resolve);
+    // Its end makes it readable, too.
+    stdout.on('readable', () => {
+      if (stdout.readableLength > 0) resolve();
+    });
     this.#child.once('error', (error) => reject(this.#notStarted(error)));
     this.#child.once('close', (exitCode) => {
       reject(this.#failure('rclone ended at once', { exitCode: exitCode ?? undefined }));
@@ -103,6 +106,7 @@ export class RcloneProcess {
       throw error;
     } finally {
       patience.abort();
+      stdout.removeAllListeners('readable');
     }
   }
 

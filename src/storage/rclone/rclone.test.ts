@@ -72,10 +72,16 @@ describeWith(['rclone'], 'with a local remote', () => {
 test('says in one line that rclone is missing, or that it ends at once', async () => {
   const why = async (options: Readonly<Record<string, string>>): Promise<string> =>
     describeError(await open('/nowhere', options).catch((error: unknown) => error));
-  expect(await why({ 'rclone.program': '/absent/rclone' })).toMatchInlineSnapshot(`"rclone was not found (program: /absent/rclone, code: ENOENT)"`);
+  expect(await why({ 'rclone.program': '/absent/rclone' })).toMatchInlineSnapshot(
+    `"rclone was not found (program: /absent/rclone, code: ENOENT)"`,
+  );
   const said = { 'rclone.program': '/bin/sh', 'rclone.args': '-c "echo bad remote >&2; exit 4"' };
-  expect(await why(said)).toMatchInlineSnapshot(`"[object Object]"`);
-  expect(await why({ 'rclone.timeout': 'soon' })).toMatchInlineSnapshot(`"option "rclone.timeout" is not a time such as 90s or 5m"`);
+  expect(await why(said)).toMatchInlineSnapshot(
+    `"rclone ended at once: bad remote (program: /bin/sh, exitCode: 4)"`,
+  );
+  expect(await why({ 'rclone.timeout': 'soon' })).toMatchInlineSnapshot(
+    `"option "rclone.timeout" is not a time such as 90s or 5m"`,
+  );
 });
 
 test('gives up an rclone that never answers', async () => {
