@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 
+import { HoldfastError } from '../base/errors.ts';
 import { type Proxy, bareHost } from './http-proxy.ts';
 import type { TlsSettings } from './http-tls.ts';
 
@@ -66,20 +67,21 @@ export class ConnectionAgent extends http.Agent {
     request.on('connect', ({ statusCode = 0 }, socket) => {
       if (statusCode === 200) return ready(null, encrypt(this.#server, socket));
       socket.destroy();
-      fail(new ProxyRefusal(statusCode));
+      fail(proxyRefusal(statusCode, proxy));
     });
     request.end();
   }
 }
 
-/** The proxy's answer to CONNECT was no success. */
-export class ProxyRefusal extends Error {
-  readonly status: number;
-
-  constructor(status: number) {
-    super(`the proxy answers ${status}`);
-    this.status = status;
+/** The error for a proxy whose answer to CONNECT was no success. */
+function proxyRefusal(status: number, { host, port }: Proxy): HoldfastError {
+  const details = { proxy: `${host}:${port}`, status };
+  if (status === 407) {
+    const message = 'the proxy does not accept user name and password';
+    return new HoldfastError('PERMISSION_DENIED', { message, details });
   }
+  const message = 'the proxy does not let us through to the storage';
+  return new HoldfastError('BACKEND_UNAVAILABLE', { message, details });
 }
 
 /** The host that connections are made to, for messages: the proxy's, if there is one. */

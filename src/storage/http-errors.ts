@@ -42,7 +42,7 @@ export function translateConnection(error: unknown, host: string): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   if (isHoldfastError(error)) return error;
   const code = systemCode(error) ?? '';
-  if (distrust.test(code) || isTlsFailure(error)) return notTrusted(error, code, host);
+  if (distrust.test(code) || code === 'EPROTO') return notTrusted(error, code, host);
   const details = { host };
   if (code === 'EACCES' || code === 'EPERM') {
     return new HoldfastError('PERMISSION_DENIED', { details, cause: error });
@@ -71,13 +71,14 @@ const connectionSentences: Readonly<Record<string, string>> = {
   ENETUNREACH: 'the network of the storage cannot be reached',
 };
 
-/** OpenSSL reports what it cannot read, such as plain HTTP, as EPROTO. */
-function isTlsFailure(error: Error): boolean {
-  return systemCode(error) === 'EPROTO' && 'library' in error;
+/** What OpenSSL says of a connection that it cannot make; Node has it in a field, or in the text of an EPROTO. */
+function tlsReason(error: Error): string | undefined {
+  if ('reason' in error && typeof error.reason === 'string') return error.reason;
+  return /:SSL routines:[^:]*:([^:]+):/.exec(error.message)?.[1];
 }
 
 function notTrusted(error: Error, code: string, host: string): HoldfastError {
-  const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : code;
+  const reason = tlsReason(error) ?? code;
   const message =
     tlsSentences[code] ??
     (/wrong version number|packet length too long|http request/.test(reason)

@@ -16,6 +16,7 @@ const installs = {
   'mkfs.xfs': 'the Debian package xfsprogs',
   /** The right to mount file systems. */
   mount: 'to run as root where mounting is allowed',
+  openssl: 'the Debian package openssl',
   python3: 'the Debian package python3',
   rclone: 'rclone 1.75 or newer',
   restic: 'restic 0.19 or newer',
