@@ -123,7 +123,9 @@ describeWith(['openssl'], 'TLS', () => {
     await once(plain, 'listening');
     opened.push(async () => void plain.close());
     const port = Reflect.get(plain.address() ?? {}, 'port');
-    expect(await why(read(`https://localhost:${port}/`))).toMatchInlineSnapshot(`"the server does not speak TLS (host: localhost:PORT, reason: wrong version number)"`);
+    expect(await why(read(`https://localhost:${port}/`))).toMatchInlineSnapshot(
+      `"the server does not speak TLS (host: localhost:PORT, reason: wrong version number)"`,
+    );
   });
 
   test('shows a client certificate where one is asked for', async () => {

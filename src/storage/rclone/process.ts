@@ -34,6 +34,7 @@ export class RcloneProcess {
   readonly #options: RcloneOptions;
   readonly #ended = Promise.withResolvers<void>();
   #lastLine = '';
+  #isEnding = false;
 
   private constructor(options: RcloneOptions) {
     this.#options = options;
@@ -69,6 +70,8 @@ export class RcloneProcess {
   /** Ends its input, and waits until it is gone; kills it if it does not go. */
   async stop(): Promise<void> {
     const { stdin, stdout } = this.#child;
+    // What it sums up at its end was told before.
+    this.#isEnding = true;
     stdin.destroy();
     stdout.destroy();
     const patience = new AbortController();
@@ -130,7 +133,7 @@ export class RcloneProcess {
   #passLines(): void {
     let rest = '';
     const pass = (line: string): void => {
-      if (line.trim() === '') return;
+      if (line.trim() === '' || this.#isEnding) return;
       this.#lastLine = harmlessLine(line.slice(0, lineLengthMax));
       this.#options.onLine(this.#lastLine);
     };
