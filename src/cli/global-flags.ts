@@ -90,21 +90,19 @@ export const globalFlags = {
     placeholder: 'file',
     variable: 'CACERT',
     description:
-      "file with root certificates to trust instead of the system's; for remote storage: a local folder has no use for it",
+      "file with root certificates to trust instead of the system's (can be given several times)",
   },
   tlsClientCertificate: {
     kind: 'text',
     name: 'tls-client-cert',
     placeholder: 'file',
     variable: 'TLS_CLIENT_CERT',
-    description:
-      'file with a TLS client certificate and its private key in PEM form; for remote storage: a local folder has no use for it',
+    description: 'file with a TLS client certificate and its private key in PEM form',
   },
   insecureTls: {
     kind: 'boolean',
     name: 'insecure-tls',
-    description:
-      'do not verify the TLS certificate of the storage (insecure); for remote storage: a local folder has no use for it',
+    description: 'do not verify the TLS certificate of the storage (insecure)',
   },
   insecureNoPassword: {
     kind: 'boolean',
@@ -165,8 +163,7 @@ export const globalFlags = {
     kind: 'duration',
     name: 'stuck-request-timeout',
     placeholder: 'duration',
-    description:
-      'after what time to repeat a request to the storage that does not move; for remote storage: a local folder has no use for it',
+    description: 'after what time to repeat a request to the storage that does not move',
     defaultText: '5m',
   },
   httpUserAgent: {
@@ -174,8 +171,7 @@ export const globalFlags = {
     name: 'http-user-agent',
     placeholder: 'text',
     variable: 'HTTP_USER_AGENT',
-    description:
-      'user agent of HTTP requests; for remote storage: a local folder has no use for it',
+    description: 'user agent of HTTP requests',
   },
   help: {
     kind: 'boolean',

@@ -28,14 +28,11 @@ afterEach(() => folder.remove());
 
 test.each([
   ['sftp:user@host:path', 'sftp'],
-  ['rest:https://user:secret@host/', 'rest'],
   ['s3:host/bucket', 's3'],
   ['azure:c:/', 'azure'],
   ['gs:b:/', 'gs'],
   ['b2:bucket', 'b2'],
   ['swift:c:/', 'swift'],
-  ['rclone:r:p', 'rclone'],
-  ['webdav:https://user:secret@host/', 'webdav'],
 ])('says of %j in one line that %s is not supported', async (location, scheme) => {
   const error = await openBackend(location, { environment: testEnvironment() }).catch(
     (cause: unknown) => cause,

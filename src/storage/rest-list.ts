@@ -22,7 +22,7 @@ const comma = 0x2c;
 /**
  * Reads a list of the REST protocol while it comes: `[{"name":"…","size":1},…]` or `["…",…]`. It holds one entry at a time.
  *
- * @see docs/FORMAT.md#rest-protocol
+ * @see docs/STORES.md#rest
  */
 export class RestListReader {
   readonly #what: string;

@@ -12,7 +12,7 @@ export interface Room {
   /** Its folders may not import each other; a file beside them may not name them unless it is in `joints`. */
   readonly apart?: boolean;
   readonly joints?: readonly string[];
-  /** What the files of one of its folders may use besides. */
+  /** What the files of one of its folders, or one file beside them, may use besides. */
   readonly folders?: Readonly<Record<string, Partial<Pick<Room, 'builtins' | 'packages'>>>>;
   /** What its tests may import besides. */
   readonly tests?: readonly string[];

@@ -66,7 +66,10 @@ class RcloneRuns {
       variables,
       clock: environment.clock,
       startMsMax: parseTimeout(extended.get('timeout') || timeoutDefault),
-      onLine: (line) => monitor?.note(`rclone: ${line}`),
+      onLine: (line) => {
+        // It takes that for an error of the server; a folder that nobody needed yet is none.
+        if (!/: error listing: directory not found$/.test(line)) monitor?.note(`rclone: ${line}`);
+      },
     };
   }
 
