@@ -14,6 +14,7 @@ import { blobTarget, packHeaderTarget, packTarget } from './targets/packs.ts';
 import { filesFromTarget, patternsTarget } from './targets/patterns.ts';
 import { locationTarget, textsTarget, timeTarget } from './targets/texts.ts';
 import { repositoryReadTarget, repositoryUseTarget } from './targets/repository.ts';
+import { multistatusTarget, restListTarget } from './targets/server-lists.ts';
 import { treeTarget } from './targets/tree.ts';
 import { unpackedFileTarget } from './targets/unpacked-file.ts';
 
@@ -36,6 +37,8 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   jsonReaderTarget,
   timeTarget,
   locationTarget,
+  restListTarget,
+  multistatusTarget,
   textsTarget,
   patternsTarget,
   filesFromTarget,
