@@ -21,6 +21,14 @@ import { temporaryFolder } from './test-support.ts';
 const config = { type: 'config', name: '' } as const;
 const local = 'DNS:localhost,IP:127.0.0.1';
 
+async function why(work: Promise<unknown>): Promise<string> {
+  const error: unknown = await work.catch((cause: unknown) => cause);
+  expect(error).toMatchObject({ code: 'SERVER_NOT_TRUSTED' });
+  const text = describeError(error).replace(/:[0-9]{4,5}\b/, ':PORT');
+  expect(text).not.toMatch(/secret/);
+  return text;
+}
+
 describeWith(['openssl'], 'TLS', () => {
   const folder = temporaryFolder();
   let authority: Certificate;
@@ -35,7 +43,7 @@ describeWith(['openssl'], 'TLS', () => {
     });
   });
   afterEach(async () => {
-    for (const close of opened.splice(0).reverse()) await close();
+    for (const close of opened.splice(0).toReversed()) await close();
   });
   afterAll(() => folder.remove());
 
@@ -66,14 +74,6 @@ describeWith(['openssl'], 'TLS', () => {
     } finally {
       await backend.close();
     }
-  }
-
-  async function why(work: Promise<unknown>): Promise<string> {
-    const error: unknown = await work.catch((cause: unknown) => cause);
-    expect(error).toMatchObject({ code: 'SERVER_NOT_TRUSTED' });
-    const text = describeError(error).replace(/:[0-9]{4,5}\b/, ':PORT');
-    expect(text).not.toMatch(/secret/);
-    return text;
   }
 
   test('trusts an authority of --cacert, and none without', async () => {

@@ -26,7 +26,7 @@ const listType = { 'Content-Type': 'application/vnd.x.restic.rest.v2' };
 
 const opened: (() => Promise<void>)[] = [];
 afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close();
+  for (const close of opened.splice(0).toReversed()) await close();
 });
 
 async function serve(script: Script, options = {}): Promise<ScriptedServer> {
@@ -74,6 +74,9 @@ const say =
   (text: string): Script =>
   (_, socket) =>
     socket.write(text);
+
+const listing = (body: string): Script => say(answer(200, body, listType));
+const to = (location: string): Script => say(answer(302, '', { Location: location }));
 
 describe('an answer', () => {
   test.each([
@@ -205,8 +208,6 @@ describe('a body', () => {
 });
 
 describe('a list', () => {
-  const listing = (body: string): Script => say(answer(200, body, listType));
-
   test('of the first version has no sizes: each is asked for', async () => {
     const { port, requests } = await serve(({ method }, socket) => {
       if (method === 'HEAD') socket.write('HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n');
@@ -257,8 +258,6 @@ describe('a list', () => {
 });
 
 describe('a redirect', () => {
-  const to = (location: string): Script => say(answer(302, '', { Location: location }));
-
   test.each([
     ['http://elsewhere.example/r/x', 'the storage redirects to another server'],
     ['//127.0.0.1:1/x', 'the storage redirects to another server'],

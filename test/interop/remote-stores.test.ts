@@ -27,6 +27,24 @@ beforeAll(() => {
   }
 });
 
+async function holdfast(location: string, args: readonly string[]): Promise<CommandRun> {
+  const isInit = args[0] === 'init';
+  const run = await runCommand(args, {
+    variables: {
+      PATH: process.env['PATH'] ?? '',
+      RCLONE_CONFIG: '/dev/null',
+      HOLDFAST_REPOSITORY: location,
+      HOLDFAST_PASSWORD: password,
+      HOLDFAST_CACHE_DIR: path.join(scratch.path, 'cache'),
+    },
+    environment: isInit ? cheapKeyed() : hurried,
+  });
+  // rclone says that there is nothing yet.
+  if (!isInit) expect(run.errors).toBe('');
+  expect(run.exitCode).toBe(0);
+  return run;
+}
+
 describeWith(['restic', 'rclone'], 'a repository on a server', () => {
   let server: RcloneServer;
   let webdav: RcloneServer;
@@ -73,24 +91,6 @@ describeWith(['restic', 'rclone'], 'a repository on a server', () => {
     );
     expect(run.errors).toBe('');
     expect(run.exitCode).toBe(0);
-  }
-
-  async function holdfast(location: string, args: readonly string[]): Promise<CommandRun> {
-    const isInit = args[0] === 'init';
-    const run = await runCommand(args, {
-      variables: {
-        PATH: process.env['PATH'] ?? '',
-        RCLONE_CONFIG: '/dev/null',
-        HOLDFAST_REPOSITORY: location,
-        HOLDFAST_PASSWORD: password,
-        HOLDFAST_CACHE_DIR: path.join(scratch.path, 'cache'),
-      },
-      environment: isInit ? cheapKeyed() : hurried,
-    });
-    // rclone says that there is nothing yet.
-    if (!isInit) expect(run.errors).toBe('');
-    expect(run.exitCode).toBe(0);
-    return run;
   }
 
   test.each(['rest', 'rclone', 'webdav'] as const)(

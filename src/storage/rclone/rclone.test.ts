@@ -26,6 +26,10 @@ function open(folder: string, options: Readonly<Record<string, string>> = {}): P
   return openBackend(`rclone:${folder}`, { environment: systemEnvironment, variables, extended });
 }
 
+async function why(options: Readonly<Record<string, string>>): Promise<string> {
+  return describeError(await open('/nowhere', options).catch((error: unknown) => error));
+}
+
 describeWith(['rclone'], 'with a local remote', () => {
   const folder = temporaryFolder();
   const repository = path.join(folder.path, 'repository');
@@ -70,8 +74,6 @@ describeWith(['rclone'], 'with a local remote', () => {
 });
 
 test('says in one line that rclone is missing, or that it ends at once', async () => {
-  const why = async (options: Readonly<Record<string, string>>): Promise<string> =>
-    describeError(await open('/nowhere', options).catch((error: unknown) => error));
   expect(await why({ 'rclone.program': '/absent/rclone' })).toMatchInlineSnapshot(
     `"rclone was not found (program: /absent/rclone, code: ENOENT)"`,
   );
@@ -100,13 +102,14 @@ test('gives up an rclone that never answers', async () => {
 
 /** Numbers of the processes with this argument. */
 function processesWith(argument: string): number[] {
-  const command = (id: string): string[] => {
-    try {
-      return readFileSync(`/proc/${id}/cmdline`, 'latin1').split('\0');
-    } catch {
-      return [];
-    }
-  };
   const ids = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
-  return ids.filter((id) => command(id).includes(argument)).map(Number);
+  return ids.filter((id) => argumentsOf(id).includes(argument)).map(Number);
+}
+
+function argumentsOf(id: string): string[] {
+  try {
+    return readFileSync(`/proc/${id}/cmdline`, 'latin1').split('\0');
+  } catch {
+    return [];
+  }
 }

@@ -68,7 +68,8 @@ class RcloneRuns {
       startMsMax: parseTimeout(extended.get('timeout') || timeoutDefault),
       onLine: (line) => {
         // It takes that for an error of the server; a folder that nobody needed yet is none.
-        if (!/: error listing: directory not found$/.test(line)) monitor?.note(`rclone: ${line}`);
+        if (!line.endsWith(': error listing: directory not found'))
+          monitor?.note(`rclone: ${line}`);
       },
     };
   }

@@ -17,7 +17,7 @@ const content = [utf8('con'), utf8('tent')];
 
 const opened: (() => Promise<void>)[] = [];
 afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close();
+  for (const close of opened.splice(0).toReversed()) await close();
 });
 
 async function against(script: Script): Promise<{ backend: Backend; server: ScriptedServer }> {
@@ -112,9 +112,10 @@ test('asks for properties where HEAD does not say the size', async () => {
   expect(await backend.stat({ type: 'config', name: '' })).toEqual({ name: '', sizeBytes: 5 });
 });
 
+const resource = (name: string, modified: string): string =>
+  `<response><href>/r/keys/${name}</href><propstat><prop><getcontentlength>5</getcontentlength><getlastmodified>${modified}</getlastmodified></prop><status>HTTP/1.1 200 OK</status></propstat></response>`;
+
 test('removes uploads that were cut a day ago, by the time of the server', async () => {
-  const resource = (name: string, modified: string): string =>
-    `<response><href>/r/keys/${name}</href><propstat><prop><getcontentlength>5</getcontentlength><getlastmodified>${modified}</getlastmodified></prop><status>HTTP/1.1 200 OK</status></propstat></response>`;
   const key = handleFor('key', 'key').name;
   const [old, young] = ['Sun, 01 Mar 2026 10:00:00 GMT', 'Tue, 03 Mar 2026 09:00:00 GMT'];
   const listing = [
