@@ -39,6 +39,7 @@ export interface HttpAnswer {
   failure(): HoldfastError;
 }
 
+/** What a client is made of. */
 export interface HttpClientOptions {
   readonly transport: HttpTransport;
   /** The repository's URL with a slash at its end; user and password in it are not looked at. */

@@ -12,6 +12,7 @@ import {
 } from './http-message.ts';
 import type { Movement } from './http-stall.ts';
 
+/** What HTTP/1.1 is spoken with; `connectionCount` connections at most. */
 export interface Http1Options {
   readonly server: HttpServer;
   readonly connectionCount: number;

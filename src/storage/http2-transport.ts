@@ -15,6 +15,7 @@ import type { Movement } from './http-stall.ts';
 const answerWindowBytes = 4 << 20;
 const sessionWindowBytes = 16 << 20;
 
+/** Where HTTP/2 is spoken. */
 export interface Http2Options {
   /** `http://localhost`: what the server takes for its address. */
   readonly authority: string;
@@ -63,14 +64,18 @@ export class Http2Transport implements HttpTransport {
 
   #connected(): Promise<http2.ClientHttp2Session> {
     if (this.#isClosed) throw closed();
-    this.#session ??= this.#connect().catch((error: unknown) => {
-      this.#session = undefined;
-      throw error;
-    });
-    return this.#session;
+    if (this.#session) return this.#session;
+    // An old session that ends late must not take the new one away.
+    const forget = (): void => {
+      if (this.#session === session) this.#session = undefined;
+    };
+    const session = this.#connect(forget);
+    session.catch(forget);
+    this.#session = session;
+    return session;
   }
 
-  async #connect(): Promise<http2.ClientHttp2Session> {
+  async #connect(onEnd: () => void): Promise<http2.ClientHttp2Session> {
     const stream = await this.#options.connect();
     const session = http2.connect(this.#options.authority, {
       createConnection: () => stream,
@@ -85,11 +90,8 @@ export class Http2Transport implements HttpTransport {
     session.once('close', () => reject(closed()));
     await promise;
     session.setLocalWindowSize(sessionWindowBytes);
-    const forget = (): void => {
-      this.#session = undefined;
-    };
-    session.once('close', forget);
-    session.once('goaway', forget);
+    session.once('close', onEnd);
+    session.once('goaway', onEnd);
     return session;
   }
 }

@@ -32,6 +32,7 @@ const refusals = [403, 405, 409, 412];
 /** Statuses of servers that do not know a type of files, which is ours alone. */
 const unknownTypeStatuses = [400, 404, 405, 410, 501];
 
+/** What a backend of the REST protocol needs besides its client. */
 export interface RestBackendOptions {
   readonly location: string;
   readonly connectionCount: number;
@@ -190,6 +191,7 @@ export class RestBackend implements Backend {
     return this.#client.exchange(request, async (answer) => {
       const list = new FileList(what);
       if (isNoFolder(type, answer)) return { list, withSizes: true };
+      if (answer.status === 404) throw notListed(what);
       if (!isSuccess(answer)) throw answer.failure();
       if (/^text\/html/i.test(answer.header('content-type') ?? '')) throw webPage(what);
       const withSizes = answer.header('content-type') === listVersion2;
@@ -252,6 +254,12 @@ function storeFailure(handle: FileHandle, answer: HttpAnswer): HoldfastError {
 function isNoFolder(type: FileType, answer: HttpAnswer): boolean {
   if (type === 'parity' && unknownTypeStatuses.includes(answer.status)) return true;
   return answer.status === 404 && !answer.header('server')?.startsWith('rclone/');
+}
+
+/** Who takes a failed listing for an empty folder loses data. */
+function notListed(list: string): HoldfastError {
+  const message = 'the storage could not list its files';
+  return new HoldfastError('BACKEND_READ_FAILED', { message, details: { list } });
 }
 
 function exists(handle: FileHandle): HoldfastError {

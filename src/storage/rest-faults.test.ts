@@ -227,7 +227,7 @@ describe('a list', () => {
 
   test('that rclone could not make is no empty list', async () => {
     const backend = await against(say(answer(404, '', { Server: 'rclone/v1.75.2' })));
-    expect((await errorOf(listAll(backend, 'index'))).code).toBe('FILE_NOT_FOUND');
+    expect((await errorOf(listAll(backend, 'index'))).code).toBe('BACKEND_READ_FAILED');
     expect(await listAll(await against(say(answer(404))), 'index')).toEqual([]);
   });
 

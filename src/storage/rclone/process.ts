@@ -6,6 +6,7 @@ import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { harmlessLine } from '../../base/harmless-text.ts';
 import type { Variables } from '../store.ts';
 
+/** What is started, and who hears of it. */
 export interface RcloneOptions {
   readonly program: string;
   readonly args: readonly string[];

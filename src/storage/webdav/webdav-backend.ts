@@ -23,6 +23,7 @@ import { fanNames, folderOf, placeOf, repositoryLayout } from '../layout.ts';
 import { checkRange } from '../range.ts';
 import { MultistatusReader, type Resource } from './multistatus.ts';
 
+/** What a backend of WebDAV needs besides its client. */
 export interface WebdavBackendOptions {
   readonly location: string;
   readonly url: URL;
