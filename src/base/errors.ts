@@ -63,6 +63,9 @@ export type ErrorCode =
   | 'STORAGE_FULL'
   | 'PERMISSION_DENIED'
   | 'READ_ONLY'
+  | 'CREDENTIALS_REFUSED'
+  | 'CLOCK_SKEWED'
+  | 'FILE_ARCHIVED'
   | 'UNPACKED_DAMAGED'
   | 'PACK_DAMAGED'
   | 'BLOB_DAMAGED'
@@ -178,6 +181,22 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   READ_ONLY: row('the storage is read-only', 'Make it writable, or name another place.', {
     httpStatus: 403,
   }),
+
+  CREDENTIALS_REFUSED: row(
+    'the storage refuses the credentials',
+    "Look at the keys, user names or tokens that the environment and the files of the storage's own tools give.",
+    { scope: 'work', httpStatus: 403 },
+  ),
+  CLOCK_SKEWED: row(
+    "the clock of this machine differs too much from the storage's",
+    'Set the clock; requests are signed with the time.',
+    { scope: 'work' },
+  ),
+  FILE_ARCHIVED: row(
+    'a file stands in an archive, from where it cannot be read at once',
+    'Have the storage bring it back, then run the command again.',
+    { httpStatus: 409 },
+  ),
 
   UNPACKED_DAMAGED: row('a repository file is damaged', 'Run "holdfast check".'),
   PACK_DAMAGED: row('a pack is damaged', 'Run "holdfast check --read-data".'),
