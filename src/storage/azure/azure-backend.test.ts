@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto';
 
-import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob';
-
 import { emulatorAccount, startAzurite } from '../../../test/tools/azurite.ts';
 import { describeBackend } from '../conformance.ts';
 import { openBackend } from '../open.ts';

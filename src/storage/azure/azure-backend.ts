@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 
 import type {
   BlobDownloadResponseParsed,
   BlobRequestConditions,
   BlockBlobClient,
   ContainerClient,
+  ContainerListBlobFlatSegmentResponse,
 } from '@azure/storage-blob';
 
 import { throwIfAborted } from '../../base/abort.ts';
@@ -132,14 +134,15 @@ export class AzureBackend implements Backend {
     return await this.#run({ file, isWrite: false, signal }, async (options) => {
       const { start, end } = range ?? { start: 0, end: undefined };
       const count = end === undefined ? undefined : end - start;
-      const answer = answerOf(await blob.download(start, count, options));
-      if (!range) return await readWhole(handle, answer);
-      const found = await readRange(answer, range, file);
-      if (found) return found;
-      throw new HoldfastError('BACKEND_READ_FAILED', {
-        message: 'the storage sends less of a file than was asked for',
-        details: { file, ...range },
-      });
+      // By itself the SDK would put what further requests give behind what was cut, whatever that is.
+      const response = await blob.download(start, count, { ...options, maxRetryRequests: 0 });
+      try {
+        const answer = answerOf(response);
+        return range ? await readPart(file, range, answer) : await readWhole(handle, answer);
+      } finally {
+        // What is refused unread would keep its connection.
+        destroyStream(response.readableStreamBody);
+      }
     });
   }
 
@@ -254,17 +257,20 @@ export class AzureBackend implements Backend {
       .byPage({ maxPageSize: namesPerPage });
     let pageCount = 0;
     let marker: string | undefined;
-    for await (const { segment, continuationToken: next } of pages) {
+    for (let page = await nextPage(pages, type); page; page = await nextPage(pages, type)) {
+      const next = page.continuationToken;
       if ((next && next === marker) || ++pageCount > listedNamesMax) throw goesInCircles(type);
       marker = next;
-      for (const { name: path, properties } of segment.blobItems) {
-        const name = path.slice(path.lastIndexOf('/') + 1);
-        const isOurs = isFileName(name) && this.#pathOf({ type, name }) === path;
-        const sizeBytes = properties.contentLength;
-        if (isOurs && sizeBytes === undefined) throw withoutSizes(type);
-        list.add(isOurs ? name : '', sizeBytes ?? 0);
-      }
+      for (const blob of page.segment.blobItems) this.#addBlob(list, type, blob);
     }
+  }
+
+  #addBlob(list: FileList, type: FileType, { name: path, properties }: ListedBlob): void {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    const isOurs = isFileName(name) && this.#pathOf({ type, name }) === path;
+    const sizeBytes = properties?.contentLength;
+    if (isOurs && sizeBytes === undefined) throw withoutSizes(type);
+    list.add(isOurs ? name : '', sizeBytes ?? 0);
   }
 
   #blobOf(handle: FileHandle): BlockBlobClient {
@@ -274,6 +280,25 @@ export class AzureBackend implements Backend {
   #pathOf(handle: FileHandle): string {
     const { folders, name } = placeOf(repositoryLayout, handle);
     return this.#prefix + [...folders, name].join('/');
+  }
+}
+
+/** An entry of a listing as it may come. */
+interface ListedBlob {
+  readonly name: string;
+  readonly properties?: { readonly contentLength?: number | undefined };
+}
+
+/** The SDK takes a listing apart as if it could be nothing else. */
+async function nextPage(
+  pages: AsyncIterableIterator<ContainerListBlobFlatSegmentResponse>,
+  type: FileType,
+): Promise<ContainerListBlobFlatSegmentResponse | undefined> {
+  try {
+    const { value, done } = await pages.next();
+    return done ? undefined : value;
+  } catch (error) {
+    throw error instanceof TypeError ? noListing(type) : error;
   }
 }
 
@@ -316,6 +341,23 @@ async function readWhole(handle: FileHandle, answer: HttpAnswer): Promise<Uint8A
   });
 }
 
+async function readPart(
+  file: string,
+  range: ByteRange,
+  answer: HttpAnswer,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const found = await readRange(answer, range, file);
+  if (found) return found;
+  throw new HoldfastError('BACKEND_READ_FAILED', {
+    message: 'the storage sends less of a file than was asked for',
+    details: { file, ...range },
+  });
+}
+
+function destroyStream(stream: NodeJS.ReadableStream | undefined): void {
+  if (stream instanceof Readable) stream.destroy();
+}
+
 function sizeOf(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, part) => sum + part.byteLength, 0);
 }
@@ -346,6 +388,12 @@ function* sliceParts(
     }
   }
   if (slice.length > 0) yield slice;
+}
+
+function noListing(type: FileType): HoldfastError {
+  return invalidAnswer('the storage sends something else than a listing', {
+    list: `${type} files`,
+  });
 }
 
 function goesInCircles(type: FileType): HoldfastError {
