@@ -18,8 +18,8 @@ export interface Azurite {
   readonly address: string;
 }
 
-/** Starts azurite for one test file; its contents are in memory. `options` is asked when it starts. */
-export function startAzurite(options: () => readonly string[] = () => []): Azurite {
+/** Starts azurite for one test file; its contents are in memory.  */
+export function startAzurite(): Azurite {
   const started: { address: string } = { address: '' };
   let stop = (): Promise<void> => Promise.resolve();
   beforeAll(async () => {
@@ -27,7 +27,7 @@ export function startAzurite(options: () => readonly string[] = () => []): Azuri
     const flags = ['--inMemoryPersistence', '--silent', '--skipApiVersionCheck'];
     const child = spawn(
       process.execPath,
-      [script, '--blobPort', '0', ...flags, '--disableTelemetry', ...options()],
+      [script, '--blobPort', '0', ...flags, '--disableTelemetry'],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     stop = async () => {

@@ -1,5 +1,6 @@
 import http from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 import { afterAll, beforeAll } from 'vitest';
 
@@ -12,10 +13,13 @@ export interface ConnectProxy {
 }
 
 /**
- * Starts a proxy that leads every connection to the server at `address`, wherever it was to go: so programs reach a server on this
- * machine under the name of one in the world, with TLS and all.
+ * Starts a proxy that leads every connection to the server at `address`, wherever it was to go, and speaks TLS in its place: so programs
+ * reach a server on this machine under the name of one in the world.
  */
-export function startConnectProxy(address: () => string): ConnectProxy {
+export function startConnectProxy(
+  address: () => string,
+  tls: () => { readonly cert: string; readonly key: string },
+): ConnectProxy {
   const targets: string[] = [];
   const started = { url: '', targets };
   const sockets = new Set<Socket>();
@@ -25,7 +29,9 @@ export function startConnectProxy(address: () => string): ConnectProxy {
     const [host, port] = address().split(':');
     const outer = connect({ host: host ?? '', port: Number(port) }, () => {
       inner.write('HTTP/1.1 200 Connection established\r\n\r\n');
-      inner.pipe(outer).pipe(inner);
+      const encrypted = new TLSSocket(inner, { isServer: true, ...tls() });
+      encrypted.on('error', () => inner.destroy());
+      encrypted.pipe(outer).pipe(encrypted);
     });
     for (const socket of [inner, outer]) {
       sockets.add(socket);

@@ -7,16 +7,24 @@ import {
 
 import { openHttpClient } from '../http-open.ts';
 import type { LocationOf, StoreOptions } from '../store.ts';
-import { AzureBackend } from './azure-backend.ts';
+import { AzureBackend, type AzureBackendOptions } from './azure-backend.ts';
 import { SdkRequests } from './sdk-requests.ts';
-import { readSettings } from './settings.ts';
+import { type AzureSettings, readSettings } from './settings.ts';
 
 /** Opens a container, which need not exist. @throws USAGE, UNSUPPORTED */
 export async function openAzure(
   location: LocationOf<'azure'>,
   options: StoreOptions,
 ): Promise<AzureBackend> {
-  const settings = readSettings(options.variables, options.extended);
+  return await assembleAzure(location, readSettings(options.variables, options.extended), options);
+}
+
+/** As `openAzure`, with what its settings are read from read already. */
+export async function assembleAzure(
+  location: LocationOf<'azure'>,
+  settings: AzureSettings,
+  options: StoreOptions & Pick<AzureBackendOptions, 'putSizeBytesMax'>,
+): Promise<AzureBackend> {
   const { accountName, credentials, serviceUrl } = settings;
   const http = await openHttpClient(`${new URL(serviceUrl).origin}/`, {}, options);
   const credential =
@@ -30,12 +38,14 @@ export async function openAzure(
   });
   const query = credentials.kind === 'signature' ? `?${credentials.signature}` : '';
   const service = new BlobServiceClient(`${serviceUrl}${query}`, pipeline);
+  const { environment, connectionCount, putSizeBytesMax } = options;
   return new AzureBackend({
     location,
     settings,
     http,
     container: service.getContainerClient(location.container),
-    connectionCount: options.connectionCount,
-    environment: options.environment,
+    connectionCount,
+    environment,
+    ...(putSizeBytesMax !== undefined && { putSizeBytesMax }),
   });
 }

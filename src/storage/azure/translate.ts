@@ -117,7 +117,11 @@ function told(
       hint: 'Look at AZURE_ACCOUNT_NAME, and at AZURE_ACCOUNT_KEY or AZURE_ACCOUNT_SAS, which may have expired.',
     };
   }
-  return sentence === undefined ? {} : { message: sentence };
+  if (sentence !== undefined) return { message: sentence };
+  if (!answered.startsWith('Authorization')) return {};
+  return {
+    hint: 'Look at the key, at what the shared access signature permits, and at the network rules of the storage account.',
+  };
 }
 
 const sentences: Readonly<Record<string, string>> = {
