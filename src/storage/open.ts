@@ -33,6 +33,7 @@ type Stores = { readonly [S in Scheme]?: () => Promise<Store<S>> };
 /** Every store that is built in. What only one of them needs is loaded with it. */
 const stores: Stores = {
   local: () => Promise.resolve(localStore),
+  gs: async () => (await import('./gs/store.ts')).gsStore,
   azure: async () => (await import('./azure/store.ts')).azureStore,
   rest: async () => (await import('./rest/store.ts')).restStore,
   rclone: async () => (await import('./rclone/store.ts')).rcloneStore,
