@@ -11,6 +11,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const source = join(root, 'src');
 const target = join(root, 'dist');
 const program = 'cli/main.ts';
+/** Packages of others are installed beside the program, not copied into it. */
+const packages = Object.keys(
+  JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).dependencies,
+);
 /** How a module names a file that a thread or process of its own starts from. */
 const startPattern = /workerModule\('\.\/([\w-]+)\.ts', import\.meta\.url\)/g;
 
@@ -69,7 +73,7 @@ rmSync(target, { recursive: true, force: true });
 const bundle = await rolldown({
   input: Object.fromEntries(starts.map((start) => [chunkName(start), join(source, start)])),
   platform: 'node',
-  external: ['koffi', 'sodium-native'],
+  external: packages.map((name) => new RegExp(`^${name}(?:/|$)`)),
   plugins: [keepAddresses],
 });
 await bundle.write({

@@ -29,8 +29,6 @@ afterEach(() => folder.remove());
 test.each([
   ['sftp:user@host:path', 'sftp'],
   ['s3:host/bucket', 's3'],
-  ['azure:c:/', 'azure'],
-  ['gs:b:/', 'gs'],
   ['b2:bucket', 'b2'],
   ['swift:c:/', 'swift'],
 ])('says of %j in one line that %s is not supported', async (location, scheme) => {

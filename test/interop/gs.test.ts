@@ -1,23 +1,31 @@
-import { writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { beforeAll, expect, test } from 'vitest';
 
 import { rsyncDifferences } from '../tools/compare.ts';
-import { password, singleThreaded } from '../tools/engine.ts';
-import { modestHazardTree } from '../tools/hazard-tree.ts';
+import { cheapKeyed, hurried, password } from '../tools/engine.ts';
 import { runCommand } from '../tools/in-process.ts';
 import { startModelGoogle } from '../tools/model-google.ts';
 import { describeWith } from '../tools/peers.ts';
 import { mustRun } from '../tools/run-program.ts';
 import { scratchFolder } from '../tools/scratch.ts';
-import { makeTree } from '../tools/tree-spec.ts';
 
 // That restic, with Google's own client, understands the model is what the model is judged by.
 describeWith(['restic', 'rsync'], 'a repository in a model of Google Cloud Storage', () => {
   const scratch = scratchFolder('gs');
   const source = join(scratch.path, 'source');
-  beforeAll(() => makeTree(source, modestHazardTree()));
+
+  /** Several packs of data, and one of trees. */
+  const makeSource = (): void => {
+    mkdirSync(join(source, 'folder'), { recursive: true });
+    for (const [i, sizeBytes] of [0, 1, 70_000, 3_000_000].entries()) {
+      const content = createHash('shake256', { outputLength: sizeBytes }).update(`${i}`).digest();
+      writeFileSync(join(source, 'folder', `${i}`), content);
+    }
+  };
+  beforeAll(makeSource);
   const model = startModelGoogle();
 
   /** Both programs take the same. */
@@ -32,7 +40,8 @@ describeWith(['restic', 'rsync'], 'a repository in a model of Google Cloud Stora
   const restic = (...args: string[]): Promise<string> =>
     mustRun('restic', ['--no-cache', ...args], { variables: variables() });
   const holdfast = async (...args: string[]): Promise<void> => {
-    const settings = { variables: variables(), environment: singleThreaded };
+    const environment = args[0] === 'init' ? cheapKeyed() : hurried;
+    const settings = { variables: variables(), environment };
     const { exitCode, errors } = await runCommand(['--no-cache', ...args], settings);
     expect({ exitCode, errors }).toEqual({ exitCode: 0, errors: '' });
   };
