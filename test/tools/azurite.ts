@@ -18,10 +18,10 @@ export interface Azurite {
   readonly address: string;
 }
 
-/** Starts azurite for one test file; its contents are in memory.  */
+/** Starts azurite for one test file; its contents are in memory. */
 export function startAzurite(): Azurite {
   const started: { address: string } = { address: '' };
-  let stop = (): Promise<void> => Promise.resolve();
+  let stop: (() => Promise<void>) | undefined;
   beforeAll(async () => {
     const script = createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js');
     const flags = ['--inMemoryPersistence', '--silent', '--skipApiVersionCheck'];
@@ -44,6 +44,6 @@ export function startAzurite(): Azurite {
     }
     child.stdout.resume();
   });
-  afterAll(() => stop());
+  afterAll(() => stop?.());
   return started;
 }

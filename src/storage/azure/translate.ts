@@ -56,10 +56,10 @@ export function translate(error: unknown, call: FailedCall): Error {
   if (error instanceof HoldfastError) return error;
   if (error instanceof RestError && error.statusCode !== undefined) return refused(error, call);
   if (error instanceof RestError) return senseless(call);
-  if (error instanceof RangeError && /^File download response/.test(error.message)) {
+  if (error instanceof RangeError && error.message.startsWith('File download response')) {
     return senseless(call);
   }
-  if (error instanceof Error && /^Data corruption failure/.test(error.message)) {
+  if (error instanceof Error && error.message.startsWith('Data corruption failure')) {
     return new HoldfastError('BACKEND_READ_FAILED', {
       message: 'the storage sent another number of bytes than it said',
       details: { file: call.file },

@@ -32,6 +32,15 @@ describeBackend('gs, on a model', async () => {
   };
 });
 
+function say(
+  response: ServerResponse,
+  [status, body]: readonly [status: number, body: unknown],
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
+}
+
 describe('errors of Google', () => {
   const script = startHttpScript();
   const token = 'ya29.secret-token';
@@ -53,15 +62,14 @@ describe('errors of Google', () => {
       },
     );
 
-  const say = (response: ServerResponse, status: number, body: unknown, headers = {}): void => {
-    response.writeHead(status, { 'content-type': 'application/json', ...headers });
-    response.end(typeof body === 'string' ? body : JSON.stringify(body));
-  };
-
-  const refuse = (response: ServerResponse, status: number, reason: string, more = {}): void => {
+  const refuse = (
+    response: ServerResponse,
+    [status, reason]: readonly [status: number, reason: string],
+    more: Record<string, string> = {},
+  ): void => {
     const message = reason === 'noBucket' ? 'The specified bucket does not exist.' : token;
     const errors = [{ reason: reason === 'noBucket' ? 'notFound' : reason, message }];
-    say(response, status, { error: { code: status, message, errors } }, more);
+    say(response, [status, { error: { code: status, message, errors } }], more);
   };
 
   const errorOf = async (work: Promise<unknown>): Promise<HoldfastError> => {
@@ -87,14 +95,14 @@ describe('errors of Google', () => {
     [500, 'internalError', 'BACKEND_UNAVAILABLE', 'does not answer'],
     [418, 'teapot', 'SERVER_ANSWER_INVALID', 'a status that it should not'],
   ])('says of %i %s: %s', async (status, reason, code, text) => {
-    script.answer = (_, response) => refuse(response, status, reason);
+    script.answer = (_, response) => refuse(response, [status, reason]);
     const error = await errorOf((await open()).get(pack));
     expect([error.code, describeError(error)]).toEqual([code, expect.stringContaining(text)]);
     expect(script.requests[0]?.headers.authorization).toBe(`Bearer ${token}`);
   });
 
   test('waits as long as the service asks', async () => {
-    script.answer = (_, response) => refuse(response, 429, '', { 'retry-after': '7' });
+    script.answer = (_, response) => refuse(response, [429, ''], { 'retry-after': '7' });
     const error = await errorOf((await open()).put(pack, [utf8('x')]));
     expect([error.code, error.retryAfterMs]).toEqual(['BACKEND_UNAVAILABLE', 7000]);
   });
@@ -102,7 +110,7 @@ describe('errors of Google', () => {
   test.each(['<html>', '[]', '{}', '{"kind":"storage#objects","items":[{}]}', 'null'])(
     'refuses %j in place of a listing',
     async (body) => {
-      script.answer = (_, response) => say(response, 200, body);
+      script.answer = (_, response) => say(response, [200, body]);
       const error = await errorOf(listAll(await open(), 'index'));
       expect(error.code).toBe('SERVER_ANSWER_INVALID');
     },
@@ -110,21 +118,22 @@ describe('errors of Google', () => {
 
   test('refuses a listing that goes in circles', async () => {
     const page = { kind: 'storage#objects', nextPageToken: 'again' };
-    script.answer = (_, response) => say(response, 200, page);
+    script.answer = (_, response) => say(response, [200, page]);
     expect((await errorOf(listAll(await open(), 'index'))).code).toBe('SERVER_ANSWER_INVALID');
     expect(script.requests.length).toBeLessThan(4);
   });
 
   test('refuses a web page in place of a file, and does not follow a redirect', async () => {
     const backend = await open();
-    script.answer = (_, response) => say(response, 200, '<html>', { 'content-type': 'text/html' });
+    script.answer = (_, response) =>
+      say(response, [200, '<html>'], { 'content-type': 'text/html' });
     expect((await errorOf(backend.get(pack))).message).toContain('a page of the web');
-    script.answer = (_, response) => say(response, 302, '', { location: 'http://localhost:1/' });
+    script.answer = (_, response) => say(response, [302, ''], { location: 'http://localhost:1/' });
     expect((await errorOf(backend.get(pack))).code).toBe('SERVER_ANSWER_INVALID');
   });
 
   test('notices that something else was stored than was sent', async () => {
-    script.answer = (_, response) => say(response, 200, { size: '1', md5Hash: 'other' });
+    script.answer = (_, response) => say(response, [200, { size: '1', md5Hash: 'other' }]);
     expect((await errorOf((await open()).put(pack, [utf8('x')]))).code).toBe(
       'BACKEND_WRITE_FAILED',
     );
@@ -132,26 +141,26 @@ describe('errors of Google', () => {
   });
 
   test('takes a missing bucket for empty only before it was seen', async () => {
-    script.answer = (_, response) => refuse(response, 404, 'noBucket');
+    script.answer = (_, response) => refuse(response, [404, 'noBucket']);
     const backend = await open();
     expect(await listAll(backend, 'snapshot')).toEqual([]);
     expect((await errorOf(backend.stat(pack))).code).toBe('FILE_NOT_FOUND');
     expect((await errorOf(backend.put(pack, []))).code).toBe('REPOSITORY_NOT_FOUND');
-    script.answer = (_, response) => say(response, 204, '');
+    script.answer = (_, response) => say(response, [204, '']);
     await backend.remove(pack);
-    script.answer = (_, response) => refuse(response, 404, 'noBucket');
+    script.answer = (_, response) => refuse(response, [404, 'noBucket']);
     expect((await errorOf(listAll(backend, 'snapshot'))).code).toBe('REPOSITORY_NOT_FOUND');
   });
 
   test('makes a bucket in its region, for a project only, and none that it may not see', async () => {
     script.answer = ({ method }, response) =>
-      method === 'GET' ? refuse(response, 404, 'noBucket') : say(response, 200, {});
+      method === 'GET' ? refuse(response, [404, 'noBucket']) : say(response, [200, {}]);
     expect((await errorOf((await open()).create())).code).toBe('USAGE');
     await (await open({ GOOGLE_PROJECT_ID: 'mine' })).create();
     const made = script.requests.at(-1);
     expect([made?.method, made?.url]).toEqual(['POST', '/storage/v1/b?project=mine']);
     expect(JSON.parse(String(made?.body))).toEqual({ name: 'box', location: 'europe-west6' });
-    script.answer = (_, response) => refuse(response, 403, 'forbidden');
+    script.answer = (_, response) => refuse(response, [403, 'forbidden']);
     await (await open()).create();
     expect(script.requests.at(-1)?.method).toBe('GET');
   });
