@@ -18,7 +18,7 @@ export interface FileRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | undefined;
   /** The error for an answer that is no success. */
-  readonly failureOf: (answer: HttpAnswer) => HoldfastError;
+  readonly failureOf: (answer: HttpAnswer) => HoldfastError | Promise<HoldfastError>;
   /** Asks for the size: only where an answer leaves open whether the file is too short or was cut. */
   readonly stat: () => Promise<FileStat>;
 }
@@ -55,7 +55,7 @@ async function readWhole(
   { handle, failureOf }: FileRequest,
   answer: HttpAnswer,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (answer.status !== 200) throw failureOf(answer);
+  if (answer.status !== 200) throw await failureOf(answer);
   const file = describeHandle(handle);
   return await readBody(answer, {
     file,
@@ -73,6 +73,6 @@ async function readPart(
   range: ByteRange,
   answer: HttpAnswer,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  if (answer.status !== 200 && answer.status !== 206) throw failureOf(answer);
+  if (answer.status !== 200 && answer.status !== 206) throw await failureOf(answer);
   return await readRange(answer, range, describeHandle(handle));
 }
