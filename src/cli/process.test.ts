@@ -15,6 +15,7 @@ import {
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../../test/tools/program.ts';
+import { answer, startScriptedServer } from '../../test/tools/scripted-server.ts';
 import { slowMachine } from '../../test/tools/slow-machine.ts';
 import { systemClock } from '../base/clock.ts';
 import { acquireLock, noIdentity } from '../repository/locks.ts';
@@ -222,8 +223,12 @@ describe('repository locations', () => {
   });
 
   test('hide their passwords', async () => {
-    const run = await place.run(['-r', 'rest:https://anna:topsecret@example.org/', 'snapshots']);
+    const server = await startScriptedServer((_, socket) => socket.write(answer(401)));
+    const location = `rest:http://anna:topsecret@127.0.0.1:${server.port}/`;
+    const run = await place.run(['-r', location, 'snapshots']);
+    await server.stop();
     expect(run.exitCode).toBe(1);
+    expect(run.errors).toMatch(/^Fatal: the storage does not accept/);
     expect(run.errors).not.toContain('topsecret');
   });
 });
