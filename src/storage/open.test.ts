@@ -27,8 +27,6 @@ beforeEach(() => {
 afterEach(() => folder.remove());
 
 test.each([
-  ['sftp:user@host:path', 'sftp'],
-  ['s3:host/bucket', 's3'],
   ['b2:bucket', 'b2'],
   ['swift:c:/', 'swift'],
 ])('says of %j in one line that %s is not supported', async (location, scheme) => {
