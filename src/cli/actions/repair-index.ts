@@ -78,7 +78,9 @@ function printText(output: Output, result: IndexRepairResult): void {
     output.errorLine(`pack ${id} is gone, or nothing of it can be read: it is no longer listed`);
   }
   for (const id of unreadablePacks) {
-    output.errorLine(`pack ${id} is not listed: nothing of it can be read`);
+    output.errorLine(
+      `pack ${id} is not listed: nothing of it can be read that is not stored elsewhere`,
+    );
   }
   printLostBlobs(output, result.lostBlobs);
   const removed = result.removedIndexFiles.length + result.removedDamagedFiles.length;
