@@ -1,3 +1,4 @@
+import { sizeOfParts } from '../base/bytes.ts';
 import { assert } from '../base/assert.ts';
 import { forEachConcurrent } from '../base/concurrency.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
@@ -82,7 +83,7 @@ export class RestBackend implements Backend {
     if (isDone) return;
     const found = await this.#sizeIfThere(handle, options);
     if (found === undefined) throw refused(handle);
-    const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    const sizeBytes = sizeOfParts(parts);
     // What a put of ours left that was cut is not the file; nor is what is to be replaced.
     const isLeftover = handle.type !== 'config' && this.#doubtful.has(path) && found !== sizeBytes;
     if (!replace && !isLeftover) throw exists(handle);

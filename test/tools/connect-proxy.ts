@@ -1,8 +1,10 @@
 import http from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
 import { afterAll, beforeAll } from 'vitest';
+
+import { portOf } from './server-port.ts';
 
 /** A proxy for one test file. */
 export interface ConnectProxy {
@@ -44,7 +46,7 @@ export function startConnectProxy(
   });
   beforeAll(async () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
+    const port = portOf(server);
     started.url = `http://127.0.0.1:${port}`;
   });
   afterAll(() => {

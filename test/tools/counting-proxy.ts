@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+
+import { portOf } from './server-port.ts';
 
 /** Stands between a client and a server of this machine, and writes down what is asked. */
 export interface CountingProxy {
@@ -27,10 +28,8 @@ export async function startCountingProxy(targetPort: number): Promise<CountingPr
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server on TCP has such an address
-  const { port } = server.address() as AddressInfo;
   return {
-    port,
+    port: portOf(server),
     taken: () => {
       const result = requests;
       requests = [];

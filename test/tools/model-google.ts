@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 
 import { afterAll, beforeAll } from 'vitest';
+import { portOf } from './server-port.ts';
 
 interface Stored {
   readonly content: Buffer;
@@ -50,8 +50,7 @@ export function startModelGoogle(): ModelGoogle {
   });
   beforeAll(async () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server on TCP has such an address
-    started.address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    started.address = `127.0.0.1:${portOf(server)}`;
   });
   afterAll(() => {
     server.closeAllConnections();

@@ -1,5 +1,6 @@
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+
+import { portOf } from './server-port.ts';
 
 /** A request that a scripted server got. */
 export interface SeenRequest {
@@ -9,7 +10,8 @@ export interface SeenRequest {
   readonly body: Buffer;
 }
 
-type Answer = (request: SeenRequest, response: http.ServerResponse) => void;
+/** What a server says to a request. */
+export type Answer = (request: SeenRequest, response: http.ServerResponse) => void;
 
 /** For tests: a server on 127.0.0.1 that answers as it is told. */
 export class ScriptedServer {
@@ -33,8 +35,7 @@ export class ScriptedServer {
   /** Starts it. @returns `127.0.0.1:PORT` */
   async listen(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server on a port has such an address
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `127.0.0.1:${portOf(this.#server)}`;
   }
 
   async close(): Promise<void> {

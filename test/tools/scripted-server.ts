@@ -1,6 +1,8 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+
+import { portOf } from './server-port.ts';
 
 /** A request as it came. */
 export interface ScriptedRequest {
@@ -56,7 +58,7 @@ export async function startScriptedServer(
   server.listen(options.path === undefined ? { port: 0, host: '127.0.0.1' } : options);
   await once(server, 'listening');
   return {
-    port: portOf(server),
+    port: options.path === undefined ? portOf(server) : 0,
     requests,
     stop: async () => {
       for (const socket of sockets) socket.destroy();
@@ -75,12 +77,6 @@ export function answer(
   const all = { 'Content-Length': Buffer.byteLength(body), ...headers };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${status} Said\r\n${lines.join('')}\r\n${body}`;
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server on TCP has such an address
-  return typeof address === 'string' ? 0 : (address as AddressInfo).port;
 }
 
 function parse(

@@ -1,10 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import path from 'node:path';
 
 import { systemClock } from '../../src/base/clock.ts';
+import { portOf } from './server-port.ts';
 import { findPeer } from './peers.ts';
 
 /** Where Debian and others put OpenSSH's server of SFTP. */
@@ -173,7 +174,7 @@ export function findSftpServer(): string | undefined {
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   await new Promise((resolve) => server.close(resolve));
   return port;
 }

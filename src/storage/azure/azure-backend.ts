@@ -11,7 +11,7 @@ import type {
 
 import { throwIfAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
-import { toHex } from '../../base/bytes.ts';
+import { toHex, sizeOfParts } from '../../base/bytes.ts';
 import type { Environment } from '../../base/environment.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import {
@@ -108,7 +108,7 @@ export class AzureBackend implements Backend {
       ...(tier && isColdable && { tier }),
     };
     const blob = this.#blobOf(handle);
-    const sizeBytes = sizeOf(parts);
+    const sizeBytes = sizeOfParts(parts);
     const { putSizeBytesMax = putSizeBytesMaxDefault } = this.#options;
     await this.#run({ file: describeHandle(handle), isWrite: true, signal }, async (options) => {
       if (sizeBytes > putSizeBytesMax) {
@@ -207,7 +207,7 @@ export class AzureBackend implements Backend {
     for (const parts of blocks) {
       const id = Buffer.from(`${mark}-${String(ids.length).padStart(6, '0')}`).toString('base64');
       ids.push(id);
-      await blob.stageBlock(id, new PartsBody(parts), sizeOf(parts), {
+      await blob.stageBlock(id, new PartsBody(parts), sizeOfParts(parts), {
         ...options,
         transactionalContentMD5: md5Of(parts),
       });
@@ -356,10 +356,6 @@ async function readPart(
 
 function destroyStream(stream: NodeJS.ReadableStream | undefined): void {
   if (stream instanceof Readable) stream.destroy();
-}
-
-function sizeOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, part) => sum + part.byteLength, 0);
 }
 
 function md5Of(parts: readonly Uint8Array[]): Uint8Array {

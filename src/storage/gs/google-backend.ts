@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { throwIfAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
-import { toHex, utf8 } from '../../base/bytes.ts';
+import { toHex, utf8, sizeOfParts } from '../../base/bytes.ts';
 import type { Random } from '../../base/random.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import {
@@ -114,7 +114,7 @@ export class GoogleBackend implements Backend {
       if (answer.status === 404) throw await this.#failureOf(answer, file, { isOfBucket: true });
       if (!isSuccess(answer)) throw await this.#failureOf(answer, file);
       const stored = await readDocument(answer, file);
-      const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+      const sizeBytes = sizeOfParts(parts);
       if (memberOf(stored, 'md5Hash') === md5Hash && sizeIn(stored) === sizeBytes) return;
       throw new HoldfastError('BACKEND_WRITE_FAILED', {
         message: 'what arrived at the storage is not what was sent',

@@ -1,3 +1,4 @@
+import { sizeOfParts } from '../../base/bytes.ts';
 import { assert } from '../../base/assert.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
@@ -54,7 +55,7 @@ export class IncomingFile {
   /** Adds bytes at the end; one call at a time. @throws system errors untranslated */
   async append(parts: readonly Uint8Array[]): Promise<void> {
     assert(this.#file !== undefined, 'the file is open');
-    const expected = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    const expected = sizeOfParts(parts);
     const written = await writeFully(this.#file, parts, this.sizeBytes);
     this.sizeBytes += written;
     if (written === expected) return;

@@ -14,6 +14,7 @@ import {
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3';
 
+import { sizeOfParts } from '../../base/bytes.ts';
 import { assert } from '../../base/assert.ts';
 import { endsWork, HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import {
@@ -115,7 +116,7 @@ export class S3Backend implements Backend {
     { replace = false, signal }: PutOptions = {},
   ): Promise<void> {
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
-    const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    const sizeBytes = sizeOfParts(parts);
     assert(sizeBytes <= putSizeBytesMax, 'a file is stored by one request');
     const input: PutObjectCommandInput = {
       Bucket: this.#requests.bucket,

@@ -1,3 +1,4 @@
+import { sizeOfParts } from '../../base/bytes.ts';
 import { throwIfAborted, untilAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import type { Environment } from '../../base/environment.ts';
@@ -94,7 +95,7 @@ export class SftpBackend implements Backend {
     const replace = options?.replace ?? false;
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
     const path = this.#pathOf(handle);
-    const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    const sizeBytes = sizeOfParts(parts);
     await this.#call({ action: 'write', path }, options, async (session) => {
       const write = (): Promise<void> =>
         writeFile(

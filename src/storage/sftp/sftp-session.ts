@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 
+import { sizeOfParts } from '../../base/bytes.ts';
 import { defined } from '../../base/assert.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../../base/errors.ts';
@@ -198,7 +199,7 @@ export class SftpSession {
    * @param parts at most `limits.writeSizeBytes`, left alone by the caller until the call returns
    */
   async write(handle: Uint8Array, offset: number, parts: readonly Uint8Array[]): Promise<void> {
-    const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    const sizeBytes = sizeOfParts(parts);
     await this.#send({ sizeBytes, accept: acceptOk }, (id) => {
       const frame = this.#spareFrames.pop() ?? this.#newFrame();
       const length = fillWrite(frame, { id, handle, offset, sizeBytes, parts });

@@ -1,3 +1,4 @@
+import { sizeOfParts } from '../../base/bytes.ts';
 import { assert } from '../../base/assert.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import type { Environment } from '../../base/environment.ts';
@@ -79,7 +80,7 @@ export class WebdavBackend implements Backend {
   async put(handle: FileHandle, parts: readonly Uint8Array[], options?: PutOptions): Promise<void> {
     const replace = options?.replace ?? false;
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
-    const sizeBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    const sizeBytes = sizeOfParts(parts);
     const upload: Upload = { handle, path: pathOf(handle), parts, sizeBytes, replace, options };
     if (!this.#cannotMove && (await this.#putAndMove(upload))) return;
     this.#cannotMove = true;
