@@ -92,6 +92,11 @@ function notTrusted(error: Error, code: string, host: string): HoldfastError {
   });
 }
 
+const waitSentences: Readonly<Record<number, string>> = {
+  423: 'another request holds a lock on the file in the storage',
+  429: 'the storage asks for fewer requests',
+};
+
 /** The error for an answer that is no success; what a status means to one kind of request only is decided before. */
 export function statusError(failed: FailedRequest): HoldfastError {
   const { status, file, isWrite } = failed;
@@ -131,8 +136,8 @@ export function statusError(failed: FailedRequest): HoldfastError {
     default:
   }
   const retryAfterMs = readRetryAfter(failed);
-  if ([408, 425, 429, 502, 503, 504].includes(status)) {
-    const message = status === 429 ? 'the storage asks for fewer requests' : undefined;
+  if ([408, 423, 425, 429, 502, 503, 504].includes(status)) {
+    const message = waitSentences[status];
     return new HoldfastError('BACKEND_UNAVAILABLE', {
       ...(message !== undefined && { message }),
       details,

@@ -59,6 +59,8 @@ export class WebdavBackend implements Backend {
   readonly #environment: Environment;
   /** Once the server was seen not to move. */
   #cannotMove = false;
+  /** Folders that are being made; true once they are there. */
+  readonly #made = new Map<string, Promise<boolean>>();
 
   constructor(client: HttpClient, options: WebdavBackendOptions) {
     this.#client = client;
@@ -325,7 +327,13 @@ export class WebdavBackend implements Backend {
   }
 
   async #makeFolder(path: string, options: CallOptions | undefined): Promise<void> {
-    if (await this.#makeOnce(path, options)) return;
+    // The first packs all miss their folder. A server may lock what it makes, and refuse all but one of them.
+    for (let running; (running = this.#made.get(path)); ) {
+      if (await running.catch(() => false)) return;
+    }
+    const making = this.#makeOnce(path, options).finally(() => this.#made.delete(path));
+    this.#made.set(path, making);
+    if (await making) return;
     throw new HoldfastError('BACKEND_WRITE_FAILED', {
       message: 'the storage cannot make a folder: the one above it is missing',
       details: { folder: path },

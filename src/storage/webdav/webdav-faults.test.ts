@@ -142,3 +142,26 @@ test('says that a server does not speak WebDAV, and that a listing was cut', asy
   );
   expect(await codeOf(listAll(cut.backend, 'key'))).toBe('BACKEND_READ_FAILED');
 });
+
+test('makes a folder once for many files that miss it, where a server locks what it makes', async () => {
+  const store = storing({ moves: true });
+  const made = new Set<string>();
+  const locked = new Set<string>();
+  const { backend, server } = await against((request, socket) => {
+    const { method, path } = request;
+    const folder = `${path.replace(/\/[^/]*$/, '')}/`;
+    if (method === 'PUT' && !made.has(folder)) return socket.write(answer(409));
+    if (method !== 'MKCOL') return store(request, socket);
+    if (locked.has(path)) return socket.write(answer(423));
+    locked.add(path);
+    setImmediate(() => {
+      locked.delete(path);
+      socket.write(answer(made.has(path) ? 405 : 201));
+      made.add(path);
+    });
+  });
+  const files = ['first', 'second', 'third'].map((text) => handleFor('snapshot', text));
+  await Promise.all(files.map((file) => backend.put(file, content)));
+  for (const file of files) expect((await backend.stat(file)).sizeBytes).toBe(7);
+  expect(server.requests.filter(({ method }) => method === 'MKCOL')).toHaveLength(1);
+});
