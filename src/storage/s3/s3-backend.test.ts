@@ -48,6 +48,7 @@ describeWith(['radosgw'], 'S3, on radosgw', () => {
       other: await open('conformance', prefix),
       plant: (path, content) => plant(server, `${prefix}/${path}`, content),
       fileCount: 40,
+      tellsChecksum: true,
       lacks,
       dispose: async () => {},
     };
