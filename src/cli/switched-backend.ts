@@ -7,6 +7,8 @@ import type {
   FileType,
   GetOptions,
   PutOptions,
+  Retention,
+  Versions,
 } from '../storage/backend.ts';
 
 /** Passes calls to a backend that can be exchanged for a decorated one between two calls. */
@@ -39,6 +41,18 @@ export class SwitchedBackend implements Backend {
 
   get listsAtOnce(): boolean {
     return this.#current.listsAtOnce === true;
+  }
+
+  get versions(): Versions | undefined {
+    return this.#current.versions;
+  }
+
+  get retention(): Retention | undefined {
+    return this.#current.retention;
+  }
+
+  get mayRemove(): Backend['mayRemove'] {
+    return this.#current.mayRemove?.bind(this.#current);
   }
 
   create(options?: CallOptions): Promise<void> {

@@ -8,6 +8,8 @@ import type {
   FileType,
   GetOptions,
   PutOptions,
+  Retention,
+  Versions,
 } from '../storage/backend.ts';
 
 /**
@@ -81,7 +83,10 @@ export class GuardedBackend implements Backend {
   readonly connectionCount: number;
   readonly localPath: string | undefined;
   readonly listsAtOnce: boolean;
+  readonly versions: Versions | undefined;
+  readonly retention: Retention | undefined;
   readonly removeLeftovers?: (options?: CallOptions) => Promise<number>;
+  readonly mayRemove?: (options?: CallOptions) => Promise<boolean>;
   readonly #inner: Backend;
   readonly #guards = new Set<WriteGuard>();
   /** The first wait that a guard wants; undefined if all agree at this moment. */
@@ -99,9 +104,13 @@ export class GuardedBackend implements Backend {
     this.connectionCount = inner.connectionCount;
     this.localPath = inner.localPath;
     this.listsAtOnce = inner.listsAtOnce === true;
+    this.versions = inner.versions;
+    this.retention = inner.retention;
     if (inner.removeLeftovers) {
       this.removeLeftovers = inner.removeLeftovers.bind(inner);
     }
+    const mayRemove = inner.mayRemove?.bind(inner);
+    if (mayRemove) this.mayRemove = mayRemove;
   }
 
   /** Asks `guard` from now on. Returns what ends that. */

@@ -7,6 +7,8 @@ import type {
   FileType,
   GetOptions,
   PutOptions,
+  Retention,
+  Versions,
 } from './backend.ts';
 
 /** Passes every call on: decorators extend it and change the calls they are about. */
@@ -31,6 +33,18 @@ export class ForwardingBackend implements Backend {
 
   get listsAtOnce(): boolean {
     return this.inner.listsAtOnce === true;
+  }
+
+  get versions(): Versions | undefined {
+    return this.inner.versions;
+  }
+
+  get retention(): Retention | undefined {
+    return this.inner.retention;
+  }
+
+  get mayRemove(): Backend['mayRemove'] {
+    return this.inner.mayRemove?.bind(this.inner);
   }
 
   create(options?: CallOptions): Promise<void> {

@@ -1,21 +1,19 @@
 import { createHash } from 'node:crypto';
 
 import {
-  type BucketLocationConstraint,
-  CreateBucketCommand,
-  type CreateBucketCommandInput,
   DeleteObjectCommand,
+  type DeleteObjectCommandOutput,
   DeleteObjectsCommand,
   GetObjectCommand,
-  type GetObjectCommandOutput,
-  HeadBucketCommand,
   HeadObjectCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
+  type PutObjectCommandOutput,
 } from '@aws-sdk/client-s3';
 
-import { sizeOfParts } from '../../base/bytes.ts';
+import { sizeOfParts, toHex } from '../../base/bytes.ts';
 import { assert } from '../../base/assert.ts';
+import { type Random, randomBytes } from '../../base/random.ts';
 import { endsWork, HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import {
   type Backend,
@@ -25,18 +23,22 @@ import {
   type FileHandle,
   type FileStat,
   type FileType,
+  type FileVersion,
   type GetOptions,
   type PutOptions,
   replaceableTypes,
-  wholeFileSizeBytesMax,
 } from '../backend.ts';
+import { findGenuine } from '../genuine.ts';
 import { placeOf, repositoryLayout } from '../layout.ts';
 import type { S3Location } from '../location.ts';
 import { checkRange } from '../range.ts';
 import type { StoreOptions } from '../store.ts';
 import { PartsBody } from './http-requests.ts';
 import { type ListedObject, listObjects, type ListRequest } from './list-objects.ts';
-import { readBody } from './read-body.ts';
+import { makeBucket } from './make-bucket.ts';
+import { S3Retention } from './object-lock.ts';
+import { S3Versions } from './object-versions.ts';
+import { readObject, tooShort } from './read-object.ts';
 import type { S3Requests } from './s3-requests.ts';
 import type { S3Settings } from './settings.ts';
 import { thaw, type ThawTools } from './thaw.ts';
@@ -46,6 +48,12 @@ export interface S3BackendOptions extends StoreOptions {
   readonly location: S3Location;
   readonly settings: S3Settings;
   readonly requests: S3Requests;
+}
+
+interface DoubtedRead {
+  readonly range: ByteRange | undefined;
+  readonly fresh: boolean;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** As many as one request takes, by the description of DeleteObjects. */
@@ -69,6 +77,11 @@ export class S3Backend implements Backend {
   readonly #settings: S3Settings;
   readonly #prefix: string;
   readonly #tools: ThawTools;
+  readonly #random: Random;
+  readonly versions: S3Versions;
+  readonly retention: S3Retention;
+  /** Packs whose newest version is not what was stored, and the one that is. */
+  readonly #genuine = new Map<string, FileVersion>();
   #takesConditions = true;
 
   constructor(options: S3BackendOptions) {
@@ -79,43 +92,39 @@ export class S3Backend implements Backend {
     this.connectionCount = connectionCount;
     this.#requests = requests;
     this.#settings = settings;
+    this.#random = environment.random;
     this.#tools = { requests, clock: environment.clock, monitor };
     this.#prefix = prefix === '' ? '' : `${prefix}/`;
+    const keyOf = (handle: FileHandle): string => this.#keyOf(handle);
+    const place = { requests, prefix: this.#prefix, keyOf };
+    this.versions = new S3Versions(place, {
+      learn: (metadata) => this.retention.learn(metadata),
+      store: (handle, content, signal) => this.#put(handle, [content], { replace: true, signal }),
+    });
+    this.retention = new S3Retention(place, this.versions, environment);
   }
 
   /** Makes the bucket if there is none. */
   async create({ signal }: CallOptions = {}): Promise<void> {
-    const { bucket, region } = this.#requests;
-    const call = { subject: `bucket ${bucket}`, signal };
-    try {
-      await this.#requests.run({
-        ...call,
-        action: 'read',
-        send: (client, options) => client.send(new HeadBucketCommand({ Bucket: bucket }), options),
-      });
-    } catch (error) {
-      // Who may not look at the bucket may still write into it.
-      if (isHoldfastError(error, 'PERMISSION_DENIED')) return;
-      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
-      const isElsewhere = region !== 'us-east-1' && this.location.includes('amazonaws.com');
-      const input: CreateBucketCommandInput = { Bucket: bucket };
-      // Regions are more than the SDK's list of them knows.
-      const place = region as BucketLocationConstraint;
-      if (isElsewhere) input.CreateBucketConfiguration = { LocationConstraint: place };
-      await this.#requests.run({
-        ...call,
-        action: 'write',
-        send: (client, options) => client.send(new CreateBucketCommand(input), options),
-      });
-    }
+    // Who may not look at the bucket may still write into it.
+    await makeBucket(this.#requests, false, signal);
   }
 
   async put(
     handle: FileHandle,
     parts: readonly Uint8Array[],
-    { replace = false, signal }: PutOptions = {},
+    options: PutOptions = {},
   ): Promise<void> {
+    const { replace = false } = options;
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
+    await this.#put(handle, parts, options);
+  }
+
+  async #put(
+    handle: FileHandle,
+    parts: readonly Uint8Array[],
+    { replace = false, signal }: PutOptions,
+  ): Promise<void> {
     const sizeBytes = sizeOfParts(parts);
     assert(sizeBytes <= putSizeBytesMax, 'a file is stored by one request');
     const input: PutObjectCommandInput = {
@@ -126,13 +135,16 @@ export class S3Backend implements Backend {
     };
     if (handle.type === 'config' && !replace) await this.#refuseExisting(handle, signal);
     const hash = isNamedByContent(handle) ? handle.name : hashOf(parts);
-    const send = (more: Partial<PutObjectCommandInput>): Promise<unknown> =>
-      this.#store(
-        { ...input, ...more, Body: new PartsBody(parts, hash) },
-        { subject: describeHandle(handle), signal },
+    const send = (more: Partial<PutObjectCommandInput>): Promise<void> =>
+      this.retention.storing(handle, parts, { signal }, (lock) =>
+        this.#store(
+          { ...input, ...lock, ...more, Body: new PartsBody(parts, hash) },
+          { subject: describeHandle(handle), signal },
+        ),
       );
     try {
       await (replace || !this.#takesConditions ? send({}) : this.#sendUnlessThere(send));
+      this.#genuine.delete(handle.name);
     } catch (error) {
       // The server found other bytes than those of the name: were they lost on the way, or never there?
       const isDoubtful = isHoldfastError(error, 'BACKEND_WRITE_FAILED', 'UNSUPPORTED');
@@ -145,7 +157,7 @@ export class S3Backend implements Backend {
   async get(
     handle: FileHandle,
     range?: ByteRange,
-    { signal }: GetOptions = {},
+    { signal, fresh = false }: GetOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (range) checkRange(range);
     const key = this.#keyOf(handle);
@@ -153,8 +165,12 @@ export class S3Backend implements Backend {
     const call = { subject: describeHandle(handle), signal };
     const read = (): Promise<Uint8Array<ArrayBuffer>> => this.#read(handle, range, signal);
     try {
-      return await read();
+      const doubted = await this.#getDoubted(handle, { range, fresh, signal });
+      return doubted ?? (await read());
     } catch (error) {
+      if (isHoldfastError(error, 'FILE_NOT_FOUND') && handle.type === 'pack') {
+        return await this.#getHidden(handle, range, { signal, error });
+      }
       const { thaw: settings } = this.#settings;
       if (!settings || !isHoldfastError(error, 'FILE_ARCHIVED')) throw error;
       await thaw({ ...call, key }, settings, this.#tools);
@@ -232,6 +248,28 @@ export class S3Backend implements Backend {
     return gone;
   }
 
+  /** Removing what is not there needs the right to do so as well. Where versions are kept it leaves a mark, which is taken back. */
+  async mayRemove({ signal }: CallOptions = {}): Promise<boolean> {
+    const name = toHex(randomBytes(this.#random, 32));
+    const input = { Bucket: this.#requests.bucket, Key: this.#keyOf({ type: 'index', name }) };
+    const remove = (more: { readonly VersionId?: string }): Promise<DeleteObjectCommandOutput> =>
+      this.#requests.run({
+        action: 'write',
+        subject: 'a file that is not there',
+        signal,
+        send: (client, options) =>
+          client.send(new DeleteObjectCommand({ ...input, ...more }), options),
+      });
+    try {
+      const { VersionId: id, DeleteMarker: leavesMark } = await remove({});
+      if (leavesMark && id !== undefined) await remove({ VersionId: id }).catch(() => undefined);
+      return true;
+    } catch (error) {
+      if (isHoldfastError(error, 'PERMISSION_DENIED', 'READ_ONLY')) return false;
+      throw error;
+    }
+  }
+
   async close(): Promise<void> {
     this.#requests.close();
   }
@@ -264,8 +302,11 @@ export class S3Backend implements Backend {
       action: 'read',
       subject: describeHandle(handle),
       signal,
-      send: async (client, options) =>
-        await readFile(await client.send(new GetObjectCommand(input), options), handle, range),
+      send: async (client, options) => {
+        const answer = await client.send(new GetObjectCommand(input), options);
+        if (handle.type === 'config') this.retention.learn(answer.Metadata);
+        return await readObject(answer, handle, range);
+      },
     });
   }
 
@@ -277,8 +318,8 @@ export class S3Backend implements Backend {
   async #store(
     input: PutObjectCommandInput,
     call: { readonly subject: string; readonly signal: AbortSignal | undefined },
-  ): Promise<void> {
-    await this.#requests.run({
+  ): Promise<PutObjectCommandOutput> {
+    return await this.#requests.run({
       ...call,
       action: 'write',
       send: (client, options) => client.send(new PutObjectCommand(input), options),
@@ -350,6 +391,49 @@ export class S3Backend implements Backend {
     throw error;
   }
 
+  /**
+   * In a repository with locks, bytes that were found wrong may have been put over the right ones: these are looked for among
+   * the older versions, and read from there from then on.
+   */
+  async #getDoubted(
+    handle: FileHandle,
+    { range, fresh, signal }: DoubtedRead,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const known = this.#genuine.get(handle.name);
+    if (known) return await this.#getOld(known, range, signal);
+    if (!fresh || !this.retention.promised || !isNamedByContent(handle)) return undefined;
+    const all = await this.versions.of(handle, { signal });
+    if (all.length < 2) return undefined;
+    const found = await findGenuine(this.versions, all, { signal });
+    if (!found || found.version.isNewest) return undefined;
+    this.#genuine.set(handle.name, found.version);
+    return range ? await this.#getOld(found.version, range, signal) : found.content;
+  }
+
+  /** A pack in front of whose versions somebody has put a mark of removal. Nobody asks for one that a prune has removed. */
+  async #getHidden(
+    handle: FileHandle,
+    range: ByteRange | undefined,
+    { signal, error }: { readonly signal: AbortSignal | undefined; readonly error: unknown },
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    if (!this.retention.promised) throw error;
+    const all = await this.versions.of(handle, { signal });
+    const found = await findGenuine(this.versions, all, { signal });
+    if (!found) throw error;
+    this.#genuine.set(handle.name, found.version);
+    return range ? await this.#getOld(found.version, range, signal) : found.content;
+  }
+
+  async #getOld(
+    version: FileVersion,
+    range: ByteRange | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return range
+      ? await this.versions.getPart(version, range, { signal })
+      : await this.versions.get(version, { signal });
+  }
+
   /** An empty range cannot be asked for. */
   async #getNothing(
     handle: FileHandle,
@@ -378,37 +462,6 @@ export class S3Backend implements Backend {
   }
 }
 
-/** @throws RANGE_NOT_SATISFIABLE, BACKEND_READ_FAILED, UNPACKED_DAMAGED */
-async function readFile(
-  { Body: body, ContentLength: sizeBytes }: GetObjectCommandOutput,
-  handle: FileHandle,
-  range: ByteRange | undefined,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const file = describeHandle(handle);
-  if (sizeBytes === undefined) {
-    throw new HoldfastError('BACKEND_READ_FAILED', {
-      message: 'the storage does not say how large a file is',
-      details: { file },
-    });
-  }
-  if (range) {
-    const wanted = range.end - range.start;
-    if (sizeBytes < wanted) throw tooShort(handle, range.end, range.start + sizeBytes);
-    if (sizeBytes > wanted) {
-      throw new HoldfastError('BACKEND_READ_FAILED', {
-        message: 'the storage sent more than a part of a file',
-        details: { file, wanted, sizeBytes },
-      });
-    }
-  } else if (sizeBytes > wholeFileSizeBytesMax[handle.type]) {
-    throw new HoldfastError('UNPACKED_DAMAGED', {
-      message: 'a repository file is larger than any such file can be',
-      details: { file, sizeBytes },
-    });
-  }
-  return await readBody(body, sizeBytes);
-}
-
 /** Whether the name of a file is the hash of its content. */
 function isNamedByContent({ type }: FileHandle): boolean {
   return type !== 'config' && type !== 'parity';
@@ -424,11 +477,5 @@ function notAsNamed(handle: FileHandle): HoldfastError {
   return new HoldfastError('VERIFY_FAILED', {
     message: 'a file does not hold the bytes that it is named after, and was not stored',
     details: { file: describeHandle(handle) },
-  });
-}
-
-function tooShort(handle: FileHandle, end: number, sizeBytes: number): HoldfastError {
-  return new HoldfastError('RANGE_NOT_SATISFIABLE', {
-    details: { file: describeHandle(handle), end, sizeBytes },
   });
 }

@@ -1,0 +1,309 @@
+import { createHash } from 'node:crypto';
+
+import {
+  GetObjectLockConfigurationCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  type PutObjectCommandOutput,
+  PutObjectRetentionCommand,
+} from '@aws-sdk/client-s3';
+
+import type { Environment } from '../../base/environment.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import {
+  type CallOptions,
+  describeHandle,
+  type FileHandle,
+  type FileLock,
+  type FileVersion,
+  type Retention,
+  type RetentionMode,
+  type RetentionPeriod,
+  type VersionChangeOptions,
+} from '../backend.ts';
+import {
+  decodeRetentionMark,
+  encodeRetentionMark,
+  isAtLeast,
+  lockFrom,
+} from '../retention-mark.ts';
+import { PartsBody } from './http-requests.ts';
+import { makeBucket } from './make-bucket.ts';
+import type { BucketPlace, S3Versions } from './object-versions.ts';
+
+/** Of the config's object: `x-amz-meta-holdfast-lock`. */
+const markName = 'holdfast-lock';
+const daysPerYear = 365;
+/** It is no file of the repository; this is only what is said of it. */
+const canaryHandle: FileHandle = { type: 'parity', name: 'canary' };
+
+type LockFields = Partial<PutObjectCommandInput>;
+
+/**
+ * Object Lock of a bucket. What is promised stands beside the config, as metadata of its object: whoever reads the config
+ * reads it, too, by the same request, and other programs look past it.
+ *
+ * @see docs/IMMUTABILITY.md
+ */
+export class S3Retention implements Retention {
+  readonly #place: BucketPlace;
+  readonly #environment: Environment;
+  #promised: RetentionPeriod | undefined;
+  /** These credentials may not lock by themselves; the bucket does it for every object. */
+  #isLeftToBucket = false;
+
+  readonly #versions: S3Versions;
+  readonly #canaryPath: string;
+
+  constructor(place: BucketPlace, versions: S3Versions, environment: Environment) {
+    this.#place = place;
+    this.#versions = versions;
+    this.#canaryPath = `${place.prefix}canary/holdfast`;
+    this.#environment = environment;
+  }
+
+  get promised(): RetentionPeriod | undefined {
+    return this.#promised;
+  }
+
+  promise(period: RetentionPeriod): void {
+    this.#promised = period;
+  }
+
+  /** Takes in what came with the config. */
+  learn(metadata: Readonly<Record<string, string>> | undefined): void {
+    this.#promised = decodeRetentionMark(metadata?.[markName]);
+  }
+
+  async prepare({ signal }: CallOptions = {}): Promise<void> {
+    const { requests } = this.#place;
+    await makeBucket(requests, true, signal);
+    if ((await this.#loadConfiguration(signal))?.ObjectLockEnabled === 'Enabled') return;
+    throw new HoldfastError('UNSUPPORTED', {
+      message: `the bucket "${requests.bucket}" cannot lock files: Object Lock is not turned on`,
+      hint: 'Turn on versions and Object Lock of the bucket, or name one that does not exist: "init --lock" makes it so.',
+    });
+  }
+
+  async loadDefault({ signal }: CallOptions = {}): Promise<RetentionPeriod | undefined> {
+    const configuration = await this.#loadConfiguration(signal);
+    const rule = configuration?.Rule?.DefaultRetention;
+    const days = rule?.Days || (rule?.Years ?? 0) * daysPerYear;
+    const mode = modeOf(rule?.Mode);
+    return mode && days > 0 ? { mode, days } : undefined;
+  }
+
+  async load(
+    { handle, path, id }: FileVersion,
+    { signal }: CallOptions = {},
+  ): Promise<FileLock | undefined> {
+    return await this.#ask(handle, { key: path, id, signal });
+  }
+
+  async save(
+    { handle, path, id }: FileVersion,
+    { mode, untilMs }: FileLock,
+    { signal, bypass }: VersionChangeOptions = {},
+  ): Promise<void> {
+    const { requests } = this.#place;
+    const input = {
+      Bucket: requests.bucket,
+      Key: path,
+      VersionId: id,
+      Retention: { Mode: fieldOf(mode), RetainUntilDate: new Date(untilMs) },
+      ...(bypass && { BypassGovernanceRetention: true }),
+    };
+    await requests.run({
+      action: 'write',
+      subject: `the lock of ${describeHandle(handle)}`,
+      signal,
+      send: (client, options) => client.send(new PutObjectRetentionCommand(input), options),
+    });
+  }
+
+  async putCanary(
+    content: Uint8Array,
+    lock: FileLock,
+    { signal }: CallOptions = {},
+  ): Promise<FileVersion> {
+    return await this.#putCanary(content, lockFields(lock), signal);
+  }
+
+  async overwriteCanary(content: Uint8Array, { signal }: CallOptions = {}): Promise<FileVersion> {
+    return await this.#putCanary(content, {}, signal);
+  }
+
+  async canaries({ signal }: CallOptions = {}): Promise<readonly FileVersion[]> {
+    return await this.#versions.ofPath(this.#canaryPath, canaryHandle, signal);
+  }
+
+  /**
+   * Stores a file with the lock that is promised, and asks the storage whether it holds: some pass over what they do not
+   * know. Locks of the repository are left out, since they are there for minutes.
+   *
+   * @param store makes the request, with the fields that ask for the lock
+   * @throws VERIFY_FAILED if the file was stored, and is not locked; what `store` throws
+   */
+  async storing(
+    handle: FileHandle,
+    parts: readonly Uint8Array[],
+    { signal }: CallOptions,
+    store: (fields: LockFields) => Promise<PutObjectCommandOutput>,
+  ): Promise<void> {
+    const period = handle.type === 'lock' ? undefined : this.#promised;
+    if (!period) {
+      await store({});
+      return;
+    }
+    const lock = lockFrom(this.#environment.clock.wallMs(), period);
+    const mark = handle.type === 'config' && {
+      Metadata: { [markName]: encodeRetentionMark(period) },
+    };
+    // Object Lock wants a hash of the body that every server knows.
+    const always = { ContentMD5: md5Of(parts), ...mark };
+    const { VersionId: id } = await this.#storeLocked(lock, (fields) =>
+      store({ ...always, ...fields }),
+    );
+    const key = this.#place.keyOf(handle);
+    const found = await this.#ask(handle, { key, id, signal });
+    // What the bucket does by itself is as long as somebody has set it.
+    if (found && (this.#isLeftToBucket || isAtLeast(found, lock))) return;
+    throw new HoldfastError('VERIFY_FAILED', {
+      message: 'the storage took a file, but did not lock it as promised',
+      details: {
+        file: describeHandle(handle),
+        lockedUntil: found && new Date(found.untilMs).toISOString(),
+      },
+      hint: 'Look at Object Lock of the bucket, and whether the credentials may see locks (s3:GetObjectRetention).',
+    });
+  }
+
+  /** Who may write but not lock leaves it to a bucket that locks everything. */
+  async #storeLocked(
+    lock: FileLock,
+    store: (fields: LockFields) => Promise<PutObjectCommandOutput>,
+  ): Promise<PutObjectCommandOutput> {
+    if (this.#isLeftToBucket) return await store({});
+    try {
+      return await store(lockFields(lock));
+    } catch (error) {
+      if (!isHoldfastError(error, 'PERMISSION_DENIED')) throw error;
+      const answer = await store({});
+      this.#isLeftToBucket = true;
+      return answer;
+    }
+  }
+
+  async #ask(
+    handle: FileHandle,
+    object: {
+      readonly key: string;
+      readonly id: string | undefined;
+      signal: AbortSignal | undefined;
+    },
+  ): Promise<FileLock | undefined> {
+    const { requests } = this.#place;
+    const { key, id, signal } = object;
+    const input = { Bucket: requests.bucket, Key: key, ...(id !== undefined && { VersionId: id }) };
+    const answer = await requests.run({
+      action: 'read',
+      subject: `the lock of ${describeHandle(handle)}`,
+      signal,
+      send: (client, options) => client.send(new HeadObjectCommand(input), options),
+    });
+    const mode = modeOf(answer.ObjectLockMode);
+    const untilMs = answer.ObjectLockRetainUntilDate?.getTime() ?? 0;
+    const isOver = untilMs <= this.#environment.clock.wallMs();
+    return mode === undefined || isOver ? undefined : { mode, untilMs };
+  }
+
+  async #putCanary(
+    content: Uint8Array,
+    fields: LockFields,
+    signal: AbortSignal | undefined,
+  ): Promise<FileVersion> {
+    const { requests } = this.#place;
+    const hash = createHash('sha256').update(content).digest('hex');
+    const path = this.#canaryPath;
+    const input = {
+      Bucket: requests.bucket,
+      Key: path,
+      ContentLength: content.byteLength,
+      ContentMD5: md5Of([content]),
+      ...fields,
+    };
+    const answer = await requests.run({
+      action: 'write',
+      subject: 'canary',
+      signal,
+      send: (client, options) => {
+        const body = new PartsBody([content], hash);
+        return client.send(new PutObjectCommand({ ...input, Body: body }), options);
+      },
+    });
+    return {
+      handle: canaryHandle,
+      path,
+      id: answer.VersionId ?? 'null',
+      kind: 'content',
+      isNewest: true,
+      sizeBytes: content.byteLength,
+      storedMs: this.#environment.clock.wallMs(),
+      contentMark: answer.ETag ?? '',
+    };
+  }
+
+  async #loadConfiguration(
+    signal: AbortSignal | undefined,
+  ): Promise<LockConfiguration | undefined> {
+    const { requests } = this.#place;
+    try {
+      const answer = await requests.run({
+        action: 'read',
+        subject: `Object Lock of bucket ${requests.bucket}`,
+        signal,
+        send: (client, options) =>
+          client.send(new GetObjectLockConfigurationCommand({ Bucket: requests.bucket }), options),
+      });
+      return answer.ObjectLockConfiguration;
+    } catch (error) {
+      if (isHoldfastError(error, 'FILE_NOT_FOUND', 'UNSUPPORTED')) return undefined;
+      throw error;
+    }
+  }
+}
+
+interface LockConfiguration {
+  readonly ObjectLockEnabled?: string | undefined;
+  readonly Rule?:
+    | {
+        readonly DefaultRetention?:
+          | {
+              readonly Mode?: string | undefined;
+              readonly Days?: number | undefined;
+              readonly Years?: number | undefined;
+            }
+          | undefined;
+      }
+    | undefined;
+}
+
+function lockFields({ mode, untilMs }: FileLock): LockFields {
+  return { ObjectLockMode: fieldOf(mode), ObjectLockRetainUntilDate: new Date(untilMs) };
+}
+
+function fieldOf(mode: RetentionMode): 'COMPLIANCE' | 'GOVERNANCE' {
+  return mode === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE';
+}
+
+function modeOf(text: string | undefined): RetentionMode | undefined {
+  if (text === 'COMPLIANCE') return 'compliance';
+  return text === 'GOVERNANCE' ? 'governance' : undefined;
+}
+
+function md5Of(parts: readonly Uint8Array[]): string {
+  const hash = createHash('md5');
+  for (const part of parts) hash.update(part);
+  return hash.digest('base64');
+}
