@@ -74,7 +74,7 @@ export async function loadImmutability(
     needed,
     files: [...states.values()],
     snapshots: needed.map((each) =>
-      judge(each, { keyId: repository.keyId, states, promised: promised ?? byDefault, nowMs }),
+      judge(each, { keyId: repository.keyId, states, promised, nowMs }),
     ),
   };
 }

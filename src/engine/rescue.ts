@@ -35,8 +35,11 @@ export interface RescueResult {
   readonly failed: readonly FileHandle[];
 }
 
-/** Keys and config first: with them the repository can be opened, whatever happens next. */
-const rescueOrder: readonly FileType[] = ['key', 'config', 'snapshot', 'index', 'pack', 'parity'];
+/**
+ * The config first: what is put back after it gets the lock that is promised beside it. Then the keys: with both the repository
+ * can be opened, whatever happens next.
+ */
+const rescueOrder: readonly FileType[] = ['config', 'key', 'snapshot', 'index', 'pack', 'parity'];
 
 /**
  * Undoes removals and overwrites, on storage that keeps older versions: of every file the newest version that holds the
@@ -60,8 +63,14 @@ export async function rescue(
     });
   }
   const run = new Rescue(backend, options, context);
+  await run.readKeys();
   for (const type of rescueOrder) await run.ofType(type);
+  for (const files of Object.values(run.result)) files.sort(byPlace);
   return run.result;
+}
+
+function byPlace(a: FileHandle, b: FileHandle): number {
+  return rescueOrder.indexOf(a.type) - rescueOrder.indexOf(b.type) || (a.name < b.name ? -1 : 1);
 }
 
 class Rescue {
@@ -83,11 +92,21 @@ class Rescue {
     this.#context = context;
   }
 
+  /** What the config is told by, where there are several. Nothing is changed before that is known. */
+  async readKeys(): Promise<void> {
+    const { versions } = this.#backend;
+    const { signal } = this.#context;
+    for (const group of groupVersions((await versions?.list('key', { signal })) ?? [])) {
+      const found = await this.#find(group);
+      if (found) this.#keys.set(group.handle.name, found.content);
+    }
+  }
+
   async ofType(type: FileType): Promise<void> {
     const { monitor, signal } = this.#context;
     monitor.phase(`looking at the versions of ${type} files`);
     const groups = groupVersions((await this.#backend.versions?.list(type, { signal })) ?? []);
-    const doubtful = groups.filter((group) => type === 'key' || isDoubtful(group));
+    const doubtful = groups.filter(isDoubtful);
     let filesDone = 0;
     await forEachConcurrent(doubtful, this.#backend.connectionCount, async (group) => {
       await this.#ofFile(group);
@@ -101,11 +120,10 @@ class Rescue {
     const [newest] = group.versions;
     const { handle } = group;
     // What was removed and has no version left was removed for good.
-    if (!newest || group.contents.length === 0) return;
+    if (!newest || group.contents.length === 0 || this.#isOlder(newest)) return;
     try {
       const found = await this.#find(group);
-      if (found && handle.type === 'key') this.#keys.set(handle.name, found.content);
-      if (!isDoubtful(group) || this.#isOlder(newest) || found?.version === newest) return;
+      if (found?.version === newest) return;
       if (!found) this.result.lost.push(handle);
       else if (newest.kind === 'removal') await this.#unremove(group, found);
       else await this.#replace(handle, found);

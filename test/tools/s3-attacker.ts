@@ -38,9 +38,9 @@ export class S3Attacker {
   }
 
   /** Puts noise over files, as ransomware does. */
-  async overwrite(keys: readonly string[]): Promise<void> {
+  async overwrite(keys: readonly string[], sizeBytes = 5000): Promise<void> {
     for (const key of keys) {
-      const input = { Bucket: this.#bucket, Key: key, Body: randomBytes(5000) };
+      const input = { Bucket: this.#bucket, Key: key, Body: randomBytes(sizeBytes) };
       await this.client.send(new PutObjectCommand(input));
     }
   }

@@ -22,12 +22,7 @@ import {
   type RetentionPeriod,
   type VersionChangeOptions,
 } from '../backend.ts';
-import {
-  decodeRetentionMark,
-  encodeRetentionMark,
-  isAtLeast,
-  lockFrom,
-} from '../retention-mark.ts';
+import { PromisedLocks } from '../promised-locks.ts';
 import { PartsBody } from './http-requests.ts';
 import { makeBucket } from './make-bucket.ts';
 import type { BucketPlace, S3Versions } from './object-versions.ts';
@@ -49,9 +44,7 @@ type LockFields = Partial<PutObjectCommandInput>;
 export class S3Retention implements Retention {
   readonly #place: BucketPlace;
   readonly #environment: Environment;
-  #promised: RetentionPeriod | undefined;
-  /** These credentials may not lock by themselves; the bucket does it for every object. */
-  #isLeftToBucket = false;
+  readonly #locks: PromisedLocks;
 
   readonly #versions: S3Versions;
   readonly #canaryPath: string;
@@ -61,19 +54,20 @@ export class S3Retention implements Retention {
     this.#versions = versions;
     this.#canaryPath = `${place.prefix}canary/holdfast`;
     this.#environment = environment;
+    this.#locks = new PromisedLocks(environment.clock);
   }
 
   get promised(): RetentionPeriod | undefined {
-    return this.#promised;
+    return this.#locks.promised;
   }
 
   promise(period: RetentionPeriod): void {
-    this.#promised = period;
+    this.#locks.promised = period;
   }
 
   /** Takes in what came with the config. */
   learn(metadata: Readonly<Record<string, string>> | undefined): void {
-    this.#promised = decodeRetentionMark(metadata?.[markName]);
+    this.#locks.learn(metadata?.[markName]);
   }
 
   async prepare({ signal }: CallOptions = {}): Promise<void> {
@@ -139,11 +133,10 @@ export class S3Retention implements Retention {
   }
 
   /**
-   * Stores a file with the lock that is promised, and asks the storage whether it holds: some pass over what they do not
-   * know. Locks of the repository are left out, since they are there for minutes.
+   * Stores a file with the lock that is promised.
    *
    * @param store makes the request, with the fields that ask for the lock
-   * @throws VERIFY_FAILED if the file was stored, and is not locked; what `store` throws
+   * @throws as `PromisedLocks.storing`
    */
   async storing(
     handle: FileHandle,
@@ -151,48 +144,18 @@ export class S3Retention implements Retention {
     { signal }: CallOptions,
     store: (fields: LockFields) => Promise<PutObjectCommandOutput>,
   ): Promise<void> {
-    const period = handle.type === 'lock' ? undefined : this.#promised;
-    if (!period) {
-      await store({});
-      return;
-    }
-    const lock = lockFrom(this.#environment.clock.wallMs(), period);
-    const mark = handle.type === 'config' && {
-      Metadata: { [markName]: encodeRetentionMark(period) },
-    };
-    // Object Lock wants a hash of the body that every server knows.
-    const always = { ContentMD5: md5Of(parts), ...mark };
-    const { VersionId: id } = await this.#storeLocked(lock, (fields) =>
-      store({ ...always, ...fields }),
-    );
-    const key = this.#place.keyOf(handle);
-    const found = await this.#ask(handle, { key, id, signal });
-    // What the bucket does by itself is as long as somebody has set it.
-    if (found && (this.#isLeftToBucket || isAtLeast(found, lock))) return;
-    throw new HoldfastError('VERIFY_FAILED', {
-      message: 'the storage took a file, but did not lock it as promised',
-      details: {
-        file: describeHandle(handle),
-        lockedUntil: found && new Date(found.untilMs).toISOString(),
+    await this.#locks.storing(handle, {
+      store: async ({ lock, mark, isLockable }) => {
+        const answer = await store({
+          // Object Lock wants a hash of the body that every server knows.
+          ...(isLockable && { ContentMD5: md5Of(parts) }),
+          ...(lock && lockFields(lock)),
+          ...(mark !== undefined && { Metadata: { [markName]: mark } }),
+        });
+        return answer.VersionId;
       },
-      hint: 'Look at Object Lock of the bucket, and whether the credentials may see locks (s3:GetObjectRetention).',
+      ask: (id) => this.#ask(handle, { key: this.#place.keyOf(handle), id, signal }),
     });
-  }
-
-  /** Who may write but not lock leaves it to a bucket that locks everything. */
-  async #storeLocked(
-    lock: FileLock,
-    store: (fields: LockFields) => Promise<PutObjectCommandOutput>,
-  ): Promise<PutObjectCommandOutput> {
-    if (this.#isLeftToBucket) return await store({});
-    try {
-      return await store(lockFields(lock));
-    } catch (error) {
-      if (!isHoldfastError(error, 'PERMISSION_DENIED')) throw error;
-      const answer = await store({});
-      this.#isLeftToBucket = true;
-      return answer;
-    }
   }
 
   async #ask(

@@ -23,12 +23,11 @@ import {
   type FileHandle,
   type FileStat,
   type FileType,
-  type FileVersion,
   type GetOptions,
   type PutOptions,
   replaceableTypes,
 } from '../backend.ts';
-import { findGenuine } from '../genuine.ts';
+import { GenuineReads } from '../genuine-reads.ts';
 import { placeOf, repositoryLayout } from '../layout.ts';
 import type { S3Location } from '../location.ts';
 import { checkRange } from '../range.ts';
@@ -48,12 +47,6 @@ export interface S3BackendOptions extends StoreOptions {
   readonly location: S3Location;
   readonly settings: S3Settings;
   readonly requests: S3Requests;
-}
-
-interface DoubtedRead {
-  readonly range: ByteRange | undefined;
-  readonly fresh: boolean;
-  readonly signal: AbortSignal | undefined;
 }
 
 /** As many as one request takes, by the description of DeleteObjects. */
@@ -80,8 +73,7 @@ export class S3Backend implements Backend {
   readonly #random: Random;
   readonly versions: S3Versions;
   readonly retention: S3Retention;
-  /** Packs whose newest version is not what was stored, and the one that is. */
-  readonly #genuine = new Map<string, FileVersion>();
+  readonly #genuine: GenuineReads;
   #takesConditions = true;
 
   constructor(options: S3BackendOptions) {
@@ -102,6 +94,7 @@ export class S3Backend implements Backend {
       store: (handle, content, signal) => this.#put(handle, [content], { replace: true, signal }),
     });
     this.retention = new S3Retention(place, this.versions, environment);
+    this.#genuine = new GenuineReads(this.versions, () => this.retention.promised !== undefined);
   }
 
   /** Makes the bucket if there is none. */
@@ -144,7 +137,7 @@ export class S3Backend implements Backend {
       );
     try {
       await (replace || !this.#takesConditions ? send({}) : this.#sendUnlessThere(send));
-      this.#genuine.delete(handle.name);
+      this.#genuine.forget(handle);
     } catch (error) {
       // The server found other bytes than those of the name: were they lost on the way, or never there?
       const isDoubtful = isHoldfastError(error, 'BACKEND_WRITE_FAILED', 'UNSUPPORTED');
@@ -165,12 +158,8 @@ export class S3Backend implements Backend {
     const call = { subject: describeHandle(handle), signal };
     const read = (): Promise<Uint8Array<ArrayBuffer>> => this.#read(handle, range, signal);
     try {
-      const doubted = await this.#getDoubted(handle, { range, fresh, signal });
-      return doubted ?? (await read());
+      return await this.#genuine.reading(handle, { range, fresh, signal }, read);
     } catch (error) {
-      if (isHoldfastError(error, 'FILE_NOT_FOUND') && handle.type === 'pack') {
-        return await this.#getHidden(handle, range, { signal, error });
-      }
       const { thaw: settings } = this.#settings;
       if (!settings || !isHoldfastError(error, 'FILE_ARCHIVED')) throw error;
       await thaw({ ...call, key }, settings, this.#tools);
@@ -389,49 +378,6 @@ export class S3Backend implements Backend {
       }
     }
     throw error;
-  }
-
-  /**
-   * In a repository with locks, bytes that were found wrong may have been put over the right ones: these are looked for among
-   * the older versions, and read from there from then on.
-   */
-  async #getDoubted(
-    handle: FileHandle,
-    { range, fresh, signal }: DoubtedRead,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const known = this.#genuine.get(handle.name);
-    if (known) return await this.#getOld(known, range, signal);
-    if (!fresh || !this.retention.promised || !isNamedByContent(handle)) return undefined;
-    const all = await this.versions.of(handle, { signal });
-    if (all.length < 2) return undefined;
-    const found = await findGenuine(this.versions, all, { signal });
-    if (!found || found.version.isNewest) return undefined;
-    this.#genuine.set(handle.name, found.version);
-    return range ? await this.#getOld(found.version, range, signal) : found.content;
-  }
-
-  /** A pack in front of whose versions somebody has put a mark of removal. Nobody asks for one that a prune has removed. */
-  async #getHidden(
-    handle: FileHandle,
-    range: ByteRange | undefined,
-    { signal, error }: { readonly signal: AbortSignal | undefined; readonly error: unknown },
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    if (!this.retention.promised) throw error;
-    const all = await this.versions.of(handle, { signal });
-    const found = await findGenuine(this.versions, all, { signal });
-    if (!found) throw error;
-    this.#genuine.set(handle.name, found.version);
-    return range ? await this.#getOld(found.version, range, signal) : found.content;
-  }
-
-  async #getOld(
-    version: FileVersion,
-    range: ByteRange | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    return range
-      ? await this.versions.getPart(version, range, { signal })
-      : await this.versions.get(version, { signal });
   }
 
   /** An empty range cannot be asked for. */
