@@ -126,10 +126,7 @@ describeWith(['radosgw', 'restic'], 'a repository with locks in a bucket', () =>
     const attacker = new S3Attacker(server, 'pruned');
     const packs = await attacker.keys('data/');
     await succeed('pruned', 'backup', `${source}/empty`);
-    const year = new Date().getFullYear();
-    const kept = new RegExp(
-      `kept [0-9]+ packs that are of no use: the storage locks them until ${year}`,
-    );
+    const kept = /kept [0-9]+ packs that are of no use: the storage locks them until 20[0-9]{2}-/;
     await succeed('pruned', 'forget', '--keep-last', '1', '--group-by', '');
     expect(await succeed('pruned', 'prune')).toContain('marked');
     expect(await succeed('pruned', 'prune', '--keep-delete', '0s')).toMatch(kept);

@@ -141,7 +141,8 @@ function versionOf(blob: BlobItem, handle: FileHandle): FileVersion {
     path: blob.name,
     id: blob.versionId ?? '',
     kind: 'content',
-    isNewest: blob.isCurrentVersion === true,
+    // An account that keeps no versions does not name the one there is.
+    isNewest: blob.isCurrentVersion === true || blob.versionId === undefined,
     sizeBytes: contentLength ?? 0,
     storedMs: lastModified.getTime(),
     contentMark: contentMD5 ? toHex(contentMD5) : '',

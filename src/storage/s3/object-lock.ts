@@ -33,6 +33,12 @@ const daysPerYear = 365;
 /** It is no file of the repository; this is only what is said of it. */
 const canaryHandle: FileHandle = { type: 'parity', name: 'canary' };
 
+/** What is to be stored. */
+export interface StoredFile extends CallOptions {
+  readonly handle: FileHandle;
+  readonly parts: readonly Uint8Array[];
+}
+
 type LockFields = Partial<PutObjectCommandInput>;
 
 /**
@@ -139,9 +145,7 @@ export class S3Retention implements Retention {
    * @throws as `PromisedLocks.storing`
    */
   async storing(
-    handle: FileHandle,
-    parts: readonly Uint8Array[],
-    { signal }: CallOptions,
+    { handle, parts, signal }: StoredFile,
     store: (fields: LockFields) => Promise<PutObjectCommandOutput>,
   ): Promise<void> {
     await this.#locks.storing(handle, {

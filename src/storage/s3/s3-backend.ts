@@ -129,7 +129,7 @@ export class S3Backend implements Backend {
     if (handle.type === 'config' && !replace) await this.#refuseExisting(handle, signal);
     const hash = isNamedByContent(handle) ? handle.name : hashOf(parts);
     const send = (more: Partial<PutObjectCommandInput>): Promise<void> =>
-      this.retention.storing(handle, parts, { signal }, (lock) =>
+      this.retention.storing({ handle, parts, signal }, (lock) =>
         this.#store(
           { ...input, ...lock, ...more, Body: new PartsBody(parts, hash) },
           { subject: describeHandle(handle), signal },
