@@ -154,17 +154,15 @@ function printJson(
   outcomes: readonly AttackOutcome[] | undefined,
 ): void {
   const { promised, byDefault } = report;
-  const date = (ms: number | undefined): string | undefined =>
-    ms === undefined ? undefined : new Date(ms).toISOString();
   output.json({
     message_type: 'summary',
     promised: promised && { mode: promised.mode, days: promised.days },
     default: byDefault && { mode: byDefault.mode, days: byDefault.days },
     snapshots: report.snapshots.map((each) => ({
       id: each.snapshot.id,
-      stored: date(each.storedMs),
-      promised_until: date(each.promisedUntilMs),
-      locked_until: date(each.lockedUntilMs),
+      stored: isoText(each.storedMs),
+      promised_until: isoText(each.promisedUntilMs),
+      locked_until: isoText(each.lockedUntilMs),
       kept: each.isKept,
       weakest: each.weakest && describeHandle(each.weakest),
     })),
@@ -178,4 +176,8 @@ function printJson(
       safe: isSafe,
     })),
   });
+}
+
+function isoText(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
 }
