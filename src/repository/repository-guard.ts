@@ -8,6 +8,8 @@ import type {
   FileType,
   GetOptions,
   PutOptions,
+  ThawingFile,
+  ThawTerms,
 } from '../storage/backend.ts';
 
 /**
@@ -104,6 +106,10 @@ export class GuardedBackend implements Backend {
     }
   }
 
+  get thawing(): ThawTerms | undefined {
+    return this.#inner.thawing;
+  }
+
   /** Asks `guard` from now on. Returns what ends that. */
   addGuard(guard: WriteGuard): () => void {
     this.#guards.add(guard);
@@ -134,6 +140,11 @@ export class GuardedBackend implements Backend {
 
   list(type: FileType, options?: CallOptions): AsyncIterable<FileStat> {
     return this.#inner.list(type, options);
+  }
+
+  /** Changes nothing of the repository. */
+  async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.#inner.thaw?.(handle, options);
   }
 
   async remove(handle: FileHandle, options?: CallOptions): Promise<void> {

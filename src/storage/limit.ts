@@ -9,6 +9,7 @@ import type {
   FileType,
   GetOptions,
   PutOptions,
+  ThawingFile,
 } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
 
@@ -85,6 +86,10 @@ class LimitedBackend extends ForwardingBackend {
     return (
       (await this.#run(options, async () => this.inner.removeSeveral?.(type, names, options))) ?? []
     );
+  }
+
+  override thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return this.#run(options, () => super.thaw(handle, options));
   }
 
   override removeLeftovers(options?: CallOptions): Promise<number> {

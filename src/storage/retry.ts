@@ -13,6 +13,7 @@ import {
   type GetOptions,
   getIfThere,
   type PutOptions,
+  type ThawingFile,
 } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
 
@@ -140,6 +141,12 @@ class RetryingBackend extends ForwardingBackend {
     options?: CallOptions,
   ): Promise<readonly string[]> {
     return (await this.inner.removeSeveral?.(type, names, options)) ?? [];
+  }
+
+  override async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.#repeat(`thaw ${describeHandle(handle)}`, options, () =>
+      super.thaw(handle, options),
+    );
   }
 
   override async removeLeftovers(options?: CallOptions): Promise<number> {

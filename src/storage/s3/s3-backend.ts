@@ -28,6 +28,8 @@ import {
   type GetOptions,
   type PutOptions,
   replaceableTypes,
+  type ThawingFile,
+  type ThawTerms,
   wholeFileSizeBytesMax,
 } from '../backend.ts';
 import { placeOf, repositoryLayout } from '../layout.ts';
@@ -39,7 +41,7 @@ import { type ListedObject, listObjects, type ListRequest } from './list-objects
 import { readBody } from './read-body.ts';
 import type { S3Requests } from './s3-requests.ts';
 import type { S3Settings } from './settings.ts';
-import { thaw, type ThawTools } from './thaw.ts';
+import { thawObject } from './thaw.ts';
 
 /** What a repository in a bucket is opened with. */
 export interface S3BackendOptions extends StoreOptions {
@@ -68,19 +70,22 @@ export class S3Backend implements Backend {
   readonly #requests: S3Requests;
   readonly #settings: S3Settings;
   readonly #prefix: string;
-  readonly #tools: ThawTools;
   #takesConditions = true;
 
   constructor(options: S3BackendOptions) {
-    const { location, settings, requests, connectionCount, environment, monitor } = options;
+    const { location, settings, requests, connectionCount } = options;
     const { isEncrypted, endpoint, bucket, prefix } = location;
     const path = prefix === '' ? bucket : `${bucket}/${prefix}`;
     this.location = `s3:${isEncrypted ? 'https' : 'http'}://${endpoint}/${path}`;
     this.connectionCount = connectionCount;
     this.#requests = requests;
     this.#settings = settings;
-    this.#tools = { requests, clock: environment.clock, monitor };
     this.#prefix = prefix === '' ? '' : `${prefix}/`;
+  }
+
+  /** If told so. Who reads then waits around the limit of connections, not here. */
+  get thawing(): ThawTerms | undefined {
+    return this.#settings.thaw;
   }
 
   /** Makes the bucket if there is none. */
@@ -148,18 +153,8 @@ export class S3Backend implements Backend {
     { signal }: GetOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (range) checkRange(range);
-    const key = this.#keyOf(handle);
     if (range && range.start === range.end) return await this.#getNothing(handle, range, signal);
-    const call = { subject: describeHandle(handle), signal };
-    const read = (): Promise<Uint8Array<ArrayBuffer>> => this.#read(handle, range, signal);
-    try {
-      return await read();
-    } catch (error) {
-      const { thaw: settings } = this.#settings;
-      if (!settings || !isHoldfastError(error, 'FILE_ARCHIVED')) throw error;
-      await thaw({ ...call, key }, settings, this.#tools);
-      return await read();
-    }
+    return await this.#read(handle, range, signal);
   }
 
   async stat(handle: FileHandle, { signal }: CallOptions = {}): Promise<FileStat> {
@@ -230,6 +225,17 @@ export class S3Backend implements Backend {
       }
     }
     return gone;
+  }
+
+  async thaw(handle: FileHandle, { signal }: CallOptions = {}): Promise<ThawingFile | undefined> {
+    const settings = this.#settings.thaw;
+    if (!settings) return undefined;
+    const object = { key: this.#keyOf(handle), subject: describeHandle(handle), signal };
+    try {
+      return await thawObject(object, settings, this.#requests);
+    } catch (error) {
+      return await this.#explain(error, handle, signal);
+    }
   }
 
   async close(): Promise<void> {
@@ -344,7 +350,13 @@ export class S3Backend implements Backend {
       try {
         await this.#read(handle, { start: 0, end: 1 }, signal);
       } catch (why) {
-        if (!isHoldfastError(why, 'FILE_NOT_FOUND', 'RANGE_NOT_SATISFIABLE')) throw why;
+        const isNoReason = isHoldfastError(
+          why,
+          'FILE_NOT_FOUND',
+          'RANGE_NOT_SATISFIABLE',
+          'FILE_ARCHIVED',
+        );
+        if (!isNoReason) throw why;
       }
     }
     throw error;

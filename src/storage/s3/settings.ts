@@ -1,12 +1,10 @@
 import { HoldfastError } from '../../base/errors.ts';
+import type { ThawTerms } from '../backend.ts';
 import type { S3Location } from '../location.ts';
 
 /** How packs are brought back that stand in an archive. */
-export interface ThawSettings {
-  readonly days: number;
+export interface ThawSettings extends ThawTerms {
   readonly tier: 'Standard' | 'Bulk' | 'Expedited';
-  /** Longest wait for one pack. */
-  readonly waitMsMax: number;
 }
 
 /** What `-o s3.…` and the location say. */
