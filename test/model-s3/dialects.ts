@@ -13,7 +13,8 @@ export interface Dialect {
   readonly regions: 'any' | readonly string[];
   /** The server's own, unless told otherwise. */
   readonly region: string;
-  readonly wrongRegion: RefusalRow & { readonly namesIt: boolean };
+  /** `namesIt`: in the document; `inHeader`: also where the answer has none. */
+  readonly wrongRegion: RefusalRow & { readonly namesIt?: true; readonly inHeader?: true };
   readonly looksAtRegionFirst: boolean;
   readonly unknownKey: RefusalRow;
   readonly wrongSignature: RefusalRow;
@@ -66,7 +67,12 @@ const aws: Dialect = {
   vendor: 'Amazon S3',
   regions: [],
   region: 'us-east-1',
-  wrongRegion: { status: 400, code: 'AuthorizationHeaderMalformed', namesIt: true },
+  wrongRegion: {
+    status: 400,
+    code: 'AuthorizationHeaderMalformed',
+    namesIt: true,
+    inHeader: true,
+  },
   looksAtRegionFirst: true,
   unknownKey: { status: 403, code: 'InvalidAccessKeyId' },
   wrongSignature: { status: 403, code: 'SignatureDoesNotMatch' },
@@ -130,7 +136,7 @@ export const dialects: Readonly<Record<DialectName, Dialect>> = {
     vendor: 'Cloudflare R2',
     regions: ['auto', '', 'us-east-1'],
     region: 'auto',
-    wrongRegion: { status: 400, code: 'InvalidRegionName', namesIt: false },
+    wrongRegion: { status: 400, code: 'InvalidRegionName' },
     unknownKey: { status: 401, code: 'Unauthorized' },
     checksums: { status: 501, code: 'NotImplemented' },
     trailers: { status: 501, code: 'NotImplemented' },
@@ -146,7 +152,7 @@ export const dialects: Readonly<Record<DialectName, Dialect>> = {
     ...aws,
     vendor: 'Backblaze B2',
     region: 'us-west-004',
-    wrongRegion: { status: 403, code: 'SignatureDoesNotMatch', namesIt: false },
+    wrongRegion: { status: 403, code: 'SignatureDoesNotMatch' },
     conditionalPut: 'refused',
     checksums: { status: 400, code: 'InvalidArgument' },
     trailers: { status: 501, code: 'NotImplemented' },
@@ -159,6 +165,7 @@ export const dialects: Readonly<Record<DialectName, Dialect>> = {
   minio: {
     ...aws,
     vendor: 'MinIO',
+    wrongRegion: { status: 400, code: 'AuthorizationHeaderMalformed', namesIt: true },
     unknownKey: { status: 403, code: 'InvalidAccessKeyId' },
     invalidToken: { status: 403, code: 'InvalidTokenId' },
     expiredToken: { status: 403, code: 'InvalidTokenId' },

@@ -73,8 +73,9 @@ function parseAuthorization(text: string): Authorization | undefined {
 
 function checkRegion(region: string, { dialect, region: own }: SignatureRules): void {
   if (dialect.regions === 'any' || region === own || dialect.regions.includes(region)) return;
-  const { namesIt, ...row } = dialect.wrongRegion;
+  const { namesIt, inHeader, ...row } = dialect.wrongRegion;
   throw new Refusal(row, {
+    headers: inHeader ? { 'x-amz-bucket-region': own } : {},
     message: `the region '${region}' is wrong; expecting '${own}'`,
     elements: namesIt ? [['Region', own]] : [],
   });

@@ -22,6 +22,23 @@ export interface RadosgwOptions {
   readonly isStrict?: boolean;
 }
 
+/**
+ * Those to test with: the one of Debian, and with `HOLDFAST_RADOSGW=all` a newer one as well, as it comes and strict. That takes
+ * longer to start.
+ */
+export const radosgws: readonly (readonly [title: string, options: RadosgwOptions])[] = [
+  ['16.2', { version: 16 }],
+  ...(process.env['HOLDFAST_RADOSGW'] === 'all'
+    ? ([
+        ['20.2', { version: 20 }],
+        ['20.2, strict', { version: 20, isStrict: true }],
+      ] as const)
+    : []),
+];
+
+/** How long it may take to fetch and start one. */
+export const radosgwStartMsMax = 600_000;
+
 /** Starts Ceph's radosgw with its objects in memory: 2 s, and 0.5 s of the processor. */
 export async function startRadosgw(
   folder: string,

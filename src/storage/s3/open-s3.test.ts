@@ -388,7 +388,7 @@ test('makes the bucket if there is none, and writes where it may not look', asyn
   ]);
   server.answer = errorAnswer(403, 'AccessDenied');
   await backend.create();
-  expect(server.seen).toHaveLength(3);
+  expect(server.seen).toHaveLength(4);
 });
 
 test.each([

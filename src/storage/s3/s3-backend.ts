@@ -10,6 +10,7 @@ import {
   type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListObjectsCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3';
@@ -93,11 +94,7 @@ export class S3Backend implements Backend {
     const { bucket, region } = this.#requests;
     const call = { subject: `bucket ${bucket}`, signal };
     try {
-      await this.#requests.run({
-        ...call,
-        action: 'read',
-        send: (client, options) => client.send(new HeadBucketCommand({ Bucket: bucket }), options),
-      });
+      await this.#lookAtBucket(call);
     } catch (error) {
       // Who may not look at the bucket may still write into it.
       if (isHoldfastError(error, 'PERMISSION_DENIED')) return;
@@ -111,6 +108,26 @@ export class S3Backend implements Backend {
         ...call,
         action: 'write',
         send: (client, options) => client.send(new CreateBucketCommand(input), options),
+      });
+    }
+  }
+
+  async #lookAtBucket(call: Pick<ListRequest, 'subject' | 'signal'>): Promise<void> {
+    const { bucket } = this.#requests;
+    try {
+      await this.#requests.run({
+        ...call,
+        action: 'read',
+        send: (client, options) => client.send(new HeadBucketCommand({ Bucket: bucket }), options),
+      });
+    } catch (error) {
+      if (!isVague(error)) throw error;
+      // The same question with an answer that has a body: it says why, and maybe which region is wanted.
+      await this.#requests.run({
+        ...call,
+        action: 'read',
+        send: (client, options) =>
+          client.send(new ListObjectsCommand({ Bucket: bucket, MaxKeys: 1 }), options),
       });
     }
   }
@@ -159,14 +176,15 @@ export class S3Backend implements Backend {
 
   async stat(handle: FileHandle, { signal }: CallOptions = {}): Promise<FileStat> {
     const input = { Bucket: this.#requests.bucket, Key: this.#keyOf(handle) };
-    const ask = this.#requests.run({
-      action: 'read',
-      subject: describeHandle(handle),
-      signal,
-      send: async (client, options) =>
-        (await client.send(new HeadObjectCommand(input), options)).ContentLength,
-    });
-    const sizeBytes = await ask.catch((error: unknown) => this.#explain(error, handle, signal));
+    const sizeBytes = await this.#explained(handle, signal, () =>
+      this.#requests.run({
+        action: 'read',
+        subject: describeHandle(handle),
+        signal,
+        send: async (client, options) =>
+          (await client.send(new HeadObjectCommand(input), options)).ContentLength,
+      }),
+    );
     if (sizeBytes === undefined) {
       throw new HoldfastError('BACKEND_READ_FAILED', {
         message: 'the storage does not say how large a file is',
@@ -231,11 +249,9 @@ export class S3Backend implements Backend {
     const settings = this.#settings.thaw;
     if (!settings) return undefined;
     const object = { key: this.#keyOf(handle), subject: describeHandle(handle), signal };
-    try {
-      return await thawObject(object, settings, this.#requests);
-    } catch (error) {
-      return await this.#explain(error, handle, signal);
-    }
+    return await this.#explained(handle, signal, () =>
+      thawObject(object, settings, this.#requests),
+    );
   }
 
   async close(): Promise<void> {
@@ -334,32 +350,31 @@ export class S3Backend implements Backend {
   }
 
   /** The answer to a HEAD has no body, so it does not say why: the same question as a GET does. */
-  async #explain(
-    error: unknown,
+  async #explained<T>(
     handle: FileHandle,
     signal: AbortSignal | undefined,
-  ): Promise<never> {
-    const isVague = isHoldfastError(
-      error,
-      'PERMISSION_DENIED',
-      'LOCATION_INVALID',
-      'CREDENTIALS_REFUSED',
-      'UNSUPPORTED',
-    );
-    if (isVague) {
+    ask: () => Promise<T>,
+  ): Promise<T> {
+    const { region } = this.#requests;
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isVague(error)) throw error;
       try {
         await this.#read(handle, { start: 0, end: 1 }, signal);
       } catch (why) {
-        const isNoReason = isHoldfastError(
+        const isAnswer = isHoldfastError(
           why,
           'FILE_NOT_FOUND',
           'RANGE_NOT_SATISFIABLE',
           'FILE_ARCHIVED',
         );
-        if (!isNoReason) throw why;
+        if (!isAnswer) throw why;
       }
+      if (this.#requests.region === region) throw error;
+      // By another region that the answer named, it is allowed.
+      return await ask();
     }
-    throw error;
   }
 
   /** An empty range cannot be asked for. */
@@ -388,6 +403,17 @@ export class S3Backend implements Backend {
     // Other vendors have names of their own.
     return { StorageClass: storageClass as NonNullable<PutObjectCommandInput['StorageClass']> };
   }
+}
+
+/** Whether a refusal may have a reason that only a body tells. */
+function isVague(error: unknown): boolean {
+  return isHoldfastError(
+    error,
+    'PERMISSION_DENIED',
+    'LOCATION_INVALID',
+    'CREDENTIALS_REFUSED',
+    'UNSUPPORTED',
+  );
 }
 
 /** @throws RANGE_NOT_SATISFIABLE, BACKEND_READ_FAILED, UNPACKED_DAMAGED */
