@@ -238,7 +238,9 @@ export class S3Backend implements Backend {
       try {
         gone.push(...(await this.#removeAtOnce(type, some, signal)));
       } catch (error) {
-        if (endsWork(error)) throw error;
+        // What is worth another try gets it with each file: this call is made once.
+        if (!isHoldfastError(error)) throw error;
+        if (endsWork(error) && error.row.retry === 'never') throw error;
         break;
       }
     }
