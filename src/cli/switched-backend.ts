@@ -9,6 +9,8 @@ import type {
   PutOptions,
   Retention,
   Versions,
+  ThawingFile,
+  ThawTerms,
 } from '../storage/backend.ts';
 
 /** Passes calls to a backend that can be exchanged for a decorated one between two calls. */
@@ -55,6 +57,10 @@ export class SwitchedBackend implements Backend {
     return this.#current.mayRemove?.bind(this.#current);
   }
 
+  get thawing(): ThawTerms | undefined {
+    return this.#current.thawing;
+  }
+
   create(options?: CallOptions): Promise<void> {
     return this.#current.create(options);
   }
@@ -89,6 +95,10 @@ export class SwitchedBackend implements Backend {
     options?: CallOptions,
   ): Promise<readonly string[]> {
     return (await this.#current.removeSeveral?.(type, names, options)) ?? [];
+  }
+
+  async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.#current.thaw?.(handle, options);
   }
 
   async removeLeftovers(options?: CallOptions): Promise<number> {

@@ -10,6 +10,8 @@ import type {
   PutOptions,
   Retention,
   Versions,
+  ThawingFile,
+  ThawTerms,
 } from '../storage/backend.ts';
 
 /**
@@ -113,6 +115,10 @@ export class GuardedBackend implements Backend {
     if (mayRemove) this.mayRemove = mayRemove;
   }
 
+  get thawing(): ThawTerms | undefined {
+    return this.#inner.thawing;
+  }
+
   /** Asks `guard` from now on. Returns what ends that. */
   addGuard(guard: WriteGuard): () => void {
     this.#guards.add(guard);
@@ -143,6 +149,11 @@ export class GuardedBackend implements Backend {
 
   list(type: FileType, options?: CallOptions): AsyncIterable<FileStat> {
     return this.#inner.list(type, options);
+  }
+
+  /** Changes nothing of the repository. */
+  async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.#inner.thaw?.(handle, options);
   }
 
   async remove(handle: FileHandle, options?: CallOptions): Promise<void> {

@@ -170,6 +170,34 @@ export interface Retention {
   overwriteCanary(content: Uint8Array, options?: CallOptions): Promise<FileVersion>;
 }
 
+/** On what terms files are brought back from an archive. */
+export interface ThawTerms {
+  /** How fast, as the storage names it: `Bulk`. */
+  readonly tier: string;
+  /** For how long they can be read then. */
+  readonly days: number;
+  /** Longest wait for them. */
+  readonly waitMsMax: number;
+}
+
+const thawPauseMsMin = 60_000;
+const thawPauseMsMax = 15 * 60_000;
+
+/** How long to wait before it is asked again whether a file is back: a tenth of the time so far, 1 to 15 min. */
+export function thawPauseMs(waitedMs: number): number {
+  return Math.min(Math.max(thawPauseMsMin, waitedMs / 10), thawPauseMsMax);
+}
+
+/** A file that stands in an archive and was asked for, by this call or before. */
+export interface ThawingFile {
+  /** As the storage names it: `DEEP_ARCHIVE`. */
+  readonly storageClass: string;
+  /** This call asked for it. */
+  readonly isNew: boolean;
+  /** Longest time from asking to reading that those who run such archives name; undefined: nobody does. */
+  readonly expectedMs: number | undefined;
+}
+
 /**
  * Byte store of one repository: the narrow interface that every kind of storage implements, and that the decorators
  * (retry, limit, bandwidth, cache, record, fault) wrap. Knows names and bytes, nothing of the format.
@@ -250,6 +278,17 @@ export interface Backend {
     names: readonly string[],
     options?: CallOptions,
   ): Promise<readonly string[]>;
+
+  /** Present if files may stand in an archive and are to be brought back from there: then `thaw` is there, too. */
+  readonly thawing?: ThawTerms | undefined;
+
+  /**
+   * Asks for a file that stands in an archive to be brought back, unless somebody has. Does not wait for it. May be repeated.
+   *
+   * @returns undefined if it can be read now
+   * @throws FILE_NOT_FOUND, UNSUPPORTED (the archive has no such tier), BACKEND_READ_FAILED (retry: later)
+   */
+  thaw?(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined>;
 
   /**
    * Removes what interrupted puts left behind and nobody can be writing any more (24 h old).

@@ -9,6 +9,8 @@ import type {
   PutOptions,
   Retention,
   Versions,
+  ThawingFile,
+  ThawTerms,
 } from './backend.ts';
 
 /** Passes every call on: decorators extend it and change the calls they are about. */
@@ -47,6 +49,10 @@ export class ForwardingBackend implements Backend {
     return this.inner.mayRemove?.bind(this.inner);
   }
 
+  get thawing(): ThawTerms | undefined {
+    return this.inner.thawing;
+  }
+
   create(options?: CallOptions): Promise<void> {
     return this.inner.create(options);
   }
@@ -73,6 +79,10 @@ export class ForwardingBackend implements Backend {
 
   remove(handle: FileHandle, options?: CallOptions): Promise<void> {
     return this.inner.remove(handle, options);
+  }
+
+  async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.inner.thaw?.(handle, options);
   }
 
   async removeLeftovers(options?: CallOptions): Promise<number> {

@@ -11,6 +11,7 @@ import type {
   PutOptions,
   Retention,
   Versions,
+  ThawingFile,
 } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
 import { retentionThrough, versionsThrough } from './forward-versions.ts';
@@ -103,6 +104,10 @@ class LimitedBackend extends ForwardingBackend {
     return (
       (await this.#run(options, async () => this.inner.removeSeveral?.(type, names, options))) ?? []
     );
+  }
+
+  override thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return this.#run(options, () => super.thaw(handle, options));
   }
 
   override removeLeftovers(options?: CallOptions): Promise<number> {

@@ -15,6 +15,7 @@ import {
   type PutOptions,
   type Retention,
   type Versions,
+  type ThawingFile,
 } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
 import { retentionThrough, versionsThrough } from './forward-versions.ts';
@@ -158,6 +159,12 @@ class RetryingBackend extends ForwardingBackend {
     options?: CallOptions,
   ): Promise<readonly string[]> {
     return (await this.inner.removeSeveral?.(type, names, options)) ?? [];
+  }
+
+  override async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.#repeat(`thaw ${describeHandle(handle)}`, options, () =>
+      super.thaw(handle, options),
+    );
   }
 
   override async removeLeftovers(options?: CallOptions): Promise<number> {

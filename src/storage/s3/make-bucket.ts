@@ -3,6 +3,7 @@ import {
   CreateBucketCommand,
   type CreateBucketCommandInput,
   HeadBucketCommand,
+  ListObjectsCommand,
 } from '@aws-sdk/client-s3';
 
 import { isHoldfastError } from '../../base/errors.ts';
@@ -22,11 +23,7 @@ export async function makeBucket(
   const { bucket, region, host } = requests;
   const call = { subject: `bucket ${bucket}`, signal };
   try {
-    await requests.run({
-      ...call,
-      action: 'read',
-      send: (client, options) => client.send(new HeadBucketCommand({ Bucket: bucket }), options),
-    });
+    await lookAtBucket(requests, call);
   } catch (error) {
     if (isHoldfastError(error, 'PERMISSION_DENIED')) return false;
     if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
@@ -43,4 +40,38 @@ export async function makeBucket(
     });
   }
   return true;
+}
+
+/** Whether a refusal may have a reason that only a body tells. */
+export function isVague(error: unknown): boolean {
+  return isHoldfastError(
+    error,
+    'PERMISSION_DENIED',
+    'LOCATION_INVALID',
+    'CREDENTIALS_REFUSED',
+    'UNSUPPORTED',
+  );
+}
+
+async function lookAtBucket(
+  requests: S3Requests,
+  call: { readonly subject: string; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const { bucket } = requests;
+  try {
+    await requests.run({
+      ...call,
+      action: 'read',
+      send: (client, options) => client.send(new HeadBucketCommand({ Bucket: bucket }), options),
+    });
+  } catch (error) {
+    if (!isVague(error)) throw error;
+    // The same question with an answer that has a body: it says why, and maybe which region is wanted.
+    await requests.run({
+      ...call,
+      action: 'read',
+      send: (client, options) =>
+        client.send(new ListObjectsCommand({ Bucket: bucket, MaxKeys: 1 }), options),
+    });
+  }
 }

@@ -26,6 +26,8 @@ import {
   type GetOptions,
   type PutOptions,
   replaceableTypes,
+  type ThawingFile,
+  type ThawTerms,
 } from '../backend.ts';
 import { GenuineReads } from '../genuine-reads.ts';
 import { placeOf, repositoryLayout } from '../layout.ts';
@@ -34,13 +36,13 @@ import { checkRange } from '../range.ts';
 import type { StoreOptions } from '../store.ts';
 import { PartsBody } from './http-requests.ts';
 import { type ListedObject, listObjects, type ListRequest } from './list-objects.ts';
-import { makeBucket } from './make-bucket.ts';
+import { isVague, makeBucket } from './make-bucket.ts';
 import { S3Retention } from './object-lock.ts';
 import { S3Versions } from './object-versions.ts';
 import { readObject, tooShort } from './read-object.ts';
 import type { S3Requests } from './s3-requests.ts';
 import type { S3Settings } from './settings.ts';
-import { thaw, type ThawTools } from './thaw.ts';
+import { thawObject } from './thaw.ts';
 
 /** What a repository in a bucket is opened with. */
 export interface S3BackendOptions extends StoreOptions {
@@ -69,7 +71,6 @@ export class S3Backend implements Backend {
   readonly #requests: S3Requests;
   readonly #settings: S3Settings;
   readonly #prefix: string;
-  readonly #tools: ThawTools;
   readonly #random: Random;
   readonly versions: S3Versions;
   readonly retention: S3Retention;
@@ -77,7 +78,7 @@ export class S3Backend implements Backend {
   #takesConditions = true;
 
   constructor(options: S3BackendOptions) {
-    const { location, settings, requests, connectionCount, environment, monitor } = options;
+    const { location, settings, requests, connectionCount, environment } = options;
     const { isEncrypted, endpoint, bucket, prefix } = location;
     const path = prefix === '' ? bucket : `${bucket}/${prefix}`;
     this.location = `s3:${isEncrypted ? 'https' : 'http'}://${endpoint}/${path}`;
@@ -85,7 +86,6 @@ export class S3Backend implements Backend {
     this.#requests = requests;
     this.#settings = settings;
     this.#random = environment.random;
-    this.#tools = { requests, clock: environment.clock, monitor };
     this.#prefix = prefix === '' ? '' : `${prefix}/`;
     const keyOf = (handle: FileHandle): string => this.#keyOf(handle);
     const place = { requests, prefix: this.#prefix, keyOf };
@@ -95,6 +95,11 @@ export class S3Backend implements Backend {
     });
     this.retention = new S3Retention(place, this.versions, environment);
     this.#genuine = new GenuineReads(this.versions, () => this.retention.promised !== undefined);
+  }
+
+  /** If told so. Who reads then waits around the limit of connections, not here. */
+  get thawing(): ThawTerms | undefined {
+    return this.#settings.thaw;
   }
 
   /** Makes the bucket if there is none. */
@@ -153,30 +158,23 @@ export class S3Backend implements Backend {
     { signal, fresh = false }: GetOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (range) checkRange(range);
-    const key = this.#keyOf(handle);
     if (range && range.start === range.end) return await this.#getNothing(handle, range, signal);
-    const call = { subject: describeHandle(handle), signal };
-    const read = (): Promise<Uint8Array<ArrayBuffer>> => this.#read(handle, range, signal);
-    try {
-      return await this.#genuine.reading(handle, { range, fresh, signal }, read);
-    } catch (error) {
-      const { thaw: settings } = this.#settings;
-      if (!settings || !isHoldfastError(error, 'FILE_ARCHIVED')) throw error;
-      await thaw({ ...call, key }, settings, this.#tools);
-      return await read();
-    }
+    return await this.#genuine.reading(handle, { range, fresh, signal }, () =>
+      this.#read(handle, range, signal),
+    );
   }
 
   async stat(handle: FileHandle, { signal }: CallOptions = {}): Promise<FileStat> {
     const input = { Bucket: this.#requests.bucket, Key: this.#keyOf(handle) };
-    const ask = this.#requests.run({
-      action: 'read',
-      subject: describeHandle(handle),
-      signal,
-      send: async (client, options) =>
-        (await client.send(new HeadObjectCommand(input), options)).ContentLength,
-    });
-    const sizeBytes = await ask.catch((error: unknown) => this.#explain(error, handle, signal));
+    const sizeBytes = await this.#explained(handle, signal, () =>
+      this.#requests.run({
+        action: 'read',
+        subject: describeHandle(handle),
+        signal,
+        send: async (client, options) =>
+          (await client.send(new HeadObjectCommand(input), options)).ContentLength,
+      }),
+    );
     if (sizeBytes === undefined) {
       throw new HoldfastError('BACKEND_READ_FAILED', {
         message: 'the storage does not say how large a file is',
@@ -230,7 +228,9 @@ export class S3Backend implements Backend {
       try {
         gone.push(...(await this.#removeAtOnce(type, some, signal)));
       } catch (error) {
-        if (endsWork(error)) throw error;
+        // What is worth another try gets it with each file: this call is made once.
+        if (!isHoldfastError(error)) throw error;
+        if (endsWork(error) && error.row.retry === 'never') throw error;
         break;
       }
     }
@@ -257,6 +257,15 @@ export class S3Backend implements Backend {
       if (isHoldfastError(error, 'PERMISSION_DENIED', 'READ_ONLY')) return false;
       throw error;
     }
+  }
+
+  async thaw(handle: FileHandle, { signal }: CallOptions = {}): Promise<ThawingFile | undefined> {
+    const settings = this.#settings.thaw;
+    if (!settings) return undefined;
+    const object = { key: this.#keyOf(handle), subject: describeHandle(handle), signal };
+    return await this.#explained(handle, signal, () =>
+      thawObject(object, settings, this.#requests),
+    );
   }
 
   async close(): Promise<void> {
@@ -358,26 +367,31 @@ export class S3Backend implements Backend {
   }
 
   /** The answer to a HEAD has no body, so it does not say why: the same question as a GET does. */
-  async #explain(
-    error: unknown,
+  async #explained<T>(
     handle: FileHandle,
     signal: AbortSignal | undefined,
-  ): Promise<never> {
-    const isVague = isHoldfastError(
-      error,
-      'PERMISSION_DENIED',
-      'LOCATION_INVALID',
-      'CREDENTIALS_REFUSED',
-      'UNSUPPORTED',
-    );
-    if (isVague) {
+    ask: () => Promise<T>,
+  ): Promise<T> {
+    const { region } = this.#requests;
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isVague(error)) throw error;
       try {
         await this.#read(handle, { start: 0, end: 1 }, signal);
       } catch (why) {
-        if (!isHoldfastError(why, 'FILE_NOT_FOUND', 'RANGE_NOT_SATISFIABLE')) throw why;
+        const isAnswer = isHoldfastError(
+          why,
+          'FILE_NOT_FOUND',
+          'RANGE_NOT_SATISFIABLE',
+          'FILE_ARCHIVED',
+        );
+        if (!isAnswer) throw why;
       }
+      if (this.#requests.region === region) throw error;
+      // By another region that the answer named, it is allowed.
+      return await ask();
     }
-    throw error;
   }
 
   /** An empty range cannot be asked for. */
