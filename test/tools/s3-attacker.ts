@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 
 import {
   DeleteObjectCommand,
-  DeleteObjectsCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
   PutObjectCommand,
@@ -47,9 +46,9 @@ export class S3Attacker {
 
   /** Deletes files, as anybody would. */
   async remove(keys: readonly string[]): Promise<void> {
-    const objects = keys.map((key) => ({ Key: key }));
-    const input = { Bucket: this.#bucket, Delete: { Objects: objects } };
-    await this.client.send(new DeleteObjectsCommand(input));
+    for (const key of keys) {
+      await this.client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }));
+    }
   }
 
   /** Tries to delete every version of everything for good. @returns how many went, and how many were refused */

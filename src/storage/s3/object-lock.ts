@@ -78,12 +78,15 @@ export class S3Retention implements Retention {
 
   async prepare({ signal }: CallOptions = {}): Promise<void> {
     const { requests } = this.#place;
-    await makeBucket(requests, true, signal);
+    try {
+      await makeBucket(requests, true, signal);
+    } catch (error) {
+      // A server without locks knows no buckets with locks.
+      if (isHoldfastError(error, 'UNSUPPORTED')) throw cannotLock(requests.bucket);
+      throw error;
+    }
     if ((await this.#loadConfiguration(signal))?.ObjectLockEnabled === 'Enabled') return;
-    throw new HoldfastError('UNSUPPORTED', {
-      message: `the bucket "${requests.bucket}" cannot lock files: Object Lock is not turned on`,
-      hint: 'Turn on versions and Object Lock of the bucket, or name one that does not exist: "init --lock" makes it so.',
-    });
+    throw cannotLock(requests.bucket);
   }
 
   async loadDefault({ signal }: CallOptions = {}): Promise<RetentionPeriod | undefined> {
@@ -254,6 +257,13 @@ interface LockConfiguration {
           | undefined;
       }
     | undefined;
+}
+
+function cannotLock(bucket: string): HoldfastError {
+  return new HoldfastError('UNSUPPORTED', {
+    message: `the bucket "${bucket}" cannot lock files: Object Lock is not turned on`,
+    hint: 'Turn on versions and Object Lock of the bucket, or name one that does not exist: "init --lock" makes it so, where the server knows such locks.',
+  });
 }
 
 function lockFields({ mode, untilMs }: FileLock): LockFields {
