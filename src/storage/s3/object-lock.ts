@@ -51,6 +51,8 @@ export class S3Retention implements Retention {
   readonly #place: BucketPlace;
   readonly #environment: Environment;
   readonly #locks: PromisedLocks;
+  /** Each put needs a hash of its own, which costs time: the bucket locks by itself. */
+  #wantsHash = false;
 
   readonly #versions: S3Versions;
   readonly #canaryPath: string;
@@ -142,7 +144,8 @@ export class S3Retention implements Retention {
   }
 
   /**
-   * Stores a file with the lock that is promised.
+   * Stores a file with the lock that is promised. Object Lock wants a hash of the body that every server knows, also from those
+   * who ask for no lock.
    *
    * @param store makes the request, with the fields that ask for the lock
    * @throws as `PromisedLocks.storing`
@@ -153,13 +156,21 @@ export class S3Retention implements Retention {
   ): Promise<void> {
     await this.#locks.storing(handle, {
       store: async ({ lock, mark, isLockable }) => {
-        const answer = await store({
-          // Object Lock wants a hash of the body that every server knows.
-          ...(isLockable && { ContentMD5: md5Of(parts) }),
+        const fields = {
           ...(lock && lockFields(lock)),
           ...(mark !== undefined && { Metadata: { [markName]: mark } }),
-        });
-        return answer.VersionId;
+        };
+        const withHash = (): Promise<PutObjectCommandOutput> =>
+          store({ ...fields, ContentMD5: md5Of(parts) });
+        if (isLockable || this.#wantsHash) return (await withHash()).VersionId;
+        try {
+          return (await store(fields)).VersionId;
+        } catch (error) {
+          if (!isMissingHash(error)) throw error;
+          const answer = await withHash();
+          this.#wantsHash = true;
+          return answer.VersionId;
+        }
       },
       ask: (id) => this.#ask(handle, { key: this.#place.keyOf(handle), id, signal }),
     });
@@ -257,6 +268,11 @@ interface LockConfiguration {
           | undefined;
       }
     | undefined;
+}
+
+/** What a bucket that locks every object says of a put without `Content-MD5`. */
+function isMissingHash(error: unknown): boolean {
+  return isHoldfastError(error, 'UNSUPPORTED') && error.details['answer'] === '400 InvalidRequest';
 }
 
 function cannotLock(bucket: string): HoldfastError {
