@@ -11,6 +11,7 @@ import {
 } from '../platform/machine.ts';
 import { machineUpSeconds, processStart, thisProcess } from '../platform/process-identity.ts';
 import { sha256 } from '../kernels/sha256.ts';
+import type { Id } from '../repository/id.ts';
 import type { LockOwner } from '../repository/lock-codec.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import {
@@ -98,6 +99,8 @@ export interface RepositoryChoice {
   readonly writes?: boolean;
   /** As `OpenOptions.isAlone`. */
   readonly isAlone?: boolean;
+  /** As `OpenOptions.knownKey`. */
+  readonly knownKey?: Id | undefined;
 }
 
 /**
@@ -123,19 +126,27 @@ export async function withSession<T>(
   const storage = await openStorage(invocation, choice.location, monitor);
   const cache = new SessionCache(storage, invocation);
   try {
-    const repository = await openBeside(invocation, cache.backend, { choice, options });
-    if (options.useCache ?? true) await cache.attach(repository.config.id);
+    const useCache = options.useCache ?? true;
+    const knownKey = useCache ? await cache.knownKey() : undefined;
+    const how = { choice: { ...choice, knownKey }, options };
+    const repository = await openBeside(invocation, cache.backend, how);
+    if (useCache) {
+      await cache.attach(repository.config.id);
+      if (repository.keyId !== knownKey) await cache.noteKey(repository.keyId);
+    }
     const { lock: kind, settleLater = kind === 'shared' } = options;
     const { tellsLock, writes } = options;
-    const how = { settleLater, tellsLock, writes, monitor };
+    const lockOptions = { settleLater, tellsLock, writes, monitor };
     const lock =
       kind === 'none'
         ? undefined
-        : await lockFor(invocation, repository, { kind, ...how }).catch((error: unknown) => {
-            if (!options.lockIfRoom || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
-            monitor.note('there is no room for a lock: going on without one');
-            return undefined;
-          });
+        : await lockFor(invocation, repository, { kind, ...lockOptions }).catch(
+            (error: unknown) => {
+              if (!options.lockIfRoom || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
+              monitor.note('there is no room for a lock: going on without one');
+              return undefined;
+            },
+          );
     try {
       const counter = new ProblemCounter(monitor);
       const session = sessionOf(invocation, { repository, lock, cache, counter });
@@ -269,6 +280,7 @@ export async function openWithTries(
     ...formatOptions(invocation),
     noLock: invocation.globals.noLock && !choice.writes,
     isAlone: choice.isAlone,
+    knownKey: choice.knownKey,
     ...(choice.keyHint === undefined ? {} : { keyHint: choice.keyHint }),
     password: async () => {
       const given = await passwordToOpen(invocation, choice.password, choice.name);

@@ -1,5 +1,6 @@
 import { isHoldfastError } from '../base/errors.ts';
 import type { ByteRange, CallOptions, FileHandle, FileVersion, Versions } from './backend.ts';
+import { isNamedByContent } from './content-names.ts';
 import { findGenuine } from './genuine.ts';
 
 /** A read that may have to look at older versions. */
@@ -37,8 +38,7 @@ export class GenuineReads {
     const { fresh } = how;
     const known = this.#known.get(handle.name);
     if (known) return await this.#readOld(known, how);
-    const isNamed = handle.type !== 'config' && handle.type !== 'parity';
-    if (!isNamed || !this.#isLocked()) return await read();
+    if (!isNamedByContent(handle) || !this.#isLocked()) return await read();
     if (fresh) {
       const found = await this.#find(handle, how);
       if (found) return found;

@@ -148,12 +148,18 @@ export class S3Retention implements Retention {
    * who ask for no lock.
    *
    * @param store makes the request, with the fields that ask for the lock
+   * @returns the entity tag of what was stored
    * @throws as `PromisedLocks.storing`
    */
   async storing(
     { handle, parts, signal }: StoredFile,
     store: (fields: LockFields) => Promise<PutObjectCommandOutput>,
-  ): Promise<void> {
+  ): Promise<string | undefined> {
+    let tag: string | undefined;
+    const keep = ({ ETag, VersionId }: PutObjectCommandOutput): string | undefined => {
+      tag = ETag;
+      return VersionId;
+    };
     await this.#locks.storing(handle, {
       store: async ({ lock, mark, isLockable }) => {
         const fields = {
@@ -162,18 +168,19 @@ export class S3Retention implements Retention {
         };
         const withHash = (): Promise<PutObjectCommandOutput> =>
           store({ ...fields, ContentMD5: md5Of(parts) });
-        if (isLockable || this.#wantsHash) return (await withHash()).VersionId;
+        if (isLockable || this.#wantsHash) return keep(await withHash());
         try {
-          return (await store(fields)).VersionId;
+          return keep(await store(fields));
         } catch (error) {
           if (!isMissingHash(error)) throw error;
           const answer = await withHash();
           this.#wantsHash = true;
-          return answer.VersionId;
+          return keep(answer);
         }
       },
       ask: (id) => this.#ask(handle, { key: this.#place.keyOf(handle), id, signal }),
     });
+    return tag;
   }
 
   async #ask(

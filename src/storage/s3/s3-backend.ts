@@ -29,6 +29,7 @@ import {
   type ThawingFile,
   type ThawTerms,
 } from '../backend.ts';
+import { isNamedByContent } from '../content-names.ts';
 import { GenuineReads } from '../genuine-reads.ts';
 import { placeOf, repositoryLayout } from '../layout.ts';
 import type { S3Location } from '../location.ts';
@@ -50,6 +51,9 @@ export interface S3BackendOptions extends StoreOptions {
   readonly settings: S3Settings;
   readonly requests: S3Requests;
 }
+
+/** Sends a file. @returns its entity tag, which is the MD5 of its content where the server does not encrypt it */
+type Send = (more: Partial<PutObjectCommandInput>) => Promise<string | undefined>;
 
 /** As many as one request takes, by the description of DeleteObjects. */
 const removalsAtOnceMax = 1000;
@@ -121,7 +125,7 @@ export class S3Backend implements Backend {
   async #put(
     handle: FileHandle,
     parts: readonly Uint8Array[],
-    { replace = false, signal }: PutOptions,
+    { replace = false, signal, onChecked }: PutOptions,
   ): Promise<void> {
     const sizeBytes = sizeOfParts(parts);
     assert(sizeBytes <= putSizeBytesMax, 'a file is stored by one request');
@@ -133,7 +137,7 @@ export class S3Backend implements Backend {
     };
     if (handle.type === 'config' && !replace) await this.#refuseExisting(handle, signal);
     const hash = isNamedByContent(handle) ? handle.name : hashOf(parts);
-    const send = (more: Partial<PutObjectCommandInput>): Promise<void> =>
+    const send: Send = (more) =>
       this.retention.storing({ handle, parts, signal }, (lock) =>
         this.#store(
           { ...input, ...lock, ...more, Body: new PartsBody(parts, hash) },
@@ -141,8 +145,11 @@ export class S3Backend implements Backend {
         ),
       );
     try {
-      await (replace || !this.#takesConditions ? send({}) : this.#sendUnlessThere(send));
+      const tag = await (replace || !this.#takesConditions
+        ? send({})
+        : this.#sendUnlessThere(send));
       this.#genuine.forget(handle);
+      if (onChecked && tag === `"${hashOf(parts, 'md5')}"`) onChecked();
     } catch (error) {
       // The server found other bytes than those of the name: were they lost on the way, or never there?
       const isDoubtful = isHoldfastError(error, 'BACKEND_WRITE_FAILED', 'UNSUPPORTED');
@@ -325,15 +332,14 @@ export class S3Backend implements Backend {
   }
 
   /** Saves a second version of a file that is there, on servers that know the condition. */
-  async #sendUnlessThere(
-    send: (more: Partial<PutObjectCommandInput>) => Promise<unknown>,
-  ): Promise<void> {
+  async #sendUnlessThere(send: Send): Promise<string | undefined> {
     try {
-      await send({ IfNoneMatch: '*' });
+      return await send({ IfNoneMatch: '*' });
     } catch (error) {
       if (!isHoldfastError(error, 'UNSUPPORTED')) throw error;
-      await send({});
+      const tag = await send({});
       this.#takesConditions = false;
+      return tag;
     }
   }
 
@@ -422,13 +428,8 @@ export class S3Backend implements Backend {
   }
 }
 
-/** Whether the name of a file is the hash of its content. */
-function isNamedByContent({ type }: FileHandle): boolean {
-  return type !== 'config' && type !== 'parity';
-}
-
-function hashOf(parts: readonly Uint8Array[]): string {
-  const hash = createHash('sha256');
+function hashOf(parts: readonly Uint8Array[], algorithm: 'sha256' | 'md5' = 'sha256'): string {
+  const hash = createHash(algorithm);
   for (const part of parts) hash.update(part);
   return hash.digest('hex');
 }
