@@ -6,14 +6,20 @@ import {
   PutBucketPolicyCommand,
   PutObjectLockConfigurationCommand,
 } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { noise } from '../../src/engine/engine-test-support.ts';
 import { cheapKeyed, hurried } from '../tools/engine.ts';
 import { type CommandRun, runCommand } from '../tools/in-process.ts';
 import { manifestOf } from '../tools/manifest.ts';
 import { describeWith } from '../tools/peers.ts';
-import { type S3Server, startRadosgw } from '../tools/radosgw.ts';
+import {
+  type RadosgwOptions,
+  radosgws,
+  radosgwStartMsMax,
+  type S3Server,
+  startRadosgw,
+} from '../tools/radosgw.ts';
 import { mustRun } from '../tools/run-program.ts';
 import { S3Attacker } from '../tools/s3-attacker.ts';
 import { scratchFolder } from '../tools/scratch.ts';
@@ -21,14 +27,18 @@ import { scratchFolder } from '../tools/scratch.ts';
 const scratch = scratchFolder('immutability-s3');
 
 describeWith(['radosgw', 'restic'], 'a repository with locks in a bucket', () => {
+  describe.each(radosgws)('of radosgw %s', (_, options) => locksHold(options));
+});
+
+function locksHold(options: RadosgwOptions): void {
   let server: S3Server;
   const source = path.join(scratch.path, 'source');
   beforeAll(async () => {
-    server = await startRadosgw(scratch.fresh('server'));
+    server = await startRadosgw(scratch.fresh('server'), options);
     mkdirSync(path.join(source, 'folder'), { recursive: true });
     for (let i = 0; i < 3; i++) writeFileSync(`${source}/folder/${i}`, noise(100_000, i));
     writeFileSync(`${source}/empty`, '');
-  });
+  }, radosgwStartMsMax);
   afterAll(() => server.stop());
 
   const variablesOf = (bucket: string): Record<string, string> => ({
@@ -221,4 +231,4 @@ describeWith(['radosgw', 'restic'], 'a repository with locks in a bucket', () =>
     expect(await attacker.keys()).toEqual(before);
     await succeed('adding', 'backup', source);
   });
-});
+}
