@@ -21,3 +21,9 @@ export function parseDurationMs(text: string): number | undefined {
   }
   return text === '' ? undefined : sum;
 }
+
+/** For people, in the unit that fits, rounded: `5 min`, `12 h`, `3.5 h`. */
+export function durationText(ms: number): string {
+  const minutes = Math.round(ms / 60_000);
+  return minutes < 100 ? `${minutes} min` : `${Math.round(minutes / 6) / 10} h`;
+}

@@ -90,7 +90,15 @@ const isRequired = process.env['HOLDFAST_TEST_REQUIRE'] !== undefined;
 test.runIf(isRequired)('restic is there', () => expect(isResticThere).toBe(true));
 
 describe.skipIf(!isResticThere)('every flag of restic is a flag here', () => {
-  const ownNames = ['completion', 'help', 'parity', 'serve-repository', 'serve-user'];
+  const ownNames = [
+    'completion',
+    'help',
+    'immutability',
+    'parity',
+    'rescue',
+    'serve-repository',
+    'serve-user',
+  ];
   const known = commands.filter(
     ({ name }) => !ownNames.includes(name.replace(/^(serve-user) .*/, '$1')),
   );

@@ -1,8 +1,9 @@
 import { formatBytes } from '../base/bytes.ts';
+import { timestampFromNs } from '../base/timestamp.ts';
 import type { Problem, Progress } from '../base/monitor.ts';
 import type { PruneMonitor, PrunePlan, PruneResult } from '../engine/prune.ts';
 import type { Invocation } from './command.ts';
-import { formatPercent } from './format.ts';
+import { formatPercent, formatStoredTime } from './format.ts';
 import { printNote, reportProblem } from './cli-monitor.ts';
 import type { Output } from './output.ts';
 import { ProgressView } from './progress/progress-view.ts';
@@ -122,9 +123,15 @@ function printMarks(
 /** What was done in two phases. */
 export function printResult(
   output: Output,
-  { deleted, awaiting, marked }: PruneResult,
+  { deleted, awaiting, marked, kept }: PruneResult,
   keepText: string,
 ): void {
+  if (kept.ids.length > 0) {
+    const date = formatStoredTime(timestampFromNs(BigInt(kept.untilMs) * 1_000_000n));
+    output.info(
+      `kept ${kept.ids.length} packs that are of no use: the storage locks them until ${date}`,
+    );
+  }
   if (deleted.length > 0) {
     const size = deleted.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
     output.info(`deleted ${deleted.length} packs / ${formatBytes(size)} that were marked before`);

@@ -15,7 +15,11 @@ export class RepairOutput implements PhaseMonitor {
   readonly #view: ProgressView<Progress>;
 
   /** @param unit what progress counts */
-  constructor(invocation: Invocation, problems: Monitor, unit: 'packs' | 'trees' = 'packs') {
+  constructor(
+    invocation: Invocation,
+    problems: Monitor,
+    unit: 'packs' | 'trees' | 'files' = 'packs',
+  ) {
     this.#output = invocation.output;
     this.#problems = problems;
     this.#view = new ProgressView<Progress>(invocation, { unit });

@@ -7,6 +7,10 @@ import type {
   FileType,
   GetOptions,
   PutOptions,
+  Retention,
+  Versions,
+  ThawingFile,
+  ThawTerms,
 } from '../storage/backend.ts';
 
 /** Passes calls to a backend that can be exchanged for a decorated one between two calls. */
@@ -39,6 +43,22 @@ export class SwitchedBackend implements Backend {
 
   get listsAtOnce(): boolean {
     return this.#current.listsAtOnce === true;
+  }
+
+  get versions(): Versions | undefined {
+    return this.#current.versions;
+  }
+
+  get retention(): Retention | undefined {
+    return this.#current.retention;
+  }
+
+  get mayRemove(): Backend['mayRemove'] {
+    return this.#current.mayRemove?.bind(this.#current);
+  }
+
+  get thawing(): ThawTerms | undefined {
+    return this.#current.thawing;
   }
 
   create(options?: CallOptions): Promise<void> {
@@ -75,6 +95,10 @@ export class SwitchedBackend implements Backend {
     options?: CallOptions,
   ): Promise<readonly string[]> {
     return (await this.#current.removeSeveral?.(type, names, options)) ?? [];
+  }
+
+  async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.#current.thaw?.(handle, options);
   }
 
   async removeLeftovers(options?: CallOptions): Promise<number> {

@@ -1,13 +1,15 @@
 import { defined } from '../base/assert.ts';
 import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { silentMonitor } from '../base/monitor.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { TreeNode } from '../repository/tree.ts';
 import type { EngineContext } from './context.ts';
 import type { ArchiveEntry, ArchiveWriter, ByteWriter } from './dump/archive.ts';
-import { contentSizeBytes, readContent } from './dump/content.ts';
+import { contentSizeBytes, dataPacksOf, readContent } from './dump/content.ts';
+import { thawPacks } from './packs/thaw-packs.ts';
 import { TarWriter } from './dump/tar.ts';
 import { ZipWriter } from './dump/zip.ts';
-import { walkTree } from './trees/walk-paths.ts';
+import { type WalkedNode, walkTree } from './trees/walk-paths.ts';
 import { findChild, splitSnapshotPath } from './trees/snapshot-path.ts';
 
 export type { ByteWriter } from './dump/archive.ts';
@@ -43,13 +45,31 @@ export async function dump(
   if (found.type === 'folder') {
     request.onFolder?.();
     const base = joinParts(parts);
+    await thawFolder(indexed, found.tree, context);
     await dumpFolder(indexed, { ...request, tree: found.tree, base }, context);
     return;
   }
   const content = found.node.content ?? new Uint8Array(0);
+  await thawPacks(indexed, dataPacksOf(indexed, content), context);
   for await (const bytes of readContent(indexed, content, context.signal)) {
     await request.write(bytes);
   }
+}
+
+/** Has all packs of data below a folder brought back from an archive, all at once, where that is to be done. */
+async function thawFolder(
+  indexed: IndexedRepository,
+  tree: Uint8Array,
+  context: EngineContext,
+): Promise<void> {
+  if (!indexed.repository.backend.thawing) return;
+  const packs = new Set<number>();
+  const node = ({ node: { content } }: WalkedNode): void => {
+    for (const pack of dataPacksOf(indexed, content ?? new Uint8Array(0))) packs.add(pack);
+  };
+  // What is wrong with trees is told when they are written.
+  await walkTree(indexed, tree, { node }, { ...context, monitor: silentMonitor });
+  await thawPacks(indexed, packs, context);
 }
 
 type FoundPath =

@@ -4,6 +4,7 @@ import type { BareMark } from '../repository/pack-marks.ts';
 import type { EngineContext } from './context.ts';
 import { damageIfHeld } from './damage-if-held.ts';
 import { pruneAtOnce } from './prune/instant.ts';
+import { assertMayRemove, type KeptPacks, noKeptPacks } from './prune/locked-packs.ts';
 import { replacedOf, unneededOf } from './prune/needed.ts';
 import type { PruneMonitor, PrunePolicy } from './prune/options.ts';
 import { PackUsage } from './prune/pack-usage.ts';
@@ -13,6 +14,7 @@ import { type PruneSource, PruneState } from './prune/state.ts';
 import { deleteMarked, type MarkPlan, markUnneeded, planMarks } from './prune/two-phase.ts';
 
 export type { PruneMonitor, PrunePolicy, PruneStatistics, UnusedLimit } from './prune/options.ts';
+export type { KeptPacks } from './prune/locked-packs.ts';
 export type { PruneSource } from './prune/state.ts';
 
 /** What a prune may leave unused, and when it deletes. */
@@ -51,6 +53,8 @@ export interface PruneResult {
   readonly awaiting: readonly BareMark[];
   /** Packs that were marked now. */
   readonly marked: readonly MarkedPack[];
+  /** Packs that nobody needs, but that the storage keeps locked: they stay as they are until then. */
+  readonly kept: KeptPacks;
   /** REPOSITORY_LOCKED, if marked packs could not be deleted because somebody else works with the repository. */
   readonly blockedBy: unknown;
 }
@@ -96,7 +100,8 @@ function packsOf(state: PruneState, { policy, instant }: PruneOptions): PackPlan
  * Instant: as restic, under an exclusive lock. Else: what was marked long ago and is still not needed is deleted, under a
  * short lock of its own; what is used of packs that are to be repacked is stored anew; and what then is of no use is marked.
  * At every instant all that snapshots need is stored and listed. A run that was stopped is completed by the next one.
- * @throws as `planPrune`, LOCK_LOST, STORAGE_FULL and what the backend throws
+ * @throws as `planPrune`, LOCK_LOST, STORAGE_FULL, PERMISSION_DENIED (append-only storage, before anything is changed) and
+ *   what the backend throws
  */
 export async function executePrune(
   plan: PrunePlan,
@@ -106,10 +111,11 @@ export async function executePrune(
   const { state, packs, options } = plan;
   await locks.lock?.settled;
   locks.lock?.assertHeld();
+  if (state.repository.backend.mayRemove) await assertMayRemove(state.repository, context);
   return damageIfHeld(state.repository, async () => {
     if (options.instant) {
-      await pruneAtOnce(state, packs, context);
-      return { deleted: [], awaiting: [], marked: [], blockedBy: undefined };
+      const kept = await pruneAtOnce(state, packs, context);
+      return { deleted: [], awaiting: [], marked: [], kept, blockedBy: undefined };
     }
     const done = await deleteDue(plan, locks, context);
     return { ...done, marked: await markUnneeded(state, packs, context) };
@@ -121,7 +127,7 @@ async function deleteDue(
   locks: PruneLocks,
   context: EngineContext<PruneMonitor>,
 ): Promise<Omit<PruneResult, 'marked'>> {
-  const nothing = { deleted: [], awaiting: [], blockedBy: undefined };
+  const nothing = { deleted: [], awaiting: [], kept: noKeptPacks, blockedBy: undefined };
   if (marks.due.length + marks.dropped.length === 0) return nothing;
   let lock: HeldLock;
   try {

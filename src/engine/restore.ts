@@ -8,10 +8,12 @@ import type { IndexedRepository } from '../repository/indexed.ts';
 import type { StoredSnapshot } from '../repository/snapshots.ts';
 import type { EngineContext } from './context.ts';
 import { assertNeverAway } from './damage-if-held.ts';
+import { thawPacks } from './packs/thaw-packs.ts';
 import { ContentWriter } from './restore/content.ts';
 import { DirectoryOpener, TargetDirectory } from './restore/directories.ts';
 import { Durability } from './restore/durability.ts';
 import type { RestoreMonitor, RestoreOptions, RestoreResult } from './restore/options.ts';
+import { packsToRestore } from './restore/packs-to-restore.ts';
 import { RestoreMark } from './restore/restore-mark.ts';
 import { SnapshotWays } from './restore/snapshot-ways.ts';
 import { RestoreTally } from './restore/tally.ts';
@@ -39,7 +41,7 @@ export type {
  * the result; the caller must not report success then.
  * @param target path of the target directory; it is made if it is missing
  * @throws PATH_NOT_FOUND, BLOB_NOT_FOUND or BLOB_DAMAGED of the root tree, TARGET_FAILED and what
- * opening the target throws, CANCELLED; LOCK_LOST if something could not be read and the lock was lost meanwhile
+ * opening the target throws, CANCELLED; FILE_ARCHIVED if packs do not come back from an archive in time; LOCK_LOST if something could not be read and the lock was lost meanwhile
  */
 export async function restore(
   indexed: IndexedRepository,
@@ -83,6 +85,9 @@ export async function restore(
     const isShared = !dryRun && !lockFile(opener.root);
     if (isShared) tally.note(sharedNote);
     const parts = { indexed, opener, tally, options, trustsTimes, isShared, ways, context };
+    if (!dryRun && indexed.repository.backend.thawing) {
+      await thawPacks(indexed, await packsToRestore(parts, tree), context);
+    }
     writer = new ContentWriter(parts);
     await new RestoreWalk(parts, writer, durability).run(tree, root);
     if (options.verify && !dryRun) await verifyFiles(writer, parts);

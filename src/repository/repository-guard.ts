@@ -8,6 +8,10 @@ import type {
   FileType,
   GetOptions,
   PutOptions,
+  Retention,
+  Versions,
+  ThawingFile,
+  ThawTerms,
 } from '../storage/backend.ts';
 
 /**
@@ -81,7 +85,10 @@ export class GuardedBackend implements Backend {
   readonly connectionCount: number;
   readonly localPath: string | undefined;
   readonly listsAtOnce: boolean;
+  readonly versions: Versions | undefined;
+  readonly retention: Retention | undefined;
   readonly removeLeftovers?: (options?: CallOptions) => Promise<number>;
+  readonly mayRemove?: (options?: CallOptions) => Promise<boolean>;
   readonly #inner: Backend;
   readonly #guards = new Set<WriteGuard>();
   /** The first wait that a guard wants; undefined if all agree at this moment. */
@@ -99,9 +106,17 @@ export class GuardedBackend implements Backend {
     this.connectionCount = inner.connectionCount;
     this.localPath = inner.localPath;
     this.listsAtOnce = inner.listsAtOnce === true;
+    this.versions = inner.versions;
+    this.retention = inner.retention;
     if (inner.removeLeftovers) {
       this.removeLeftovers = inner.removeLeftovers.bind(inner);
     }
+    const mayRemove = inner.mayRemove?.bind(inner);
+    if (mayRemove) this.mayRemove = mayRemove;
+  }
+
+  get thawing(): ThawTerms | undefined {
+    return this.#inner.thawing;
   }
 
   /** Asks `guard` from now on. Returns what ends that. */
@@ -134,6 +149,11 @@ export class GuardedBackend implements Backend {
 
   list(type: FileType, options?: CallOptions): AsyncIterable<FileStat> {
     return this.#inner.list(type, options);
+  }
+
+  /** Changes nothing of the repository. */
+  async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.#inner.thaw?.(handle, options);
   }
 
   async remove(handle: FileHandle, options?: CallOptions): Promise<void> {

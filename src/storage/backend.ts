@@ -85,6 +85,124 @@ export interface FileStat {
   readonly sizeBytes: number;
 }
 
+/** Who may lift a lock before its end: those with a right of their own (governance), or nobody at all (compliance). */
+export type RetentionMode = 'governance' | 'compliance';
+
+/** How long new files are to be locked. */
+export interface RetentionPeriod {
+  readonly mode: RetentionMode;
+  readonly days: number;
+}
+
+/** The lock of one version of a file: until its end the storage refuses to remove that version. */
+export interface FileLock {
+  readonly mode: RetentionMode;
+  /** Milliseconds since 1970. */
+  readonly untilMs: number;
+}
+
+/** One version of a file, on storage that keeps the older ones. */
+export interface FileVersion {
+  readonly handle: FileHandle;
+  /** As the storage names the file and the version. */
+  readonly path: string;
+  readonly id: string;
+  /** Content, or a mark that the file was removed. */
+  readonly kind: 'content' | 'removal';
+  readonly isNewest: boolean;
+  readonly sizeBytes: number;
+  /** By the clock of the storage, in milliseconds since 1970. */
+  readonly storedMs: number;
+  /** Differs where contents differ, and is no proof; empty if the storage tells none. */
+  readonly contentMark: string;
+}
+
+/** How a change of one version is made. */
+export interface VersionChangeOptions extends CallOptions {
+  /** Uses the right to lift a lock of governance, if these credentials have it. */
+  readonly bypass?: boolean;
+}
+
+/** The versions of files: absent where a storage keeps none. */
+export interface Versions {
+  /** All versions of all files of a type, those of one file together, its newest first. */
+  list(type: FileType, options?: CallOptions): Promise<readonly FileVersion[]>;
+  /** The versions of one file, the newest first. */
+  of(handle: FileHandle, options?: CallOptions): Promise<readonly FileVersion[]>;
+  /** The content of a version, whole. @throws as `Backend.get` */
+  get(version: FileVersion, options?: CallOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** Part of the content of a version. @throws as `Backend.get` */
+  getPart(
+    version: FileVersion,
+    range: ByteRange,
+    options?: CallOptions,
+  ): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Makes a version the newest again, by storing its content once more: with the lock that is promised, and with what stands
+   * beside it.
+   * @param content as `get` gave it
+   */
+  putBack(version: FileVersion, content: Uint8Array, options?: CallOptions): Promise<void>;
+  /** Removes one version, or one mark of a removal, for good. @throws PERMISSION_DENIED, also for a lock */
+  remove(version: FileVersion, options?: VersionChangeOptions): Promise<void>;
+}
+
+/** Locks of files against removal: absent where a storage has none. */
+export interface Retention {
+  /** What is promised for new files of the repository; known once its config was read, or by `promise`. */
+  readonly promised: RetentionPeriod | undefined;
+  /**
+   * Has every file but locks locked from now on when it is stored. With the next put of the config the storage remembers it,
+   * for whoever opens the repository.
+   */
+  promise(period: RetentionPeriod): void;
+  /**
+   * Makes sure that files can be locked, and makes the place of an empty repository so.
+   * @throws UNSUPPORTED, saying what to turn on
+   */
+  prepare(options?: CallOptions): Promise<void>;
+  /** What the storage does with every file for which nothing is asked. */
+  loadDefault(options?: CallOptions): Promise<RetentionPeriod | undefined>;
+  /** The lock of a version; undefined if there is none, or it has ended. @throws FILE_NOT_FOUND */
+  load(version: FileVersion, options?: CallOptions): Promise<FileLock | undefined>;
+  /** Gives a version another lock. @throws PERMISSION_DENIED, also for a shorter one */
+  save(version: FileVersion, lock: FileLock, options?: VersionChangeOptions): Promise<void>;
+  /** Files that were stored to be attacked, all versions of them. */
+  canaries(options?: CallOptions): Promise<readonly FileVersion[]>;
+  /** Stores a file that is there to be attacked, where nobody looks for repository files. */
+  putCanary(content: Uint8Array, lock: FileLock, options?: CallOptions): Promise<FileVersion>;
+  /** Stores other bytes over it without a lock, as anybody would. */
+  overwriteCanary(content: Uint8Array, options?: CallOptions): Promise<FileVersion>;
+}
+
+/** On what terms files are brought back from an archive. */
+export interface ThawTerms {
+  /** How fast, as the storage names it: `Bulk`. */
+  readonly tier: string;
+  /** For how long they can be read then. */
+  readonly days: number;
+  /** Longest wait for them. */
+  readonly waitMsMax: number;
+}
+
+const thawPauseMsMin = 60_000;
+const thawPauseMsMax = 15 * 60_000;
+
+/** How long to wait before it is asked again whether a file is back: a tenth of the time so far, 1 to 15 min. */
+export function thawPauseMs(waitedMs: number): number {
+  return Math.min(Math.max(thawPauseMsMin, waitedMs / 10), thawPauseMsMax);
+}
+
+/** A file that stands in an archive and was asked for, by this call or before. */
+export interface ThawingFile {
+  /** As the storage names it: `DEEP_ARCHIVE`. */
+  readonly storageClass: string;
+  /** This call asked for it. */
+  readonly isNew: boolean;
+  /** Longest time from asking to reading that those who run such archives name; undefined: nobody does. */
+  readonly expectedMs: number | undefined;
+}
+
 /**
  * Byte store of one repository: the narrow interface that every kind of storage implements, and that the decorators
  * (retry, limit, bandwidth, cache, record, fault) wrap. Knows names and bytes, nothing of the format.
@@ -105,6 +223,10 @@ export interface Backend {
    * behind, or where it is not known.
    */
   readonly listsAtOnce?: boolean;
+  /** Older versions of files; absent where there are none. */
+  readonly versions?: Versions | undefined;
+  /** Locks of files; absent where there are none. */
+  readonly retention?: Retention | undefined;
 
   /** Makes the folders of an empty repository. Idempotent; does not look whether there is a repository. */
   create(options?: CallOptions): Promise<void>;
@@ -162,6 +284,17 @@ export interface Backend {
     options?: CallOptions,
   ): Promise<readonly string[]>;
 
+  /** Present if files may stand in an archive and are to be brought back from there: then `thaw` is there, too. */
+  readonly thawing?: ThawTerms | undefined;
+
+  /**
+   * Asks for a file that stands in an archive to be brought back, unless somebody has. Does not wait for it. May be repeated.
+   *
+   * @returns undefined if it can be read now
+   * @throws FILE_NOT_FOUND, UNSUPPORTED (the archive has no such tier), BACKEND_READ_FAILED (retry: later)
+   */
+  thaw?(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined>;
+
   /**
    * Removes what interrupted puts left behind and nobody can be writing any more (24 h old).
    * Absent where a storage leaves nothing.
@@ -169,6 +302,12 @@ export interface Backend {
    * @returns number of removed files
    */
   removeLeftovers?(options?: CallOptions): Promise<number>;
+
+  /**
+   * Finds out, without removing anything, whether these credentials may remove files other than locks: append-only storage
+   * refuses. Absent where that is no matter of the storage.
+   */
+  readonly mayRemove?: ((options?: CallOptions) => Promise<boolean>) | undefined;
 
   /** Ends connections. Running calls may fail; no further calls. Idempotent. */
   close(): Promise<void>;

@@ -7,6 +7,10 @@ import type {
   FileType,
   GetOptions,
   PutOptions,
+  Retention,
+  Versions,
+  ThawingFile,
+  ThawTerms,
 } from './backend.ts';
 
 /** Passes every call on: decorators extend it and change the calls they are about. */
@@ -31,6 +35,22 @@ export class ForwardingBackend implements Backend {
 
   get listsAtOnce(): boolean {
     return this.inner.listsAtOnce === true;
+  }
+
+  get versions(): Versions | undefined {
+    return this.inner.versions;
+  }
+
+  get retention(): Retention | undefined {
+    return this.inner.retention;
+  }
+
+  get mayRemove(): Backend['mayRemove'] {
+    return this.inner.mayRemove?.bind(this.inner);
+  }
+
+  get thawing(): ThawTerms | undefined {
+    return this.inner.thawing;
   }
 
   create(options?: CallOptions): Promise<void> {
@@ -59,6 +79,10 @@ export class ForwardingBackend implements Backend {
 
   remove(handle: FileHandle, options?: CallOptions): Promise<void> {
     return this.inner.remove(handle, options);
+  }
+
+  async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.inner.thaw?.(handle, options);
   }
 
   async removeLeftovers(options?: CallOptions): Promise<number> {

@@ -9,8 +9,12 @@ import type {
   FileType,
   GetOptions,
   PutOptions,
+  Retention,
+  Versions,
+  ThawingFile,
 } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
+import { retentionThrough, versionsThrough } from './forward-versions.ts';
 
 /** Lets at most `connectionCount` calls run at once, and fewer on a storage that does not keep up; others wait in order of arrival. */
 export function limit(inner: Backend, options: { readonly connectionCount: number }): Backend {
@@ -29,6 +33,21 @@ class LimitedBackend extends ForwardingBackend {
 
   override get connectionCount(): number {
     return this.#connectionCount;
+  }
+
+  override get versions(): Versions | undefined {
+    const { versions } = this.inner;
+    return versions && versionsThrough(versions, this.#runCall);
+  }
+
+  override get retention(): Retention | undefined {
+    const { retention } = this.inner;
+    return retention && retentionThrough(retention, this.#runCall);
+  }
+
+  override get mayRemove(): Backend['mayRemove'] {
+    const ask = this.inner.mayRemove?.bind(this.inner);
+    return ask && ((options) => this.#run(options, () => ask(options)));
   }
 
   override create(options?: CallOptions): Promise<void> {
@@ -87,9 +106,19 @@ class LimitedBackend extends ForwardingBackend {
     );
   }
 
+  override thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return this.#run(options, () => super.thaw(handle, options));
+  }
+
   override removeLeftovers(options?: CallOptions): Promise<number> {
     return this.#run(options, () => super.removeLeftovers(options));
   }
+
+  readonly #runCall = <T>(
+    _call: string,
+    options: CallOptions | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> => this.#run(options, work);
 
   /** Runs a change once it is admitted. Holds no slot while it waits for that: a lock may have to be renewed first. */
   async #admitted(options: CallOptions | undefined, work: () => Promise<void>): Promise<void> {

@@ -8,6 +8,7 @@ import { localStore } from './local/store.ts';
 import { parseLocation, redactLocation, type Scheme, schemes } from './location.ts';
 import type { RateAt } from './rate-timetable.ts';
 import { retry } from './retry.ts';
+import { thawReads } from './thaw-reads.ts';
 import type { ExtendedOption, Store, TransportSettings, Variables } from './store.ts';
 
 export { redactLocation };
@@ -106,13 +107,15 @@ function decorate(inner: Backend, options: BackendOptions): Backend {
   if (options.uploadLimit || options.downloadLimit) {
     backend = bandwidth(backend, { ...options, clock: environment.clock });
   }
-  return retry(backend, {
+  backend = retry(backend, {
     environment,
     onRetry: ({ call, error, delayMs }) =>
       monitor?.note(
         `${call}: ${describeError(error)}; trying again in ${Math.ceil(delayMs / 1000)} s`,
       ),
   });
+  // Around all: who waits for an archive holds no connection.
+  return inner.thawing ? thawReads(backend, { clock: environment.clock, monitor }) : backend;
 }
 
 /** Options of this scheme by their names without its prefix. Those of other schemes are not looked at, as in restic. */

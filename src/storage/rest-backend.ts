@@ -138,6 +138,17 @@ export class RestBackend implements Backend {
     });
   }
 
+  /** Append-only servers refuse before they look whether there is such a file. */
+  async mayRemove({ signal }: CallOptions = {}): Promise<boolean> {
+    const path = pathOf({ type: 'index', name: '0'.repeat(64) });
+    const request = { method: 'DELETE', path, file: 'a file that is not there', isWrite: true };
+    return await this.#client.exchange({ ...request, signal }, async (answer) => {
+      if (answer.status === 403 || answer.status === 405) return false;
+      if (isSuccess(answer) || answer.status === 404) return true;
+      throw answer.failure();
+    });
+  }
+
   async close(): Promise<void> {
     await this.#client.close();
     await this.#onClose?.();

@@ -13,8 +13,12 @@ import {
   type GetOptions,
   getIfThere,
   type PutOptions,
+  type Retention,
+  type Versions,
+  type ThawingFile,
 } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
+import { retentionThrough, versionsThrough } from './forward-versions.ts';
 
 /** A failed call that will be tried again. */
 export interface RetryEvent {
@@ -62,6 +66,21 @@ class RetryingBackend extends ForwardingBackend {
     this.#environment = options.environment;
     this.#elapsedMsMax = options.elapsedMsMax ?? elapsedMsMaxDefault;
     this.#onRetry = options.onRetry ?? (() => {});
+  }
+
+  override get versions(): Versions | undefined {
+    const { versions } = this.inner;
+    return versions && versionsThrough(versions, this.#repeatCall);
+  }
+
+  override get retention(): Retention | undefined {
+    const { retention } = this.inner;
+    return retention && retentionThrough(retention, this.#repeatCall);
+  }
+
+  override get mayRemove(): Backend['mayRemove'] {
+    const ask = this.inner.mayRemove?.bind(this.inner);
+    return ask && ((options) => this.#repeat('try to remove', options, () => ask(options)));
   }
 
   override async create(options?: CallOptions): Promise<void> {
@@ -142,9 +161,21 @@ class RetryingBackend extends ForwardingBackend {
     return (await this.inner.removeSeveral?.(type, names, options)) ?? [];
   }
 
+  override async thaw(handle: FileHandle, options?: CallOptions): Promise<ThawingFile | undefined> {
+    return await this.#repeat(`thaw ${describeHandle(handle)}`, options, () =>
+      super.thaw(handle, options),
+    );
+  }
+
   override async removeLeftovers(options?: CallOptions): Promise<number> {
     return await this.#repeat('remove leftovers', options, () => super.removeLeftovers(options));
   }
+
+  readonly #repeatCall = <T>(
+    call: string,
+    options: CallOptions | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> => this.#repeat(call, options, work);
 
   async #repeat<T>(
     call: string,

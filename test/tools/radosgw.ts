@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import path from 'node:path';
 
 import { mustRun } from './run-program.ts';
@@ -13,9 +14,46 @@ export interface S3Server {
   readonly stop: () => Promise<void>;
 }
 
+/** Which radosgw, and how it is set. */
+export interface RadosgwOptions {
+  /** `20` fetches 160 MB where it was not used before. */
+  readonly version?: 16 | 20;
+  /** Refuse headers that the signature does not cover. */
+  readonly isStrict?: boolean;
+}
+
+/**
+ * Those to test with: the one of Debian, and with `HOLDFAST_RADOSGW=all` a newer one as well, as it comes and strict. That takes
+ * longer to start.
+ */
+export const radosgws: readonly (readonly [title: string, options: RadosgwOptions])[] = [
+  ['16.2', { version: 16 }],
+  ...(process.env['HOLDFAST_RADOSGW'] === 'all'
+    ? ([
+        ['20.2', { version: 20 }],
+        ['20.2, strict', { version: 20, isStrict: true }],
+      ] as const)
+    : []),
+];
+
+/** How long it may take to fetch and start one. */
+export const radosgwStartMsMax = 600_000;
+
 /** Starts Ceph's radosgw with its objects in memory: 2 s, and 0.5 s of the processor. */
-export async function startRadosgw(folder: string): Promise<S3Server> {
-  const settings = { S3_DIR: folder, S3_PORT: '0', S3_STORE: 'memstore', S3_SIZE_GIB: '4' };
+export async function startRadosgw(
+  folder: string,
+  { version = 16, isStrict = false }: RadosgwOptions = {},
+): Promise<S3Server> {
+  const settings = {
+    // The newer version is kept in a cache folder there.
+    HOME: homedir(),
+    S3_DIR: folder,
+    S3_PORT: '0',
+    S3_STORE: 'memstore',
+    S3_SIZE_GIB: '4',
+    S3_CEPH: version === 16 ? 'distro' : 'unstable',
+    S3_STRICT: isStrict ? '1' : '0',
+  };
   const output = await mustRun(path.join(scripts, 's3-server-start'), [], { variables: settings });
   const said = Object.fromEntries(
     output.split('\n').map((line) => {

@@ -1,9 +1,14 @@
 import type { Polynomial } from '../../kernels/polynomial.ts';
 import { createRepository } from '../../repository/repository.ts';
+import { lockingStore } from '../../engine/immutability.ts';
+import { assertNothingStored } from '../../repository/repository-vacancy.ts';
+import type { Backend, RetentionPeriod } from '../../storage/backend.ts';
 import { cliMonitor } from '../cli-monitor.ts';
 import type { Invocation } from '../command.ts';
 import type { InitFlags } from '../commands/init.ts';
 import { fromRepository } from '../from-repository.ts';
+import { lockPeriodOf } from '../lock-flags.ts';
+import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { passwordToCreate, repositoryPassword } from '../password.ts';
 import { repositoryLocation } from '../repository-location.ts';
@@ -16,8 +21,10 @@ export async function init(invocation: Invocation<InitFlags>): Promise<number> {
   const { flags, output } = invocation;
   const location = repositoryLocation(invocation);
   const polynomial = await polynomialToCopy(invocation);
+  const period = lockPeriodOf(flags);
   const backend = await openStorage(invocation, location, cliMonitor(output));
   try {
+    if (period) await lockFromStart(backend, period, invocation.signal);
     const repository = await createRepository(backend, {
       ...formatOptions(invocation),
       ...thisOwner(),
@@ -31,18 +38,39 @@ export async function init(invocation: Invocation<InitFlags>): Promise<number> {
     });
     const { id } = repository.config;
     if (output.isJson) {
-      output.json({ message_type: 'initialized', id, repository: backend.location });
+      const lock = period && { lock_mode: period.mode, lock_days: period.days };
+      output.json({ message_type: 'initialized', id, repository: backend.location, ...lock });
     } else {
       output.info(`created restic repository ${id.slice(0, 10)} at ${backend.location}`);
       output.info('');
       output.info('Please note that knowledge of your password is required to access');
       output.info('the repository. Losing your password means that your data is');
       output.info('irrecoverably lost.');
+      if (period) tellLock(output, period);
     }
     return 0;
   } finally {
     await backend.close();
   }
+}
+
+/** @throws UNSUPPORTED before anything is stored, saying what to turn on */
+async function lockFromStart(
+  backend: Backend,
+  period: RetentionPeriod,
+  signal: AbortSignal,
+): Promise<void> {
+  await assertNothingStored(backend, { signal });
+  const { retention } = lockingStore(backend);
+  await retention.prepare({ signal });
+  retention.promise(period);
+}
+
+function tellLock(output: Output, { mode, days }: RetentionPeriod): void {
+  output.info('');
+  output.info(`Every file is locked for ${days} days when it is stored (${mode}).`);
+  output.info('Run "holdfast immutability --extend" every day: it keeps the locks of what is');
+  output.info('still needed, and tells when they do not hold.');
 }
 
 /** The chunker polynomial of `--from-repo`; undefined unless --copy-chunker-params asks for it. */

@@ -3,12 +3,13 @@ import { packSizeBytesMax } from '../packs/read-pack.ts';
 import { assert } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
-import { describeError, endsWork } from '../../base/errors.ts';
+import { describeError, endsWork, isHoldfastError } from '../../base/errors.ts';
 import { randomBelow, type Random } from '../../base/random.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
 import type { BlobMarks } from '../trees/blob-marks.ts';
+import { thawPacks } from '../packs/thaw-packs.ts';
 import type { PackContent } from '../packs/pack-content.ts';
 import type { CheckWorkerData, PackCheck, PackFindings, PackUnread } from './messages.ts';
 import type { ReadData } from './options.ts';
@@ -40,6 +41,7 @@ export async function readPacks(
   context: EngineContext<PhaseMonitor>,
 ): Promise<DataRead> {
   const chosen = choosePacks(parts, choice, context.environment.random);
+  await thawPacks(parts, chosen, context);
   const sizeOf = (pack: number): number => parts.packs.sizes[pack] ?? 0;
   const bytesTotal = chosen.reduce((sum, pack) => sum + sizeOf(pack), 0);
   const workerCount = Math.min(usefulThreadCount(), Math.max(1, chosen.length));
@@ -93,7 +95,14 @@ async function checkPack(
     findings.error(`pack ${name}`, 'it is far too large and is not read');
     return;
   }
-  let found = await readAndCheck(parts, { pool, pack, fresh: false }, context);
+  let found: PackFindings;
+  try {
+    found = await readAndCheck(parts, { pool, pack, fresh: false }, context);
+  } catch (error) {
+    if (!isHoldfastError(error, 'FILE_ARCHIVED')) throw error;
+    findings.error(`pack ${name}`, 'it stands in an archive and was not read');
+    return;
+  }
   // Once more before it counts as damage: the first reading may have been garbled on its way.
   if (found.errors.length > 0) {
     found = await readAndCheck(parts, { pool, pack, fresh: true }, context);
@@ -121,6 +130,8 @@ async function readAndCheck(
     bytes = await repository.backend.get({ type: 'pack', name }, undefined, { signal, fresh });
   } catch (error) {
     if (endsWork(error)) throw error;
+    // Nothing is known of it: to call it damaged would have it repaired.
+    if (isHoldfastError(error, 'FILE_ARCHIVED')) throw error;
     const damagedEntries = Array.from(order.entriesOf(pack));
     return { type: 'pack', errors: [`it cannot be read: ${describeError(error)}`], damagedEntries };
   }

@@ -25,6 +25,16 @@ export function contentSizeBytes(indexed: IndexedRepository, content: Uint8Array
   return sizeBytes;
 }
 
+/** Numbers of the packs that the blobs are read from first; of those that no index file lists none. */
+export function dataPacksOf({ index }: IndexedRepository, content: Uint8Array): Set<number> {
+  const packs = new Set<number>();
+  for (let at = 0; at < content.byteLength; at += idSizeBytes) {
+    const entry = index.find('data', content, at);
+    if (entry >= 0) packs.add(index.packOf(entry));
+  }
+  return packs;
+}
+
 /**
  * Reads the content of a file, blob by blob in order, some ahead.
  *

@@ -10,9 +10,11 @@ import {
   markTimeMs,
   type PackMark,
 } from '../../repository/pack-marks.ts';
+import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
 import { statPack } from '../packs/stat-pack.ts';
 import { PackOrder } from '../packs/pack-order.ts';
+import { findLocked, type KeptPacks, noKeptPacks } from './locked-packs.ts';
 import { unneededOf } from './needed.ts';
 import type { PruneMonitor } from './options.ts';
 import type { PackPlan } from './plan.ts';
@@ -67,6 +69,8 @@ export interface Deletion {
   readonly deleted: readonly BareMark[];
   /** Marked for long enough, but an operation that runs may have begun before. */
   readonly awaiting: readonly BareMark[];
+  /** Locked in the storage: their marks stay. */
+  readonly kept: KeptPacks;
 }
 
 /**
@@ -87,9 +91,12 @@ export async function deleteMarked(
   const { due, dropped } = planMarks(state, keepMs);
   const beganMs = await firstBeginMs(state, request, context);
   const isBefore = (mark: BareMark): boolean => markTimeMs(mark) < beganMs;
-  const going = await confirmed(state, due.filter(isBefore), context);
+  const sure = await confirmed(state, due.filter(isBefore), context);
   const awaiting = due.filter((mark) => !isBefore(mark));
-  const deletion = { deleted: going, awaiting };
+  const { going, kept } = repository.backend.retention
+    ? await withoutLocked(repository, sure, context)
+    : { going: sure, kept: noKeptPacks };
+  const deletion = { deleted: going, awaiting, kept };
   if (going.length + dropped.length === 0) return deletion;
   lock.assertHeld();
   const listed = going.filter(({ id }) => state.isListed(id));
@@ -114,6 +121,17 @@ export async function deleteMarked(
   await removePacks(repository, ids, context);
   state.forget(gone, new Set(going.map(({ id }) => id)));
   return deletion;
+}
+
+async function withoutLocked(
+  repository: Repository,
+  marks: readonly BareMark[],
+  context: EngineContext,
+): Promise<{ readonly going: readonly BareMark[]; readonly kept: KeptPacks }> {
+  const ids = marks.map(({ id }) => id);
+  const kept = await findLocked(repository, ids, context);
+  const locked = new Set(kept.ids);
+  return { going: marks.filter(({ id }) => !locked.has(id)), kept };
 }
 
 /** Listings of the needed packs among some marked ones that no index file lists. */

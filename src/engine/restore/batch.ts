@@ -64,6 +64,7 @@ export class Batch {
     throwIfAborted(context.signal);
     for (const file of planned) this.#addFile(file, compared.get(file));
     if (this.#parts.options.dryRun) {
+      for (const pack of this.#wanted.packs) this.#parts.packsWanted?.add(pack);
       for (const file of this.#files) this.#settle(file);
       return;
     }

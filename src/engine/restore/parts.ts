@@ -17,4 +17,6 @@ export interface RestoreParts {
   readonly isShared: boolean;
   readonly ways: SnapshotWays;
   readonly context: EngineContext;
+  /** In a dry run: takes the numbers of the packs that would be read. */
+  readonly packsWanted?: Set<number>;
 }

@@ -49,6 +49,11 @@ export class WantedBlobs {
     else blobs.set(entry, { entry, targets: [target] });
   }
 
+  /** Numbers of the packs of all that was added. */
+  get packs(): Iterable<number> {
+    return this.#byPack.keys();
+  }
+
   /** All that was added, as reads: by pack, then by offset. */
   ranges(): PackRange[] {
     const ranges: PackRange[] = [];

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
 import type {
+  BlobClient,
   BlobDownloadResponseParsed,
   BlobRequestConditions,
   BlockBlobClient,
@@ -28,6 +29,7 @@ import {
   replaceableTypes,
   wholeFileSizeBytesMax,
 } from '../backend.ts';
+import { GenuineReads } from '../genuine-reads.ts';
 import { readBody, readRange } from '../http-body.ts';
 import type { HttpAnswer, HttpClient } from '../http-client.ts';
 import { invalidAnswer } from '../http-errors.ts';
@@ -35,9 +37,12 @@ import { FileList, listedNamesMax } from '../http-list.ts';
 import { folderOf, placeOf, repositoryLayout } from '../layout.ts';
 import { checkRange } from '../range.ts';
 import type { LocationOf } from '../store.ts';
+import { AzureRetention, type LockFields } from './blob-locks.ts';
+import { AzureVersions } from './blob-versions.ts';
+import type { AzureCall, ContainerPlace, SdkOptions } from './container-place.ts';
 import { PartsBody } from './sdk-requests.ts';
 import type { AzureSettings } from './settings.ts';
-import { type FailedCall, translate } from './translate.ts';
+import { translate } from './translate.ts';
 
 /** What an open container is made of. */
 export interface AzureBackendOptions {
@@ -56,8 +61,6 @@ const blocksPerPut = 4;
 /** The service gives no more at once. */
 const namesPerPage = 5000;
 
-type Call = Pick<FailedCall, 'file' | 'isWrite' | 'signal'>;
-
 /**
  * A repository in a container of Azure Blob Storage. A file is one block blob, which the service shows whole or not at all,
  * and never puts over another one: every put asks for that.
@@ -69,6 +72,9 @@ export class AzureBackend implements Backend {
   readonly connectionCount: number;
   readonly #options: AzureBackendOptions;
   readonly #prefix: string;
+  readonly versions: AzureVersions;
+  readonly retention: AzureRetention;
+  readonly #genuine: GenuineReads;
   #wasThere = false;
 
   constructor(options: AzureBackendOptions) {
@@ -77,6 +83,19 @@ export class AzureBackend implements Backend {
     this.connectionCount = options.connectionCount;
     this.#options = options;
     this.#prefix = prefix === '' ? '' : `${prefix}/`;
+    const { container: client, environment } = options;
+    const place: ContainerPlace = {
+      container: client,
+      prefix: this.#prefix,
+      pathOf: (handle) => this.#pathOf(handle),
+      run: (call, work) => this.#run(call, work),
+    };
+    this.versions = new AzureVersions(place, {
+      read: (blob, handle, how) => this.#download(blob, handle, how),
+      store: (handle, content, signal) => this.#put(handle, [content], { replace: true, signal }),
+    });
+    this.retention = new AzureRetention(place, this.versions, environment);
+    this.#genuine = new GenuineReads(this.versions, () => this.retention.promised !== undefined);
   }
 
   /** Makes the container if there is none. Who may not look at it may still write into it. */
@@ -97,39 +116,67 @@ export class AzureBackend implements Backend {
   async put(
     handle: FileHandle,
     parts: readonly Uint8Array[],
-    { replace = false, signal }: PutOptions = {},
+    options: PutOptions = {},
   ): Promise<void> {
+    const { replace = false } = options;
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
+    await this.#put(handle, parts, options);
+  }
+
+  async #put(
+    handle: FileHandle,
+    parts: readonly Uint8Array[],
+    { replace = false, signal }: PutOptions,
+  ): Promise<void> {
     const { accessTier: tier } = this.#options.settings;
     const isColdable = handle.type === 'pack' && !handle.holdsTrees;
-    const how = {
-      conditions: replace ? {} : { ifNoneMatch: '*' },
-      // What is read every day, or kept for minutes only, costs more in a colder tier.
-      ...(tier && isColdable && { tier }),
-    };
     const blob = this.#blobOf(handle);
+    const call = { file: describeHandle(handle), isWrite: true, signal };
+    await this.retention.storing(handle, { signal }, (more) => {
+      const how = {
+        conditions: replace ? {} : { ifNoneMatch: '*' },
+        // What is read every day, or kept for minutes only, costs more in a colder tier.
+        ...(tier && isColdable && { tier }),
+        ...more,
+      };
+      return this.#run(call, (options) => this.#upload(blob, parts, { ...options, ...how }));
+    });
+  }
+
+  async #upload(
+    blob: BlockBlobClient,
+    parts: readonly Uint8Array[],
+    how: CommitOptions,
+  ): Promise<string | undefined> {
     const sizeBytes = sizeOfParts(parts);
     const { putSizeBytesMax = putSizeBytesMaxDefault } = this.#options;
-    await this.#run({ file: describeHandle(handle), isWrite: true, signal }, async (options) => {
-      if (sizeBytes > putSizeBytesMax) {
-        const blockSizeBytes = Math.ceil(putSizeBytesMax / blocksPerPut);
-        const blocks = sliceParts(parts, blockSizeBytes);
-        return await this.#putBlocks(blob, blocks, { ...options, ...how });
-      }
-      // The SDK passes the hash on for every kind of upload, though only the types of the others have it.
-      const upload = { ...options, ...how, transactionalContentMD5: md5Of(parts) };
-      return await blob.upload(new PartsBody(parts), sizeBytes, upload);
-    });
+    if (sizeBytes > putSizeBytesMax) {
+      const blockSizeBytes = Math.ceil(putSizeBytesMax / blocksPerPut);
+      return await this.#putBlocks(blob, sliceParts(parts, blockSizeBytes), how);
+    }
+    // The SDK passes the hash on for every kind of upload, though only the types of the others have it.
+    const upload = { ...how, transactionalContentMD5: md5Of(parts) };
+    return (await blob.upload(new PartsBody(parts), sizeBytes, upload)).versionId;
   }
 
   async get(
     handle: FileHandle,
     range?: ByteRange,
-    { signal }: GetOptions = {},
+    { signal, fresh = false }: GetOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (range) checkRange(range);
-    const blob = this.#blobOf(handle);
     if (range && range.start === range.end) return await this.#getNothing(handle, range, signal);
+    const read = { range, fresh, signal };
+    return await this.#genuine.reading(handle, read, () =>
+      this.#download(this.#blobOf(handle), handle, { range, signal }),
+    );
+  }
+
+  async #download(
+    blob: BlobClient,
+    handle: FileHandle,
+    { range, signal }: { readonly range?: ByteRange | undefined } & CallOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const file = describeHandle(handle);
     return await this.#run({ file, isWrite: false, signal }, async (options) => {
       const { start, end } = range ?? { start: 0, end: undefined };
@@ -137,6 +184,7 @@ export class AzureBackend implements Backend {
       // By itself the SDK would put what further requests give behind what was cut, whatever that is.
       const response = await blob.download(start, count, { ...options, maxRetryRequests: 0 });
       try {
+        if (handle.type === 'config') this.retention.learn(response.metadata);
         const answer = answerOf(response);
         return range ? await readPart(file, range, answer) : await readWhole(handle, answer);
       } finally {
@@ -175,11 +223,24 @@ export class AzureBackend implements Backend {
     await this.#run(call, (options) => blob.delete(options));
   }
 
+  /** Nobody may remove what is not there without the right to remove. */
+  async mayRemove({ signal }: CallOptions = {}): Promise<boolean> {
+    const name = toHex(this.#options.environment.random.fill(new Uint8Array(32)));
+    try {
+      await this.remove({ type: 'index', name }, { signal });
+      return true;
+    } catch (error) {
+      if (isHoldfastError(error, 'PERMISSION_DENIED', 'READ_ONLY')) return false;
+      if (isHoldfastError(error, 'FILE_NOT_FOUND')) return true;
+      throw error;
+    }
+  }
+
   async close(): Promise<void> {
     await this.#options.http.close();
   }
 
-  async #run<T>(call: Call, work: (options: SdkOptions) => Promise<T>): Promise<T> {
+  async #run<T>(call: AzureCall, work: (options: SdkOptions) => Promise<T>): Promise<T> {
     const { signal } = call;
     throwIfAborted(signal);
     try {
@@ -199,7 +260,7 @@ export class AzureBackend implements Backend {
     blob: BlockBlobClient,
     blocks: Iterable<readonly Uint8Array[]>,
     { abortSignal, ...how }: CommitOptions,
-  ): Promise<void> {
+  ): Promise<string | undefined> {
     const options = abortSignal ? { abortSignal } : {};
     // Somebody else may be sending blocks under the same name.
     const mark = toHex(this.#options.environment.random.fill(new Uint8Array(8)));
@@ -212,7 +273,7 @@ export class AzureBackend implements Backend {
         transactionalContentMD5: md5Of(parts),
       });
     }
-    await blob.commitBlockList(ids, { ...options, ...how });
+    return (await blob.commitBlockList(ids, { ...options, ...how })).versionId;
   }
 
   /** An empty range cannot be asked for. */
@@ -302,12 +363,7 @@ async function nextPage(
   }
 }
 
-/** What every call of the SDK takes. */
-interface SdkOptions {
-  readonly abortSignal?: AbortSignal;
-}
-
-interface CommitOptions extends SdkOptions {
+interface CommitOptions extends SdkOptions, LockFields {
   readonly conditions: BlobRequestConditions;
   readonly tier?: string;
 }

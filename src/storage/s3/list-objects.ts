@@ -1,6 +1,7 @@
 import { ListObjectsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 
 import { HoldfastError } from '../../base/errors.ts';
+import { listedNamesMax } from '../http-list.ts';
 import type { S3Requests } from './s3-requests.ts';
 
 /** An object of a listing. */
@@ -17,14 +18,18 @@ export interface ListRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How a listing is asked for, and how long it may be. */
+export interface ListRules {
+  readonly listsByVersion1: boolean;
+  /** Default: as of any store. */
+  readonly namesMax?: number;
+}
+
 /** One page of a listing, and where the next begins. */
 interface Page {
   readonly objects: readonly ListedObject[];
   readonly next: string | undefined;
 }
-
-/** More than any repository has packs; who lists more lists without an end. */
-const objectCountMax = 100_000_000;
 
 /**
  * Lists the objects below a prefix, page by page, as the server gives them.
@@ -34,7 +39,7 @@ const objectCountMax = 100_000_000;
 export async function* listObjects(
   requests: S3Requests,
   request: ListRequest,
-  { listsByVersion1 }: { readonly listsByVersion1: boolean },
+  { listsByVersion1, namesMax = listedNamesMax }: ListRules,
 ): AsyncGenerator<ListedObject, void, undefined> {
   const listPage = listsByVersion1 ? listByVersion1 : listByVersion2;
   let count = 0;
@@ -44,7 +49,7 @@ export async function* listObjects(
     if (page.next !== undefined && page.next === from) throw goesInCircles(request);
     // An empty page counts as well: a server may send nothing else.
     count += Math.max(page.objects.length, 1);
-    if (count > objectCountMax) throw hasNoEnd(request);
+    if (count > namesMax) throw hasNoEnd(request, namesMax);
     yield* page.objects;
     from = page.next;
   } while (from !== undefined);
@@ -109,9 +114,9 @@ function goesInCircles({ subject }: Pick<ListRequest, 'subject'>): HoldfastError
   });
 }
 
-function hasNoEnd({ subject }: ListRequest): HoldfastError {
+function hasNoEnd({ subject }: ListRequest, namesMax: number): HoldfastError {
   return new HoldfastError('UNSUPPORTED', {
     message: 'the storage lists more names than a repository can have',
-    details: { list: subject, names: objectCountMax },
+    details: { list: subject, names: namesMax },
   });
 }

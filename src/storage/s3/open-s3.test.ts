@@ -375,29 +375,6 @@ test('removes many files by one request', async () => {
   expect(await backend.removeSeveral?.('snapshot', names, { admit: notNow })).toEqual([]);
 });
 
-test('waits for what comes back from an archive, if told so', async () => {
-  let headCount = 0;
-  server.answer = (request, response) => {
-    if (request.method === 'POST') response.writeHead(202).end();
-    else if (request.method === 'HEAD') {
-      headCount++;
-      const restore = `ongoing-request="${headCount < 3}"`;
-      response.writeHead(200, { 'x-amz-restore': restore, 'x-amz-storage-class': 'GLACIER' }).end();
-    } else if (headCount === 3) {
-      response.writeHead(200, { 'content-length': '7' }).end(content);
-    } else errorAnswer(403, 'InvalidObjectState')(request, response);
-  };
-  const backend = await open({ extended: { 'enable-restore': 'true', 'restore-tier': 'bulk' } });
-  expect(await backend.get(pack)).toEqual(content);
-  expect(clock.sleptMs).toEqual([60_000, 60_000]);
-  const asked = server.seen.find(({ method }) => method === 'POST');
-  expect(asked?.body.toString()).toMatch(/<Days>7<\/Days>.*<Tier>Bulk<\/Tier>/);
-  headCount = -1000;
-  const impatient = await open({ extended: { 'enable-restore': '1', 'restore-timeout': '10m' } });
-  expect(await told(impatient.get(pack))).toContain('FILE_ARCHIVED');
-  expect(clock.sleptMs).toHaveLength(10);
-});
-
 test('makes the bucket if there is none, and writes where it may not look', async () => {
   server.answer = (request, response) => {
     if (request.method === 'HEAD') errorAnswer(404, 'NotFound')(request, response);
@@ -411,7 +388,7 @@ test('makes the bucket if there is none, and writes where it may not look', asyn
   ]);
   server.answer = errorAnswer(403, 'AccessDenied');
   await backend.create();
-  expect(server.seen).toHaveLength(3);
+  expect(server.seen).toHaveLength(4);
 });
 
 test.each([

@@ -3,8 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll } from 'vitest';
 
-import { describeWith } from '../../../test/tools/peers.ts';
-import { type S3Server, startRadosgw } from '../../../test/tools/radosgw.ts';
+import { describeNeeding, needs } from '../../../test/tools/peers.ts';
+import {
+  radosgwStartMsMax,
+  radosgws,
+  type S3Server,
+  startRadosgw,
+} from '../../../test/tools/radosgw.ts';
 import { scratchFolder } from '../../../test/tools/scratch.ts';
 import type { Backend } from '../backend.ts';
 import { describeBackend, type Lack } from '../conformance.ts';
@@ -13,11 +18,11 @@ import { openS3 } from './open-s3.ts';
 
 const scratch = scratchFolder('s3');
 
-describeWith(['radosgw'], 'S3, on radosgw', () => {
+describeNeeding('radosgw').each(radosgws)(`S3, on radosgw %s${needs('radosgw')}`, (_, options) => {
   let server: S3Server;
   beforeAll(async () => {
-    server = await startRadosgw(scratch.fresh('server'));
-  });
+    server = await startRadosgw(scratch.fresh('server'), options);
+  }, radosgwStartMsMax);
   afterAll(() => server.stop());
 
   const open = (bucket: string, prefix: string): Promise<Backend> => {
@@ -32,13 +37,7 @@ describeWith(['radosgw'], 'S3, on radosgw', () => {
     });
   };
 
-  // This version of radosgw passes over If-None-Match.
-  const lacks: ReadonlySet<Lack> = new Set([
-    'exclusive-put',
-    'exclusive-race',
-    'absence',
-    'any-content',
-  ]);
+  const lacks: ReadonlySet<Lack> = new Set(['exclusive-race', 'absence', 'any-content']);
   describeBackend('store', async () => {
     const prefix = randomUUID();
     const backend = await open('conformance', prefix);

@@ -1,21 +1,19 @@
 import { createHash } from 'node:crypto';
 
 import {
-  type BucketLocationConstraint,
-  CreateBucketCommand,
-  type CreateBucketCommandInput,
   DeleteObjectCommand,
+  type DeleteObjectCommandOutput,
   DeleteObjectsCommand,
   GetObjectCommand,
-  type GetObjectCommandOutput,
-  HeadBucketCommand,
   HeadObjectCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
+  type PutObjectCommandOutput,
 } from '@aws-sdk/client-s3';
 
-import { sizeOfParts } from '../../base/bytes.ts';
+import { sizeOfParts, toHex } from '../../base/bytes.ts';
 import { assert } from '../../base/assert.ts';
+import { type Random, randomBytes } from '../../base/random.ts';
 import { endsWork, HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import {
   type Backend,
@@ -28,19 +26,24 @@ import {
   type GetOptions,
   type PutOptions,
   replaceableTypes,
-  wholeFileSizeBytesMax,
+  type ThawingFile,
+  type ThawTerms,
 } from '../backend.ts';
 import { isNamedByContent } from '../content-names.ts';
+import { GenuineReads } from '../genuine-reads.ts';
 import { placeOf, repositoryLayout } from '../layout.ts';
 import type { S3Location } from '../location.ts';
 import { checkRange } from '../range.ts';
 import type { StoreOptions } from '../store.ts';
 import { PartsBody } from './http-requests.ts';
 import { type ListedObject, listObjects, type ListRequest } from './list-objects.ts';
-import { readBody } from './read-body.ts';
+import { isVague, makeBucket } from './make-bucket.ts';
+import { S3Retention } from './object-lock.ts';
+import { S3Versions } from './object-versions.ts';
+import { readObject, tooShort } from './read-object.ts';
 import type { S3Requests } from './s3-requests.ts';
 import type { S3Settings } from './settings.ts';
-import { thaw, type ThawTools } from './thaw.ts';
+import { thawObject } from './thaw.ts';
 
 /** What a repository in a bucket is opened with. */
 export interface S3BackendOptions extends StoreOptions {
@@ -72,54 +75,58 @@ export class S3Backend implements Backend {
   readonly #requests: S3Requests;
   readonly #settings: S3Settings;
   readonly #prefix: string;
-  readonly #tools: ThawTools;
+  readonly #random: Random;
+  readonly versions: S3Versions;
+  readonly retention: S3Retention;
+  readonly #genuine: GenuineReads;
   #takesConditions = true;
 
   constructor(options: S3BackendOptions) {
-    const { location, settings, requests, connectionCount, environment, monitor } = options;
+    const { location, settings, requests, connectionCount, environment } = options;
     const { isEncrypted, endpoint, bucket, prefix } = location;
     const path = prefix === '' ? bucket : `${bucket}/${prefix}`;
     this.location = `s3:${isEncrypted ? 'https' : 'http'}://${endpoint}/${path}`;
     this.connectionCount = connectionCount;
     this.#requests = requests;
     this.#settings = settings;
-    this.#tools = { requests, clock: environment.clock, monitor };
+    this.#random = environment.random;
     this.#prefix = prefix === '' ? '' : `${prefix}/`;
+    const keyOf = (handle: FileHandle): string => this.#keyOf(handle);
+    const place = { requests, prefix: this.#prefix, keyOf };
+    this.versions = new S3Versions(place, {
+      learn: (metadata) => this.retention.learn(metadata),
+      store: (handle, content, signal) => this.#put(handle, [content], { replace: true, signal }),
+    });
+    this.retention = new S3Retention(place, this.versions, environment);
+    this.#genuine = new GenuineReads(this.versions, () => this.retention.promised !== undefined);
+  }
+
+  /** If told so. Who reads then waits around the limit of connections, not here. */
+  get thawing(): ThawTerms | undefined {
+    return this.#settings.thaw;
   }
 
   /** Makes the bucket if there is none. */
   async create({ signal }: CallOptions = {}): Promise<void> {
-    const { bucket, region } = this.#requests;
-    const call = { subject: `bucket ${bucket}`, signal };
-    try {
-      await this.#requests.run({
-        ...call,
-        action: 'read',
-        send: (client, options) => client.send(new HeadBucketCommand({ Bucket: bucket }), options),
-      });
-    } catch (error) {
-      // Who may not look at the bucket may still write into it.
-      if (isHoldfastError(error, 'PERMISSION_DENIED')) return;
-      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
-      const isElsewhere = region !== 'us-east-1' && this.location.includes('amazonaws.com');
-      const input: CreateBucketCommandInput = { Bucket: bucket };
-      // Regions are more than the SDK's list of them knows.
-      const place = region as BucketLocationConstraint;
-      if (isElsewhere) input.CreateBucketConfiguration = { LocationConstraint: place };
-      await this.#requests.run({
-        ...call,
-        action: 'write',
-        send: (client, options) => client.send(new CreateBucketCommand(input), options),
-      });
-    }
+    // Who may not look at the bucket may still write into it.
+    await makeBucket(this.#requests, false, signal);
   }
 
   async put(
     handle: FileHandle,
     parts: readonly Uint8Array[],
-    { replace = false, signal, onChecked }: PutOptions = {},
+    options: PutOptions = {},
   ): Promise<void> {
+    const { replace = false } = options;
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
+    await this.#put(handle, parts, options);
+  }
+
+  async #put(
+    handle: FileHandle,
+    parts: readonly Uint8Array[],
+    { replace = false, signal, onChecked }: PutOptions,
+  ): Promise<void> {
     const sizeBytes = sizeOfParts(parts);
     assert(sizeBytes <= putSizeBytesMax, 'a file is stored by one request');
     const input: PutObjectCommandInput = {
@@ -131,14 +138,17 @@ export class S3Backend implements Backend {
     if (handle.type === 'config' && !replace) await this.#refuseExisting(handle, signal);
     const hash = isNamedByContent(handle) ? handle.name : hashOf(parts);
     const send: Send = (more) =>
-      this.#store(
-        { ...input, ...more, Body: new PartsBody(parts, hash) },
-        { subject: describeHandle(handle), signal },
+      this.retention.storing({ handle, parts, signal }, (lock) =>
+        this.#store(
+          { ...input, ...lock, ...more, Body: new PartsBody(parts, hash) },
+          { subject: describeHandle(handle), signal },
+        ),
       );
     try {
       const tag = await (replace || !this.#takesConditions
         ? send({})
         : this.#sendUnlessThere(send));
+      this.#genuine.forget(handle);
       if (onChecked && tag === `"${hashOf(parts, 'md5')}"`) onChecked();
     } catch (error) {
       // The server found other bytes than those of the name: were they lost on the way, or never there?
@@ -152,33 +162,26 @@ export class S3Backend implements Backend {
   async get(
     handle: FileHandle,
     range?: ByteRange,
-    { signal }: GetOptions = {},
+    { signal, fresh = false }: GetOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (range) checkRange(range);
-    const key = this.#keyOf(handle);
     if (range && range.start === range.end) return await this.#getNothing(handle, range, signal);
-    const call = { subject: describeHandle(handle), signal };
-    const read = (): Promise<Uint8Array<ArrayBuffer>> => this.#read(handle, range, signal);
-    try {
-      return await read();
-    } catch (error) {
-      const { thaw: settings } = this.#settings;
-      if (!settings || !isHoldfastError(error, 'FILE_ARCHIVED')) throw error;
-      await thaw({ ...call, key }, settings, this.#tools);
-      return await read();
-    }
+    return await this.#genuine.reading(handle, { range, fresh, signal }, () =>
+      this.#read(handle, range, signal),
+    );
   }
 
   async stat(handle: FileHandle, { signal }: CallOptions = {}): Promise<FileStat> {
     const input = { Bucket: this.#requests.bucket, Key: this.#keyOf(handle) };
-    const ask = this.#requests.run({
-      action: 'read',
-      subject: describeHandle(handle),
-      signal,
-      send: async (client, options) =>
-        (await client.send(new HeadObjectCommand(input), options)).ContentLength,
-    });
-    const sizeBytes = await ask.catch((error: unknown) => this.#explain(error, handle, signal));
+    const sizeBytes = await this.#explained(handle, signal, () =>
+      this.#requests.run({
+        action: 'read',
+        subject: describeHandle(handle),
+        signal,
+        send: async (client, options) =>
+          (await client.send(new HeadObjectCommand(input), options)).ContentLength,
+      }),
+    );
     if (sizeBytes === undefined) {
       throw new HoldfastError('BACKEND_READ_FAILED', {
         message: 'the storage does not say how large a file is',
@@ -232,11 +235,44 @@ export class S3Backend implements Backend {
       try {
         gone.push(...(await this.#removeAtOnce(type, some, signal)));
       } catch (error) {
-        if (endsWork(error)) throw error;
+        // What is worth another try gets it with each file: this call is made once.
+        if (!isHoldfastError(error)) throw error;
+        if (endsWork(error) && error.row.retry === 'never') throw error;
         break;
       }
     }
     return gone;
+  }
+
+  /** Removing what is not there needs the right to do so as well. Where versions are kept it leaves a mark, which is taken back. */
+  async mayRemove({ signal }: CallOptions = {}): Promise<boolean> {
+    const name = toHex(randomBytes(this.#random, 32));
+    const input = { Bucket: this.#requests.bucket, Key: this.#keyOf({ type: 'index', name }) };
+    const remove = (more: { readonly VersionId?: string }): Promise<DeleteObjectCommandOutput> =>
+      this.#requests.run({
+        action: 'write',
+        subject: 'a file that is not there',
+        signal,
+        send: (client, options) =>
+          client.send(new DeleteObjectCommand({ ...input, ...more }), options),
+      });
+    try {
+      const { VersionId: id, DeleteMarker: leavesMark } = await remove({});
+      if (leavesMark && id !== undefined) await remove({ VersionId: id }).catch(() => undefined);
+      return true;
+    } catch (error) {
+      if (isHoldfastError(error, 'PERMISSION_DENIED', 'READ_ONLY')) return false;
+      throw error;
+    }
+  }
+
+  async thaw(handle: FileHandle, { signal }: CallOptions = {}): Promise<ThawingFile | undefined> {
+    const settings = this.#settings.thaw;
+    if (!settings) return undefined;
+    const object = { key: this.#keyOf(handle), subject: describeHandle(handle), signal };
+    return await this.#explained(handle, signal, () =>
+      thawObject(object, settings, this.#requests),
+    );
   }
 
   async close(): Promise<void> {
@@ -271,8 +307,11 @@ export class S3Backend implements Backend {
       action: 'read',
       subject: describeHandle(handle),
       signal,
-      send: async (client, options) =>
-        await readFile(await client.send(new GetObjectCommand(input), options), handle, range),
+      send: async (client, options) => {
+        const answer = await client.send(new GetObjectCommand(input), options);
+        if (handle.type === 'config') this.retention.learn(answer.Metadata);
+        return await readObject(answer, handle, range);
+      },
     });
   }
 
@@ -284,13 +323,12 @@ export class S3Backend implements Backend {
   async #store(
     input: PutObjectCommandInput,
     call: { readonly subject: string; readonly signal: AbortSignal | undefined },
-  ): Promise<string | undefined> {
-    const { ETag: tag } = await this.#requests.run({
+  ): Promise<PutObjectCommandOutput> {
+    return await this.#requests.run({
       ...call,
       action: 'write',
       send: (client, options) => client.send(new PutObjectCommand(input), options),
     });
-    return tag;
   }
 
   /** Saves a second version of a file that is there, on servers that know the condition. */
@@ -335,26 +373,31 @@ export class S3Backend implements Backend {
   }
 
   /** The answer to a HEAD has no body, so it does not say why: the same question as a GET does. */
-  async #explain(
-    error: unknown,
+  async #explained<T>(
     handle: FileHandle,
     signal: AbortSignal | undefined,
-  ): Promise<never> {
-    const isVague = isHoldfastError(
-      error,
-      'PERMISSION_DENIED',
-      'LOCATION_INVALID',
-      'CREDENTIALS_REFUSED',
-      'UNSUPPORTED',
-    );
-    if (isVague) {
+    ask: () => Promise<T>,
+  ): Promise<T> {
+    const { region } = this.#requests;
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isVague(error)) throw error;
       try {
         await this.#read(handle, { start: 0, end: 1 }, signal);
       } catch (why) {
-        if (!isHoldfastError(why, 'FILE_NOT_FOUND', 'RANGE_NOT_SATISFIABLE')) throw why;
+        const isAnswer = isHoldfastError(
+          why,
+          'FILE_NOT_FOUND',
+          'RANGE_NOT_SATISFIABLE',
+          'FILE_ARCHIVED',
+        );
+        if (!isAnswer) throw why;
       }
+      if (this.#requests.region === region) throw error;
+      // By another region that the answer named, it is allowed.
+      return await ask();
     }
-    throw error;
   }
 
   /** An empty range cannot be asked for. */
@@ -385,37 +428,6 @@ export class S3Backend implements Backend {
   }
 }
 
-/** @throws RANGE_NOT_SATISFIABLE, BACKEND_READ_FAILED, UNPACKED_DAMAGED */
-async function readFile(
-  { Body: body, ContentLength: sizeBytes }: GetObjectCommandOutput,
-  handle: FileHandle,
-  range: ByteRange | undefined,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const file = describeHandle(handle);
-  if (sizeBytes === undefined) {
-    throw new HoldfastError('BACKEND_READ_FAILED', {
-      message: 'the storage does not say how large a file is',
-      details: { file },
-    });
-  }
-  if (range) {
-    const wanted = range.end - range.start;
-    if (sizeBytes < wanted) throw tooShort(handle, range.end, range.start + sizeBytes);
-    if (sizeBytes > wanted) {
-      throw new HoldfastError('BACKEND_READ_FAILED', {
-        message: 'the storage sent more than a part of a file',
-        details: { file, wanted, sizeBytes },
-      });
-    }
-  } else if (sizeBytes > wholeFileSizeBytesMax[handle.type]) {
-    throw new HoldfastError('UNPACKED_DAMAGED', {
-      message: 'a repository file is larger than any such file can be',
-      details: { file, sizeBytes },
-    });
-  }
-  return await readBody(body, sizeBytes);
-}
-
 function hashOf(parts: readonly Uint8Array[], algorithm: 'sha256' | 'md5' = 'sha256'): string {
   const hash = createHash(algorithm);
   for (const part of parts) hash.update(part);
@@ -426,11 +438,5 @@ function notAsNamed(handle: FileHandle): HoldfastError {
   return new HoldfastError('VERIFY_FAILED', {
     message: 'a file does not hold the bytes that it is named after, and was not stored',
     details: { file: describeHandle(handle) },
-  });
-}
-
-function tooShort(handle: FileHandle, end: number, sizeBytes: number): HoldfastError {
-  return new HoldfastError('RANGE_NOT_SATISFIABLE', {
-    details: { file: describeHandle(handle), end, sizeBytes },
   });
 }

@@ -53,6 +53,11 @@ export class S3Requests {
     return this.#region;
   }
 
+  /** Where requests go, for people. */
+  get host(): string {
+    return this.#options.host;
+  }
+
   /** Some request did, so there is a bucket. */
   get hasSucceeded(): boolean {
     return this.#hasSucceeded;

@@ -67,6 +67,10 @@ test.each([
   ['s3.dualstack.us-gov-west-1.amazonaws.com:443', 'us-gov-west-1'],
   ['s3-us-west-2.amazonaws.com', 'us-west-2'],
   ['s3.cn-north-1.amazonaws.com.cn', 'cn-north-1'],
+  ['s3.us-west-004.backblazeb2.com', 'us-west-004'],
+  ['s3.eu-central-1.wasabisys.com:443', 'eu-central-1'],
+  ['s3.fr-par.scw.cloud', 'fr-par'],
+  ['s3.wasabisys.com', undefined],
   ['s3.amazonaws.com', undefined],
   ['s3.eu-central-1.example.com', undefined],
 ])('%s is in the region %s', (endpoint, region) => {

@@ -1,12 +1,10 @@
 import { HoldfastError } from '../../base/errors.ts';
+import type { ThawTerms } from '../backend.ts';
 import type { S3Location } from '../location.ts';
 
 /** How packs are brought back that stand in an archive. */
-export interface ThawSettings {
-  readonly days: number;
+export interface ThawSettings extends ThawTerms {
   readonly tier: 'Standard' | 'Bulk' | 'Expedited';
-  /** Longest wait for one pack. */
-  readonly waitMsMax: number;
 }
 
 /** What `-o s3.…` and the location say. */
@@ -48,11 +46,14 @@ export function readSettings(location: S3Location, options: Options): S3Settings
   };
 }
 
-/** The region that a host of Amazon's names, as `s3.eu-central-1.amazonaws.com` does. */
+/** The region that a host names whose vendor writes them so: `s3.eu-central-1.amazonaws.com`, `s3.us-west-004.backblazeb2.com`. */
 export function regionOfEndpoint(endpoint: string): string | undefined {
-  const match =
+  const host = hostOf(endpoint);
+  const amazons =
     /^s3[.-](?:fips\.)?(?:dualstack\.)?(?<region>[a-z]{2}(?:-[a-z]+)+-[0-9])\.amazonaws\.com(?:\.cn)?$/i;
-  return match.exec(hostOf(endpoint))?.groups?.['region'];
+  const others =
+    /^s3\.(?<region>[a-z0-9]+(?:-[a-z0-9]+)+)\.(?:backblazeb2\.com|wasabisys\.com|scw\.cloud)$/i;
+  return (amazons.exec(host) ?? others.exec(host))?.groups?.['region'];
 }
 
 /** By `auto` only hosts that are known to want the bucket in their name get it there, as with restic. */

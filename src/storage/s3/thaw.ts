@@ -1,12 +1,16 @@
-import { HeadObjectCommand, RestoreObjectCommand } from '@aws-sdk/client-s3';
+import {
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  RestoreObjectCommand,
+  type RestoreRequest,
+} from '@aws-sdk/client-s3';
 
-import type { Clock } from '../../base/clock.ts';
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
-import type { Monitor } from '../../base/monitor.ts';
+import type { ThawingFile } from '../backend.ts';
 import type { S3Requests } from './s3-requests.ts';
 import type { ThawSettings } from './settings.ts';
 
-/** An archived object that is wanted back. */
+/** An object that is wanted back, should it stand in an archive. */
 export interface Archived {
   readonly key: string;
   /** For people: `pack 0123456789`. */
@@ -14,74 +18,105 @@ export interface Archived {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What bringing back needs besides. */
-export interface ThawTools {
-  readonly requests: S3Requests;
-  readonly clock: Clock;
-  readonly monitor?: Monitor | undefined;
+type Tier = ThawSettings['tier'];
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+
+interface Archive {
+  /** Longest time from asking to reading, by Amazon's description; undefined: not to be had. */
+  readonly expectedMs: Readonly<Record<Tier, number | undefined>>;
 }
 
-/** The fastest way out of an archive takes some minutes. */
-const askEveryMs = 60_000;
+const flexible: Archive = {
+  expectedMs: { Expedited: 5 * minuteMs, Standard: 5 * hourMs, Bulk: 12 * hourMs },
+};
+const deep: Archive = {
+  expectedMs: { Expedited: undefined, Standard: 12 * hourMs, Bulk: 48 * hourMs },
+};
 
 /**
- * Has an archived object brought back, and waits until it can be read.
+ * Classes whose objects are not read at once, and tiers of the class that moves objects by itself. Other vendors use the first two
+ * names for theirs.
  *
- * @throws FILE_ARCHIVED if that takes longer than `waitMsMax`
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html
  */
-export async function thaw(
+const archives: Readonly<Record<string, Archive>> = {
+  GLACIER: flexible,
+  DEEP_ARCHIVE: deep,
+  ARCHIVE_ACCESS: flexible,
+  DEEP_ARCHIVE_ACCESS: deep,
+};
+
+/**
+ * Has an archived object brought back, unless somebody asked for that before.
+ *
+ * @returns undefined if it can be read now
+ */
+export async function thawObject(
   object: Archived,
   settings: ThawSettings,
-  tools: ThawTools,
-): Promise<void> {
-  const { clock, monitor } = tools;
-  await askFor(object, settings, tools);
-  monitor?.note(
-    `${object.subject} stands in an archive; waiting until the storage has brought it back`,
-  );
-  const endMs = clock.monotonicMs() + settings.waitMsMax;
-  while (!(await isBack(object, tools))) {
-    if (clock.monotonicMs() + askEveryMs > endMs) {
-      throw new HoldfastError('FILE_ARCHIVED', {
-        message: 'a file stands in an archive, and the storage has not brought it back in time',
-        details: { file: object.subject },
-        hint: 'It was asked for. Run the command again later, or wait longer with "-o s3.restore-timeout".',
-      });
-    }
-    await clock.sleep(askEveryMs, object.signal);
-  }
+  requests: S3Requests,
+): Promise<ThawingFile | undefined> {
+  const found = await look(object, requests);
+  const storageClass = found.ArchiveStatus ?? found.StorageClass ?? '';
+  const archive = archives[storageClass];
+  if (!archive || found.Restore?.includes('ongoing-request="false"')) return undefined;
+  const expectedMs = archive.expectedMs[settings.tier];
+  if (found.Restore !== undefined) return { storageClass, isNew: false, expectedMs };
+  if (expectedMs === undefined) throw noSuchTier(object, storageClass, settings.tier);
+  const leavesForGood = found.ArchiveStatus !== undefined;
+  const answer = await askFor(object, requestOf(settings, leavesForGood), requests);
+  return answer === 'there' ? undefined : { storageClass, isNew: answer === 'asked', expectedMs };
 }
 
+async function look(
+  { key, ...call }: Archived,
+  requests: S3Requests,
+): Promise<HeadObjectCommandOutput> {
+  const input = { Bucket: requests.bucket, Key: key };
+  return await requests.run({
+    ...call,
+    action: 'read',
+    send: (client, options) => client.send(new HeadObjectCommand(input), options),
+  });
+}
+
+/** What leaves its tier for good is not asked for a number of days. */
+function requestOf({ days, tier }: ThawSettings, leavesForGood: boolean): RestoreRequest {
+  return {
+    ...(!leavesForGood && { Days: days }),
+    GlacierJobParameters: { Tier: tier },
+  };
+}
+
+/** What is the case afterwards: by this request, by one before, or without any. */
 async function askFor(
   { key, ...call }: Archived,
-  { days, tier }: ThawSettings,
-  { requests }: ThawTools,
-): Promise<void> {
-  const input = {
-    Bucket: requests.bucket,
-    Key: key,
-    RestoreRequest: { Days: days, GlacierJobParameters: { Tier: tier } },
-  };
+  request: RestoreRequest,
+  requests: S3Requests,
+): Promise<'asked' | 'under way' | 'there'> {
+  const input = { Bucket: requests.bucket, Key: key, RestoreRequest: request };
   try {
     await requests.run({
       ...call,
       action: 'write',
       send: (client, options) => client.send(new RestoreObjectCommand(input), options),
     });
+    return 'asked';
   } catch (error) {
-    // Somebody asked for it before.
-    if (!isHoldfastError(error) || error.details['answer'] !== '409 RestoreAlreadyInProgress')
-      throw error;
+    if (!isHoldfastError(error)) throw error;
+    const { answer } = error.details;
+    if (answer === '409 RestoreAlreadyInProgress') return 'under way';
+    if (answer === '403 ObjectAlreadyInActiveTierError') return 'there';
+    throw error;
   }
 }
 
-async function isBack({ key, ...call }: Archived, { requests }: ThawTools): Promise<boolean> {
-  const input = { Bucket: requests.bucket, Key: key };
-  const { Restore: restore, StorageClass: storageClass } = await requests.run({
-    ...call,
-    action: 'read',
-    send: (client, options) => client.send(new HeadObjectCommand(input), options),
+function noSuchTier({ subject }: Archived, storageClass: string, tier: Tier): HoldfastError {
+  return new HoldfastError('UNSUPPORTED', {
+    message: `nothing comes back from ${storageClass} by the tier "${tier}"`,
+    details: { file: subject },
+    hint: 'Use "-o s3.restore-tier=Standard" or "-o s3.restore-tier=Bulk".',
   });
-  if (restore !== undefined) return restore.includes('ongoing-request="false"');
-  return storageClass !== 'GLACIER' && storageClass !== 'DEEP_ARCHIVE';
 }

@@ -39,12 +39,14 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   ExpiredTokenException: 'CREDENTIALS_REFUSED',
   TokenRefreshRequired: 'CREDENTIALS_REFUSED',
   InvalidToken: 'CREDENTIALS_REFUSED',
+  InvalidTokenId: 'CREDENTIALS_REFUSED',
   InvalidClientTokenId: 'CREDENTIALS_REFUSED',
   CredentialsProviderError: 'CREDENTIALS_REFUSED',
   TokenProviderError: 'CREDENTIALS_REFUSED',
   RequestTimeTooSkewed: 'CLOCK_SKEWED',
   RequestInTheFuture: 'CLOCK_SKEWED',
   AuthorizationHeaderMalformed: 'LOCATION_INVALID',
+  InvalidRegionName: 'LOCATION_INVALID',
   IllegalLocationConstraintException: 'LOCATION_INVALID',
   InvalidBucketName: 'LOCATION_INVALID',
   PermanentRedirect: 'LOCATION_INVALID',
@@ -162,6 +164,12 @@ function misplaced({ region, status, code }: Refusal, call: FailedCall): Holdfas
       hint: `Use "-o s3.region=${region}", and with Amazon the host s3.${region}.amazonaws.com.`,
     };
   }
+  if (code === 'InvalidRegionName') {
+    return {
+      message: 'the storage knows no such region',
+      hint: 'Name the region that it gives with "-o s3.region", or none.',
+    };
+  }
   if (status < 300 || status >= 400)
     return { message: `the storage refused the location: ${code}` };
   return {
@@ -175,6 +183,8 @@ const keySentences: Readonly<Record<string, string>> = {
   SignatureDoesNotMatch: 'the secret key does not fit the access key',
   ExpiredToken: 'the session of the credentials has expired',
   ExpiredTokenException: 'the session of the credentials has expired',
+  InvalidToken: 'the session of the credentials is not valid',
+  InvalidTokenId: 'the session of the credentials is not valid, or has expired',
   TokenRefreshRequired: 'the session of the credentials has expired',
   CredentialsProviderError: 'no credentials were found for the storage',
   TokenProviderError: 'no credentials were found for the storage',
@@ -182,7 +192,10 @@ const keySentences: Readonly<Record<string, string>> = {
 
 function refusedKeys({ code }: Refusal): HoldfastErrorOptions {
   const message = keySentences[code];
-  return message === undefined ? {} : { message };
+  if (message === undefined) return {};
+  if (code !== 'SignatureDoesNotMatch') return { message };
+  // Some servers say the same of a wrong region.
+  return { message, hint: 'Look at the keys, and at the region ("-o s3.region").' };
 }
 
 function skewed({ headers }: Refusal, { nowMs }: FailedCall): HoldfastErrorOptions {
