@@ -10,7 +10,13 @@ import {
   Decompressor,
   decompressUnknown,
 } from '../kernels/zstd.ts';
-import { type Backend, type CallOptions, type FileType, getIfThere } from '../storage/backend.ts';
+import {
+  type Backend,
+  type CallOptions,
+  type FileHandle,
+  type FileType,
+  getIfThere,
+} from '../storage/backend.ts';
 import type { Id } from './id.ts';
 
 /** The file types that hold one sealed JSON document. */
@@ -260,7 +266,7 @@ export async function putContent(
 /** Stores a content-addressed file and makes sure that it is there, whole. @throws as `putContent`, `confirmStored` */
 export async function putConfirmed(
   backend: Backend,
-  file: { readonly type: FileType; readonly name: Id; readonly bytes: Uint8Array },
+  file: FileHandle & { readonly bytes: Uint8Array },
   options: CallOptions = {},
 ): Promise<void> {
   const { bytes, ...handle } = file;
@@ -275,7 +281,7 @@ export async function putConfirmed(
  */
 export async function confirmStored(
   backend: Backend,
-  file: { readonly type: FileType; readonly name: Id; readonly sizeBytes: number },
+  file: FileHandle & { readonly sizeBytes: number },
   options: CallOptions = {},
 ): Promise<void> {
   const { sizeBytes, ...handle } = file;
