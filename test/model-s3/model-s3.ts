@@ -27,6 +27,8 @@ export interface ModelS3Options {
   readonly isStrict?: boolean;
 }
 
+const askedEveryMsMax = 16 * 60_000;
+
 /** Whose keys `variables` has. */
 export const modelUser: ModelUser = {
   accessKeyId: 'KNOWNKEY',
@@ -94,6 +96,21 @@ export class ModelS3 {
     return systemClock.wallMs() + this.#passedMs;
   }
 
+  /** Some request is under way. */
+  get isBusy(): boolean {
+    return this.#busy > 0;
+  }
+
+  /** The archive has something to bring back, or just had: who waits for it asks every 15 min. */
+  get isThawing(): boolean {
+    for (const { versions } of this.buckets.values()) {
+      for (const { thawing } of [...versions.values()].flat()) {
+        if (thawing && thawing.readyMs > this.nowMs - askedEveryMsMax) return true;
+      }
+    }
+    return false;
+  }
+
   /** Lets time pass for archives and locks; signatures stay good. */
   pass(ms: number): void {
     this.#passedMs += ms;
@@ -121,11 +138,10 @@ export class ModelS3 {
   plant(
     bucket: string,
     key: string,
-    content: Uint8Array,
-    more: Partial<Pick<Version, 'storageClass'>> = {},
+    stored: Uint8Array | Pick<Version, 'content' | 'storageClass'>,
   ): Version {
-    const given = { key, content: Buffer.from(content), modifiedMs: this.nowMs, ...more };
-    return this.bucket(bucket).add(given);
+    const what = stored instanceof Uint8Array ? { content: Buffer.from(stored) } : stored;
+    return this.bucket(bucket).add({ key, modifiedMs: this.nowMs, ...what });
   }
 
   /** Requests so far, by operation. */
