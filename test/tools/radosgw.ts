@@ -20,6 +20,8 @@ export interface RadosgwOptions {
   readonly version?: 16 | 20;
   /** Refuse headers that the signature does not cover. */
   readonly isStrict?: boolean;
+  /** Room for objects, in memory; default 4. */
+  readonly sizeGiB?: number;
 }
 
 /**
@@ -42,7 +44,7 @@ export const radosgwStartMsMax = 600_000;
 /** Starts Ceph's radosgw with its objects in memory: 2 s, and 0.5 s of the processor. */
 export async function startRadosgw(
   folder: string,
-  { version = 16, isStrict = false }: RadosgwOptions = {},
+  { version = 16, isStrict = false, sizeGiB = 4 }: RadosgwOptions = {},
 ): Promise<S3Server> {
   const settings = {
     // The newer version is kept in a cache folder there.
@@ -50,7 +52,7 @@ export async function startRadosgw(
     S3_DIR: folder,
     S3_PORT: '0',
     S3_STORE: 'memstore',
-    S3_SIZE_GIB: '4',
+    S3_SIZE_GIB: String(sizeGiB),
     S3_CEPH: version === 16 ? 'distro' : 'unstable',
     S3_STRICT: isStrict ? '1' : '0',
   };
