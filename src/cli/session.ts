@@ -28,6 +28,7 @@ import {
 import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
 import type { Backend } from '../storage/backend.ts';
 import { openBackend } from '../storage/open.ts';
+import { parseRates, type RateAt } from '../storage/rate-timetable.ts';
 import type { TransportSettings } from '../storage/store.ts';
 import { damageIfHeld } from '../engine/damage-if-held.ts';
 import { SessionCache } from './cache.ts';
@@ -40,6 +41,7 @@ import {
   passwordTryCount,
   repositoryPassword,
 } from './password.ts';
+import { usage } from './parse.ts';
 import { repositoryLocation } from './repository-location.ts';
 
 /** Which repository a command opens, under which lock, and what it does meanwhile. */
@@ -235,6 +237,17 @@ class ProblemCounter implements Monitor {
   }
 }
 
+/** @throws USAGE */
+function ratesOf(flag: string, text: string | undefined): RateAt | undefined {
+  if (text === undefined) return undefined;
+  const rates = parseRates(text);
+  if (rates) return rates;
+  throw usage(
+    `invalid value for ${flag} "${text}": neither a rate nor a timetable`,
+    'A rate is in KiB/s (512), or has a unit (2M); a timetable is such as "08:00,512 19:00,10M 23:00,off", with days "Mon-08:00,512 Fri-18:00,off".',
+  );
+}
+
 /** Opens the storage with the limits of the command line. */
 export function openStorage(
   {
@@ -253,8 +266,8 @@ export function openStorage(
     extended: parseExtendedOptions(globals.options),
     transport: transportSettings(globals),
     variables: variables.all,
-    uploadLimitBytesPerSecond: (globals.uploadLimitKiB ?? 0) * 1024,
-    downloadLimitBytesPerSecond: (globals.downloadLimitKiB ?? 0) * 1024,
+    uploadLimit: ratesOf('--limit-upload', globals.uploadLimit),
+    downloadLimit: ratesOf('--limit-download', globals.downloadLimit),
   });
 }
 
