@@ -8,15 +8,17 @@ import { putConfirmed } from './unpacked.ts';
 
 /**
  * Stores a pack, confirmed, and its parity if the repository wants parity.
+ * @param holdsTrees as of its handle: a storage may put it elsewhere than data, and a cache keeps it
  * @param bytes not changed until this returns
  * @throws as `putConfirmed`
  */
 export async function storePack(
   repository: Repository,
-  { id, bytes }: { readonly id: Id; readonly bytes: Uint8Array },
+  pack: { readonly id: Id; readonly bytes: Uint8Array; readonly holdsTrees: boolean },
   options: CallOptions,
 ): Promise<void> {
-  await putConfirmed(repository.backend, { type: 'pack', name: id, bytes }, options);
+  const { id, bytes, holdsTrees } = pack;
+  await putConfirmed(repository.backend, { type: 'pack', name: id, holdsTrees, bytes }, options);
   const percent = await repository.parity.percent(options);
   if (percent > 0) await storeParity(repository, { id, bytes, percent }, options);
 }

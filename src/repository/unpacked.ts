@@ -13,6 +13,7 @@ import {
 import {
   type Backend,
   type CallOptions,
+  type FileHandle,
   type FileType,
   getIfThere,
   type PutOptions,
@@ -269,7 +270,7 @@ export async function putContent(
  */
 export async function putConfirmed(
   backend: Backend,
-  file: { readonly type: FileType; readonly name: Id; readonly bytes: Uint8Array },
+  file: FileHandle & { readonly bytes: Uint8Array },
   options: CallOptions = {},
 ): Promise<void> {
   const { bytes, ...handle } = file;
@@ -289,7 +290,7 @@ export async function putConfirmed(
  */
 export async function confirmStored(
   backend: Backend,
-  file: { readonly type: FileType; readonly name: Id; readonly sizeBytes: number },
+  file: FileHandle & { readonly sizeBytes: number },
   options: CallOptions = {},
 ): Promise<void> {
   const { sizeBytes, ...handle } = file;

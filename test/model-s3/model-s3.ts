@@ -27,6 +27,8 @@ export interface ModelS3Options {
   readonly isStrict?: boolean;
 }
 
+const askedEveryMsMax = 16 * 60_000;
+
 /** Whose keys `variables` has. */
 export const modelUser: ModelUser = {
   accessKeyId: 'KNOWNKEY',
@@ -92,6 +94,21 @@ export class ModelS3 {
   /** The time by which archives come back and locks end. */
   get nowMs(): number {
     return systemClock.wallMs() + this.#passedMs;
+  }
+
+  /** Some request is under way. */
+  get isBusy(): boolean {
+    return this.#busy > 0;
+  }
+
+  /** The archive has something to bring back, or just had: who waits for it asks every 15 min. */
+  get isThawing(): boolean {
+    for (const { versions } of this.buckets.values()) {
+      for (const { thawing } of [...versions.values()].flat()) {
+        if (thawing && thawing.readyMs > this.nowMs - askedEveryMsMax) return true;
+      }
+    }
+    return false;
   }
 
   /** Lets time pass for archives and locks; signatures stay good. */

@@ -43,7 +43,8 @@ export class PackStore {
     const free = (): void => {
       if (typeof place === 'number') slots.free(place);
     };
-    const task: Promise<void> = this.#put(event.id, bytes)
+    const holdsTrees = event.blobType === 'tree';
+    const task: Promise<void> = this.#put({ id: event.id, bytes, holdsTrees })
       .finally(free)
       .then((isStored) => (isStored ? this.#enter(event) : undefined))
       .catch((error: unknown) => {
@@ -117,12 +118,12 @@ export class PackStore {
   }
 
   /** @returns false if nothing is to be stored */
-  async #put(id: Id, bytes: Uint8Array): Promise<boolean> {
+  async #put(pack: Parameters<typeof storePack>[1]): Promise<boolean> {
     const { signal } = this.#puts;
     if (!this.#writer || this.#failure || this.#isStopped || signal.aborted) return false;
     const repository = this.#repository;
-    await repository.storeSurely({ packId: id }, () =>
-      storePack(repository, { id, bytes }, { signal }),
+    await repository.storeSurely({ packId: pack.id }, () =>
+      storePack(repository, pack, { signal }),
     );
     return true;
   }

@@ -151,6 +151,9 @@ export class S3Backend implements Backend {
       this.#genuine.forget(handle);
       if (onChecked && tag === `"${hashOf(parts, 'md5')}"`) onChecked();
     } catch (error) {
+      if (input.StorageClass !== undefined && isHoldfastError(error, 'FILE_EXISTS')) {
+        if (await this.#isStored(handle, parts, signal)) return;
+      }
       // The server found other bytes than those of the name: were they lost on the way, or never there?
       const isDoubtful = isHoldfastError(error, 'BACKEND_WRITE_FAILED', 'UNSUPPORTED');
       if (isDoubtful && isNamedByContent(handle) && hashOf(parts) !== hash)
@@ -341,6 +344,19 @@ export class S3Backend implements Backend {
       this.#takesConditions = false;
       return tag;
     }
+  }
+
+  /**
+   * Whether a file is there as it should be, without reading it: who would compare it after a lost answer may wait for an
+   * archive. Under this name the server takes these bytes only.
+   */
+  async #isStored(
+    handle: FileHandle,
+    parts: readonly Uint8Array[],
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    if (hashOf(parts) !== handle.name) return false;
+    return (await this.stat(handle, { signal })).sizeBytes === sizeOfParts(parts);
   }
 
   async #removeAtOnce(

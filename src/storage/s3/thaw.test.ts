@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { fault, loseAnswer } from '../../../test/model-s3/faults.ts';
 import { type ModelS3, startModelS3 } from '../../../test/model-s3/model-s3.ts';
 import { utf8 } from '../../base/bytes.ts';
 import type { Environment } from '../../base/environment.ts';
@@ -63,8 +64,6 @@ function plant(handle: FileHandle, storageClass: string): void {
 test.each([
   ['GLACIER', 'Expedited', 5 / 60],
   ['GLACIER', 'Standard', 5],
-  ['GLACIER', 'Bulk', 12],
-  ['DEEP_ARCHIVE', 'Standard', 12],
   ['DEEP_ARCHIVE', 'Bulk', 48],
 ])('brings back what is read from %s by %s', async (storageClass, tier, hours) => {
   plant(pack, storageClass);
@@ -168,4 +167,13 @@ test('holds no connection while it waits', async () => {
   expect(await backend.get(pack)).toEqual(content);
   expect(await Promise.all(waits)).toHaveLength(3);
   expect(model.busiest).toBe(1);
+});
+
+test('takes a pack for stored whose answer was lost, without reading it from the archive', async () => {
+  model.faults = [fault('PutObject', loseAnswer, { times: 1 })];
+  const backend = await open({ 's3.enable-restore': 'false', 's3.storage-class': 'GLACIER' });
+  await backend.put(pack, [content]);
+  expect(model.counts()).toEqual({ PutObject: 2, HeadObject: 1 });
+  const stored = [...model.bucket('bucket').versions.values()].flat();
+  expect(stored.map(({ storageClass }) => storageClass)).toEqual(['GLACIER']);
 });
