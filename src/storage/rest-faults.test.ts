@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import path from 'node:path';
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -441,7 +440,7 @@ describe('a connection', () => {
       socket.write('x', () => written.resolve());
       await written.promise;
       // Until the client has read it.
-      for (let turn = 0; turn < 10; turn++) await setImmediate();
+      for (let turn = 0; turn < 10; turn++) await systemClock.nextTurn();
       nowMs += 5000;
       look?.();
     }
