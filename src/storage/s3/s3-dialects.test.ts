@@ -84,6 +84,7 @@ describe.each(settings)('S3, as of $title', (setting) => {
       other: await open(prefix),
       plant: async (path, content) => void model.plant('conformance', `${prefix}/${path}`, content),
       fileCount: 40,
+      tellsChecksum: true,
       lacks: lacksOf(setting),
       dispose: async () => {},
     };
