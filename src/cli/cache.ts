@@ -2,6 +2,7 @@ import { fromHex } from '../base/bytes.ts';
 import { describeError } from '../base/errors.ts';
 import { cacheDirectory } from '../platform/machine.ts';
 import type { BlobIndex } from '../repository/blob-index.ts';
+import type { Id } from '../repository/id.ts';
 import type { IndexCacheStore } from '../repository/index-load.ts';
 import type { Backend } from '../storage/backend.ts';
 import { cache, type CachedBackend } from '../storage/cache.ts';
@@ -12,6 +13,7 @@ import {
   openCacheFolder,
   removeCacheFolder,
 } from '../storage/local/cache-folder.ts';
+import { KnownKeys } from '../storage/local/known-keys.ts';
 import type { Invocation } from './command.ts';
 import { FolderIndexCache } from './index-cache-store.ts';
 import { usage } from './parse.ts';
@@ -68,6 +70,29 @@ export class SessionCache {
   /** Where a sealed copy of the index may be kept; undefined without a cache. */
   get indexStore(): IndexCacheStore | undefined {
     return this.#folder && new FolderIndexCache(this.#folder.path);
+  }
+
+  /** The key file that opened the repository of this location the last time, where to ask for it saves requests. */
+  async knownKey(): Promise<Id | undefined> {
+    return await this.#knownKeys()?.load();
+  }
+
+  /** Notes which key file opened the repository. */
+  async noteKey(keyId: Id): Promise<void> {
+    await this.#knownKeys()
+      ?.save(keyId)
+      .catch((error: unknown) => this.warn(error));
+  }
+
+  #knownKeys(): KnownKeys | undefined {
+    const isFar = this.backend.localPath === undefined;
+    if (this.#invocation.globals.noCache || !isFar) return undefined;
+    try {
+      return new KnownKeys(cacheBase(this.#invocation), this.backend.location);
+    } catch {
+      // That there is no folder for caches is told when one is attached.
+      return undefined;
+    }
   }
 
   /** Tells that the cache failed; the work goes on without it. */

@@ -129,22 +129,20 @@ export const globalFlags = {
     description: 'target size of pack files in MiB, 4 to 128',
     defaultText: '16',
   },
-  uploadLimitKiB: {
-    kind: 'integer',
+  uploadLimit: {
+    kind: 'text',
     name: 'limit-upload',
     placeholder: 'rate',
-    minimum: 0,
-    maximum: 1_000_000_000,
-    description: 'upload at most so many KiB/s',
+    description:
+      'upload at most so many KiB/s, or 2M, or by the time of day: "08:00,512 19:00,10M 23:00,off"',
     defaultText: 'no limit',
   },
-  downloadLimitKiB: {
-    kind: 'integer',
+  downloadLimit: {
+    kind: 'text',
     name: 'limit-download',
     placeholder: 'rate',
-    minimum: 0,
-    maximum: 1_000_000_000,
-    description: 'download at most so many KiB/s',
+    description:
+      'download at most so many KiB/s, or 2M, or by the time of day: "08:00,512 19:00,10M 23:00,off"',
     defaultText: 'no limit',
   },
   options: {

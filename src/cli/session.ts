@@ -11,6 +11,7 @@ import {
 } from '../platform/machine.ts';
 import { machineUpSeconds, processStart, thisProcess } from '../platform/process-identity.ts';
 import { sha256 } from '../kernels/sha256.ts';
+import type { Id } from '../repository/id.ts';
 import type { LockOwner } from '../repository/lock-codec.ts';
 import { IndexedRepository } from '../repository/indexed.ts';
 import {
@@ -27,6 +28,7 @@ import {
 import { openRepository, type OpenOptions, type Repository } from '../repository/repository.ts';
 import type { Backend } from '../storage/backend.ts';
 import { openBackend } from '../storage/open.ts';
+import { parseRates, type RateAt } from '../storage/rate-timetable.ts';
 import type { TransportSettings } from '../storage/store.ts';
 import { damageIfHeld } from '../engine/damage-if-held.ts';
 import { SessionCache } from './cache.ts';
@@ -39,6 +41,7 @@ import {
   passwordTryCount,
   repositoryPassword,
 } from './password.ts';
+import { usage } from './parse.ts';
 import { repositoryLocation } from './repository-location.ts';
 
 /** Which repository a command opens, under which lock, and what it does meanwhile. */
@@ -98,6 +101,8 @@ export interface RepositoryChoice {
   readonly writes?: boolean;
   /** As `OpenOptions.isAlone`. */
   readonly isAlone?: boolean;
+  /** As `OpenOptions.knownKey`. */
+  readonly knownKey?: Id | undefined;
 }
 
 /**
@@ -123,19 +128,27 @@ export async function withSession<T>(
   const storage = await openStorage(invocation, choice.location, monitor);
   const cache = new SessionCache(storage, invocation);
   try {
-    const repository = await openBeside(invocation, cache.backend, { choice, options });
-    if (options.useCache ?? true) await cache.attach(repository.config.id);
+    const useCache = options.useCache ?? true;
+    const knownKey = useCache ? await cache.knownKey() : undefined;
+    const how = { choice: { ...choice, knownKey }, options };
+    const repository = await openBeside(invocation, cache.backend, how);
+    if (useCache) {
+      await cache.attach(repository.config.id);
+      if (repository.keyId !== knownKey) await cache.noteKey(repository.keyId);
+    }
     const { lock: kind, settleLater = kind === 'shared' } = options;
     const { tellsLock, writes } = options;
-    const how = { settleLater, tellsLock, writes, monitor };
+    const lockOptions = { settleLater, tellsLock, writes, monitor };
     const lock =
       kind === 'none'
         ? undefined
-        : await lockFor(invocation, repository, { kind, ...how }).catch((error: unknown) => {
-            if (!options.lockIfRoom || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
-            monitor.note('there is no room for a lock: going on without one');
-            return undefined;
-          });
+        : await lockFor(invocation, repository, { kind, ...lockOptions }).catch(
+            (error: unknown) => {
+              if (!options.lockIfRoom || !isHoldfastError(error, 'STORAGE_FULL')) throw error;
+              monitor.note('there is no room for a lock: going on without one');
+              return undefined;
+            },
+          );
     try {
       const counter = new ProblemCounter(monitor);
       const session = sessionOf(invocation, { repository, lock, cache, counter });
@@ -224,6 +237,17 @@ class ProblemCounter implements Monitor {
   }
 }
 
+/** @throws USAGE */
+function ratesOf(flag: string, text: string | undefined): RateAt | undefined {
+  if (text === undefined) return undefined;
+  const rates = parseRates(text);
+  if (rates) return rates;
+  throw usage(
+    `invalid value for ${flag} "${text}": neither a rate nor a timetable`,
+    'A rate is in KiB/s (512), or has a unit (2M); a timetable is such as "08:00,512 19:00,10M 23:00,off", with days "Mon-08:00,512 Fri-18:00,off".',
+  );
+}
+
 /** Opens the storage with the limits of the command line. */
 export function openStorage(
   {
@@ -242,8 +266,8 @@ export function openStorage(
     extended: parseExtendedOptions(globals.options),
     transport: transportSettings(globals),
     variables: variables.all,
-    uploadLimitBytesPerSecond: (globals.uploadLimitKiB ?? 0) * 1024,
-    downloadLimitBytesPerSecond: (globals.downloadLimitKiB ?? 0) * 1024,
+    uploadLimit: ratesOf('--limit-upload', globals.uploadLimit),
+    downloadLimit: ratesOf('--limit-download', globals.downloadLimit),
   });
 }
 
@@ -269,6 +293,7 @@ export async function openWithTries(
     ...formatOptions(invocation),
     noLock: invocation.globals.noLock && !choice.writes,
     isAlone: choice.isAlone,
+    knownKey: choice.knownKey,
     ...(choice.keyHint === undefined ? {} : { keyHint: choice.keyHint }),
     password: async () => {
       const given = await passwordToOpen(invocation, choice.password, choice.name);

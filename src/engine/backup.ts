@@ -142,7 +142,8 @@ async function publish(
   if (options.skipIfUnchanged && isAsGoodAs(how.parent, snapshot)) return undefined;
   if (options.dryRun) return toHex(sha256(encodeSnapshot(snapshot)));
   // All packs and index files are stored and synced.
-  const data = { indexed, own: how.own, marked: 'absent' } as const;
+  const isLookedAt = how.parent?.tree === snapshot.tree;
+  const data = { indexed, own: how.own, marked: 'absent', isLookedAt } as const;
   const publication = { snapshot, lock, isLast: true, data };
   return publishSnapshot(indexed.repository, publication, how.context);
 }

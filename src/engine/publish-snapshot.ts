@@ -21,6 +21,8 @@ export interface Publication {
     /** What this work stored; absent if nothing. */
     readonly own: StoredByWork | undefined;
     readonly marked: MarkedBefore;
+    /** Its packs were looked for under `lock`, and another snapshot refers to the very same tree. */
+    readonly isLookedAt?: boolean;
   };
 }
 
@@ -38,11 +40,12 @@ export function publishSnapshot(
   const { signal } = context;
   const prove = async (): Promise<void> => {
     if (!data) return;
-    const { indexed, ...known } = data;
+    const { indexed, isLookedAt: _, ...known } = data;
     const proof = { ...known, known: indexed.files, tree: snapshot.tree };
     await proveReferences(indexed, proof, context);
   };
-  return storeProven(snapshot, { repository, lock, prove, signal, isLast });
+  const isLookedAt = data?.isLookedAt === true && (data.own?.indexIds.length ?? 0) === 0;
+  return storeProven(snapshot, { repository, lock, prove, signal, isLast, isLookedAt });
 }
 
 /**

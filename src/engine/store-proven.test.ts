@@ -187,3 +187,59 @@ test('an exclusive lock that is gone ends the work, and no snapshot stays', asyn
   await bed.clock.advance(200);
   await (await next).release();
 });
+
+/** As `store`, of what was looked at under the lock. */
+async function storeLookedAt(): Promise<string> {
+  const result = storeProven(snapshot, { repository, lock, prove: proveAlways, isLookedAt: true });
+  result.catch(() => undefined);
+  await bed.clock.advance(5000);
+  return result;
+}
+
+describe('what was looked at under the lock', () => {
+  test('is proof enough for a minute, and the lock is asked for afterwards', async () => {
+    const calls: string[] = [];
+    bed.backend.before = (call, { type }) => void calls.push(`${call} ${type}`);
+    await storeLookedAt();
+    expect(calls).toEqual(['put snapshot', 'stat snapshot', 'stat lock']);
+    expect(await storedCount()).toBe(1);
+  });
+
+  test('is proven again after that', async () => {
+    await bed.clock.advance(61_000);
+    await storeLookedAt();
+    expect(log).toEqual(['prove', 'put']);
+  });
+
+  test('is proven again once the lock was renewed, for a renewal is no sign of a short time', async () => {
+    await bed.clock.advance(301_000);
+    await storeLookedAt();
+    expect(log).toEqual(['prove', 'put']);
+  });
+
+  test('is proven after all if the computer slept while the snapshot was stored', async () => {
+    let isFirst = true;
+    bed.backend.before = async (call, { type }) => {
+      if (type !== 'snapshot' || call === 'stat') return;
+      log.push(call);
+      if (!isFirst) return;
+      isFirst = false;
+      await sleep();
+    };
+    await storeLookedAt();
+    expect(log).toEqual(['put', 'sleep', 'prove', 'put']);
+    expect(await storedCount()).toBe(1);
+  });
+
+  test('is proven after all if somebody removed the lock by force', async () => {
+    let isFirst = true;
+    bed.backend.before = async (call, { type }) => {
+      if (type !== 'snapshot' || call === 'stat') return;
+      log.push(call);
+      if (isFirst) await removeStaleLocks(bed.open(), { probe: bed.probe, all: true });
+      isFirst = false;
+    };
+    await storeLookedAt();
+    expect(log).toEqual(['put', 'prove', 'put']);
+  });
+});

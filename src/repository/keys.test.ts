@@ -7,6 +7,7 @@ import { sha256 } from '../kernels/sha256.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import type { FileHandle } from '../storage/backend.ts';
 import { MemoryBackend, type MemoryFiles } from '../storage/memory/memory-backend.ts';
+import { record } from '../storage/record.ts';
 import { calibrateScrypt } from './key-calibrate.ts';
 import {
   addKey,
@@ -35,7 +36,10 @@ beforeEach(async () => {
   repository = await createRepository(backend, { environment, ...keyOf('old') });
 });
 
-function open(password: string, more: { keyHint?: string } = {}): Promise<Repository> {
+function open(
+  password: string,
+  more: { keyHint?: string; knownKey?: string } = {},
+): Promise<Repository> {
   return openRepository(backend, { environment, password: utf8(password), ...more });
 }
 
@@ -224,6 +228,27 @@ describe('searching', () => {
     const { reads } = keyReads();
     await open('p24', { keyHint: 'ffffffffffff' }).catch(() => undefined);
     expect(reads()).toBe(26);
+  });
+
+  test('reads the key that opened it the last time, and lists none', async () => {
+    const recorded = record(backend);
+    const known = { environment, password: utf8('old'), knownKey: repository.keyId };
+    expect((await openRepository(recorded, known)).keyId).toBe(repository.keyId);
+    expect(recorded.calls.filter(({ type }) => type === 'key')).toMatchObject([
+      { operation: 'get', name: repository.keyId },
+    ]);
+  });
+
+  test('finds another key if that one is gone, damaged, or of another password', async () => {
+    const id = await addKey(repository, keyOf('new'));
+    const knownKey = repository.keyId;
+    expect((await open('new', { knownKey })).keyId).toBe(id);
+    await expect(open('other', { knownKey })).rejects.toThrow(code('PASSWORD_WRONG'));
+    backend.files.set(`key/${knownKey}`, utf8('{}'));
+    expect((await open('new', { knownKey })).keyId).toBe(id);
+    backend.files.delete(`key/${knownKey}`);
+    expect((await open('new', { knownKey })).keyId).toBe(id);
+    await expect(open('old', { knownKey })).rejects.toThrow(code('PASSWORD_WRONG'));
   });
 
   /** Hazard D8: the storage lists keys in its own order. */

@@ -14,7 +14,7 @@ import { encodeKeyFile, encodeMasterKey, saltSizeBytes } from './key-file.ts';
 import { loadKeyFile, loadListedKey, openKeyFile } from './key-search.ts';
 import { putContent, removeSurely } from './unpacked.ts';
 
-export { collectKeys, type OpenedKey, openWithPassword } from './key-search.ts';
+export { collectKeys, type KeyCandidates, type OpenedKey, openWithPassword } from './key-search.ts';
 
 /** A repository as far as its keys go; `Repository` is one. */
 export interface KeyHolder {

@@ -17,7 +17,13 @@ import {
 import { withDeadline } from './lock-deadline.ts';
 import { lockedBy, type ProcessProbe } from './lock-judge.ts';
 import { type LockList, lookForConflicts } from './lock-list.ts';
-import { lockExpiryMs, lockRefreshMs, lockSettleMs, lockStaleMs } from './lock-times.ts';
+import {
+  lockExpiryMs,
+  lockRefreshMs,
+  lockSettleMs,
+  lockStaleMs,
+  lockYoungMs,
+} from './lock-times.ts';
 import { LockWait } from './lock-wait.ts';
 import type { CallOptions } from '../storage/backend.ts';
 import type { Repository } from './repository.ts';
@@ -51,6 +57,11 @@ export interface HeldLock {
   readonly settled: Promise<void>;
   /** Throws LOCK_LOST unless the lock is held for sure at this moment, or is still settling. */
   assertHeld(): void;
+  /**
+   * True while all that was done under the lock was done within the last minute, by both clocks: it is the first file of
+   * this lock, and is held. False without files.
+   */
+  isYoung(): boolean;
   /**
    * Makes sure that the lock is held by asking the storage for it; one call. Waits while it settles, is renewed late or
    * taken anew. For what must not be done without it, such as the writing of a snapshot.
@@ -119,6 +130,8 @@ export class RepositoryLock implements HeldLock {
   #kind: LockKind;
   /** The file that stands for the lock. */
   #current: Id = '';
+  /** The file that stood for it first. */
+  #first: Id | undefined;
   #renewedWallMs = 0;
   #renewedMonotonicMs = 0;
   #renewal: Promise<void> | undefined;
@@ -175,6 +188,11 @@ export class RepositoryLock implements HeldLock {
     assert(this.#state !== 'released', 'the lock was not released yet');
     if (this.#state === 'lost') throw this.#lost.signal.reason;
     if (this.#state === 'away' || this.#ageMs() >= lockExpiryMs) throw expired(this.#ageMs());
+  }
+
+  isYoung(): boolean {
+    const isFirst = this.#current === this.#first && this.#kind === this.#parts.kind;
+    return this.#state === 'held' && isFirst && this.#ageMs() < lockYoungMs;
   }
 
   async confirm({ signal }: CallOptions = {}): Promise<void> {
@@ -484,6 +502,7 @@ export class RepositoryLock implements HeldLock {
 
   #accept(id: Id, times: { readonly wallMs: number; readonly monotonicMs: number }): void {
     this.#current = id;
+    this.#first ??= id;
     this.#renewedWallMs = times.wallMs;
     this.#renewedMonotonicMs = times.monotonicMs;
   }

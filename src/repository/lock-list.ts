@@ -18,6 +18,12 @@ export interface LockList {
   readonly unreadable: readonly { readonly id: Id; readonly error: HoldfastError }[];
 }
 
+/** Which locks are read. */
+export interface LoadLocksOptions extends CallOptions {
+  /** Files of the asker himself: left out without reading them. */
+  readonly own?: ReadonlySet<Id> | undefined;
+}
+
 /**
  * Reads all lock files. Empty ones, which an interrupted write leaves on some storage, are no locks.
  *
@@ -26,7 +32,7 @@ export interface LockList {
  */
 export async function loadLocks(
   repository: Repository,
-  options: CallOptions = {},
+  options: LoadLocksOptions = {},
 ): Promise<LockList> {
   const gone = new Set<Id>();
   for (;;) {
@@ -40,16 +46,16 @@ export async function loadLocks(
 async function loadListedLocks(
   repository: Repository,
   gone: Set<Id>,
-  options: CallOptions,
+  { signal, own }: LoadLocksOptions,
 ): Promise<LockList> {
   const locks: StoredLock[] = [];
   const unreadable: { id: Id; error: HoldfastError }[] = [];
   const { backend } = repository;
-  const files = backend.list('lock', options);
+  const files = backend.list('lock', { signal });
   await forEachConcurrent(files, backend.connectionCount, async ({ name: id, sizeBytes }) => {
-    if (sizeBytes === 0 || gone.has(id)) return;
+    if (sizeBytes === 0 || gone.has(id) || own?.has(id)) return;
     try {
-      const json = await repository.loadUnpacked('lock', id, options);
+      const json = await repository.loadUnpacked('lock', id, { signal });
       locks.push({ ...decodeLock(json), id });
     } catch (error) {
       if (isHoldfastError(error, 'FILE_NOT_FOUND')) gone.add(id);
@@ -108,10 +114,10 @@ export async function lookForConflicts(
   options: LookOptions,
 ): Promise<LockList> {
   for (let attempt = 0; ; attempt++) {
-    const found = await loadLocks(repository, options);
+    const found = await loadLocks(repository, { signal: options.signal, own: wanted.own });
     const locks = await withoutDead(repository, found.locks, { ...options, wanted });
     const unreadable = found.unreadable
-      .filter(({ id }) => !wanted.own.has(id) && !wanted.passed?.has(id))
+      .filter(({ id }) => !wanted.passed?.has(id))
       .map(({ id, error }) => ({ id, error: invalidLock(id, error) }));
     const standing = locks.filter((lock) => standsAgainst(lock, wanted));
     const pauseMs = (wanted.passed ? passingPausesMs : unreadablePausesMs)[attempt];
@@ -144,11 +150,11 @@ async function withoutDead(
   locks: readonly StoredLock[],
   options: LookOptions & { readonly wanted: WantedLock },
 ): Promise<StoredLock[]> {
-  const { own, probe } = options.wanted;
+  const { probe } = options.wanted;
   const left: StoredLock[] = [];
   const nowMs = repository.environment.clock.wallMs();
   for (const lock of locks) {
-    const isDead = !own.has(lock.id) && judgeLock(lock, probe, nowMs) === 'dead';
+    const isDead = judgeLock(lock, probe, nowMs) === 'dead';
     const reason = `removed the lock of ${describeHolder(lock)}: it ended without removing it`;
     if (isDead && (await removeLock(repository, lock.id, { ...options, reason }))) continue;
     left.push(lock);

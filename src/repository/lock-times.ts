@@ -4,6 +4,8 @@ export const lockRefreshMs: number = 5 * 60_000;
 export const lockStaleMs: number = 30 * 60_000;
 /** Time without a renewal after which nothing may be written: others may take the lock for stale soon. */
 export const lockExpiryMs: number = lockStaleMs - 1.5 * lockRefreshMs;
+/** Age up to which a lock is young: nobody can have taken it for left, however wrong his clock, while it is asked for at the end. */
+export const lockYoungMs = 60_000;
 /** Age from which a lock of an earlier start of this machine is no copy's of it: that would have renewed it twice. */
 export const lockLeftMs: number = 2 * lockRefreshMs;
 /** A lock that seems left is one if it is not renewed while somebody watches it for so long. */

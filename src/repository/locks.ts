@@ -139,6 +139,7 @@ function lockWithoutFile(): HeldLock {
     signal: new AbortController().signal,
     settled: Promise.resolve(),
     assertHeld: () => undefined,
+    isYoung: () => false,
     confirm: () => Promise.resolve(),
     publish: (work) => work(),
     release: () => Promise.resolve(),

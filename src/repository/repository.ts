@@ -17,7 +17,14 @@ import {
   sealConfig,
 } from './config.ts';
 import type { Id } from './id.ts';
-import { addKey, collectKeys, type OpenedKey, openWithPassword } from './keys.ts';
+import { loadKeyFile } from './key-search.ts';
+import {
+  addKey,
+  collectKeys,
+  type KeyCandidates,
+  type OpenedKey,
+  openWithPassword,
+} from './keys.ts';
 import { ParitySetting } from './parity-setting.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
 import { Absences, GuardedBackend, removedAsLeft, type WriteGuard } from './repository-guard.ts';
@@ -44,6 +51,8 @@ export interface OpenOptions {
   readonly password: Uint8Array | (() => Promise<Uint8Array>);
   /** Beginning of the id of the key to try first. */
   readonly keyHint?: string | undefined;
+  /** The key file that opened it the last time: read first, and the others are listed only if it does not open it again. */
+  readonly knownKey?: Id | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Of new blobs in version 2; default `auto`. Unpacked files are always compressed. */
   readonly compression?: CompressionMode | undefined;
@@ -292,14 +301,16 @@ function onceCreated(mode: Exclude<CompressionMode, 'off'>): () => Compressor {
  */
 export async function openRepository(backend: Backend, options: OpenOptions): Promise<Repository> {
   const { environment, signal } = options;
-  const candidates = collectKeys(backend, options.keyHint, { signal });
+  const all = (): Promise<KeyCandidates> => collectKeys(backend, options.keyHint, { signal });
+  const known = knownCandidate(backend, options);
+  const first = known.then((candidate) => candidate ?? all());
   // Without a config its result does not matter.
-  candidates.catch(() => undefined);
+  first.catch(() => undefined);
   const sealedConfig = await loadSealedConfig(backend, { signal });
   const password = await passwordOf(options);
   let config: RepositoryConfig | undefined;
-  const open = async (sealed: Uint8Array): Promise<OpenedKey> =>
-    openWithPassword(await candidates, {
+  const openFrom = (candidates: KeyCandidates, sealed: Uint8Array): Promise<OpenedKey> =>
+    openWithPassword(candidates, {
       environment,
       password,
       signal,
@@ -308,6 +319,16 @@ export async function openRepository(backend: Backend, options: OpenOptions): Pr
         config = openConfig(sealed, new Sealer(masterKey, environment.random));
       },
     });
+  const open = async (sealed: Uint8Array): Promise<OpenedKey> => {
+    const candidates = await first;
+    try {
+      return await openFrom(candidates, sealed);
+    } catch (error) {
+      const isOther = isHoldfastError(error, 'PASSWORD_WRONG', 'KEY_LIMIT', 'KEY_DAMAGED');
+      if (!isOther || !(await known)) throw error;
+      return openFrom(await all(), sealed);
+    }
+  };
   const key = await open(sealedConfig).catch(async (error: unknown) => {
     if (!isHoldfastError(error, 'CONFIG_DAMAGED')) throw error;
     // No name tells what bytes it should have: only reading again does.
@@ -317,6 +338,21 @@ export async function openRepository(backend: Backend, options: OpenOptions): Pr
   });
   const { id: keyId, masterKey } = key;
   return new Repository({ backend, config: config!, keyId, masterKey, options });
+}
+
+/** The key file that opened the repository the last time; undefined if there is none that can be tried. */
+async function knownCandidate(
+  backend: Backend,
+  { knownKey, keyHint, signal }: OpenOptions,
+): Promise<KeyCandidates | undefined> {
+  if (knownKey === undefined || keyHint) return undefined;
+  try {
+    const file = await loadKeyFile(backend, knownKey, { signal });
+    return { keys: [{ id: knownKey, file }], damaged: [], keyCount: 1 };
+  } catch (error) {
+    if (isHoldfastError(error, 'FILE_NOT_FOUND', 'KEY_DAMAGED')) return undefined;
+    throw error;
+  }
 }
 
 async function passwordOf({ password }: OpenOptions): Promise<Uint8Array> {

@@ -16,6 +16,7 @@ import {
   type FileHandle,
   type FileType,
   getIfThere,
+  type PutOptions,
 } from '../storage/backend.ts';
 import type { Id } from './id.ts';
 
@@ -250,7 +251,7 @@ export async function putContent(
   backend: Backend,
   handle: { readonly type: FileType; readonly name: Id },
   bytes: Uint8Array,
-  options: CallOptions = {},
+  options: Omit<PutOptions, 'replace'> = {},
 ): Promise<void> {
   try {
     await backend.put(handle, [bytes], options);
@@ -263,14 +264,22 @@ export async function putContent(
   }
 }
 
-/** Stores a content-addressed file and makes sure that it is there, whole. @throws as `putContent`, `confirmStored` */
+/**
+ * Stores a content-addressed file and makes sure that it is there, whole: asks the storage, unless that told what it has.
+ * @throws as `putContent`, `confirmStored`
+ */
 export async function putConfirmed(
   backend: Backend,
   file: FileHandle & { readonly bytes: Uint8Array },
   options: CallOptions = {},
 ): Promise<void> {
   const { bytes, ...handle } = file;
-  await putContent(backend, handle, bytes, options);
+  const told = { isChecked: false };
+  const onChecked = (): void => {
+    told.isChecked = true;
+  };
+  await putContent(backend, handle, bytes, { ...options, onChecked });
+  if (told.isChecked) return;
   await confirmStored(backend, { ...handle, sizeBytes: bytes.byteLength }, options);
 }
 

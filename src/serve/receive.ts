@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isHoldfastError } from '../base/errors.ts';
 import { type FileHandle, wholeFileSizeBytesMax } from '../storage/backend.ts';
+import { isNamedByContent } from '../storage/content-names.ts';
 import type { ReceivedFile, ServedRepository } from '../storage/local/served-repository.ts';
 import { receivePieceSizeBytes } from './limits.ts';
 import type { Pace } from './pace.ts';
@@ -17,9 +18,6 @@ export interface Receiving {
   /** Asks the client for the content, if it waits to be asked. */
   readonly proceed: () => void;
 }
-
-/** Types whose files are not named after their content. */
-const namedOtherwise: readonly string[] = ['config', 'parity'];
 
 /** What became of a content that came in. */
 export interface Received {
@@ -45,10 +43,12 @@ export async function receiveFile(request: IncomingMessage, how: Receiving): Pro
   try {
     // Known before anything is written: also what a client sends who does not wait for an answer.
     room.need(declaredSize(request));
-    const file = await how.pace.ours(() => how.repository.receive(handle));
+    const file = await beginUnlessThere(how);
+    // Somebody stored it since it was looked for.
+    if (!file) return await receiveAgain(request, how, (await sizeIfThere(how)) ?? 0);
     try {
       how.proceed();
-      const hash = isNamedAfterContent(handle) ? createHash('sha256') : undefined;
+      const hash = isNamedByContent(handle) ? createHash('sha256') : undefined;
       await writeContent(request, { file, hash, room, pace: how.pace });
       if (hash && hash.digest('hex') !== handle.name) {
         throw new Refusal(400, 'the content is not what its name says: SHA-256 differs');
@@ -73,13 +73,27 @@ async function sizeIfThere({ repository, handle, pace }: Receiving): Promise<num
   }
 }
 
+/** @returns undefined if there is a file of the name */
+async function beginUnlessThere({
+  repository,
+  handle,
+  pace,
+}: Receiving): Promise<ReceivedFile | undefined> {
+  try {
+    return await pace.ours(() => repository.receive(handle));
+  } catch (error) {
+    if (isHoldfastError(error, 'FILE_EXISTS')) return undefined;
+    throw error;
+  }
+}
+
 /** @returns false if somebody else stored the same meanwhile */
 async function publishOnce(file: ReceivedFile, how: Receiving): Promise<boolean> {
   try {
     await how.pace.ours(() => file.publish());
     return true;
   } catch (error) {
-    if (!isHoldfastError(error, 'FILE_EXISTS') || !isNamedAfterContent(how.handle)) throw error;
+    if (!isHoldfastError(error, 'FILE_EXISTS') || !isNamedByContent(how.handle)) throw error;
     if (!(await how.pace.ours(() => isStored(how.repository, how.handle)))) throw error;
     return false;
   }
@@ -95,7 +109,7 @@ async function receiveAgain(
   if (request.headers['if-none-match'] === '*') throw new Refusal(412, exists);
   const declared = request.headers['content-length'];
   const mayBeSame = declared === undefined || Number(declared) === storedBytes;
-  if (!isNamedAfterContent(handle) || !mayBeSame) throw new Refusal(403, exists);
+  if (!isNamedByContent(handle) || !mayBeSame) throw new Refusal(403, exists);
   proceed();
   const hash = createHash('sha256');
   let sizeBytes = 0;
@@ -133,10 +147,6 @@ async function isStored(repository: ServedRepository, handle: FileHandle): Promi
 }
 
 const exists = 'the file exists already; nothing is overwritten';
-
-function isNamedAfterContent({ type }: FileHandle): boolean {
-  return !namedOtherwise.includes(type);
-}
 
 /** The room that one content takes. */
 class Room {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FileHandle } from '../storage/backend.ts';
+import { digestOf } from '../storage/content-names.ts';
 import { type ServedRoot, ServedRepository } from '../storage/local/served-repository.ts';
 import { parseRange } from './byte-range.ts';
 import { receivePace, sendPace } from './limits.ts';
@@ -166,6 +167,8 @@ async function postFile(service: Service, work: FileWork): Promise<void> {
   try {
     const { quota } = service;
     const received = await receiveFile(request, { repository, handle, quota, pace, proceed });
+    const digest = digestOf(handle);
+    if (digest !== undefined) response.setHeader('Repr-Digest', digest);
     response.end();
     if (received.isNew) work.count('write', received.sizeBytes);
   } finally {

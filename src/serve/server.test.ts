@@ -179,6 +179,17 @@ describe('the protocol', () => {
 });
 
 describe('what is written', () => {
+  test('is told by its hash, also to who sends it again', async () => {
+    const name = nameOf('told');
+    const digest = `sha-256=:${Buffer.from(name, 'hex').toString('base64')}:`;
+    for (let i = 0; i < 2; i++) {
+      const answer = await server.ask(`/a/index/${name}`, { method: 'POST', body: 'told' });
+      expect([answer.status, answer.headers['repr-digest']]).toEqual([200, digest]);
+    }
+    const other = await server.ask(`/a/index/${name}`, { method: 'POST', body: 'else' });
+    expect([other.status, other.headers['repr-digest']]).toEqual([403, undefined]);
+  });
+
   test('is nothing but what its name says, and nothing is visible before', async () => {
     const before = filesBelow(server.root);
     expect(await put(`/a/data/${nameOf('one')}`, 'another')).toBe(400);
@@ -238,7 +249,7 @@ describe('what is written', () => {
   test('is there once, whoever sends it at the same time', async () => {
     const content = Buffer.alloc(300_000, 7).toString();
     const place = `/a/data/${nameOf(content)}`;
-    const all = await Promise.all(Array.from({ length: 8 }, () => put(place, content)));
+    const all = await Promise.all(Array.from({ length: 24 }, () => put(place, content)));
     // Those who come second sent the same, which is stored.
     expect(new Set(all)).toEqual(new Set([200]));
     expect((await server.ask(place)).body.toString()).toBe(content);

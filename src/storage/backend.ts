@@ -58,6 +58,11 @@ export interface GetOptions extends CallOptions {
 export interface PutOptions extends CallOptions {
   /** Replace an existing file, atomically where the storage can. Only for `replaceableTypes`. */
   readonly replace?: boolean;
+  /**
+   * Called before the call returns if the storage answered with a checksum of the file as it has it, and that is right: then it
+   * need not be asked whether the file is there. Storage that says no such thing never calls it.
+   */
+  readonly onChecked?: (() => void) | undefined;
 }
 
 /**

@@ -8,7 +8,7 @@ import { JumpingClock } from './test-support.ts';
 
 describeBackend('bandwidth', async () => {
   const inner = new MemoryBackend();
-  const limits = { uploadLimitBytesPerSecond: 1000, downloadLimitBytesPerSecond: 1000 };
+  const limits = { uploadLimit: () => 1000, downloadLimit: () => 1000 };
   return {
     backend: bandwidth(inner, { clock: new JumpingClock(), ...limits }),
     other: inner,
@@ -17,9 +17,9 @@ describeBackend('bandwidth', async () => {
 });
 
 test.each([
-  ['upload', { uploadLimitBytesPerSecond: 1000 }, 10],
-  ['download', { downloadLimitBytesPerSecond: 2000 }, 5],
-  ['nothing', { uploadLimitBytesPerSecond: 0 }, 0],
+  ['upload', { uploadLimit: () => 1000 }, 10],
+  ['download', { downloadLimit: () => 2000 }, 5],
+  ['nothing', { uploadLimit: () => undefined }, 0],
 ])('limits %s', async (_, limits, seconds) => {
   const clock = new JumpingClock();
   const backend = bandwidth(new MemoryBackend(), { clock, ...limits });
@@ -35,7 +35,7 @@ test.each([
 
 test('counts ranges by their size', async () => {
   const clock = new JumpingClock();
-  const backend = bandwidth(new MemoryBackend(), { clock, downloadLimitBytesPerSecond: 100 });
+  const backend = bandwidth(new MemoryBackend(), { clock, downloadLimit: () => 100 });
   const handle = handleFor('pack', 'range');
   await backend.put(handle, [new Uint8Array(100_000)]);
   const startMs = clock.nowMs;
@@ -51,7 +51,7 @@ test('hides the folder, so that nothing is read past the limit', () => {
 test('stores nothing and takes nothing when cancelled while waiting', async () => {
   const clock = new JumpingClock();
   const inner = new MemoryBackend();
-  const backend = bandwidth(inner, { clock, uploadLimitBytesPerSecond: 1 });
+  const backend = bandwidth(inner, { clock, uploadLimit: () => 1 });
   const signal = AbortSignal.abort();
   const put = backend.put(handleFor('pack', 'x'), [new Uint8Array(1e9)], { signal });
   expect(await codeOf(put)).toBe('CANCELLED');
@@ -66,7 +66,7 @@ test('never lets more pass than the limit and one burst, whatever is asked for',
   await fc.assert(
     fc.asyncProperty(sizes, async (steps) => {
       const clock = new JumpingClock();
-      const bucket = new TokenBucket(clock, 1000);
+      const bucket = new TokenBucket(clock, () => 1000);
       const startMs = clock.nowMs;
       let total = 0;
       for (const { size, idleMs } of steps) {
@@ -78,4 +78,18 @@ test('never lets more pass than the limit and one burst, whatever is asked for',
     }),
     { numRuns: 50 },
   );
+});
+
+test('goes on at the rate of each time, also for who waits', async () => {
+  const clock = new JumpingClock();
+  const startMs = clock.nowMs;
+  // Ten minutes at 10 bytes/s, ten at 1000, and no limit after that.
+  const rateAt = (wallMs: number): number | undefined =>
+    wallMs < startMs + 600_000 ? 10 : wallMs < startMs + 1_200_000 ? 1000 : undefined;
+  const bucket = new TokenBucket(clock, rateAt);
+  await bucket.take(306_000);
+  expect(clock.nowMs - startMs).toBeGreaterThan(890_000);
+  expect(clock.nowMs - startMs).toBeLessThan(960_000);
+  await bucket.take(1e12);
+  expect(clock.nowMs - startMs).toBeLessThan(1_270_000);
 });

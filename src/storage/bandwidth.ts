@@ -1,15 +1,13 @@
-import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Backend, ByteRange, FileHandle, GetOptions, PutOptions } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
+import type { RateAt } from './rate-timetable.ts';
 
-/** Limits of the average rate each way, in bytes per second. */
+/** Limits of the average rate each way; absent: none. */
 export interface BandwidthOptions {
   readonly clock: Clock;
-  /** Absent or 0: no limit. */
-  readonly uploadLimitBytesPerSecond?: number;
-  /** Absent or 0: no limit. */
-  readonly downloadLimitBytesPerSecond?: number;
+  readonly uploadLimit?: RateAt | undefined;
+  readonly downloadLimit?: RateAt | undefined;
 }
 
 /**
@@ -26,8 +24,8 @@ class BandwidthBackend extends ForwardingBackend {
 
   constructor(inner: Backend, options: BandwidthOptions) {
     super(inner);
-    this.#upload = bucketOf(options.clock, options.uploadLimitBytesPerSecond);
-    this.#download = bucketOf(options.clock, options.downloadLimitBytesPerSecond);
+    this.#upload = bucketOf(options.clock, options.uploadLimit);
+    this.#download = bucketOf(options.clock, options.downloadLimit);
   }
 
   override get localPath(): string | undefined {
@@ -57,39 +55,63 @@ class BandwidthBackend extends ForwardingBackend {
   }
 }
 
-function bucketOf(clock: Clock, bytesPerSecond: number | undefined): TokenBucket | undefined {
-  return bytesPerSecond ? new TokenBucket(clock, bytesPerSecond) : undefined;
+function bucketOf(clock: Clock, rateAt: RateAt | undefined): TokenBucket | undefined {
+  return rateAt && new TokenBucket(clock, rateAt);
 }
 
 const burstMs = 250;
+/** Who waits looks so often whether another limit holds by now. */
+const lookMs = 60_000;
 
-/**
- * A token bucket without a tank: it remembers until when what was taken is paid for.
- * @see ITU-T I.371, the virtual scheduling algorithm
- */
+/** A token bucket of which the rate may change: what is taken is paid for in its order, at the rate of each time. */
 export class TokenBucket {
   readonly #clock: Clock;
-  readonly #bytesPerSecond: number;
-  #paidUntilMs: number = Number.NEGATIVE_INFINITY;
+  readonly #rateAt: RateAt;
+  #takenBytes = 0;
+  #paidBytes = 0;
+  #lookedMs: number;
+  #bytesPerSecond: number | undefined;
 
-  constructor(clock: Clock, bytesPerSecond: number) {
-    assert(bytesPerSecond > 0, 'a bandwidth limit is positive');
+  constructor(clock: Clock, rateAt: RateAt) {
     this.#clock = clock;
-    this.#bytesPerSecond = bytesPerSecond;
+    this.#rateAt = rateAt;
+    this.#lookedMs = clock.monotonicMs() - burstMs;
+    this.#bytesPerSecond = rateAt(clock.wallMs());
   }
 
   /** Resolves when `sizeBytes` may pass. In order of calls. @throws CANCELLED; then nothing is taken */
   async take(sizeBytes: number, signal?: AbortSignal): Promise<void> {
-    const nowMs = this.#clock.monotonicMs();
-    const costMs = (sizeBytes / this.#bytesPerSecond) * 1000;
-    this.#paidUntilMs = Math.max(this.#paidUntilMs, nowMs - burstMs) + costMs;
-    const waitMs = this.#paidUntilMs - nowMs;
-    if (waitMs <= 0) return;
+    this.#pay();
+    this.#takenBytes += sizeBytes;
+    const own = this.#takenBytes;
     try {
-      await this.#clock.sleep(waitMs, signal);
+      for (let waitMs = this.#waitMs(own); waitMs > 0; waitMs = this.#waitMs(own)) {
+        await this.#clock.sleep(Math.min(waitMs, lookMs), signal);
+        this.#pay();
+      }
     } catch (error) {
-      this.#paidUntilMs -= costMs;
+      this.#paidBytes += sizeBytes;
       throw error;
     }
+  }
+
+  /** Until all that was taken up to `ownBytes` is paid for. */
+  #waitMs(ownBytes: number): number {
+    if (this.#bytesPerSecond === undefined) return 0;
+    // Less than a byte is what numbers lose by division.
+    const owedBytes = ownBytes - this.#paidBytes;
+    return owedBytes < 1e-3 ? 0 : (owedBytes / this.#bytesPerSecond) * 1000;
+  }
+
+  /** Pays for the time since the last look, at the rate of then; nobody can pay for more than a burst in advance. */
+  #pay(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const rate = this.#bytesPerSecond;
+    const burstBytes = ((rate ?? 0) * burstMs) / 1000;
+    const earnedBytes =
+      rate === undefined ? Number.POSITIVE_INFINITY : ((nowMs - this.#lookedMs) / 1000) * rate;
+    this.#paidBytes = Math.min(this.#paidBytes + earnedBytes, this.#takenBytes + burstBytes);
+    this.#lookedMs = nowMs;
+    this.#bytesPerSecond = this.#rateAt(this.#clock.wallMs());
   }
 }

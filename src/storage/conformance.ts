@@ -17,6 +17,8 @@ export interface BackendUnderTest {
   readonly fileCount?: number;
   /** What this storage cannot do; what depends on it is then tested as far as it goes. */
   readonly lacks?: ReadonlySet<Lack>;
+  /** The storage answers a put with a checksum of what it has; default false. */
+  readonly tellsChecksum?: boolean;
   readonly dispose: () => Promise<void>;
 }
 
@@ -130,6 +132,23 @@ function testFiles(given: Given): void {
     const handle = handleOf('pack', concatBytes(parts));
     await backend.put(handle, parts);
     expect(Buffer.compare(await backend.get(handle), concatBytes(parts))).toBe(0);
+  });
+
+  test('says that a file is checked where the storage told its checksum, and only there', async () => {
+    const { backend, tellsChecksum = false } = given();
+    let count = 0;
+    const onChecked = (): void => {
+      count++;
+    };
+    const content = utf8('whole');
+    await backend.put(
+      handleOf('snapshot', content),
+      [content.subarray(0, 2), content.subarray(2)],
+      {
+        onChecked,
+      },
+    );
+    expect(count).toBe(tellsChecksum ? 1 : 0);
   });
 
   test('does not overwrite: FILE_EXISTS, and the first content stays', async ({ skip }) => {

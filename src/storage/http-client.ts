@@ -55,6 +55,8 @@ export interface HttpClientOptions {
 const redirectsMax = 5;
 /** What is left of a body is read so that the connection can be used again, if it is not more. */
 const restSizeBytesMax = 64 << 10;
+/** A server that sends no more than this in the time in which a request may stand still stands still: 5 min at 218 bytes/s. */
+const dripSizeBytesMax = 64 << 10;
 /** A body from here on is asked for first, once uploads were cut. */
 const askedSizeBytesMin = 64 << 10;
 
@@ -167,8 +169,13 @@ class ReceivedAnswer implements HttpAnswer {
   }
 
   async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    let sizeBytes = 0;
     for await (const chunk of this.#wire.body as AsyncIterable<Uint8Array>) {
-      this.#seam.movement.moved();
+      sizeBytes += chunk.byteLength;
+      if (sizeBytes >= dripSizeBytesMax) {
+        this.#seam.movement.moved();
+        sizeBytes = 0;
+      }
       yield chunk;
     }
   }

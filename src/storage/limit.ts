@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../base/abort.ts';
-import { Semaphore } from '../base/concurrency.ts';
+import { AdaptiveSlots } from './adaptive-slots.ts';
 import type {
   Backend,
   ByteRange,
@@ -13,19 +13,19 @@ import type {
 } from './backend.ts';
 import { ForwardingBackend } from './forward.ts';
 
-/** Lets at most `connectionCount` calls run at once; others wait in order of arrival. */
+/** Lets at most `connectionCount` calls run at once, and fewer on a storage that does not keep up; others wait in order of arrival. */
 export function limit(inner: Backend, options: { readonly connectionCount: number }): Backend {
   return new LimitedBackend(inner, options.connectionCount);
 }
 
 class LimitedBackend extends ForwardingBackend {
   readonly #connectionCount: number;
-  readonly #slots: Semaphore;
+  readonly #slots: AdaptiveSlots;
 
   constructor(inner: Backend, connectionCount: number) {
     super(inner);
     this.#connectionCount = connectionCount;
-    this.#slots = new Semaphore(connectionCount);
+    this.#slots = new AdaptiveSlots(connectionCount);
   }
 
   override get connectionCount(): number {

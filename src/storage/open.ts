@@ -6,19 +6,20 @@ import { bandwidth } from './bandwidth.ts';
 import { limit } from './limit.ts';
 import { localStore } from './local/store.ts';
 import { parseLocation, redactLocation, type Scheme, schemes } from './location.ts';
+import type { RateAt } from './rate-timetable.ts';
 import { retry } from './retry.ts';
 import { thawReads } from './thaw-reads.ts';
 import type { ExtendedOption, Store, TransportSettings, Variables } from './store.ts';
 
 export { redactLocation };
 
-/** How a storage is opened: with which limits (bytes per second; absent or 0: none), settings and listeners. */
+/** How a storage is opened: with which limits (absent: none), settings and listeners. */
 export interface BackendOptions {
   readonly environment: Environment;
   /** Calls at once; default: what suits the store. An extended option `<scheme>.connections` wins. */
   readonly connectionCount?: number;
-  readonly uploadLimitBytesPerSecond?: number;
-  readonly downloadLimitBytesPerSecond?: number;
+  readonly uploadLimit?: RateAt | undefined;
+  readonly downloadLimit?: RateAt | undefined;
   /** Options of `-o KEY=VALUE`, such as `local.connections`. */
   readonly extended?: ReadonlyMap<string, string>;
   readonly transport?: TransportSettings;
@@ -103,7 +104,7 @@ function optionsOf(scheme: Scheme, { connectionCount, options }: Store): Extende
 function decorate(inner: Backend, options: BackendOptions): Backend {
   const { environment, monitor } = options;
   let backend = limit(inner, { connectionCount: inner.connectionCount });
-  if (options.uploadLimitBytesPerSecond || options.downloadLimitBytesPerSecond) {
+  if (options.uploadLimit || options.downloadLimit) {
     backend = bandwidth(backend, { ...options, clock: environment.clock });
   }
   backend = retry(backend, {

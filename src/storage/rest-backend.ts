@@ -14,6 +14,7 @@ import {
   type PutOptions,
   replaceableTypes,
 } from './backend.ts';
+import { digestOf } from './content-names.ts';
 import { webPage } from './http-body.ts';
 import type { HttpAnswer, HttpClient } from './http-client.ts';
 import { invalidAnswer } from './http-errors.ts';
@@ -146,7 +147,7 @@ export class RestBackend implements Backend {
   async #post(
     handle: FileHandle,
     body: readonly Uint8Array[],
-    options: CallOptions | undefined,
+    options: PutOptions | undefined,
   ): Promise<boolean> {
     const path = pathOf(handle);
     const headers = { ...accept, 'content-type': 'application/octet-stream' };
@@ -158,6 +159,8 @@ export class RestBackend implements Backend {
         async (answer) => {
           if (isSuccess(answer)) {
             this.#doubtful.delete(path);
+            const digest = answer.header('repr-digest');
+            if (digest !== undefined && digest === digestOf(handle)) options?.onChecked?.();
             return true;
           }
           if (refusals.includes(answer.status)) return false;

@@ -419,6 +419,37 @@ describe('a connection', () => {
     });
   });
 
+  test('ends if it comes byte by byte', async () => {
+    let look: (() => void) | undefined;
+    let nowMs = 0;
+    const every = (_: number, work: () => void): { stop(): void } => {
+      look = work;
+      return { stop: () => {} };
+    };
+    const clock = { ...systemEnvironment.clock, monotonicMs: () => nowMs, every };
+    const connection = Promise.withResolvers<Socket>();
+    const backend = await against((_, socket) => connection.resolve(socket), {
+      environment: { ...systemEnvironment, clock },
+      transport: { stuckRequestMs: 60_000 },
+    });
+    const failed = errorOf(backend.get(pack));
+    const socket = await connection.promise;
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n');
+    for (let i = 0; i <= 12; i++) {
+      const written = Promise.withResolvers<void>();
+      socket.write('x', () => written.resolve());
+      await written.promise;
+      // Until the client has read it.
+      for (let turn = 0; turn < 10; turn++) await systemClock.nextTurn();
+      nowMs += 5000;
+      look?.();
+    }
+    expect(await failed).toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: 'a request to the storage did not move for 60 s',
+    });
+  });
+
   test('ends when the caller does, also amid a body', async () => {
     const abort = new AbortController();
     const backend = await against((_, socket) => {

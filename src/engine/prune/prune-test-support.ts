@@ -42,6 +42,7 @@ export const noLock: HeldLock = {
   signal: new AbortController().signal,
   settled: Promise.resolve(),
   assertHeld: () => undefined,
+  isYoung: () => false,
   confirm: () => Promise.resolve(),
   publish: (work) => work(),
   release: () => Promise.resolve(),

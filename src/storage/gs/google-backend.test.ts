@@ -27,6 +27,7 @@ describeBackend('gs, on a model', async () => {
     backend,
     other: await open(),
     fileCount: 60,
+    tellsChecksum: true,
     plant: async (path, content) => model.plant(bucket, `some/folder/${path}`, content),
     dispose: async () => {},
   };

@@ -93,7 +93,7 @@ export class GoogleBackend implements Backend {
   async put(
     handle: FileHandle,
     parts: readonly Uint8Array[],
-    { replace = false, signal }: PutOptions = {},
+    { replace = false, signal, onChecked }: PutOptions = {},
   ): Promise<void> {
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
     const file = describeHandle(handle);
@@ -115,7 +115,10 @@ export class GoogleBackend implements Backend {
       if (!isSuccess(answer)) throw await this.#failureOf(answer, file);
       const stored = await readDocument(answer, file);
       const sizeBytes = sizeOfParts(parts);
-      if (memberOf(stored, 'md5Hash') === md5Hash && sizeIn(stored) === sizeBytes) return;
+      if (memberOf(stored, 'md5Hash') === md5Hash && sizeIn(stored) === sizeBytes) {
+        onChecked?.();
+        return;
+      }
       throw new HoldfastError('BACKEND_WRITE_FAILED', {
         message: 'what arrived at the storage is not what was sent',
         details: { file },

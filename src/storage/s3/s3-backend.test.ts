@@ -47,6 +47,7 @@ describeNeeding('radosgw').each(radosgws)(`S3, on radosgw %s${needs('radosgw')}`
       other: await open('conformance', prefix),
       plant: (path, content) => plant(server, `${prefix}/${path}`, content),
       fileCount: 40,
+      tellsChecksum: true,
       lacks,
       dispose: async () => {},
     };

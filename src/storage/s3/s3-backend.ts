@@ -33,6 +33,7 @@ import {
   type ThawTerms,
   wholeFileSizeBytesMax,
 } from '../backend.ts';
+import { isNamedByContent } from '../content-names.ts';
 import { placeOf, repositoryLayout } from '../layout.ts';
 import type { S3Location } from '../location.ts';
 import { checkRange } from '../range.ts';
@@ -50,6 +51,9 @@ export interface S3BackendOptions extends StoreOptions {
   readonly settings: S3Settings;
   readonly requests: S3Requests;
 }
+
+/** Sends a file. @returns its entity tag, which is the MD5 of its content where the server does not encrypt it */
+type Send = (more: Partial<PutObjectCommandInput>) => Promise<string | undefined>;
 
 /** As many as one request takes, by the description of DeleteObjects. */
 const removalsAtOnceMax = 1000;
@@ -135,7 +139,7 @@ export class S3Backend implements Backend {
   async put(
     handle: FileHandle,
     parts: readonly Uint8Array[],
-    { replace = false, signal }: PutOptions = {},
+    { replace = false, signal, onChecked }: PutOptions = {},
   ): Promise<void> {
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
     const sizeBytes = sizeOfParts(parts);
@@ -148,13 +152,16 @@ export class S3Backend implements Backend {
     };
     if (handle.type === 'config' && !replace) await this.#refuseExisting(handle, signal);
     const hash = isNamedByContent(handle) ? handle.name : hashOf(parts);
-    const send = (more: Partial<PutObjectCommandInput>): Promise<unknown> =>
+    const send: Send = (more) =>
       this.#store(
         { ...input, ...more, Body: new PartsBody(parts, hash) },
         { subject: describeHandle(handle), signal },
       );
     try {
-      await (replace || !this.#takesConditions ? send({}) : this.#sendUnlessThere(send));
+      const tag = await (replace || !this.#takesConditions
+        ? send({})
+        : this.#sendUnlessThere(send));
+      if (onChecked && tag === `"${hashOf(parts, 'md5')}"`) onChecked();
     } catch (error) {
       if (input.StorageClass !== undefined && isHoldfastError(error, 'FILE_EXISTS')) {
         if (await this.#isStored(handle, parts, signal)) return;
@@ -304,24 +311,24 @@ export class S3Backend implements Backend {
   async #store(
     input: PutObjectCommandInput,
     call: { readonly subject: string; readonly signal: AbortSignal | undefined },
-  ): Promise<void> {
-    await this.#requests.run({
+  ): Promise<string | undefined> {
+    const { ETag: tag } = await this.#requests.run({
       ...call,
       action: 'write',
       send: (client, options) => client.send(new PutObjectCommand(input), options),
     });
+    return tag;
   }
 
   /** Saves a second version of a file that is there, on servers that know the condition. */
-  async #sendUnlessThere(
-    send: (more: Partial<PutObjectCommandInput>) => Promise<unknown>,
-  ): Promise<void> {
+  async #sendUnlessThere(send: Send): Promise<string | undefined> {
     try {
-      await send({ IfNoneMatch: '*' });
+      return await send({ IfNoneMatch: '*' });
     } catch (error) {
       if (!isHoldfastError(error, 'UNSUPPORTED')) throw error;
-      await send({});
+      const tag = await send({});
       this.#takesConditions = false;
+      return tag;
     }
   }
 
@@ -465,13 +472,8 @@ async function readFile(
   return await readBody(body, sizeBytes);
 }
 
-/** Whether the name of a file is the hash of its content. */
-function isNamedByContent({ type }: FileHandle): boolean {
-  return type !== 'config' && type !== 'parity';
-}
-
-function hashOf(parts: readonly Uint8Array[]): string {
-  const hash = createHash('sha256');
+function hashOf(parts: readonly Uint8Array[], algorithm: 'sha256' | 'md5' = 'sha256'): string {
+  const hash = createHash(algorithm);
   for (const part of parts) hash.update(part);
   return hash.digest('hex');
 }

@@ -294,7 +294,6 @@ export class SftpSession {
 
   #hear(chunk: Buffer): void {
     if (this.#failure) return;
-    this.#lastHeardMs = this.#options.clock.monotonicMs();
     try {
       this.#frames.push(chunk);
     } catch (error) {
@@ -416,6 +415,8 @@ export class SftpSession {
     const pending = this.#pending.get(id);
     if (!pending) throw new WireError('an answer to nothing that was asked');
     this.#pending.delete(id);
+    // Not with each byte: a server that answers byte by byte has not answered.
+    this.#lastHeardMs = this.#options.clock.monotonicMs();
     how(pending);
     this.#budget.give(pending.sizeBytes);
     if (this.#pending.size === 0) this.#onIdle?.resolve();
