@@ -45,6 +45,19 @@ async function told(work: Promise<unknown>): Promise<string> {
   return `${failure.code}: ${failure.message}`;
 }
 
+/** One call of each kind; all end alike. */
+async function tellAll(backend: Backend): Promise<ReadonlySet<string>> {
+  const calls = [
+    backend.get(pack),
+    backend.get(pack, { start: 1, end: 3 }),
+    backend.stat(pack),
+    listAll(backend, 'pack'),
+    backend.put(handleOf('lock', content), [content]),
+    backend.remove(handleOf('lock', content)),
+  ];
+  return new Set(await Promise.all(calls.map(told)));
+}
+
 describe.each(dialectNames)('S3, as of %s,', (dialect) => {
   let model: ModelS3;
   let opened: Backend[];
@@ -86,19 +99,6 @@ describe.each(dialectNames)('S3, as of %s,', (dialect) => {
     });
     opened.push(backend);
     return backend;
-  }
-
-  /** One call of each kind; all end alike. */
-  async function tellAll(backend: Backend): Promise<ReadonlySet<string>> {
-    const calls = [
-      backend.get(pack),
-      backend.get(pack, { start: 1, end: 3 }),
-      backend.stat(pack),
-      listAll(backend, 'pack'),
-      backend.put(handleOf('lock', content), [content]),
-      backend.remove(handleOf('lock', content)),
-    ];
-    return new Set(await Promise.all(calls.map(told)));
   }
 
   test('a wrong region is named, where it matters', async () => {
