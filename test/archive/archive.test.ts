@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { noise } from '../../src/engine/engine-test-support.ts';
 import type { Environment } from '../../src/base/environment.ts';
 import { openBackend } from '../../src/storage/open.ts';
-import { type ArchiveClock, archiveClock } from '../model-s3/archive-clock.ts';
+import { ArchiveClock } from '../model-s3/archive-clock.ts';
 import { fault } from '../model-s3/faults.ts';
 import { type ModelS3, startModelS3 } from '../model-s3/model-s3.ts';
 import { initRepository, password, singleThreaded } from '../tools/engine.ts';
@@ -26,7 +26,7 @@ beforeAll(async () => {
   mkdirSync(path.join(source, 'folder'), { recursive: true });
   for (let i = 0; i < 8; i++) writeFileSync(`${source}/folder/${i}`, noise(2_000_000, i));
   model = await startModelS3();
-  clock = archiveClock(model);
+  clock = new ArchiveClock(model);
   environment = { ...singleThreaded, clock };
   model.bucket('bucket');
   const { variables } = model;

@@ -9,8 +9,9 @@ import {
   startRadosgw,
 } from '../tools/radosgw.ts';
 import { scratchFolder } from '../tools/scratch.ts';
+import { askAll, type Said } from './asker.ts';
 import { startModelS3 } from './model-s3.ts';
-import { allQuestions, askAll, type Said } from './questions.ts';
+import { allQuestions } from './questions.ts';
 
 const scratch = scratchFolder('model-s3');
 

@@ -138,11 +138,10 @@ export class ModelS3 {
   plant(
     bucket: string,
     key: string,
-    content: Uint8Array,
-    more: Partial<Pick<Version, 'storageClass'>> = {},
+    stored: Uint8Array | Pick<Version, 'content' | 'storageClass'>,
   ): Version {
-    const given = { key, content: Buffer.from(content), modifiedMs: this.nowMs, ...more };
-    return this.bucket(bucket).add(given);
+    const what = stored instanceof Uint8Array ? { content: Buffer.from(stored) } : stored;
+    return this.bucket(bucket).add({ key, modifiedMs: this.nowMs, ...what });
   }
 
   /** Requests so far, by operation. */

@@ -30,6 +30,34 @@ import { openS3 } from './open-s3.ts';
 const content = utf8('content of a pack');
 const pack = handleOf('pack', content);
 
+/** How a failure is told to a person, with its code; no secret stands in any of it. */
+async function told(work: Promise<unknown>): Promise<string> {
+  const failure = await work.then(
+    () => undefined,
+    (cause: unknown) => cause,
+  );
+  if (!(failure instanceof HoldfastError)) throw new Error(`no HoldfastError: ${String(failure)}`);
+  const line = describeError(failure);
+  expect(`${line} ${failure.hint} ${JSON.stringify(failure.details)}`).not.toMatch(
+    /SECRET|KNOWNKEY|WRONG/,
+  );
+  expect(line).not.toContain('\n');
+  return `${failure.code}: ${failure.message}`;
+}
+
+/** One call of each kind; all end alike. */
+async function tellAll(backend: Backend): Promise<ReadonlySet<string>> {
+  const calls = [
+    backend.get(pack),
+    backend.get(pack, { start: 1, end: 3 }),
+    backend.stat(pack),
+    listAll(backend, 'pack'),
+    backend.put(handleOf('lock', content), [content]),
+    backend.remove(handleOf('lock', content)),
+  ];
+  return new Set(await Promise.all(calls.map(told)));
+}
+
 describe.each(dialectNames)('S3, as of %s,', (dialect) => {
   let model: ModelS3;
   let opened: Backend[];
@@ -71,35 +99,6 @@ describe.each(dialectNames)('S3, as of %s,', (dialect) => {
     });
     opened.push(backend);
     return backend;
-  }
-
-  /** How a failure is told to a person, with its code; no secret stands in any of it. */
-  async function told(work: Promise<unknown>): Promise<string> {
-    const failure = await work.then(
-      () => undefined,
-      (cause: unknown) => cause,
-    );
-    if (!(failure instanceof HoldfastError))
-      throw new Error(`no HoldfastError: ${String(failure)}`);
-    const line = describeError(failure);
-    expect(`${line} ${failure.hint} ${JSON.stringify(failure.details)}`).not.toMatch(
-      /SECRET|KNOWNKEY|WRONG/,
-    );
-    expect(line).not.toContain('\n');
-    return `${failure.code}: ${failure.message}`;
-  }
-
-  /** One call of each kind; all end alike. */
-  async function tellAll(backend: Backend): Promise<ReadonlySet<string>> {
-    const calls = [
-      backend.get(pack),
-      backend.get(pack, { start: 1, end: 3 }),
-      backend.stat(pack),
-      listAll(backend, 'pack'),
-      backend.put(handleOf('lock', content), [content]),
-      backend.remove(handleOf('lock', content)),
-    ];
-    return new Set(await Promise.all(calls.map(told)));
   }
 
   test('a wrong region is named, where it matters', async () => {

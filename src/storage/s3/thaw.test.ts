@@ -58,7 +58,7 @@ async function open(options: Readonly<Record<string, string>> = {}): Promise<Bac
 
 function plant(handle: FileHandle, storageClass: string): void {
   const key = `repo/data/${handle.name.slice(0, 2)}/${handle.name}`;
-  model.plant('bucket', key, content, { storageClass });
+  model.plant('bucket', key, { content: Buffer.from(content), storageClass });
 }
 
 test.each([
