@@ -161,8 +161,14 @@ class Rescue {
     if (this.#options.dryRun) return;
     const above = all.slice(0, all.indexOf(found.version));
     const isBare = above.every(({ kind }) => kind === 'removal');
-    if (isBare && (await this.#removeMarks(above))) return;
+    if (isBare && (await this.#removeMarks(above)) && (await this.#isNewest(found))) return;
     await this.#putBack(found);
+  }
+
+  /** Times of a storage may be whole seconds: a mark may have been in front of it all the same. */
+  async #isNewest({ version }: Found): Promise<boolean> {
+    const all = await this.#backend.versions?.of(version.handle, { signal: this.#context.signal });
+    return all?.[0]?.id === version.id;
   }
 
   async #removeMarks(marks: readonly FileVersion[]): Promise<boolean> {
