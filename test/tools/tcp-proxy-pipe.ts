@@ -50,7 +50,7 @@ export class Pipe {
   readonly #to: Socket;
   readonly #queue: Item[] = [];
   #sizeBytes = 0;
-  #drained: PromiseWithResolvers<void> | undefined;
+  #drained: ReturnType<typeof Promise.withResolvers<void>> | undefined;
   #isRunning = false;
   #isCut = false;
 
