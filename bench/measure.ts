@@ -8,6 +8,8 @@ export interface Measured {
   readonly peakBytes: number;
   /** The last of what it printed. */
   readonly output: string;
+  /** How often it asked the storage, where that was counted. */
+  readonly requests?: number;
 }
 
 export interface Command {

@@ -3,8 +3,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from './measure.ts';
-import type { Tool } from './tools.ts';
-import { benchmarkPassword, reset } from './tools.ts';
+import type { StoreLine } from './servers.ts';
+import { benchmarkPassword, type Tool } from './tools.ts';
 
 /** One line of the comparison. Ratios are holdfast divided by restic; smaller is better. */
 export interface Row {
@@ -14,6 +14,10 @@ export interface Row {
   readonly goal: number;
   /** Above this the work does not count as done. */
   readonly bar: number;
+  /** Where the repositories are; absent: in folders of this machine. */
+  readonly store?: StoreLine;
+  /** Compare how often the storage is asked, instead of the time. */
+  readonly comparesRequests?: boolean;
   /** Commands before each timed one that are not timed. */
   prepare(tool: Tool, data: string): readonly Command[];
   timed(tool: Tool, data: string): Command;
@@ -29,8 +33,7 @@ export const peakMiBMaxDefault = 500;
 const peakMiBMaxOfMany = 1024;
 
 function fresh(tool: Tool): readonly Command[] {
-  reset(tool);
-  return [tool.init()];
+  return [...tool.empty(), tool.init()];
 }
 
 function backedUp(tool: Tool, data: string): readonly Command[] {
@@ -39,25 +42,20 @@ function backedUp(tool: Tool, data: string): readonly Command[] {
 
 /** For work that needs a repository with the data in it: the first pair makes it, later ones use it. */
 function once(tool: Tool, data: string): readonly Command[] {
-  const key = `${tool.name} ${data}`;
-  if (prepared.has(key)) return [];
-  for (const other of prepared) if (other.startsWith(`${tool.name} `)) prepared.delete(other);
-  prepared.add(key);
+  if (prepared.get(tool.repository) === data) return [];
+  prepared.set(tool.repository, data);
   return backedUp(tool, data);
 }
-const prepared = new Set<string>();
+/** What is in each repository. */
+const prepared = new Map<string, string>();
 
 function forgetPrepared(tool: Tool): void {
-  for (const key of prepared) if (key.startsWith(`${tool.name} `)) prepared.delete(key);
-}
-
-function restoreTarget(tool: Tool): string {
-  return `${tool.repository}-target`;
+  prepared.delete(tool.repository);
 }
 
 /** A repository with the data in it, and nothing restored from it. */
 function emptyTarget(tool: Tool, data: string): readonly Command[] {
-  rmSync(restoreTarget(tool), { recursive: true, force: true });
+  rmSync(tool.target, { recursive: true, force: true });
   return once(tool, data);
 }
 
@@ -75,7 +73,7 @@ function removalOfIndex(tool: Tool): Command {
 /** Prints the password of all repositories of the benchmark. */
 const passwordCommand = `echo ${benchmarkPassword}`;
 
-export const rows: readonly Row[] = [
+const localRows: readonly Row[] = [
   {
     name: 'first',
     title: 'first backup, 110,000 files, 2.2 GB',
@@ -114,7 +112,7 @@ export const rows: readonly Row[] = [
     goal: 0.5,
     bar: 0.75,
     prepare: emptyTarget,
-    timed: (tool) => tool.command('restore', '-q', 'latest', '--target', restoreTarget(tool)),
+    timed: (tool) => tool.command('restore', '-q', 'latest', '--target', tool.target),
   },
   {
     name: 'check',
@@ -152,7 +150,7 @@ export const rows: readonly Row[] = [
     goal: 0.5,
     bar: 0.8,
     prepare: (tool, data) => {
-      rmSync(restoreTarget(tool), { recursive: true, force: true });
+      rmSync(tool.target, { recursive: true, force: true });
       return [...once(tool, data), removalOfIndex(tool)];
     },
     timed: (tool) => tool.command('repair', 'index', '-q'),
@@ -219,7 +217,7 @@ export const rows: readonly Row[] = [
     goal: 0.5,
     bar: 0.75,
     prepare: emptyTarget,
-    timed: (tool) => tool.command('restore', '-q', 'latest', '--target', restoreTarget(tool)),
+    timed: (tool) => tool.command('restore', '-q', 'latest', '--target', tool.target),
     peakMiBMax: peakMiBMaxOfMany,
   },
   {
@@ -254,8 +252,8 @@ export const rows: readonly Row[] = [
     bar: 0.8,
     prepare: (tool, data) => {
       forgetPrepared(tool);
-      reset(tool);
       return [
+        ...tool.empty(),
         { program: 'cp', args: ['-a', data, tool.repository], environment: {} },
         tool.command('forget', '-q', '--keep-last=5'),
       ];
@@ -266,6 +264,74 @@ export const rows: readonly Row[] = [
     comparesSize: true,
   },
 ];
+
+/** What stores are called in titles. */
+const storeTitles = { sftp: 'SFTP', rest: 'REST', s3: 'S3' } as const;
+
+function backupTo({ kind, by }: StoreLine): Row {
+  return {
+    name: `${kind}${by === 'far' ? '-far' : ''}-backup`,
+    title: `first backup of the tree to ${storeTitles[kind]}${by === 'far' ? ', 50 ms away' : ''}`,
+    data: 'tree',
+    store: { kind, ...(by && { by }) },
+    goal: 0.6,
+    bar: 0.9,
+    prepare: (tool, data) => {
+      // What is timed leaves the data in it.
+      prepared.set(tool.repository, data);
+      return fresh(tool);
+    },
+    timed: (tool, data) => tool.command('backup', '-q', data),
+  };
+}
+
+function restoreFrom({ kind, by }: StoreLine): Row {
+  return {
+    name: `${kind}${by === 'far' ? '-far' : ''}-restore`,
+    title: `restore of it from ${storeTitles[kind]}${by === 'far' ? ', 50 ms away' : ''}`,
+    data: 'tree',
+    store: { kind, ...(by && { by }) },
+    goal: 0.6,
+    bar: 0.9,
+    prepare: emptyTarget,
+    timed: (tool) => tool.command('restore', '-q', 'latest', '--target', tool.target),
+  };
+}
+
+function requestsOf(kind: StoreLine['kind']): Row {
+  return {
+    name: `${kind}-requests`,
+    title: `requests to ${storeTitles[kind]} of a backup of nothing changed`,
+    data: 'tree',
+    store: { kind, by: 'counted' },
+    comparesRequests: true,
+    goal: 1,
+    bar: 1,
+    prepare: once,
+    timed: (tool, data) => tool.command('backup', '-q', data),
+  };
+}
+
+/** What SFTP is asked is encrypted: nobody counts it. */
+const storeRows: readonly Row[] = (['sftp', 'rest', 's3'] as const).flatMap((kind) => [
+  backupTo({ kind }),
+  restoreFrom({ kind }),
+  backupTo({ kind, by: 'far' }),
+  restoreFrom({ kind, by: 'far' }),
+  ...(kind === 'sftp' ? [] : [requestsOf(kind)]),
+]);
+
+export const rows: readonly Row[] = [...localRows, ...storeRows];
+
+/** The rows of these names; `stores` names all that are about a store. No names: what needs neither hours nor servers. */
+export function chooseRows(names: readonly string[]): readonly Row[] {
+  if (names.length === 0) {
+    return rows.filter(({ name, store }) => !name.startsWith('many') && !store);
+  }
+  return rows.filter(
+    ({ name, store }) => names.includes(name) || (store && names.includes('stores')),
+  );
+}
 
 /** Where a data set lies below the benchmark's folder. */
 export function dataPath(folder: string, data: Row['data']): string {

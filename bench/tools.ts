@@ -10,51 +10,84 @@ const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Of every repository. */
 export const benchmarkPassword = 'benchmark';
 
+/** Where repositories are, and how they are reached. */
+export interface Place {
+  /** For what belongs to it on this machine. */
+  readonly folder: string;
+  /** What both programs need to reach it. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly flags: readonly string[];
+  /** Of a repository, as both programs take it. */
+  location(name: string): string;
+  /** Removes a repository if it is there: at once, or by the commands. */
+  empty(name: string): readonly Command[];
+  /** How many requests came since it was asked before, where somebody counts. */
+  readonly takeRequests?: () => number;
+}
+
 /** A program under test and its own repository and cache. */
 export interface Tool {
   readonly name: 'holdfast' | 'restic';
+  /** The repository, whatever the way to it: as a path, if it is in a folder of this machine. */
   readonly repository: string;
+  /** Where it restores to. */
+  readonly target: string;
   /**
    * Makes the repository: with the same program for both tools. How much work its key asks for is measured when it is made, and
    * restic measures another figure whenever the machine is a little busier, which then counts in every row.
    */
   init(): Command;
   command(...args: string[]): Command;
-  version(): string;
+  /** Removes the repository: at once, or by the commands. */
+  empty(): readonly Command[];
 }
 
-export function makeTools(folder: string): { holdfast: Tool; restic: Tool } {
-  const holdfast = join(checkout, 'bin/holdfast');
+const programs = { holdfast: join(checkout, 'bin/holdfast'), restic: 'restic' } as const;
+
+export function localPlace(folder: string): Place {
   return {
-    holdfast: tool('holdfast', holdfast, join(folder, 'holdfast-repository')),
-    restic: resticAt(join(folder, 'restic-repository')),
+    folder,
+    environment: {},
+    flags: [],
+    location: (name) => join(folder, name),
+    empty: (name) => emptyFolder(join(folder, name)),
   };
 }
 
-/** The official program with a repository. */
-export function resticAt(repository: string): Tool {
-  return tool('restic', 'restic', repository);
+export function makeTools(place: Place): { holdfast: Tool; restic: Tool } {
+  return { holdfast: toolAt(place, 'holdfast'), restic: toolAt(place, 'restic') };
 }
 
-function tool(name: Tool['name'], program: string, repository: string): Tool {
-  const init = join(checkout, 'bin/holdfast');
+/** A program with a repository of its own. */
+export function toolAt(place: Place, name: Tool['name'], repository = `${name}-repository`): Tool {
   const environment = {
-    RESTIC_REPOSITORY: repository,
+    ...place.environment,
+    RESTIC_REPOSITORY: place.location(repository),
     RESTIC_PASSWORD: benchmarkPassword,
-    RESTIC_CACHE_DIR: join(dirname(repository), `${name}-cache`),
+    RESTIC_CACHE_DIR: join(place.folder, `${name}-cache`),
   };
   return {
     name,
-    repository,
-    init: () => ({ program: init, args: ['init'], environment }),
-    command: (...args) => ({ program, args, environment }),
-    version: () => execFileSync(program, ['version'], { encoding: 'utf8' }).trim(),
+    repository: join(place.folder, repository),
+    target: join(place.folder, `${repository}-target`),
+    init: () => ({ program: programs.holdfast, args: ['init', ...place.flags], environment }),
+    command: (...args) => ({
+      program: programs[name],
+      args: [...args, ...place.flags],
+      environment,
+    }),
+    empty: () => place.empty(repository),
   };
 }
 
-/** Removes a tool's repository and cache. */
-export function reset(tool: Tool): void {
-  rmSync(tool.repository, { recursive: true, force: true });
+export function versionOf(name: Tool['name']): string {
+  return execFileSync(programs[name], ['version'], { encoding: 'utf8' }).trim();
+}
+
+/** Removes a folder; there is nothing left to be run for it. */
+export function emptyFolder(folder: string): readonly Command[] {
+  rmSync(folder, { recursive: true, force: true });
+  return [];
 }
 
 /** Bytes of all files below a folder. */

@@ -14,8 +14,16 @@ export interface S3Server {
 }
 
 /** Starts Ceph's radosgw with its objects in memory: 2 s, and 0.5 s of the processor. */
-export async function startRadosgw(folder: string): Promise<S3Server> {
-  const settings = { S3_DIR: folder, S3_PORT: '0', S3_STORE: 'memstore', S3_SIZE_GIB: '4' };
+export async function startRadosgw(
+  folder: string,
+  { sizeGiB = 4 }: { readonly sizeGiB?: number } = {},
+): Promise<S3Server> {
+  const settings = {
+    S3_DIR: folder,
+    S3_PORT: '0',
+    S3_STORE: 'memstore',
+    S3_SIZE_GIB: String(sizeGiB),
+  };
   const output = await mustRun(path.join(scripts, 's3-server-start'), [], { variables: settings });
   const said = Object.fromEntries(
     output.split('\n').map((line) => {
