@@ -108,7 +108,7 @@ async function startSftp(folder: string): Promise<Server> {
 
 /** rclone's, which is neither program's own. */
 async function startRest(folder: string): Promise<Server> {
-  const server = await startRcloneServer('restic', folder);
+  const server = await startRcloneServer('restic', folder, ['--cache-objects=false']);
   return {
     port: server.port,
     place: (port) => ({

@@ -50,6 +50,7 @@ export class Pipe {
   readonly #to: Socket;
   readonly #queue: Item[] = [];
   #sizeBytes = 0;
+  #drained: PromiseWithResolvers<void> | undefined;
   #isRunning = false;
   #isCut = false;
 
@@ -64,6 +65,7 @@ export class Pipe {
     this.#from.on('data', (piece: Buffer) => this.#take(piece));
     this.#from.on('end', () => this.#add('end'));
     this.#from.resume();
+    for (const event of ['drain', 'close']) this.#to.on(event, () => this.#drained?.resolve());
   }
 
   #take(piece: Buffer): void {
@@ -108,9 +110,8 @@ export class Pipe {
   async #deliver(piece: Buffer): Promise<void> {
     this.#line.counted(piece.byteLength);
     if (!this.#to.write(piece)) {
-      await new Promise<void>((resolve) => {
-        this.#to.once('drain', resolve).once('close', resolve);
-      });
+      this.#drained = Promise.withResolvers<void>();
+      await this.#drained.promise;
     }
     this.#sizeBytes -= piece.byteLength;
     if (this.#sizeBytes < underWaySizeBytesMax) this.#from.resume();

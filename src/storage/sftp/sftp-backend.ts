@@ -96,7 +96,7 @@ export class SftpBackend implements Backend {
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
     const path = this.#pathOf(handle);
     const sizeBytes = sizeOfParts(parts);
-    await this.#call({ action: 'write', path }, options, async (session) => {
+    await this.#call({ action: 'write', path, sizeBytes }, options, async (session) => {
       const write = (): Promise<void> =>
         writeFile(
           session,
@@ -124,7 +124,8 @@ export class SftpBackend implements Backend {
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (range) checkRange(range);
     const path = this.#pathOf(handle);
-    return await this.#call({ action: 'read', path }, options, (session) =>
+    const sizeBytes = range ? range.end - range.start : 0;
+    return await this.#call({ action: 'read', path, sizeBytes }, options, (session) =>
       readFile(session, path, {
         range,
         checkSize: (sizeBytes) => refuseTooLarge(handle, sizeBytes),
@@ -212,14 +213,13 @@ export class SftpBackend implements Backend {
 
   /** Runs the work of one call; what is refused leaves as an error of ours. */
   async #call<T>(
-    call: { readonly action: 'read' | 'write'; readonly path: string },
+    call: { readonly action: 'read' | 'write'; readonly path: string; readonly sizeBytes?: number },
     options: CallOptions | undefined,
     work: (session: SftpSession) => Promise<T>,
   ): Promise<T> {
     throwIfAborted(options?.signal);
-    const run = async (): Promise<T> => work(await this.#connection.session());
     try {
-      return await untilAborted(run(), options?.signal);
+      return await untilAborted(this.#connection.run(call.sizeBytes ?? 0, work), options?.signal);
     } catch (error) {
       throw translate(error, call);
     }

@@ -25,6 +25,8 @@ export interface Transport {
   beforeWrite(): void;
   /** Calls `listener` when it has ended: with the reason, if more is known than that it did. */
   onEnd(listener: (reason: Error | undefined) => void): void;
+  /** Opens a further one over the same connection; absent where there can be none. It ends alone, and with this one. */
+  another?(): Promise<Transport>;
   close(): void;
 }
 
@@ -268,6 +270,12 @@ export class SftpSession {
       },
     });
     return numbers;
+  }
+
+  /** A further session over the same connection; undefined where there can be none. @throws what opening one throws */
+  async another(): Promise<SftpSession | undefined> {
+    const transport = await this.#transport.another?.();
+    return transport && (await SftpSession.start(transport, this.#options));
   }
 
   /** Resolves once nothing waits for an answer. */

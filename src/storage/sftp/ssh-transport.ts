@@ -36,22 +36,27 @@ export async function openSshTransport(place: SshPlace, options: SshOptions): Pr
     const { signal } = options;
     const settings = await resolveSshSettings({ ...place, alias: place.host, signal });
     const connection = await reach(settings, { ...options, place, opened, depth: 0 });
-    const channel = await openSftpChannel(connection);
-    channel.stderr.resume();
-    return {
-      input: channel,
-      output: channel,
-      beforeWrite: () => connection.beforeWrite(),
-      onEnd: (listener) => {
-        const onEnd = (): void => listener(connection.reason());
-        channel.once('end', onEnd).once('close', onEnd);
-      },
-      close: closeAll,
-    };
+    return { ...(await openChannel(connection)), close: closeAll };
   } catch (error) {
     closeAll();
     throw error;
   }
+}
+
+async function openChannel(connection: SshConnection): Promise<Transport> {
+  const channel = await openSftpChannel(connection);
+  channel.stderr.resume();
+  return {
+    input: channel,
+    output: channel,
+    beforeWrite: () => connection.beforeWrite(),
+    onEnd: (listener) => {
+      const onEnd = (): void => listener(connection.reason());
+      channel.once('end', onEnd).once('close', onEnd);
+    },
+    another: () => openChannel(connection),
+    close: () => channel.close(),
+  };
 }
 
 interface Route extends SshOptions {
