@@ -1,13 +1,14 @@
 import { assert } from '../../base/assert.ts';
 
-/** Finished packs that may wait to be stored. */
-const packsAheadMax = 2;
+/** Finished packs that may be on their way to the storage at once, where memory allows. */
+const packsAheadMax = 5;
+const packsAheadMin = 2;
 /** Memory reserved for packs, of which the system commits what is used. */
 const slotsSizeBytesMax: number = 1 << 30;
 
 /** Threads whose packs fit the memory that is kept for packs, one at least: each fills one of each type. */
 export function threadsWithSlots(slotSizeBytes: number): number {
-  return Math.max(1, Math.floor((slotsSizeBytesMax / slotSizeBytes - packsAheadMax) / 2));
+  return Math.max(1, Math.floor((slotsSizeBytesMax / slotSizeBytes - packsAheadMin) / 2));
 }
 
 /** Memory for packs that all threads of a backup see; can be posted to workers. */
@@ -41,9 +42,11 @@ export class PackSlots {
     return new PackSlots({ states: new SharedArrayBuffer(4 * (count + 1)), slots });
   }
 
-  /** For so many threads. */
+  /** For so many threads. The first free one is taken, so that the last ones cost no memory unless the storage is slow. */
   static forThreads(threadCount: number, slotSizeBytes: number): PackSlots {
-    return PackSlots.create(2 * threadCount + packsAheadMax, slotSizeBytes);
+    const ahead = Math.floor(slotsSizeBytesMax / slotSizeBytes) - 2 * threadCount;
+    const count = Math.min(packsAheadMax, Math.max(packsAheadMin, ahead));
+    return PackSlots.create(2 * threadCount + count, slotSizeBytes);
   }
 
   get share(): PackSlotsShare {
