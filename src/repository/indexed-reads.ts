@@ -14,16 +14,26 @@ export interface PackRead {
 
 /**
  * Plans the fewest sensible reads that bring `entries`, all of one pack and none pending.
+ *
+ * @param sizeBytesMax size of a read that takes no further blob
  * @see docs/FORMAT.md#packs
  */
-export function planPackReads(index: BlobIndex, entries: Iterable<number>): PackRead[] {
+export function planPackReads(
+  index: BlobIndex,
+  entries: Iterable<number>,
+  sizeBytesMax: number = readSizeBytesMax,
+): PackRead[] {
   const sorted = Int32Array.from(entries);
   if (!areInOrder(index, sorted)) sorted.sort((a, b) => index.offsetOf(a) - index.offsetOf(b));
-  return readsInOrder(index, sorted);
+  return readsInOrder(index, sorted, sizeBytesMax);
 }
 
 /** As `planPackReads`, of entries that are ordered by their offsets already. What the reads have of them are views. */
-export function readsInOrder(index: BlobIndex, sorted: Int32Array): PackRead[] {
+export function readsInOrder(
+  index: BlobIndex,
+  sorted: Int32Array,
+  sizeBytesMax: number = readSizeBytesMax,
+): PackRead[] {
   const reads: PackRead[] = [];
   let first = 0;
   let start = 0;
@@ -32,7 +42,7 @@ export function readsInOrder(index: BlobIndex, sorted: Int32Array): PackRead[] {
     const from = index.offsetOf(sorted[at]!);
     const to = from + index.lengthOf(sorted[at]!);
     const isNear = from - end <= readGapBytesMax;
-    if (at > first && isNear && to - start < readSizeBytesMax) {
+    if (at > first && isNear && to - start < sizeBytesMax) {
       end = Math.max(end, to);
       continue;
     }

@@ -30,6 +30,12 @@ import { type TemporaryKind, temporaryName } from './temporary-name.ts';
 /** Files of one message that finishes them or sets their metadata. */
 const filesPerMessage = 256;
 
+/**
+ * Size of a read from a storage that is no folder of this machine: several are under way at once, and each waits in memory for a
+ * thread.
+ */
+const distantReadSizeBytesMax = 8 << 20;
+
 /** What a batch has besides its files. */
 export interface BatchParts extends RestoreParts {
   readonly pool: RestorePool;
@@ -81,10 +87,13 @@ export class Batch {
 
   async #write(): Promise<void> {
     const { pool, context, tally } = this.#parts;
-    const ranges = this.#wanted.ranges();
+    const { backend } = this.#parts.indexed.repository;
+    const isDistant = backend.localPath === undefined;
+    const ranges = this.#wanted.ranges(isDistant ? distantReadSizeBytesMax : undefined);
+    const readCount = isDistant ? backend.connectionCount : 2;
     this.#chooseModes(ranges);
     await this.#writeEmpty();
-    await forEachConcurrent(ranges, pool.size + 2, async (range) => {
+    await forEachConcurrent(ranges, pool.size + readCount, async (range) => {
       throwIfAborted(context.signal);
       await this.#writeRange(range);
       tally.progress();

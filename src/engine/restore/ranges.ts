@@ -49,11 +49,12 @@ export class WantedBlobs {
     else blobs.set(entry, { entry, targets: [target] });
   }
 
-  /** All that was added, as reads: by pack, then by offset. */
-  ranges(): PackRange[] {
+  /** All that was added, as reads: by pack, then by offset. @param sizeBytesMax size of a read that takes no further blob */
+  ranges(sizeBytesMax?: number): PackRange[] {
     const ranges: PackRange[] = [];
     for (const [pack, blobs] of this.#byPack) {
-      for (const { start, end, entries } of planPackReads(this.#index, blobs.keys())) {
+      const reads = planPackReads(this.#index, blobs.keys(), sizeBytesMax);
+      for (const { start, end, entries } of reads) {
         const wanted = Array.from(entries, (entry) =>
           defined(blobs.get(entry), 'a planned blob is wanted'),
         );
