@@ -50,7 +50,7 @@ export class Pipe {
   readonly #to: Socket;
   readonly #queue: Item[] = [];
   #sizeBytes = 0;
-  #drained: PromiseWithResolvers<void> | undefined;
+  #onDrained: () => void = () => {};
   #isRunning = false;
   #isCut = false;
 
@@ -65,7 +65,7 @@ export class Pipe {
     this.#from.on('data', (piece: Buffer) => this.#take(piece));
     this.#from.on('end', () => this.#add('end'));
     this.#from.resume();
-    for (const event of ['drain', 'close']) this.#to.on(event, () => this.#drained?.resolve());
+    for (const event of ['drain', 'close']) this.#to.on(event, () => this.#onDrained());
   }
 
   #take(piece: Buffer): void {
@@ -110,8 +110,9 @@ export class Pipe {
   async #deliver(piece: Buffer): Promise<void> {
     this.#line.counted(piece.byteLength);
     if (!this.#to.write(piece)) {
-      this.#drained = Promise.withResolvers<void>();
-      await this.#drained.promise;
+      await new Promise<void>((resolve) => {
+        this.#onDrained = resolve;
+      });
     }
     this.#sizeBytes -= piece.byteLength;
     if (this.#sizeBytes < underWaySizeBytesMax) this.#from.resume();
