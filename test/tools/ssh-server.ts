@@ -132,6 +132,15 @@ export class SshServer {
     return pid === undefined ? [] : childrenOf(pid);
   }
 
+  /** Processes that serve channels now: what the connections have started last. */
+  channels(): number[] {
+    const lastOf = (pid: number): number[] => {
+      const children = childrenOf(pid);
+      return children.length === 0 ? [pid] : children.flatMap(lastOf);
+    };
+    return this.sessions().flatMap(lastOf);
+  }
+
   /** Ends what serves connections, as a failing server or network would. The server goes on. */
   killSessions(): void {
     for (const pid of this.sessions()) process.kill(pid, 'SIGKILL');

@@ -266,6 +266,44 @@ describeWith(['sshd'], 'a connection that is lost', () => {
   });
 });
 
+describeWith(['sshd'], 'several calls that move much', () => {
+  const packs = Array.from({ length: 12 }, (_, i) => handleFor('pack', `pack ${i}`));
+  const content = new Uint8Array(2 << 20).fill(5);
+
+  /** Writes and reads all, as many at once as the store takes; tells how many channels there were in the end. */
+  async function moveAll(lines: readonly string[]): Promise<{ channels: number; count: number }> {
+    const server = await SshServer.start({ folder: scratch.fresh('server'), lines });
+    const backend = await openBackend(server.location(scratch.fresh('repository')), {
+      environment: impatient,
+      extended: new Map([['sftp.args', `-F ${server.clientSettings}`]]),
+    });
+    try {
+      await backend.create();
+      expect(server.channels()).toHaveLength(1);
+      await Promise.all(packs.map((pack) => backend.put(pack, [content])));
+      const range = { start: 0, end: content.length };
+      const read = await Promise.all(packs.map((pack) => backend.get(pack, range)));
+      for (const bytes of read) expect(bytes).toEqual(content);
+      expect(server.sessions()).toHaveLength(1);
+      return { channels: server.channels().length, count: (await listAll(backend, 'pack')).length };
+    } finally {
+      await backend.close();
+      await server.stop();
+    }
+  }
+
+  test('share one connection, over several channels', async () => {
+    const { channels, count } = await moveAll([]);
+    expect(channels).toBeGreaterThan(1);
+    expect(channels).toBeLessThanOrEqual(5);
+    expect(count).toBe(packs.length);
+  });
+
+  test('make do with one channel where the server gives no more', async () => {
+    expect(await moveAll(['MaxSessions 1'])).toEqual({ channels: 1, count: packs.length });
+  });
+});
+
 describe('options', () => {
   test('sftp.args must be words that ssh understands', async () => {
     const extended = new Map([['sftp.args', 'a "b']]);

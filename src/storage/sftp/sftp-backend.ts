@@ -39,6 +39,8 @@ export interface SftpBackendOptions {
 
 const leftoverAgeMsMin = 24 * 3600 * 1000;
 const removalsAtOnce = 64;
+/** Of a pack whose size is not known before it is read. */
+const packSizeBytesUsual = 16 << 20;
 // Removed names that must not come back after a power cut while what they refer to is gone.
 const durablyRemoved: readonly FileType[] = ['config', 'key', 'snapshot', 'index'];
 const layout = repositoryLayout;
@@ -124,7 +126,11 @@ export class SftpBackend implements Backend {
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (range) checkRange(range);
     const path = this.#pathOf(handle);
-    const sizeBytes = range ? range.end - range.start : 0;
+    const { start, end } = range ?? {
+      start: 0,
+      end: handle.type === 'pack' ? packSizeBytesUsual : 0,
+    };
+    const sizeBytes = end - start;
     return await this.#call({ action: 'read', path, sizeBytes }, options, (session) =>
       readFile(session, path, {
         range,
