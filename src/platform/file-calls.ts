@@ -1,6 +1,7 @@
 import { constants, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
+import { assert } from '../base/assert.ts';
 import { assertComponent, type EntryPlace, type Place } from './place.ts';
-import type { NodeRequest } from './system-calls.ts';
+import type { NodeRequest, ReadInto } from './system-calls.ts';
 import { fromNodeError, posixCode, systemError } from './system-error.ts';
 import { system } from './system.ts';
 
@@ -160,6 +161,16 @@ export function unlinkAt(
   system().unlink({ directory, name }, options.directory ?? false);
 }
 
+/**
+ * Opens a file as `openFile` does by default, reads once from its start, looks at its status and closes it: for small files,
+ * with as little as can be around the four calls.
+ * @returns bytes read, with the status behind the read in `into.status`; -1 if any of it failed: other calls tell why
+ */
+export function readFileAtOnce(path: Uint8Array, into: ReadInto): number {
+  assert(into.sizeBytes <= into.target.length, 'what is read fits its room');
+  return system().readAtOnce(path, readingFlags, into);
+}
+
 /** What a symbolic link holds, in raw bytes. @throws FILE_NOT_FOUND, SYSTEM_CALL_FAILED (EINVAL: no link) */
 export function readLink(path: Uint8Array): Uint8Array<ArrayBuffer> {
   return system().readLink(path);
@@ -175,6 +186,8 @@ export function readLinkAt(directory: number, name: Uint8Array): Uint8Array<Arra
 const keepAccessTimeFlag: number = constants.O_NOATIME ?? 0;
 const noFollowFlag: number = constants.O_NOFOLLOW ?? 0;
 const nonBlockingFlag: number = constants.O_NONBLOCK ?? 0;
+
+const readingFlags = flagsOf({});
 
 function flagsOf(options: OpenFileOptions): number {
   let flags: number = options.write ? constants.O_RDWR : constants.O_RDONLY;

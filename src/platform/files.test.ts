@@ -23,6 +23,7 @@ import {
   makeNodeAt,
   openFile,
   readAt,
+  readFileAtOnce,
   readLink,
   readLinkAt,
   renameAt,
@@ -34,6 +35,7 @@ import {
   writeAt,
 } from './files.ts';
 import { b, describeSystems, latin } from './fixtures/both-systems.ts';
+import { packStatus, statusFields } from './packed-scan.ts';
 import { readStatusAt, readStatusOf } from './status.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -57,6 +59,31 @@ describeSystems('files', (scratch) => {
     expect(readStatusOf(file)).toMatchObject({ sizeBytes: 5, mode: 0o640 & ~process.umask() });
     closeFile(file);
     expect(readFileSync(scratch.bytesAt(place.name), 'utf8')).toBe('hello');
+  });
+
+  it('reads a file at once, with the status behind the read', () => {
+    const target = new Uint8Array(64).fill(0xee);
+    const status = new Float64Array(statusFields);
+    const expected = new Float64Array(statusFields);
+    const read = (name: string, sizeBytes: number): number =>
+      readFileAtOnce(scratch.bytesAt(name), { target, sizeBytes, status });
+    writeFileSync(scratch.at('file'), 'hello world');
+    expect(read('file', 12)).toBe(11);
+    packStatus(readStatusAt(scratch.directory, b('file')), expected, 0);
+    // But for the access time, which the portable calls may change.
+    expect(status.with(12, 0).with(13, 0)).toEqual(expected.with(12, 0).with(13, 0));
+    expect(read('file', 5)).toBe(5);
+    expect(latin(target.subarray(0, 12))).toBe('hello world\xee');
+    symlinkSync('file', scratch.at('link'));
+    execFileSync('mkfifo', [scratch.at('fifo')]);
+    mkdirSync(scratch.at('folder'));
+    const before = readdirSync('/proc/self/fd').length;
+    for (const name of ['missing', 'link', 'folder', 'fifo']) expect(read(name, 12)).toBe(-1);
+    expect(read('x'.repeat(5_000), 12)).toBe(-1);
+    expect(readdirSync('/proc/self/fd')).toHaveLength(before);
+    expect(() =>
+      readFileAtOnce(scratch.bytesAt('file'), { target, sizeBytes: 65, status }),
+    ).toThrow('what is read fits its room');
   });
 
   it('locks a directory until it is closed', () => {

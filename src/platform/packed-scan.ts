@@ -53,6 +53,19 @@ const directoryKind = 1;
 /** Kind, mode, uid, gid, links, inode, device, rdev, size, blocks, three times of two numbers, length of the name. */
 export const statusFields = 17;
 const nameField = statusFields - 1;
+/** Where a status in numbers has what tells whether a file is as it was. */
+export const statusField = {
+  kind: 0,
+  inode: 5,
+  device: 6,
+  size: 8,
+  mtimeSeconds: 10,
+  mtimeNanoseconds: 11,
+  ctimeSeconds: 14,
+  ctimeNanoseconds: 15,
+} as const;
+/** The number of `packedKinds` that is a file. */
+export const fileKindNumber = 0;
 
 /** Room for so many entries to begin with, and for so many bytes of their names. */
 const roomEntries = 512;

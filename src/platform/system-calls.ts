@@ -89,6 +89,15 @@ export const noAttributes: readonly ExtendedAttribute[] = Object.freeze([]);
 /** Receives an attribute that is listed but cannot be read. */
 export type AttributeProblem = (name: Uint8Array, error: HoldfastError) => void;
 
+/** Where `readAtOnce` puts what it reads. */
+export interface ReadInto {
+  readonly target: Uint8Array;
+  /** How much is read, from the start of `target` on. */
+  readonly sizeBytes: number;
+  /** The status behind the read, as packed scans hold it. */
+  readonly status: Float64Array;
+}
+
 /** What `makeNodeAt` can make. */
 export interface NodeRequest {
   readonly kind: 'block' | 'character' | 'fifo' | 'socket' | 'file';
@@ -152,6 +161,11 @@ export interface SystemCalls {
   close(file: number): void;
   /** `position` undefined: at the file's own offset. */
   read(file: number, target: Uint8Array, position: number | undefined): number;
+  /**
+   * Opens, reads once from the start, looks at the status and closes.
+   * @returns bytes read; -1 if any of it failed, or numbers do not hold the status: what is in `into` means nothing then
+   */
+  readAtOnce(path: Uint8Array, flags: number, into: ReadInto): number;
   readLink(place: Place): Uint8Array<ArrayBuffer>;
 
   makeDirectory(place: EntryPlace, mode: number): void;

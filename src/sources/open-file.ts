@@ -53,15 +53,6 @@ export function openSourceFile(
   }
 }
 
-/**
- * Opens what is at the path of a listed file, as `openSourceFile` does, but proves nothing: the caller must look at its
- * status before anything that was read of it counts. `pread` takes nothing from a FIFO, which has no positions.
- * @throws as `openSourceFile`
- */
-export function openUnproven(path: Uint8Array): number {
-  return openUnlessReplaced(path, () => openFile(path));
-}
-
 /** The error for an entry that is something else than it was when it was listed. */
 export function replacedError(path: Uint8Array, cause?: unknown): HoldfastError {
   return new HoldfastError('SOURCE_FAILED', {

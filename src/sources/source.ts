@@ -8,7 +8,6 @@ export {
   openRequestOf,
   openSourceFile,
   type OpenedFile,
-  openUnproven,
 } from './open-file.ts';
 export { type Identity, type ListedRequest, openListed } from './open-listed.ts';
 

@@ -73,8 +73,9 @@ export function encodeBatch(files: readonly QueuedFile[]): FileBatch {
   const paths = new Uint8Array(files.reduce((sum, file) => sum + file.path.byteLength, 0));
   const pathEnds = new Uint32Array(count);
   const stats = new Float64Array(count * fileStatStride);
-  const identities = new BigUint64Array(count * identityStride);
+  const identities = new Float64Array(count * identityStride);
   let end = 0;
+  let isExact = true;
   files.forEach(({ entry: { status }, path, frame }, i) => {
     paths.set(path, end);
     end += path.byteLength;
@@ -87,10 +88,27 @@ export function encodeBatch(files: readonly QueuedFile[]): FileBatch {
     stats[at + field.ctimeNanoseconds] = status.ctime.nanoseconds;
     const directory = frame.entry?.status;
     const identity = i * identityStride;
-    identities[identity] = BigInt(status.inode);
-    identities[identity + 1] = BigInt(status.device);
-    identities[identity + 2] = BigInt(directory?.inode ?? 0);
-    identities[identity + 3] = BigInt(directory?.device ?? 0);
+    const { inode, device } = status;
+    const { inode: below = 0, device: belowDevice = 0 } = directory ?? {};
+    isExact &&=
+      typeof inode === 'number' &&
+      typeof device === 'number' &&
+      typeof below === 'number' &&
+      typeof belowDevice === 'number';
+    identities[identity] = Number(inode);
+    identities[identity + 1] = Number(device);
+    identities[identity + 2] = Number(below);
+    identities[identity + 3] = Number(belowDevice);
   });
-  return { type: 'files', paths, pathEnds, stats, identities };
+  const exact = isExact ? identities : bigIdentities(files);
+  return { type: 'files', paths, pathEnds, stats, identities: exact };
+}
+
+/** What `FileBatch.identities` holds where numbers are not exact. */
+function bigIdentities(files: readonly QueuedFile[]): BigUint64Array<ArrayBuffer> {
+  const all = files.flatMap(({ entry: { status }, frame }) => {
+    const directory = frame.entry?.status;
+    return [status.inode, status.device, directory?.inode ?? 0, directory?.device ?? 0];
+  });
+  return BigUint64Array.from(all, BigInt);
 }

@@ -2,15 +2,11 @@ import { equalBytes } from '../../base/bytes.ts';
 import { endsWork } from '../../base/errors.ts';
 import { type ChunkScanner, chunkSizeBytesMin } from '../../kernels/chunker.ts';
 import { readExtendedAttributes } from '../../platform/attributes.ts';
-import { closeFile } from '../../platform/files.ts';
+import { closeFile, readFileAtOnce } from '../../platform/files.ts';
+import { fileKindNumber, statusField as field, statusFields } from '../../platform/packed-scan.ts';
 import { type FileStatus, readStatusOf } from '../../platform/status.ts';
 import type { AddedData, ChunkSink, IdList } from '../packs/chunk-sink.ts';
-import {
-  type ListedRequest,
-  type OpenedFile,
-  openListed,
-  openUnproven,
-} from '../../sources/source.ts';
+import { type ListedRequest, type OpenedFile, openListed } from '../../sources/source.ts';
 import type { NewStatus } from './new-status.ts';
 import { readPart } from './span-scan.ts';
 
@@ -64,6 +60,8 @@ export interface FileListener {
 export class FileReader {
   readonly #scanner: ChunkScanner;
   readonly #sink: ChunkSink;
+  /** Status of the small file that was read last. */
+  readonly #status = new Float64Array(statusFields);
 
   constructor(scanner: ChunkScanner, sink: ChunkSink) {
     this.#scanner = scanner;
@@ -89,17 +87,12 @@ export class FileReader {
   #readSmall(file: ListedFile, ids: IdList): FileRead | undefined {
     const { sizeBytes } = file;
     if (sizeBytes === 0 || sizeBytes > chunkSizeBytesMin) return undefined;
-    const fd = openUnproven(file.path);
-    try {
-      const { buffer } = this.#scanner;
-      if (tryRead(fd, buffer.subarray(0, sizeBytes + 1)) !== sizeBytes) return undefined;
-      const status = readStatusOf(fd);
-      if (status.kind !== 'file' || !isAsListed(status, file)) return undefined;
-      this.#sink.addChunk(buffer.subarray(0, sizeBytes), ids);
-      return { sizeBytes, changing: false };
-    } finally {
-      closeFile(fd);
-    }
+    const { buffer } = this.#scanner;
+    const status = this.#status;
+    const into = { target: buffer, sizeBytes: sizeBytes + 1, status };
+    if (readFileAtOnce(file.path, into) !== sizeBytes || !isListed(status, file)) return undefined;
+    this.#sink.addChunk(buffer.subarray(0, sizeBytes), ids);
+    return { sizeBytes, changing: false };
   }
 
   #readOpen({ fd, status }: OpenedFile, file: ListedFile, ids: IdList): FileRead {
@@ -173,16 +166,6 @@ export class FileReader {
   }
 }
 
-/** Bytes read from the start of a file; -1 if it cannot be read. */
-function tryRead(fd: number, target: Uint8Array): number {
-  try {
-    return readPart(fd, target, 0);
-  } catch (error) {
-    if (endsWork(error)) throw error;
-    return -1;
-  }
-}
-
 /** How much of a file is read at most, of which its status says that it has `expectedBytes`. */
 export function readLimitOf(expectedBytes: number): number {
   return expectedBytes === 0 ? unsizedBytesMax : expectedBytes + growthBytesMax;
@@ -213,6 +196,20 @@ export function isAsListed(status: FileStatus, file: ListedFile): boolean {
     status.mtime.nanoseconds === file.mtimeNanoseconds &&
     status.ctime.seconds === file.ctimeSeconds &&
     status.ctime.nanoseconds === file.ctimeNanoseconds
+  );
+}
+
+/** As `isAsListed`, of a status in numbers, which must be that of a regular file. */
+function isListed(status: Float64Array, file: ListedFile): boolean {
+  return (
+    status[field.kind] === fileKindNumber &&
+    status[field.inode] === file.inode &&
+    status[field.device] === file.device &&
+    status[field.size] === file.sizeBytes &&
+    status[field.mtimeSeconds] === file.mtimeSeconds &&
+    status[field.mtimeNanoseconds] === file.mtimeNanoseconds &&
+    status[field.ctimeSeconds] === file.ctimeSeconds &&
+    status[field.ctimeNanoseconds] === file.ctimeNanoseconds
   );
 }
 

@@ -41,8 +41,11 @@ export interface FileBatch {
   readonly pathEnds: Uint32Array<ArrayBuffer>;
   /** `fileStatStride` numbers a file: what the listing said. */
   readonly stats: Float64Array<ArrayBuffer>;
-  /** Inode and device of each file and of its directory; inode 0 where the directory is not known. */
-  readonly identities: BigUint64Array<ArrayBuffer>;
+  /**
+   * Inode and device of each file and of its directory; inode 0 where the directory is not known. Numbers, unless one of
+   * them is not exact as such.
+   */
+  readonly identities: Float64Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>;
 }
 
 /** Trees to be stored, each whole; answered by `TreesResponse`. */

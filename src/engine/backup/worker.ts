@@ -252,23 +252,27 @@ class BackupWorker {
 function listedFile(batch: FileBatch, i: number): ListedFile {
   const start = i === 0 ? 0 : (batch.pathEnds[i - 1] ?? 0);
   const at = i * fileStatStride;
-  const identity = (offset: number): number | bigint =>
-    exactNumber(batch.identities[i * identityStride + offset] ?? 0n);
-  const stat = (offset: number): number => batch.stats[at + offset] ?? 0;
+  const { identities, stats } = batch;
+  const identity = i * identityStride;
+  const directory = exactNumber(identities[identity + 2]!);
   return {
     path: batch.paths.subarray(start, batch.pathEnds[i]),
-    sizeBytes: stat(field.size),
-    mtimeSeconds: stat(field.mtimeSeconds),
-    mtimeNanoseconds: stat(field.mtimeNanoseconds),
-    ctimeSeconds: stat(field.ctimeSeconds),
-    ctimeNanoseconds: stat(field.ctimeNanoseconds),
-    inode: identity(0),
-    device: identity(1),
-    directory: identity(2) === 0 ? undefined : { inode: identity(2), device: identity(3) },
+    sizeBytes: stats[at + field.size]!,
+    mtimeSeconds: stats[at + field.mtimeSeconds]!,
+    mtimeNanoseconds: stats[at + field.mtimeNanoseconds]!,
+    ctimeSeconds: stats[at + field.ctimeSeconds]!,
+    ctimeNanoseconds: stats[at + field.ctimeNanoseconds]!,
+    inode: exactNumber(identities[identity]!),
+    device: exactNumber(identities[identity + 1]!),
+    directory:
+      directory === 0
+        ? undefined
+        : { inode: directory, device: exactNumber(identities[identity + 3]!) },
   };
 }
 
-function exactNumber(value: bigint): number | bigint {
+function exactNumber(value: number | bigint): number | bigint {
+  if (typeof value === 'number') return value;
   return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
 }
 

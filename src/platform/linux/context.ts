@@ -56,7 +56,7 @@ export const atFlag = {
 export const openFlag = { closeOnExec: 0o2000000, path: 0o10000000 } as const;
 
 /** Longest path in one call, without its zero byte. */
-const pathSizeBytesMax = 4095;
+export const pathSizeBytesMax = 4095;
 const currentDirectory = Uint8Array.of(0x2e);
 
 /** What this thread needs for its calls; undefined where libc, koffi or the kernel cannot serve. */

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { assert } from '../../base/assert.ts';
 import type { EntryPlace, Place } from '../place.ts';
-import type { FileStatus, NodeRequest } from '../system-calls.ts';
+import type { FileStatus, NodeRequest, ReadInto } from '../system-calls.ts';
 import { systemError } from '../system-error.ts';
 import { arenaAt, attributeSizeBytesMax, placeText } from './arena.ts';
 import {
@@ -13,9 +13,16 @@ import {
   type Linux,
   magicPath,
   openFlag,
+  pathSizeBytesMax,
   tryCallAt,
 } from './context.ts';
-import { decodeIsMountRoot, decodeStatus, statusFlagsNoFollow, statusMask } from './status.ts';
+import {
+  decodeIsMountRoot,
+  decodeStatus,
+  packLastStatus,
+  statusFlagsNoFollow,
+  statusMask,
+} from './status.ts';
 
 const renameNoReplace = 1;
 
@@ -85,6 +92,30 @@ export function readLinux(
   );
   if (result < 0) throw failure({ call: 'read', place: file }, -result);
   return result;
+}
+
+/** `SystemCalls.readAtOnce`: four calls, and no object for any of them. */
+export function readAtOnceLinux(
+  linux: Linux,
+  { path, flags }: { readonly path: Uint8Array; readonly flags: number },
+  { target, sizeBytes, status }: ReadInto,
+): number {
+  const { libc, arena } = linux;
+  if (path.length > pathSizeBytesMax) return -1;
+  const text = placeText(arena, arenaAt.path, path);
+  const all = flags | openFlag.closeOnExec;
+  let file = libc.openat(atFlag.workingDirectory, text, all, 0);
+  if (file < 0 && (all & constants.O_NOATIME) !== 0 && libc.errno() === errnoOf.EPERM) {
+    file = libc.openat(atFlag.workingDirectory, text, all & ~constants.O_NOATIME, 0);
+  }
+  if (file < 0) return -1;
+  const count = libc.pread(file, target, sizeBytes, 0);
+  const aim = atFlag.emptyPath | statusFlagsNoFollow;
+  const at = arena.base + arenaAt.status;
+  const failed = libc.statx(file, arena.base + arenaAt.empty, aim, statusMask, at);
+  // Opened for reading only: closing cannot lose anything.
+  libc.close(file);
+  return count >= 0 && failed === 0 && packLastStatus(arena, status, 0) !== undefined ? count : -1;
 }
 
 /** Target of a symbolic link in raw bytes, whole. */

@@ -13,7 +13,8 @@ import {
 } from 'node:fs';
 import { systemCode } from '../../base/errors.ts';
 import type { EntryPlace, Place } from '../place.ts';
-import type { NodeRequest } from '../system-calls.ts';
+import { packStatus } from '../packed-scan.ts';
+import type { NodeRequest, ReadInto } from '../system-calls.ts';
 import { fromNodeError, systemError } from '../system-error.ts';
 import { forgetPath, pathOf, rememberPath } from './paths.ts';
 import { statusPortable } from './status.ts';
@@ -69,6 +70,27 @@ export function readPortable(
   position: number | undefined,
 ): number {
   return run('read', file, () => readSync(file, target, 0, target.length, position ?? null));
+}
+
+/** `SystemCalls.readAtOnce`. */
+export function readAtOncePortable(
+  path: Uint8Array,
+  flags: number,
+  { target, sizeBytes, status }: ReadInto,
+): number {
+  try {
+    const file = openWithWish(pathOf(path), flags, 0);
+    try {
+      const count = readSync(file, target, 0, sizeBytes, 0);
+      const after = statusPortable(file, false);
+      return after && packStatus(after, status, 0) ? count : -1;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // The caller asks again, one call after the other, and hears why.
+    return -1;
+  }
 }
 
 /** Target of a symbolic link in raw bytes, in memory of its own. */
