@@ -97,7 +97,6 @@ export function archiveHeaders(version: Version, nowMs: number): Record<string, 
 
 function restoreText(readable: boolean, untilMs: number | undefined): string {
   if (!readable) return 'ongoing-request="true"';
-  const expiry =
-    untilMs === undefined ? '' : `, expiry-date="${new Date(untilMs).toUTCString()}"`;
+  const expiry = untilMs === undefined ? '' : `, expiry-date="${new Date(untilMs).toUTCString()}"`;
   return `ongoing-request="false"${expiry}`;
 }

@@ -82,7 +82,8 @@ interface Unframed {
 
 /** Takes the frames of `aws-chunked` away. Signatures of single frames are passed over. */
 function unframed({ headers, body }: S3Request, said: string, dialect: Dialect): Unframed {
-  if (said.endsWith('-TRAILER') && dialect.trailers !== 'taken') throw new Refusal(dialect.trailers);
+  if (said.endsWith('-TRAILER') && dialect.trailers !== 'taken')
+    throw new Refusal(dialect.trailers);
   const parts: Buffer[] = [];
   let at = 0;
   for (;;) {
@@ -98,7 +99,10 @@ function unframed({ headers, body }: S3Request, said: string, dialect: Dialect):
   if (content.byteLength !== Number(headers['x-amz-decoded-content-length'])) {
     throw refuse(400, 'IncompleteBody');
   }
-  const lines = body.toString('latin1', at).split('\r\n').filter((line) => line.includes(':'));
+  const lines = body
+    .toString('latin1', at)
+    .split('\r\n')
+    .filter((line) => line.includes(':'));
   const trailers = Object.fromEntries(
     lines.map((line) => {
       const colon = line.indexOf(':');

@@ -23,7 +23,7 @@ export interface Dialect {
   /** A body that does not fit `x-amz-content-sha256`. */
   readonly wrongPayloadHash: RefusalRow;
   /** What `If-None-Match: *` to a put does; `refused` is for headers that the server does not know. */
-  readonly conditionalPut: 'holds' | 'ignored' | 'ignored-with-versions' | 'refused';
+  readonly conditionalPut: 'holds' | 'ignored-with-versions' | 'refused';
   /**
    * What checksum headers (`x-amz-checksum-crc32`) do: nothing; checked; checked if `x-amz-sdk-checksum-algorithm` comes
    * with them; or refused.
@@ -48,6 +48,12 @@ export interface Dialect {
   readonly wrongStorageClass: RefusalRow;
   /** Objects of cold classes have to be brought back before they are read. */
   readonly hasArchives: boolean;
+  /** A version that is not there, of an object that is. */
+  readonly noVersion: RefusalRow;
+  /** A version that is a delete marker. */
+  readonly markerRead: RefusalRow;
+  /** A range whose end comes before its start is refused, not passed over. */
+  readonly refusesBackwardRanges: boolean;
   /** Versions that are no id at all. */
   readonly invalidVersion: RefusalRow;
   /** Making a bucket of one's own again. */
@@ -90,6 +96,9 @@ const aws: Dialect = {
   ],
   wrongStorageClass: { status: 400, code: 'InvalidStorageClass' },
   hasArchives: true,
+  noVersion: { status: 404, code: 'NoSuchVersion' },
+  markerRead: { status: 405, code: 'MethodNotAllowed' },
+  refusesBackwardRanges: false,
   invalidVersion: { status: 400, code: 'InvalidArgument' },
   bucketAgain: undefined,
   listsInOrder: true,
@@ -100,12 +109,14 @@ const radosgw16: Dialect = {
   vendor: 'Ceph radosgw 16.2',
   regions: 'any',
   looksAtRegionFirst: false,
-  conditionalPut: 'ignored',
+  conditionalPut: 'ignored-with-versions',
   checksums: 'ignored',
   trailers: { status: 411, code: 'MissingContentLength' },
   lockNeedsChecksum: false,
-  lockWithoutBucketLock: { status: 400, code: 'InvalidRequest' },
-  noRetention: { status: 404, code: 'NoSuchObjectLockConfiguration' },
+  noRetention: { status: 404, code: 'ObjectLockConfigurationNotFoundError' },
+  noVersion: { status: 404, code: 'NoSuchKey' },
+  markerRead: { status: 404, code: 'NoSuchKey' },
+  refusesBackwardRanges: true,
   deletesNeedChecksum: undefined,
   storageClasses: 'any',
   hasArchives: false,

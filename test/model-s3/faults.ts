@@ -33,8 +33,7 @@ export function fault(
   act: Act,
   { times = Infinity, skip = 0 }: { readonly times?: number; readonly skip?: number } = {},
 ): Fault {
-  const isMeant: When =
-    typeof when === 'string' ? ({ operation }) => operation === when : when;
+  const isMeant: When = typeof when === 'string' ? ({ operation }) => operation === when : when;
   let count = 0;
   return {
     takes: (request) => {
@@ -49,7 +48,10 @@ export function fault(
 /** An error in XML, with headers such as `retry-after`. Nothing is done. */
 export function error(
   row: RefusalRow,
-  more: { readonly elements?: readonly XmlElement[]; readonly headers?: Record<string, string> } = {},
+  more: {
+    readonly elements?: readonly XmlElement[];
+    readonly headers?: Record<string, string>;
+  } = {},
 ): Act {
   return ({ request, send }) => send(refusalReply(new Refusal(row, more), request.method));
 }

@@ -34,10 +34,7 @@ function checkCondition({ state: { dialect }, request, bucket }: BucketCall): vo
   const { 'if-none-match': unless, 'if-match': only } = request.headers;
   if (unless === undefined && only === undefined) return;
   if (dialect.conditionalPut === 'refused') throw refuse(501, 'NotImplemented');
-  const isIgnored =
-    dialect.conditionalPut === 'ignored' ||
-    (dialect.conditionalPut === 'ignored-with-versions' && bucket.versioning !== 'off');
-  if (isIgnored) return;
+  if (dialect.conditionalPut === 'ignored-with-versions' && bucket.versioning !== 'off') return;
   const current = bucket.current(request.key);
   if (unless !== undefined && current && (unless === '*' || unless === current.etag)) {
     throw refuse(412, 'PreconditionFailed');
@@ -90,7 +87,7 @@ export function getObject(call: BucketCall): Reply {
   checkReadConditions(call, version);
   if (request.method === 'GET') checkReadable(version, state.nowMs);
   const { range } = request.headers;
-  const part = range === undefined ? undefined : rangeOf(String(range), content.byteLength);
+  const part = range === undefined ? undefined : rangeOf(call, String(range), content.byteLength);
   const headers = {
     'content-type': 'binary/octet-stream',
     'last-modified': new Date(version.modifiedMs).toUTCString(),
@@ -122,12 +119,10 @@ function wantedVersion({ request, bucket, state: { dialect } }: BucketCall): Ver
   }
   if (!/^(?:null|[A-Za-z0-9._-]{16,})$/.test(id)) throw new Refusal(dialect.invalidVersion);
   const found = bucket.find(request.key, id);
-  if (!found) throw refuse(404, 'NoSuchVersion');
+  if (!found) throw new Refusal(dialect.noVersion);
   if (found.content) return found;
-  throw new Refusal(
-    { status: 405, code: 'MethodNotAllowed' },
-    { headers: { allow: 'DELETE', 'x-amz-delete-marker': 'true' } },
-  );
+  const headers = { allow: 'DELETE', 'x-amz-delete-marker': 'true' };
+  throw new Refusal(dialect.markerRead, { headers });
 }
 
 function checkReadConditions({ request: { headers } }: BucketCall, { etag }: Version): void {
@@ -137,7 +132,11 @@ function checkReadConditions({ request: { headers } }: BucketCall, { etag }: Ver
 }
 
 /** Undefined for what is no range: such a header is passed over. @throws Refusal */
-function rangeOf(text: string, sizeBytes: number): readonly [number, number] | undefined {
+function rangeOf(
+  { state: { dialect } }: BucketCall,
+  text: string,
+  sizeBytes: number,
+): readonly [number, number] | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(text);
   if (!match || (match[1] === '' && match[2] === '')) return undefined;
   const [, first = '', last = ''] = match;
@@ -148,7 +147,9 @@ function rangeOf(text: string, sizeBytes: number): readonly [number, number] | u
   const start = Number(first);
   if (start >= sizeBytes) throw refuse(416, 'InvalidRange');
   const end = last === '' ? sizeBytes : Math.min(Number(last) + 1, sizeBytes);
-  return end <= start ? undefined : [start, end];
+  if (end > start) return [start, end];
+  if (dialect.refusesBackwardRanges) throw refuse(416, 'InvalidRange');
+  return undefined;
 }
 
 function versionHeader({ versioning }: ModelBucket, { id }: Version): Record<string, string> {
@@ -281,5 +282,7 @@ export function restoreObject(call: BucketCall): Reply {
   const { state, request } = call;
   if (!state.dialect.hasArchives) throw refuse(501, 'NotImplemented');
   const version = wantedVersion(call);
-  return { status: startThaw(version, checkedBody(request, state.dialect).toString(), state.nowMs) };
+  return {
+    status: startThaw(version, checkedBody(request, state.dialect).toString(), state.nowMs),
+  };
 }

@@ -113,7 +113,10 @@ function signatureOf(request: S3Request, said: Authorization, secret: string): s
     escapedAnew(request.path, '/'),
     canonicalQuery(request.queryText),
     ...said.signedHeaders.map(
-      (name) => `${name}:${String(headers[name] ?? '').trim().replace(/ +/g, ' ')}`,
+      (name) =>
+        `${name}:${String(headers[name] ?? '')
+          .trim()
+          .replace(/ +/g, ' ')}`,
     ),
     '',
     said.signedHeaders.join(';'),

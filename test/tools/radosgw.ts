@@ -13,9 +13,27 @@ export interface S3Server {
   readonly stop: () => Promise<void>;
 }
 
+/** Which radosgw, and how it is set. */
+export interface RadosgwOptions {
+  /** `20` fetches 160 MB where it was not used before. */
+  readonly version?: 16 | 20;
+  /** Refuse headers that the signature does not cover. */
+  readonly isStrict?: boolean;
+}
+
 /** Starts Ceph's radosgw with its objects in memory: 2 s, and 0.5 s of the processor. */
-export async function startRadosgw(folder: string): Promise<S3Server> {
-  const settings = { S3_DIR: folder, S3_PORT: '0', S3_STORE: 'memstore', S3_SIZE_GIB: '4' };
+export async function startRadosgw(
+  folder: string,
+  { version = 16, isStrict = false }: RadosgwOptions = {},
+): Promise<S3Server> {
+  const settings = {
+    S3_DIR: folder,
+    S3_PORT: '0',
+    S3_STORE: 'memstore',
+    S3_SIZE_GIB: '4',
+    S3_CEPH: version === 16 ? 'distro' : 'unstable',
+    S3_STRICT: isStrict ? '1' : '0',
+  };
   const output = await mustRun(path.join(scripts, 's3-server-start'), [], { variables: settings });
   const said = Object.fromEntries(
     output.split('\n').map((line) => {
