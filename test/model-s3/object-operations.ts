@@ -87,7 +87,7 @@ export function getObject(call: BucketCall): Reply {
   checkReadConditions(call, version);
   if (request.method === 'GET') checkReadable(version, state.nowMs);
   const { range } = request.headers;
-  const part = range === undefined ? undefined : rangeOf(call, String(range), content.byteLength);
+  const part = range === undefined ? undefined : rangeOf(call, range, content.byteLength);
   const headers = {
     'content-type': 'binary/octet-stream',
     'last-modified': new Date(version.modifiedMs).toUTCString(),

@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import path from 'node:path';
 
 import { mustRun } from './run-program.ts';
@@ -27,6 +28,8 @@ export async function startRadosgw(
   { version = 16, isStrict = false }: RadosgwOptions = {},
 ): Promise<S3Server> {
   const settings = {
+    // The newer version is kept in a cache folder there.
+    HOME: homedir(),
     S3_DIR: folder,
     S3_PORT: '0',
     S3_STORE: 'memstore',
