@@ -151,6 +151,9 @@ export const soakSuites: readonly SoakSuite[] = [
   crashTests('crash-interrupts', 'interrupts'),
   longRuns('faults', ['test/faults'], { HOLDFAST_FAULTS: 'all' }),
   storeFaults('store-faults'),
+  longRuns('killed-server', ['test/store-faults/killed-server.test.ts'], {
+    HOLDFAST_OUTAGE_MS: '30000',
+  }),
   storeFaults('store-faults-radosgw', '--radosgw'),
   crashTests('crash-stopped', 'stopped', 'slept'),
   crashTests('crash-init-race', 'stopped', 'create one repository'),

@@ -46,6 +46,8 @@ export interface Armed {
   readonly hopes: 'recovers' | 'told' | 'any';
   /** What it may say. Default: any error that a user is told. */
   readonly codes?: readonly string[];
+  /** What was stored and confirmed may be gone. */
+  readonly forgets?: true;
 }
 
 export type Arm = (arming: Arming) => Armed | Promise<Armed>;

@@ -4,6 +4,7 @@ import path from 'node:path';
 
 import type { FileHandle } from '../../src/storage/backend.ts';
 import type { Fault } from '../../src/storage/fault.ts';
+import { MemoryBackend } from '../../src/storage/memory/memory-backend.ts';
 import type { HttpHarm } from '../tools/http-fault-proxy.ts';
 import {
   type Armed,
@@ -253,19 +254,28 @@ function misdirected(arming: Arming): Armed {
   return byBackend((store) => new MisdirectedBackend(store, when), { hopes: hopeOf(arming) });
 }
 
-/** All that was stored since the operation began is gone in the middle of it. */
+/** The storage is as it was when the operation began: in the middle of it, or right at its start if it deletes. */
 async function rolledBack(arming: Arming): Promise<Armed> {
-  const { place } = arming;
+  const { place, operation, calls } = arming;
   const before = await place.load();
   const rollBack = async (): Promise<void> => {
     const backend = await place.openSound();
-    for (const key of (await place.load()).keys()) {
+    const sound = new MemoryBackend(before);
+    const now = await place.load();
+    const handleOf = (key: string): FileHandle => {
       const [type, name] = key.split('/');
-      if (!before.has(key)) await backend.remove({ type, name } as FileHandle);
+      return { type, name } as FileHandle;
+    };
+    for (const key of before.keys()) {
+      const handle = handleOf(key);
+      if (!now.has(key)) await backend.put(handle, [await sound.get(handle)]);
     }
+    for (const key of now.keys()) if (!before.has(key)) await backend.remove(handleOf(key));
     await backend.close();
   };
-  return atCall(arming, rollBack, { hopes: 'any' });
+  // Nothing can be kept by whoever deletes, on a storage that then takes back what it had confirmed in its place.
+  const usual = operation === 'prune' ? calls.slice(0, 1) : calls;
+  return atCall({ ...arming, calls: usual }, rollBack, { hopes: 'any', forgets: true });
 }
 
 function foreignNames(arming: Arming): Armed {
