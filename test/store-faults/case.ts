@@ -8,7 +8,13 @@ import type { Bed } from './bed.ts';
 import { Chance } from './chance.ts';
 import { Client } from './client.ts';
 import type { Armed, StoreFault, UsualCall } from './fault-kit.ts';
-import { type OperationName, type Outcome, runOperation, type Work } from './operations.ts';
+import {
+  type OperationName,
+  type Outcome,
+  runOperation,
+  type Shape,
+  type Work,
+} from './operations.ts';
 import { runProcess } from './process.ts';
 import type { OpenHow, Place, Served, StoreKind } from './stores.ts';
 
@@ -151,11 +157,6 @@ export class CaseRunner {
   }
 }
 
-export interface Shape {
-  readonly isSource: boolean;
-  readonly isInstant: boolean;
-}
-
 interface Run extends Case {
   readonly shape: Shape;
   readonly place: Place;
@@ -215,7 +216,7 @@ async function throughStore(
 /** A storage that could not be opened: the first call says why. */
 function unopened(error: unknown): Backend {
   const backend = new MemoryBackend();
-  backend.get = () => Promise.reject(error as Error);
+  backend.get = () => Promise.reject(error);
   return backend;
 }
 
@@ -312,7 +313,7 @@ class Judge {
 
   #judgeWords({ said, defect }: Outcome): void {
     if (defect !== undefined) {
-      const stack = defect instanceof Error ? defect.stack : String(defect);
+      const stack = defect instanceof Error ? defect.stack : JSON.stringify(defect);
       this.#violate(`a defect: ${stack}`);
     }
     for (const line of said) {

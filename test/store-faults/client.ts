@@ -22,6 +22,7 @@ export const packSizeBytes = 24 << 10;
 
 const host = 'host';
 const living = new Set<number>();
+const startOf = (pid: number): string => `start.${pid}`;
 let lastPid = 100_000;
 
 /** Hears what operations tell. */
@@ -106,7 +107,6 @@ export class Client {
   }
 
   get probe(): ProcessProbe {
-    const startOf = (pid: number): string => `start.${pid}`;
     return {
       hostname: host,
       identity: { machine: host, boot: host, space: host, start: startOf(this.pid) },

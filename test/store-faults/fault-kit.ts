@@ -1,7 +1,7 @@
 import type { Backend } from '../../src/storage/backend.ts';
 import { fault, type Fault } from '../../src/storage/fault.ts';
 import type { Operation } from '../../src/storage/record.ts';
-import type { HttpFault, HttpHarm } from '../tools/http-fault-proxy.ts';
+import type { HttpHarm } from '../tools/http-fault-proxy.ts';
 import type { ProxyFault } from '../tools/tcp-proxy-rules.ts';
 import type { Chance } from './chance.ts';
 import type { Client } from './client.ts';
@@ -159,30 +159,24 @@ const callsOfRequests: Readonly<Record<keyof typeof kindsOfRequests, readonly Op
 export function byHttp(
   arming: Arming,
   which: keyof typeof kindsOfRequests,
-  harm: HttpHarm,
-  { countMax = countMaxDefault, ...more }: Partial<Armed> & { readonly countMax?: number } = {},
-): Armed {
+): (harm: HttpHarm, more?: Partial<Armed> & { readonly countMax?: number }) => Armed {
   const { served, chance, calls } = arming;
   const { http } = served;
   if (!http) throw new Error(`${served.kind} is not spoken by HTTP`);
-  const usual = calls.filter(({ operation }) => callsOfRequests[which].includes(operation)).length;
-  const after = chance.below(Math.max(1, usual));
-  const rule: HttpFault = {
-    fits: kindsOfRequests[which],
-    after,
-    count: countOf(arming, countMax),
-    harm,
-  };
-  http.set(rule);
-  return {
-    how: { way: 'http' },
-    strikes: () => http.strikes,
-    heal: () => {
-      http.set(undefined);
-      http.cut();
-    },
-    hopes: hopeOf(arming),
-    ...more,
+  return (harm, { countMax = countMaxDefault, ...more } = {}) => {
+    const usual = calls.filter(({ operation }) => callsOfRequests[which].includes(operation));
+    const after = chance.below(Math.max(1, usual.length));
+    http.set({ fits: kindsOfRequests[which], after, count: countOf(arming, countMax), harm });
+    return {
+      how: { way: 'http' },
+      strikes: () => http.strikes,
+      heal: () => {
+        http.set(undefined);
+        http.cut();
+      },
+      hopes: hopeOf(arming),
+      ...more,
+    };
   };
 }
 

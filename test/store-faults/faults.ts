@@ -92,12 +92,12 @@ function busyServer(arming: Arming): Armed {
   const status = chance.pick([500, 502, 503, 504]);
   const headers: Record<string, string> = chance.below(2) ? { 'retry-after': '2' } : {};
   const code = status === 503 ? 'SlowDown' : 'InternalError';
-  return byHttp(arming, 'all', answerOf(arming, { status, code, headers }));
+  return byHttp(arming, 'all')(answerOf(arming, { status, code, headers }));
 }
 
 function throttled(arming: Arming): Armed {
   const headers = { 'retry-after': String(1 + arming.chance.below(9)) };
-  return byHttp(arming, 'all', answerOf(arming, { status: 429, code: 'TooManyRequests', headers }));
+  return byHttp(arming, 'all')(answerOf(arming, { status: 429, code: 'TooManyRequests', headers }));
 }
 
 const refusals = ['PERMISSION_DENIED', 'CREDENTIALS_REFUSED', 'READ_ONLY', 'LOCK_LOST'];
@@ -117,7 +117,7 @@ function refused(arming: Arming): Armed {
           { status: 403, code: '' },
           { status: 401, code: '' },
         ]);
-  return byHttp(arming, 'all', answerOf(arming, answer), { hopes: 'any' });
+  return byHttp(arming, 'all')(answerOf(arming, answer), { hopes: 'any' });
 }
 
 /** The other bytes of one stored file, until it is healed. */
@@ -212,14 +212,14 @@ function wrongClock(arming: Arming): Armed {
 const page = '<html><head><title>Welcome</title></head><body>Log in to this network</body></html>';
 
 function captivePortal(arming: Arming): Armed {
-  if (arming.chance.below(3) === 0) return nowhere(arming);
+  if (arming.chance.below(3) === 0) return nowhere();
   const headers = { 'content-type': 'text/html' };
   const harm = { does: 'answer', status: 200, headers, body: page } as const;
-  return byHttp(arming, 'all', harm, { hopes: 'any' });
+  return byHttp(arming, 'all')(harm, { hopes: 'any' });
 }
 
 /** The name of the host leads nowhere. */
-function nowhere(_: Arming): Armed {
+function nowhere(): Armed {
   return { how: { isNowhere: true }, strikes: () => 1, hopes: 'told' };
 }
 
@@ -254,6 +254,11 @@ function misdirected(arming: Arming): Armed {
   return byBackend((store) => new MisdirectedBackend(store, when), { hopes: hopeOf(arming) });
 }
 
+function handleOf(key: string): FileHandle {
+  const [type, name] = key.split('/');
+  return { type, name } as FileHandle;
+}
+
 /** The storage is as it was when the operation began: in the middle of it, or right at its start if it deletes. */
 async function rolledBack(arming: Arming): Promise<Armed> {
   const { place, operation, calls } = arming;
@@ -262,10 +267,6 @@ async function rolledBack(arming: Arming): Promise<Armed> {
     const backend = await place.openSound();
     const sound = new MemoryBackend(before);
     const now = await place.load();
-    const handleOf = (key: string): FileHandle => {
-      const [type, name] = key.split('/');
-      return { type, name } as FileHandle;
-    };
     for (const key of before.keys()) {
       const handle = handleOf(key);
       if (!now.has(key)) await backend.put(handle, [await sound.get(handle)]);
@@ -320,9 +321,7 @@ export const storeFaults: readonly StoreFault[] = [
     title: 'bodies are cut',
     stores: {
       ...forAll(['rest', 's3'], (arming) =>
-        byHttp(
-          arming,
-          'read',
+        byHttp(arming, 'read')(
           { does: 'cut-answer', isSilent: arming.chance.below(2) === 0 },
           once,
         ),
@@ -341,7 +340,7 @@ export const storeFaults: readonly StoreFault[] = [
     title: 'a bit flips on the way',
     stores: {
       ...forAll(['rest', 's3'], (arming) =>
-        byHttp(arming, 'read', { does: 'flip-answer', at: arming.chance.next() }, once),
+        byHttp(arming, 'read')({ does: 'flip-answer', at: arming.chance.next() }, once),
       ),
       ...forAll(['local', 'sftp'], (arming) =>
         byRule(arming, { get: [{ kind: 'flip', byte: arming.chance.below(100) }] }, once),
@@ -358,14 +357,14 @@ export const storeFaults: readonly StoreFault[] = [
     name: 'B8',
     title: 'a bit flips while it is sent',
     stores: forAll(['rest', 's3'], (arming) =>
-      byHttp(arming, 'write', { does: 'flip-request', at: arming.chance.next() }),
+      byHttp(arming, 'write')({ does: 'flip-request', at: arming.chance.next() }),
     ),
   },
   {
     name: 'B9',
     title: 'the answer to a change is lost',
     stores: {
-      ...forAll(['rest', 's3'], (arming) => byHttp(arming, 'change', { does: 'lose-answer' })),
+      ...forAll(['rest', 's3'], (arming) => byHttp(arming, 'change')({ does: 'lose-answer' })),
       ...forAll(['local', 'sftp'], (arming) =>
         byRule(arming, {
           put: [{ kind: 'error-after', code: 'BACKEND_UNAVAILABLE' }],
@@ -379,9 +378,7 @@ export const storeFaults: readonly StoreFault[] = [
     title: 'changes come twice, or late',
     stores: {
       ...forAll(['rest', 's3'], (arming) =>
-        byHttp(
-          arming,
-          'change',
+        byHttp(arming, 'change')(
           arming.chance.pick([{ does: 'twice' }, { does: 'late', byMs: 20 }] as const),
           { hopes: 'recovers' },
         ),
@@ -395,7 +392,7 @@ export const storeFaults: readonly StoreFault[] = [
     name: 'B11',
     title: 'uploads are cut',
     stores: {
-      ...forAll(['rest', 's3'], (arming) => byHttp(arming, 'write', { does: 'cut-request' })),
+      ...forAll(['rest', 's3'], (arming) => byHttp(arming, 'write')({ does: 'cut-request' })),
       sftp: (arming) =>
         byLine(arming, [{ does: 'reset', way: 'up', afterBytes: 4000 + bytesOf(arming) }], {
           how: { way: 'tcp', stuckRequestMs: 3000 },
@@ -432,7 +429,7 @@ export const storeFaults: readonly StoreFault[] = [
     stores: {
       ...forAll(['local', 'sftp', 'rest'], fullDisk),
       s3: (arming) =>
-        byHttp(arming, 'write', answerOf(arming, { status: 507, code: 'InsufficientStorage' }), {
+        byHttp(arming, 'write')(answerOf(arming, { status: 507, code: 'InsufficientStorage' }), {
           hopes: 'any',
         }),
     },
@@ -443,7 +440,7 @@ export const storeFaults: readonly StoreFault[] = [
     stores: {
       ...forAll(['local', 'sftp'], (arming) => byRule(arming, failing)),
       ...forAll(['rest', 's3'], (arming) =>
-        byHttp(arming, 'all', answerOf(arming, { status: 500, code: 'InternalError' })),
+        byHttp(arming, 'all')(answerOf(arming, { status: 500, code: 'InternalError' })),
       ),
     },
   },
@@ -462,7 +459,7 @@ export const storeFaults: readonly StoreFault[] = [
     stores: {
       ...forAll(['local', 'sftp', 'rest'], readOnlyDisk),
       s3: (arming) =>
-        byHttp(arming, 'change', answerOf(arming, { status: 403, code: 'AccessDenied' }), {
+        byHttp(arming, 'change')(answerOf(arming, { status: 403, code: 'AccessDenied' }), {
           hopes: 'any',
           codes: refusals,
         }),
@@ -519,7 +516,7 @@ export const storeFaults: readonly StoreFault[] = [
     title: 'packs stand in an archive',
     stores: {
       s3: (arming) =>
-        byHttp(arming, 'data', answerOf(arming, { status: 403, code: 'InvalidObjectState' }), {
+        byHttp(arming, 'data')(answerOf(arming, { status: 403, code: 'InvalidObjectState' }), {
           hopes: 'any',
         }),
     },

@@ -26,7 +26,7 @@ const isWanted = (one: Combination): boolean =>
 const wanted = (values.pairwise ? pairwise(seed) : allCombinations()).filter(isWanted);
 const kinds = storeKinds.filter((kind) => wanted.some(({ store }) => store === kind));
 const s3 = values.radosgw ? 'radosgw' : 'model';
-const { run, stop } = await start(kinds, { resticEvery: Number(values.restic), s3 });
+const started = await start(kinds, { resticEvery: Number(values.restic), s3 });
 const endMs = performance.now() + Number(values.seconds) * 1000;
 
 /** A round of all combinations has the seeds that follow the one before. */
@@ -39,14 +39,14 @@ function* cases(): Generator<Case> {
 
 let tally: Tally | undefined;
 try {
-  tally = await run(cases(), {
+  tally = await started.run(cases(), {
     isOver: () => performance.now() > endMs,
     tell: (line) => console.error(line),
   });
 } finally {
-  await stop();
+  await started.stop();
 }
-for (const [row, count] of [...tally.rows].toSorted()) console.log(`${row}: ${count}`);
+for (const row of [...tally.rows.keys()].toSorted()) console.log(`${row}: ${tally.rows.get(row)}`);
 const { runs, strikes, failures } = tally;
 console.log(JSON.stringify({ runs, failures, struck: strikes }));
 process.exitCode = failures > 0 ? 1 : 0;

@@ -21,6 +21,9 @@ export const operationNames: readonly OperationName[] = [
   'copy',
 ];
 
+/** What kind of a copy, or of a prune, it is; see `Work`. */
+export type Shape = Pick<Work, 'isSource' | 'isInstant'>;
+
 /** What one run of an operation works with. */
 export interface Work {
   readonly client: Client;

@@ -6,8 +6,7 @@ import { password } from '../tools/engine.ts';
 import { program } from '../tools/program.ts';
 import { runProgram } from '../tools/run-program.ts';
 import { loadAll, openFolder, storeAll } from './bed.ts';
-import type { Shape } from './case.ts';
-import type { OperationName, Outcome, Work } from './operations.ts';
+import type { OperationName, Outcome, Shape, Work } from './operations.ts';
 import type { Place } from './stores.ts';
 
 interface ProcessCase {
@@ -60,7 +59,7 @@ async function argumentsFor(one: ProcessCase, repository: string): Promise<reado
       return ['check', '--read-data'];
     case 'prune':
       return ['prune', '--max-unused', '0', ...(shape.isInstant ? ['--instant'] : [])];
-    default: {
+    case 'copy': {
       const other = `${work.target}-other`;
       await storeAll(one.other, await openFolder(other));
       return ['copy', '--from-repo', shape.isSource ? repository : other];

@@ -278,12 +278,15 @@ async function startModel(): Promise<S3Endpoint> {
   };
 }
 
+/** Objects stay in it until the server ends. */
+function oneBucket(): ReturnType<S3Endpoint['makeBucket']> {
+  return { name: 'faults', discard: () => {} };
+}
+
 async function startReal(room: Room): Promise<S3Endpoint> {
   const server = await startRadosgw(room.fresh('radosgw'));
   const { variables, stop } = server;
-  // Objects stay until it ends.
-  const makeBucket: S3Endpoint['makeBucket'] = () => ({ name: 'faults', discard: () => {} });
-  return { port: Number(new URL(server.endpoint).port), variables, stop, makeBucket };
+  return { port: Number(new URL(server.endpoint).port), variables, stop, makeBucket: oneBucket };
 }
 
 async function serveS3(room: Room, flavour: S3Flavour): Promise<Served> {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 
+import { systemClock } from '../../src/base/clock.ts';
 import { portOf } from './server-port.ts';
 
 /** What happens to a request on its way to a server that is sound. */
@@ -107,7 +108,7 @@ export class HttpFaultProxy {
     if (harm?.does === 'stall') return;
     if (harm?.does === 'answer') return sayInstead(harm, request, response);
     if (harm?.does === 'flip-request') body = flipped(body, harm.at);
-    if (harm?.does === 'late') await new Promise((resolve) => setTimeout(resolve, harm.byMs));
+    if (harm?.does === 'late') await systemClock.sleep(harm.byMs);
     if (harm?.does === 'twice') await this.#forward(request, body);
     const answer = await this.#forward(request, body);
     if (harm?.does === 'lose-answer') return void request.destroy();
