@@ -90,6 +90,18 @@ function crashTests(name: string, file: string, title?: string): SoakSuite {
   return longRuns(name, [`test/crash/${file}.test.ts`, ...chosen], { HOLDFAST_CRASH: 'all' });
 }
 
+/** Faults of storages in every operation, on every store that they can meet. */
+function storeFaults(name: string, ...flags: readonly string[]): SoakSuite {
+  return {
+    name,
+    counts: 'runs',
+    command: ({ seconds, seed }) => ({
+      args: ['test/store-faults/main.ts', `--seconds=${seconds}`, `--seed=${seed}`, ...flags],
+    }),
+    totals: lastLineTotals,
+  };
+}
+
 /** Every suite that can run for long. A further one is a further row. */
 export const soakSuites: readonly SoakSuite[] = [
   ...fuzzTargets.map(({ name }) => ({
@@ -138,6 +150,11 @@ export const soakSuites: readonly SoakSuite[] = [
   crashTests('crash-errno', 'errno'),
   crashTests('crash-interrupts', 'interrupts'),
   longRuns('faults', ['test/faults'], { HOLDFAST_FAULTS: 'all' }),
+  storeFaults('store-faults'),
+  longRuns('killed-server', ['test/store-faults/killed-server.test.ts'], {
+    HOLDFAST_OUTAGE_MS: '30000',
+  }),
+  storeFaults('store-faults-radosgw', '--radosgw'),
   crashTests('crash-stopped', 'stopped', 'slept'),
   crashTests('crash-init-race', 'stopped', 'create one repository'),
   longTests('interop', ['test/interop'], { HOLDFAST_TEST_SCALE: '20' }),

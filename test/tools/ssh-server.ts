@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import path from 'node:path';
@@ -152,16 +152,30 @@ export class SshServer {
     this.#child = undefined;
     if (!child) return;
     const ended = new Promise((resolve) => child.once('close', resolve));
-    const pids = child.pid === undefined ? [] : childrenOf(child.pid);
+    const pids = child.pid === undefined ? [] : descendantsOf(child.pid);
     child.kill('SIGKILL');
-    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    for (const pid of pids) kill(pid);
     await ended;
   }
 }
 
 function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  const file = `/proc/${pid}/task/${pid}/children`;
+  const text = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
   return text === '' ? [] : text.split(' ').map(Number);
+}
+
+/** A session has a process of its own that serves it, and outlives its parent. */
+function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It is gone with its parent.
+  }
 }
 
 /** Makes a pair of keys; the public half has `.pub` at its end. */
