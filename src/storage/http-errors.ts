@@ -144,7 +144,8 @@ export function statusError(failed: FailedRequest): HoldfastError {
       retryAfterMs,
     });
   }
-  if (status >= 500 || (isWrite && status === 400)) {
+  // 400: the server could not read the request, as where the line cut it; the next one may arrive whole.
+  if (status >= 500 || status === 400) {
     return new HoldfastError(failure, { details, retryAfterMs });
   }
   return invalidAnswer('the storage answers with a status that it should not', details);

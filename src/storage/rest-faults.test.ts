@@ -80,6 +80,7 @@ const to = (location: string): Script => say(answer(302, '', { Location: locatio
 
 describe('an answer', () => {
   test.each([
+    [400, 'BACKEND_READ_FAILED'],
     [401, 'PERMISSION_DENIED'],
     [403, 'PERMISSION_DENIED'],
     [404, 'FILE_NOT_FOUND'],
