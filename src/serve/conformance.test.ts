@@ -36,6 +36,7 @@ describeBackend('rest, on a server of our own', async () => {
       mkdirSync(path.dirname(file), { recursive: true });
       writeFileSync(file, content);
     },
+    tellsChecksum: true,
     dispose: async () => scratch.remove(path.join(server.root, name)),
   };
 });

@@ -102,7 +102,7 @@ test.each([
   ['not-durable', 1, 80],
   ['no-locks', 8, 30],
   ['no-proof', 1, 60],
-  ['no-grace', 145, 64],
+  ['no-grace', 12, 40],
   ['early-key', 16, 80],
   ['blind-check', 1, 40],
 ])(
