@@ -27,6 +27,9 @@ import type { Scratch } from '../tools/scratch.ts';
 import { pseudoRandom } from '../tools/seeds.ts';
 import { damages, filesIn, otherName, type Victim } from './matrix-damages.ts';
 
+/** A file that changed within a tenth of a second before a backup is read again by the next one, whatever the index has. */
+const settledMs = 200;
+
 /** Kinds of files, or of parts of them. */
 export const fileKinds = [
   'config',
@@ -89,6 +92,7 @@ export class MatrixBed {
     mkdirSync(join(source, 'sub'), { recursive: true });
     writeFileSync(join(source, 'text'), 'some text\n'.repeat(50));
     writeFileSync(join(source, 'sub/bytes'), pseudoRandom(20_000, 1));
+    await systemClock.sleep(settledMs);
     for (const repository of [this.#whole, this.#foreign]) {
       await initRepository(repository);
       await this.#backUp(repository);
@@ -96,6 +100,7 @@ export class MatrixBed {
     await withRepository(this.#whole, {}, (opened) => addKey(opened, secondKey));
     this.contents.push(contentOf(source));
     writeFileSync(join(source, 'sub/more'), pseudoRandom(9_000, 2));
+    await systemClock.sleep(settledMs);
     await this.#backUp(this.#whole);
     this.contents.push(contentOf(source));
     // A third state, which backups of the matrix store.
