@@ -40,8 +40,8 @@ export function publishSnapshot(
   const { signal } = context;
   const prove = async (): Promise<void> => {
     if (!data) return;
-    const { indexed, isLookedAt: _, ...known } = data;
-    const proof = { ...known, known: indexed.files, tree: snapshot.tree };
+    const { indexed, own, marked } = data;
+    const proof = { known: indexed.files, own, marked, tree: snapshot.tree };
     await proveReferences(indexed, proof, context);
   };
   const isLookedAt = data?.isLookedAt === true && (data.own?.indexIds.length ?? 0) === 0;

@@ -22,7 +22,7 @@ export interface ProvenRequest extends CallOptions {
    * @throws when something is lost for good
    */
   readonly prove: (signal: AbortSignal | undefined) => Promise<void>;
-  /** Nothing was stored, and what was looked at under this lock, however long ago, proves it: see `isProvenByLook`. */
+  /** Nothing was stored, and what was looked at under this lock proves it while that is young: see `isProvenByLook`. */
   readonly isLookedAt?: boolean;
 }
 

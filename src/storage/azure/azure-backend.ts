@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
 import type {
@@ -24,11 +23,11 @@ import {
   type FileStat,
   type FileType,
   type GetOptions,
-  isFileName,
   type PutOptions,
   replaceableTypes,
   wholeFileSizeBytesMax,
 } from '../backend.ts';
+import { handleAt, hashParts } from '../content-names.ts';
 import { GenuineReads } from '../genuine-reads.ts';
 import { readBody, readRange } from '../http-body.ts';
 import type { HttpAnswer, HttpClient } from '../http-client.ts';
@@ -155,7 +154,7 @@ export class AzureBackend implements Backend {
       return await this.#putBlocks(blob, sliceParts(parts, blockSizeBytes), how);
     }
     // The SDK passes the hash on for every kind of upload, though only the types of the others have it.
-    const upload = { ...how, transactionalContentMD5: md5Of(parts) };
+    const upload = { ...how, transactionalContentMD5: hashParts(parts, 'md5') };
     return (await blob.upload(new PartsBody(parts), sizeBytes, upload)).versionId;
   }
 
@@ -270,7 +269,7 @@ export class AzureBackend implements Backend {
       ids.push(id);
       await blob.stageBlock(id, new PartsBody(parts), sizeOfParts(parts), {
         ...options,
-        transactionalContentMD5: md5Of(parts),
+        transactionalContentMD5: hashParts(parts, 'md5'),
       });
     }
     return (await blob.commitBlockList(ids, { ...options, ...how })).versionId;
@@ -327,11 +326,10 @@ export class AzureBackend implements Backend {
   }
 
   #addBlob(list: FileList, type: FileType, { name: path, properties }: ListedBlob): void {
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    const isOurs = isFileName(name) && this.#pathOf({ type, name }) === path;
+    const file = handleAt(path, type, (handle) => this.#pathOf(handle));
     const sizeBytes = properties?.contentLength;
-    if (isOurs && sizeBytes === undefined) throw withoutSizes(type);
-    list.add(isOurs ? name : '', sizeBytes ?? 0);
+    if (file && sizeBytes === undefined) throw withoutSizes(type);
+    list.add(file?.name ?? '', sizeBytes ?? 0);
   }
 
   #blobOf(handle: FileHandle): BlockBlobClient {
@@ -412,12 +410,6 @@ async function readPart(
 
 function destroyStream(stream: NodeJS.ReadableStream | undefined): void {
   if (stream instanceof Readable) stream.destroy();
-}
-
-function md5Of(parts: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash('md5');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
 }
 
 /** The same bytes in pieces of `sizeBytes`, the last one shorter, without copying. */

@@ -9,10 +9,10 @@ import {
   type FileHandle,
   type FileType,
   type FileVersion,
-  isFileName,
   type VersionChangeOptions,
   type Versions,
 } from '../backend.ts';
+import { handleAt } from '../content-names.ts';
 import { folderOf, repositoryLayout } from '../layout.ts';
 import { checkRange } from '../range.ts';
 import type { ContainerPlace } from './container-place.ts';
@@ -48,10 +48,7 @@ export class AzureVersions implements Versions {
   async list(type: FileType, { signal }: CallOptions = {}): Promise<readonly FileVersion[]> {
     const { prefix, pathOf } = this.#place;
     if (type === 'config') return await this.of({ type, name: '' }, { signal });
-    const handleOf = (path: string): FileHandle | undefined => {
-      const name = path.slice(path.lastIndexOf('/') + 1);
-      return isFileName(name) && pathOf({ type, name }) === path ? { type, name } : undefined;
-    };
+    const handleOf = (path: string): FileHandle | undefined => handleAt(path, type, pathOf);
     return await this.#listAll(`${prefix}${folderOf(repositoryLayout, type)}/`, handleOf, signal);
   }
 

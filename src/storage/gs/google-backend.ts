@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 import { throwIfAborted } from '../../base/abort.ts';
 import { assert } from '../../base/assert.ts';
 import { toHex, utf8, sizeOfParts } from '../../base/bytes.ts';
@@ -14,10 +12,10 @@ import {
   type FileStat,
   type FileType,
   type GetOptions,
-  isFileName,
   type PutOptions,
   replaceableTypes,
 } from '../backend.ts';
+import { handleAt, hashParts } from '../content-names.ts';
 import type { HttpAnswer, HttpClient, HttpRequest } from '../http-client.ts';
 import { invalidAnswer } from '../http-errors.ts';
 import { getFile } from '../http-get.ts';
@@ -97,7 +95,7 @@ export class GoogleBackend implements Backend {
   ): Promise<void> {
     assert(!replace || replaceableTypes.includes(handle.type), 'only some files are replaced');
     const file = describeHandle(handle);
-    const md5Hash = md5Of(parts);
+    const md5Hash = hashParts(parts, 'md5').toString('base64');
     const boundary = `holdfast-${toHex(this.#options.random.fill(new Uint8Array(16)))}`;
     const condition = replace ? '' : '&ifGenerationMatch=0';
     const query = `uploadType=multipart&fields=size,md5Hash${condition}`;
@@ -261,11 +259,10 @@ export class GoogleBackend implements Backend {
   #addObject(list: FileList, type: FileType, item: unknown): void {
     const path = memberOf(item, 'name');
     if (typeof path !== 'string') throw noListing(type);
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    const isOurs = isFileName(name) && this.#nameOf({ type, name }) === path;
+    const file = handleAt(path, type, (handle) => this.#nameOf(handle));
     const sizeBytes = sizeIn(item);
-    if (isOurs && sizeBytes === undefined) throw noListing(type);
-    list.add(isOurs ? name : '', sizeBytes ?? 0);
+    if (file && sizeBytes === undefined) throw noListing(type);
+    list.add(file?.name ?? '', sizeBytes ?? 0);
   }
 
   #bucketPath(): string {
@@ -291,12 +288,6 @@ function multipart(
   const start = `--${boundary}\r\ncontent-type: application/json\r\n\r\n${JSON.stringify(metadata)}\r\n`;
   const content = `--${boundary}\r\ncontent-type: application/octet-stream\r\n\r\n`;
   return [utf8(start + content), ...parts, utf8(`\r\n--${boundary}--\r\n`)];
-}
-
-function md5Of(parts: readonly Uint8Array[]): string {
-  const hash = createHash('md5');
-  for (const part of parts) hash.update(part);
-  return hash.digest('base64');
 }
 
 function memberOf(holder: unknown, name: string): unknown {

@@ -22,6 +22,7 @@ import {
   type RetentionPeriod,
   type VersionChangeOptions,
 } from '../backend.ts';
+import { hashParts } from '../content-names.ts';
 import { PromisedLocks } from '../promised-locks.ts';
 import { PartsBody } from './http-requests.ts';
 import { makeBucket } from './make-bucket.ts';
@@ -167,7 +168,7 @@ export class S3Retention implements Retention {
           ...(mark !== undefined && { Metadata: { [markName]: mark } }),
         };
         const withHash = (): Promise<PutObjectCommandOutput> =>
-          store({ ...fields, ContentMD5: md5Of(parts) });
+          store({ ...fields, ContentMD5: hashParts(parts, 'md5').toString('base64') });
         if (isLockable || this.#wantsHash) return keep(await withHash());
         try {
           return keep(await store(fields));
@@ -218,7 +219,7 @@ export class S3Retention implements Retention {
       Bucket: requests.bucket,
       Key: path,
       ContentLength: content.byteLength,
-      ContentMD5: md5Of([content]),
+      ContentMD5: hashParts([content], 'md5').toString('base64'),
       ...fields,
     };
     const answer = await requests.run({
@@ -300,10 +301,4 @@ function fieldOf(mode: RetentionMode): 'COMPLIANCE' | 'GOVERNANCE' {
 function modeOf(text: string | undefined): RetentionMode | undefined {
   if (text === 'COMPLIANCE') return 'compliance';
   return text === 'GOVERNANCE' ? 'governance' : undefined;
-}
-
-function md5Of(parts: readonly Uint8Array[]): string {
-  const hash = createHash('md5');
-  for (const part of parts) hash.update(part);
-  return hash.digest('base64');
 }

@@ -17,6 +17,7 @@ import {
   type VersionChangeOptions,
   type Versions,
 } from '../backend.ts';
+import { handleAt } from '../content-names.ts';
 import { repositoryLayout } from '../layout.ts';
 import { checkRange } from '../range.ts';
 import { readObject } from './read-object.ts';
@@ -59,11 +60,7 @@ export class S3Versions implements Versions {
   async list(type: FileType, { signal }: CallOptions = {}): Promise<readonly FileVersion[]> {
     const { prefix, keyOf } = this.#place;
     if (type === 'config') return await this.of({ type, name: '' }, { signal });
-    const handleOf = (key: string): FileHandle | undefined => {
-      const name = key.slice(key.lastIndexOf('/') + 1);
-      const isOurs = /^[0-9a-f]{64}$/.test(name) && keyOf({ type, name }) === key;
-      return isOurs ? { type, name } : undefined;
-    };
+    const handleOf = (key: string): FileHandle | undefined => handleAt(key, type, keyOf);
     const folder = `${prefix}${repositoryLayout.folders[type]}/`;
     return await this.#listAll(folder, handleOf, signal);
   }

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 import {
   DeleteObjectCommand,
   type DeleteObjectCommandOutput,
@@ -29,7 +27,7 @@ import {
   type ThawingFile,
   type ThawTerms,
 } from '../backend.ts';
-import { isNamedByContent } from '../content-names.ts';
+import { handleAt, hashParts, isNamedByContent } from '../content-names.ts';
 import { GenuineReads } from '../genuine-reads.ts';
 import { placeOf, repositoryLayout } from '../layout.ts';
 import type { S3Location } from '../location.ts';
@@ -136,7 +134,9 @@ export class S3Backend implements Backend {
       ...this.#storageClassOf(handle),
     };
     if (handle.type === 'config' && !replace) await this.#refuseExisting(handle, signal);
-    const hash = isNamedByContent(handle) ? handle.name : hashOf(parts);
+    const hash = isNamedByContent(handle)
+      ? handle.name
+      : hashParts(parts, 'sha256').toString('hex');
     const send: Send = (more) =>
       this.retention.storing({ handle, parts, signal }, (lock) =>
         this.#store(
@@ -149,14 +149,18 @@ export class S3Backend implements Backend {
         ? send({})
         : this.#sendUnlessThere(send));
       this.#genuine.forget(handle);
-      if (onChecked && tag === `"${hashOf(parts, 'md5')}"`) onChecked();
+      if (onChecked && tag === `"${hashParts(parts, 'md5').toString('hex')}"`) onChecked();
     } catch (error) {
       if (input.StorageClass !== undefined && isHoldfastError(error, 'FILE_EXISTS')) {
         if (await this.#isStored(handle, parts, signal)) return;
       }
       // The server found other bytes than those of the name: were they lost on the way, or never there?
       const isDoubtful = isHoldfastError(error, 'BACKEND_WRITE_FAILED', 'UNSUPPORTED');
-      if (isDoubtful && isNamedByContent(handle) && hashOf(parts) !== hash)
+      if (
+        isDoubtful &&
+        isNamedByContent(handle) &&
+        hashParts(parts, 'sha256').toString('hex') !== hash
+      )
         throw notAsNamed(handle);
       throw error;
     }
@@ -205,9 +209,8 @@ export class S3Backend implements Backend {
     const folder = `${this.#prefix}${repositoryLayout.folders[type]}/`;
     const request = { prefix: folder, subject: `${type} files`, signal };
     for await (const object of this.#listObjects(request)) {
-      const name = object.key.slice(object.key.lastIndexOf('/') + 1);
-      const isOurs = /^[0-9a-f]{64}$/.test(name) && this.#keyOf({ type, name }) === object.key;
-      if (isOurs) yield { name, sizeBytes: object.sizeBytes };
+      const file = handleAt(object.key, type, (handle) => this.#keyOf(handle));
+      if (file) yield { name: file.name, sizeBytes: object.sizeBytes };
     }
   }
 
@@ -355,7 +358,7 @@ export class S3Backend implements Backend {
     parts: readonly Uint8Array[],
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    if (hashOf(parts) !== handle.name) return false;
+    if (hashParts(parts, 'sha256').toString('hex') !== handle.name) return false;
     return (await this.stat(handle, { signal })).sizeBytes === sizeOfParts(parts);
   }
 
@@ -442,12 +445,6 @@ export class S3Backend implements Backend {
     // Other vendors have names of their own.
     return { StorageClass: storageClass as NonNullable<PutObjectCommandInput['StorageClass']> };
   }
-}
-
-function hashOf(parts: readonly Uint8Array[], algorithm: 'sha256' | 'md5' = 'sha256'): string {
-  const hash = createHash(algorithm);
-  for (const part of parts) hash.update(part);
-  return hash.digest('hex');
 }
 
 function notAsNamed(handle: FileHandle): HoldfastError {
