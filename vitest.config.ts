@@ -37,6 +37,7 @@ export default defineConfig({
     setupFiles: [
       join(import.meta.dirname, 'test/tools/bytes-equal.ts'),
       join(import.meta.dirname, 'test/tools/leaves-nothing.ts'),
+      join(import.meta.dirname, 'test/tools/property-seed.ts'),
     ],
     pool: 'forks',
     // Node strips the types itself, and keeps what it has compiled: a tenth of the processor time less than Vite's way.

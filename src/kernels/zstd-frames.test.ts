@@ -67,6 +67,8 @@ describe('zstdContentBound', () => {
     ['no last block', '28b52ffd 2003 180000 616263', 'cut short'],
     ['no checksum', '28b52ffd 2400 010000 0102', 'cut short'],
     ['a reserved block type', '28b52ffd 2003 1f0000 616263', 'reserved type'],
+    ['a compressed block of no byte', '28b52ffd 0058 050000', 'a compressed block is empty'],
+    ['a compressed block of one byte', '28b52ffd 0058 0d0000 00', 'a compressed block is empty'],
     ['a reserved bit', '28b52ffd 2803 190000 616263', 'reserved bit'],
     ['an empty block of 65 bytes', '28b52ffd 2041 010000', 'declares more'],
     ['an empty block of 2^62 bytes', '28b52ffd e0 0000000000000040 010000', 'declares more'],

@@ -6,6 +6,8 @@ export const zstdWindowSizeBytesMax: number = 2 ** 27;
 const frameMagic = 0xfd2fb528;
 const skippableMagic = 0x184d2a50;
 const blockSizeBytesMax = 128 * 1024;
+/** A compressed block has at least a byte for the header of its literals and one for that of its sequences. */
+const compressedBlockSizeBytesMin = 2;
 
 interface FrameHeader {
   /** Where the first block starts. */
@@ -83,8 +85,10 @@ function walkFrame(view: DataView, start: number): FrameEnd {
     const kind = (block >>> 1) & 3;
     const size = block >>> 3;
     if (kind === 3) throw broken('a block has a reserved type');
-    // Some decoders take larger ones, others, restic's among them, do not.
+    // Some decoders take these, others, restic's among them, do not.
     if (kind < 2 && size > plainBlockMax) throw broken('a block is larger than blocks may be');
+    if (kind === 2 && size < compressedBlockSizeBytesMin)
+      throw broken('a compressed block is empty');
     sizeBytesMax += kind === 2 ? blockSizeBytesMax : size;
     position += 3 + (kind === 1 ? 1 : size);
   }
