@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { type Answer, errorAnswer, ScriptedServer } from '../../../test/tools/scripted-http.ts';
 import { TcpProxy } from '../../../test/tools/tcp-proxy.ts';
 import { utf8 } from '../../base/bytes.ts';
+import { type Clock, systemClock } from '../../base/clock.ts';
 import { describeError, HoldfastError } from '../../base/errors.ts';
 import type { Backend, FileHandle } from '../backend.ts';
 import { codeOf, listAll } from '../conformance.ts';
@@ -38,6 +40,7 @@ interface OpenSettings {
   readonly extended?: Readonly<Record<string, string>>;
   readonly variables?: Readonly<Record<string, string>>;
   readonly stuckMs?: number;
+  readonly clock?: Clock;
 }
 
 async function open(settings: OpenSettings = {}): Promise<Backend> {
@@ -46,7 +49,7 @@ async function open(settings: OpenSettings = {}): Promise<Backend> {
   const environment = testEnvironment();
   ({ clock } = environment);
   const backend = await openS3(location, {
-    environment,
+    environment: { ...environment, ...(settings.clock && { clock: settings.clock }) },
     connectionCount: 5,
     extended: new Map(Object.entries(settings.extended ?? {})),
     transport: settings.stuckMs === undefined ? {} : { stuckRequestMs: settings.stuckMs },
@@ -273,6 +276,34 @@ test('gives up a request that stands still', async () => {
   };
   const line = await told((await open({ stuckMs: 50 })).get(pack));
   expect(line).toContain('BACKEND_UNAVAILABLE (later): the storage did not answer for');
+});
+
+test.each([
+  ['a file', (backend: Backend) => backend.get(pack)],
+  ['a listing', (backend: Backend) => listAll(backend, 'pack')],
+])('gives up %s that comes byte by byte', async (_, ask) => {
+  let look: (() => void) | undefined;
+  let nowMs = 0;
+  const every = (_ms: number, work: () => void): { stop(): void } => {
+    look = work;
+    return { stop: () => {} };
+  };
+  const watched = { ...systemClock, monotonicMs: () => nowMs, every };
+  const asked = Promise.withResolvers<ServerResponse>();
+  server.answer = (_request, response) => asked.resolve(response);
+  const failed = told(ask(await open({ stuckMs: 60_000, clock: watched })));
+  const response = await asked.promise;
+  response.writeHead(200, { 'content-length': 1_000_000, 'content-type': 'application/xml' });
+  for (let i = 0; i <= 12; i++) {
+    await new Promise((resolve) => response.write(' ', resolve));
+    // Until the client has read it.
+    for (let turn = 0; turn < 10; turn++) await systemClock.nextTurn();
+    nowMs += 5000;
+    look?.();
+  }
+  expect(await failed).toBe(
+    'BACKEND_UNAVAILABLE (later): a request to the storage did not move for 60 s',
+  );
 });
 
 test('hands on how long the server wants to be left alone', async () => {
