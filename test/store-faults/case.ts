@@ -7,7 +7,7 @@ import type { Content } from '../tools/manifest.ts';
 import type { Bed } from './bed.ts';
 import { Chance } from './chance.ts';
 import { Client } from './client.ts';
-import type { Armed, StoreFault, UsualCall } from './fault-kit.ts';
+import type { Armed, Losses, StoreFault, UsualCall } from './fault-kit.ts';
 import {
   type OperationName,
   type Outcome,
@@ -44,6 +44,8 @@ export function nameOf({ fault, operation, store, isLasting, seed }: Case): stri
 const retryMsMax = 60_000;
 const wordsMax = 600;
 
+const noLosses: Losses = { snapshots: new Set(), harm: 'none' };
+
 /** Runs cases, one after the other. */
 export class CaseRunner {
   readonly #bed: Bed;
@@ -75,7 +77,8 @@ export class CaseRunner {
     const other: MemoryFiles = new Map(shape.isSource ? this.#bed.empty : this.#bed.full);
     const calls = await this.#usualCalls(one.operation, shape);
     const client = new Client();
-    const arming = { served, place, client, chance, calls };
+    const { isInstant } = shape;
+    const arming = { served, place, client, chance, calls, isInstant };
     const armed = await arm({ ...arming, operation: one.operation, isLasting: one.isLasting });
     const run = { ...one, shape, place, served, other };
     let outcome: Outcome;
@@ -89,9 +92,10 @@ export class CaseRunner {
     }
     const judged = new Judge(this.#bed, run, { armed, outcome: outcome, strikes });
     await judged.judge();
-    await this.#again(run, judged);
-    if (outcome.end === 'ok' && outcome.stored.length > 0 && !armed.forgets)
-      await this.#askRestic(judged, outcome);
+    if (!judged.isLost) await this.#again(run, judged);
+    const { snapshots: taken } = armed.loses?.() ?? noLosses;
+    const left = outcome.stored.filter((id) => !taken.has(id));
+    if (outcome.end === 'ok' && left.length > 0) await this.#askRestic(judged, left);
     place.discard();
     const { violations } = judged;
     return { end: outcome.end, strikes, codes: outcome.codes, violations };
@@ -123,7 +127,7 @@ export class CaseRunner {
     await judged.judgeAgain(outcome);
   }
 
-  async #askRestic(judged: Judge, { stored }: Outcome): Promise<void> {
+  async #askRestic(judged: Judge, stored: readonly string[]): Promise<void> {
     if (this.#resticEvery === 0 || this.#reportedCount++ % this.#resticEvery !== 0) return;
     await judged.askRestic(stored.at(-1) ?? '');
   }
@@ -223,6 +227,8 @@ function unopened(error: unknown): Backend {
 /** Finds what must not be. */
 class Judge {
   readonly violations: string[] = [];
+  /** The storage has taken data back that nobody can bring again. */
+  isLost = false;
   readonly #bed: Bed;
   readonly #run: Run;
   readonly #happened: { armed: Armed; outcome: Outcome; strikes: number };
@@ -240,13 +246,8 @@ class Judge {
   async judge(): Promise<void> {
     const { armed, outcome, strikes } = this.#happened;
     this.#judgeWords(outcome);
-    // A server that is not there at the start is not waited for.
-    const isExcused = outcome.isUnopened === true && armed.hopes === 'recovers';
-    // With little patience a busy machine alone may be taken for a server that hangs.
-    const isHasty = armed.how?.stuckRequestMs !== undefined;
-    const untouched = isHasty ? 'any' : 'recovers';
-    const hopes = strikes === 0 ? untouched : isExcused ? 'any' : armed.hopes;
-    if (hopes === 'recovers' && outcome.end !== 'ok') {
+    const hopes = strikes === 0 ? 'recovers' : armed.hopes;
+    if (hopes === 'recovers' && outcome.end !== 'ok' && !this.#isExcused()) {
       this.#violate(`it does not recover: ${outcome.said.join(' | ')}`);
     }
     if (hopes === 'told' && outcome.end === 'ok') this.#violate('it says nothing of what is wrong');
@@ -254,7 +255,41 @@ class Judge {
       const other = outcome.codes.at(-1) ?? '';
       if (!armed.codes.includes(other)) this.#violate(`it says ${outcome.said.join(' | ')}`);
     }
-    await this.#judgeStored(armed.forgets ? { ...outcome, stored: [] } : outcome);
+    const { snapshots: taken, harm } = armed.loses?.() ?? noLosses;
+    const stored = outcome.stored.filter((id) => !taken.has(id));
+    if (harm === 'none') await this.#judgeStored({ ...outcome, stored });
+    else await this.#judgeHarmed(harm);
+  }
+
+  /** It ended in a way that is no fault of it. */
+  #isExcused(): boolean {
+    const { armed, outcome, strikes } = this.#happened;
+    if (outcome.codes.at(-1) !== 'BACKEND_UNAVAILABLE') return false;
+    // With little patience a busy machine alone may be taken for a server that hangs. The next one has more, and must work.
+    if (strikes === 0) return armed.how?.stuckRequestMs !== undefined;
+    // An SFTP server that cannot be reached when the storage is opened is not asked again.
+    return outcome.isUnopened === true && this.#run.store === 'sftp';
+  }
+
+  /** Nothing is gone that the index can be made to list again; or check tells. Then it is repaired, as a user is told to. */
+  async #judgeHarmed(harm: 'listing' | 'data'): Promise<void> {
+    const { place } = this.#run;
+    const damage = await this.#bed.damageIn(await place.load());
+    await this.#bed.repairIndex(place);
+    const files = await place.load();
+    const lost: string[] = [];
+    for (const id of this.#bed.contents.keys()) {
+      if (!(await this.#isWhole(files, id))) lost.push(id);
+    }
+    if (lost.length === 0) return;
+    this.isLost = true;
+    if (harm === 'listing') this.#violate(`${lost.join(' ')} cannot be brought back`);
+    if (damage.length === 0) this.#violate(`${lost.join(' ')}: check says nothing`);
+  }
+
+  async #isWhole(files: MemoryFiles, id: string): Promise<boolean> {
+    const content = await this.#bed.restoreFrom(files, id).catch(() => undefined);
+    return content !== undefined && this.#mayBe(id, content);
   }
 
   async judgeAgain(outcome: Outcome): Promise<void> {

@@ -6,7 +6,7 @@ import type { ProxyFault } from '../tools/tcp-proxy-rules.ts';
 import type { Chance } from './chance.ts';
 import type { Client } from './client.ts';
 import type { OperationName } from './operations.ts';
-import { type Spoilt, StruckBackend } from './spoilt-backends.ts';
+import { type Spoilt, type Strike, StruckBackend } from './spoilt-backends.ts';
 import type { OpenHow, Place, Served, StoreKind } from './stores.ts';
 
 /** A call that the operation makes where nothing goes wrong. */
@@ -23,11 +23,24 @@ export interface Arming {
   readonly place: Place;
   readonly client: Client;
   readonly operation: OperationName;
+  /** Of a prune. */
+  readonly isInstant: boolean;
   /** Decides what exactly goes wrong, and when. */
   readonly chance: Chance;
   readonly calls: readonly UsualCall[];
   /** It goes on until the operation has ended. */
   readonly isLasting: boolean;
+}
+
+/** What a storage may take with it though all was done right. */
+export interface Losses {
+  /** Snapshots that were confirmed, and taken back by the storage when nothing was asked of it any more but of locks. */
+  readonly snapshots: ReadonlySet<string>;
+  /**
+   * `none`: what was there is there. `listing`: all is there, and the index may have to be repaired. `data`: what is gone, check
+   * tells.
+   */
+  readonly harm: 'none' | 'listing' | 'data';
 }
 
 /** A fault that is armed. */
@@ -46,8 +59,8 @@ export interface Armed {
   readonly hopes: 'recovers' | 'told' | 'any';
   /** What it may say. Default: any error that a user is told. */
   readonly codes?: readonly string[];
-  /** What was stored and confirmed may be gone. */
-  readonly forgets?: true;
+  /** What cannot be kept by anybody. Default: nothing. */
+  readonly loses?: () => Losses;
 }
 
 export type Arm = (arming: Arming) => Armed | Promise<Armed>;
@@ -127,7 +140,7 @@ export function byBackend(
 /** Something happens right before a usual call. */
 export function atCall(
   { chance, calls }: Arming,
-  strike: () => void | Promise<void>,
+  strike: Strike,
   more: Partial<Armed> & Pick<Armed, 'hopes'>,
 ): Armed {
   const after = chance.below(Math.max(1, calls.length));
