@@ -146,7 +146,7 @@ export class Bed {
     return (await checkAll(new MemoryBackend(files), { kind: 'all' }, singleThreaded)).errors;
   }
 
-  /** Does what a user does whom check tells that the index lists wrong packs. */
+  /** Has the index list what the packs hold. */
   async repairIndex(place: { readonly openSound: () => Promise<Backend> }): Promise<void> {
     const backend = await place.openSound();
     const environment = singleThreaded;

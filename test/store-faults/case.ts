@@ -44,7 +44,7 @@ export function nameOf({ fault, operation, store, isLasting, seed }: Case): stri
 const retryMsMax = 60_000;
 const wordsMax = 600;
 
-const noLosses: Losses = { snapshots: new Set(), harm: 'none' };
+const noLosses: Losses = { snapshots: new Set(), mayUnlist: false };
 
 /** Runs cases, one after the other. */
 export class CaseRunner {
@@ -77,8 +77,7 @@ export class CaseRunner {
     const other: MemoryFiles = new Map(shape.isSource ? this.#bed.empty : this.#bed.full);
     const calls = await this.#usualCalls(one.operation, shape);
     const client = new Client();
-    const { isInstant } = shape;
-    const arming = { served, place, client, chance, calls, isInstant };
+    const arming = { served, place, client, chance, calls };
     const armed = await arm({ ...arming, operation: one.operation, isLasting: one.isLasting });
     const run = { ...one, shape, place, served, other };
     let outcome: Outcome;
@@ -92,7 +91,7 @@ export class CaseRunner {
     }
     const judged = new Judge(this.#bed, run, { armed, outcome: outcome, strikes });
     await judged.judge();
-    if (!judged.isLost) await this.#again(run, judged);
+    await this.#again(run, judged);
     const { snapshots: taken } = armed.loses?.() ?? noLosses;
     const left = outcome.stored.filter((id) => !taken.has(id));
     if (outcome.end === 'ok' && left.length > 0) await this.#askRestic(judged, left);
@@ -227,8 +226,6 @@ function unopened(error: unknown): Backend {
 /** Finds what must not be. */
 class Judge {
   readonly violations: string[] = [];
-  /** The storage has taken data back that nobody can bring again. */
-  isLost = false;
   readonly #bed: Bed;
   readonly #run: Run;
   readonly #happened: { armed: Armed; outcome: Outcome; strikes: number };
@@ -255,10 +252,11 @@ class Judge {
       const other = outcome.codes.at(-1) ?? '';
       if (!armed.codes.includes(other)) this.#violate(`it says ${outcome.said.join(' | ')}`);
     }
-    const { snapshots: taken, harm } = armed.loses?.() ?? noLosses;
+    const { snapshots: taken, mayUnlist } = armed.loses?.() ?? noLosses;
     const stored = outcome.stored.filter((id) => !taken.has(id));
-    if (harm === 'none') await this.#judgeStored({ ...outcome, stored });
-    else await this.#judgeHarmed(harm);
+    // As a user does whom check tells that the index lists what is not there, or not all.
+    if (mayUnlist) await this.#bed.repairIndex(this.#run.place);
+    await this.#judgeStored({ ...outcome, stored });
   }
 
   /** It ended in a way that is no fault of it. */
@@ -269,27 +267,6 @@ class Judge {
     if (strikes === 0) return armed.how?.stuckRequestMs !== undefined;
     // An SFTP server that cannot be reached when the storage is opened is not asked again.
     return outcome.isUnopened === true && this.#run.store === 'sftp';
-  }
-
-  /** Nothing is gone that the index can be made to list again; or check tells. Then it is repaired, as a user is told to. */
-  async #judgeHarmed(harm: 'listing' | 'data'): Promise<void> {
-    const { place } = this.#run;
-    const damage = await this.#bed.damageIn(await place.load());
-    await this.#bed.repairIndex(place);
-    const files = await place.load();
-    const lost: string[] = [];
-    for (const id of this.#bed.contents.keys()) {
-      if (!(await this.#isWhole(files, id))) lost.push(id);
-    }
-    if (lost.length === 0) return;
-    this.isLost = true;
-    if (harm === 'listing') this.#violate(`${lost.join(' ')} cannot be brought back`);
-    if (damage.length === 0) this.#violate(`${lost.join(' ')}: check says nothing`);
-  }
-
-  async #isWhole(files: MemoryFiles, id: string): Promise<boolean> {
-    const content = await this.#bed.restoreFrom(files, id).catch(() => undefined);
-    return content !== undefined && this.#mayBe(id, content);
   }
 
   async judgeAgain(outcome: Outcome): Promise<void> {

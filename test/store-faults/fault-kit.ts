@@ -23,8 +23,6 @@ export interface Arming {
   readonly place: Place;
   readonly client: Client;
   readonly operation: OperationName;
-  /** Of a prune. */
-  readonly isInstant: boolean;
   /** Decides what exactly goes wrong, and when. */
   readonly chance: Chance;
   readonly calls: readonly UsualCall[];
@@ -36,11 +34,8 @@ export interface Arming {
 export interface Losses {
   /** Snapshots that were confirmed, and taken back by the storage when nothing was asked of it any more but of locks. */
   readonly snapshots: ReadonlySet<string>;
-  /**
-   * `none`: what was there is there. `listing`: all is there, and the index may have to be repaired. `data`: what is gone, check
-   * tells.
-   */
-  readonly harm: 'none' | 'listing' | 'data';
+  /** All data is there, but the index may have to be repaired first. */
+  readonly mayUnlist: boolean;
 }
 
 /** A fault that is armed. */

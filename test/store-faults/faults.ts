@@ -265,37 +265,34 @@ function handleOf(key: string): FileHandle {
   return { type, name } as FileHandle;
 }
 
+function asksForLock({ operation, type }: ComingCall): boolean {
+  return operation === 'stat' && type === 'lock';
+}
+
 /** Snapshots that were stored, and whose storing the lock was then asked about: who works looks no more for them. */
 function confirmedIn(earlier: readonly ComingCall[]): string[] {
-  const isAsked = ({ operation, type }: ComingCall): boolean =>
-    operation === 'stat' && type === 'lock';
   return earlier.flatMap(({ operation, type, name = '' }, at) => {
     const isStored = operation === 'put' && type === 'snapshot';
-    return isStored && earlier.slice(at).some(isAsked) ? [name] : [];
+    return isStored && earlier.slice(at).some(asksForLock) ? [name] : [];
   });
 }
 
 /**
- * What a storage that goes back right before a call takes with it. Before a removal of what a prune no longer needs, it has what
- * was stored in its place no more: the index files are lost, of which the packs know all; and of packs that go at once, as restic
- * removes them, so is what they hold. A prune in two phases removes no pack that the earlier state needs.
+ * Whether a prune cannot know that the storage went back right before this call: what it removes next was listed anew by what
+ * was stored in its place, and that is gone.
  */
-function lossesOf(
-  { operation, type }: ComingCall,
-  { isInstant }: Pick<Arming, 'isInstant'>,
-): Losses['harm'] {
-  if (operation !== 'remove' || (type !== 'index' && type !== 'pack')) return 'none';
-  return isInstant ? 'data' : 'listing';
+function isTooLate({ operation, type }: ComingCall): boolean {
+  return operation === 'remove' && (type === 'index' || type === 'pack');
 }
 
 /** The storage is as it was when the operation began: in the middle of it. */
 async function rolledBack(arming: Arming): Promise<Armed> {
   const { place, operation } = arming;
   const before = await place.load();
-  let losses: Losses = { snapshots: new Set(), harm: 'none' };
+  let losses: Losses = { snapshots: new Set(), mayUnlist: false };
   const rollBack = async (call: ComingCall, earlier: readonly ComingCall[]): Promise<void> => {
     const snapshots = new Set(confirmedIn(earlier));
-    losses = { snapshots, harm: operation === 'prune' ? lossesOf(call, arming) : 'none' };
+    losses = { snapshots, mayUnlist: operation === 'prune' && isTooLate(call) };
     const backend = await place.openSound();
     const sound = new MemoryBackend(before);
     const now = await place.load();

@@ -181,7 +181,9 @@ async function outlive(server: Killable, moment: number): Promise<void> {
   const options = { workerCount: 1 };
   const settings = { environment, options, packSizeBytes: 100_000 };
   // However it ends, the server is there again for what comes next.
-  const { complaints } = await backUp(struck, [source], settings).finally(() => restarted);
+  const { complaints } = await backUp(struck, [source], settings).finally(async () => {
+    await restarted;
+  });
   expect(struck.strikes).toBe(1);
   expect(complaints).toEqual([]);
   expect((await checkAll(backend, { kind: 'all' }, environment)).errors).toEqual([]);

@@ -130,7 +130,7 @@ export function retryAfterMs(text: string | undefined, nowMs: number): number | 
 
 function refused(refusal: Refusal, call: FailedCall): HoldfastError {
   const { status } = refusal;
-  const code = codes[refusal.code] ?? statuses[status] ?? otherwise(status, call);
+  const code = codes[refusal.code] ?? statuses[status] ?? otherwise(refusal, call);
   const details = {
     file: call.subject,
     answer: [status || '', refusal.code].filter((part) => part !== '').join(' ') || undefined,
@@ -138,8 +138,15 @@ function refused(refusal: Refusal, call: FailedCall): HoldfastError {
   return new HoldfastError(code, { details, ...told(code, refusal, call) });
 }
 
-function otherwise(status: number, call: FailedCall): ErrorCode {
+/** S3 gives each request that it could read a number. Where a line cut it, the next one may arrive whole. */
+function isUnread({ status, code, headers }: Refusal): boolean {
+  return status === 400 && /^(?:Unknown(?:Error)?)?$/.test(code) && !headers['x-amz-request-id'];
+}
+
+function otherwise(refusal: Refusal, call: FailedCall): ErrorCode {
+  const { status } = refusal;
   if (status >= 300 && status < 400) return 'LOCATION_INVALID';
+  if (isUnread(refusal)) return 'BACKEND_UNAVAILABLE';
   return status >= 400 && status < 500 ? 'UNSUPPORTED' : failureOf(call);
 }
 
