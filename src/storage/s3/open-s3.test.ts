@@ -367,15 +367,6 @@ test('tells bytes that were lost on the way from bytes that were never there', a
   expect(await codeOf(backend.put(pack, [utf8('other')]))).toBe('VERIFY_FAILED');
 });
 
-test('asks again where a line cut the request, so that no answer of S3 came', async () => {
-  server.answer = (_, response) => response.writeHead(400, { connection: 'close' }).end();
-  const backend = await open();
-  expect(await told(backend.get(pack))).toContain('BACKEND_UNAVAILABLE (later)');
-  const headers = { 'x-amz-request-id': '1' };
-  server.answer = (_, response) => response.writeHead(400, headers).end();
-  expect(await told(backend.get(pack))).toContain('UNSUPPORTED (never)');
-});
-
 test('does without conditions where the server does not know them', async () => {
   server.answer = (request, response) => {
     const isPlain = request.headers['if-none-match'] === undefined;
