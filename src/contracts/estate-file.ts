@@ -1,4 +1,13 @@
-import { isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import {
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  stringify,
+} from 'yaml';
 import type { z } from 'zod';
 import { type Estate, estateSchema } from './estate.ts';
 import { type FieldProblem, referenceProblems } from './estate-references.ts';
@@ -25,8 +34,15 @@ const textSizeMax = 4 * 1024 * 1024;
 /** Aliases that one file may use; they are what makes a small text large. */
 const aliasCountMax = 1000;
 
-/** Reads an estate file: YAML 1.2, of which JSON is a part. Tells everything that is wrong at once. */
-export function parseEstate(text: string): ParsedEstate {
+/**
+ * Reads an estate file: YAML 1.2, of which JSON is a part. Tells everything that is wrong at once.
+ *
+ * @param check what else must hold of an estate whose form is right
+ */
+export function parseEstate(
+  text: string,
+  check?: (estate: Estate) => readonly FieldProblem[],
+): ParsedEstate {
   if (text.length > textSizeMax) return failure('the file is larger than 4 MiB');
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, strict: true, uniqueKeys: true });
@@ -45,7 +61,7 @@ export function parseEstate(text: string): ParsedEstate {
   } catch {
     return failure('the file refers to parts of itself too often');
   }
-  const parsed = parseEstateValue(value);
+  const parsed = parseEstateValue(value, check);
   if ('estate' in parsed) return parsed;
   const problems = parsed.problems.map(({ path, message }) => {
     const offset = offsetOf(document.contents, path);
@@ -54,13 +70,19 @@ export function parseEstate(text: string): ParsedEstate {
   return { problems: problems.toSorted((a, b) => a.line - b.line || a.column - b.column) };
 }
 
+/** The text of an estate file; `parseEstate` reads it back. */
+export function formatEstate(estate: Estate): string {
+  return stringify(estate, { lineWidth: 100 });
+}
+
 /** As `parseEstate`, of a value that was decoded already. */
 export function parseEstateValue(
   value: unknown,
+  check: (estate: Estate) => readonly FieldProblem[] = () => [],
 ): { readonly estate: Estate } | { readonly problems: readonly FieldProblem[] } {
   const result = estateSchema.safeParse(value, { reportInput: true });
   if (!result.success) return { problems: fieldProblems(result.error.issues) };
-  const problems = referenceProblems(result.data);
+  const problems = [...referenceProblems(result.data), ...check(result.data)];
   return problems.length === 0 ? { estate: result.data } : { problems };
 }
 

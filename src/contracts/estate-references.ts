@@ -9,7 +9,10 @@ export interface FieldProblem {
 
 /** Names of an estate that lead nowhere, or twice to the same. */
 export function referenceProblems(estate: Estate): FieldProblem[] {
-  return [...policyProblems(estate), ...sourceProblems(estate)];
+  const hooks = (estate['on-failure'] ?? []).flatMap((hook, i) =>
+    missing(estate.hooks ?? {}, hook, { path: ['on-failure', i], what: 'hook' }),
+  );
+  return [...policyProblems(estate), ...sourceProblems(estate), ...hooks];
 }
 
 function policyProblems(estate: Estate): FieldProblem[] {

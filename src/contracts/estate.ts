@@ -15,6 +15,8 @@ export interface Estate {
   readonly policies: Readonly<Record<string, Policy>>;
   readonly sources: Readonly<Record<string, SourceEntry>>;
   readonly hooks?: Readonly<Record<string, HookEntry>> | undefined;
+  /** Hooks that are run once at the end of a run in which something failed, or after which something is overdue. */
+  readonly 'on-failure'?: readonly string[] | undefined;
 }
 
 /** An estate by its form alone; whether its names lead somewhere is for `referenceProblems`. */
@@ -33,6 +35,9 @@ export const estateSchema: z.ZodType<Estate> = z.strictObject({
     .record(nameText, hookEntrySchema)
     .optional()
     .meta({ description: 'programs that sources run around a backup, by names of your own' }),
+  'on-failure': z.array(nameText).max(20).optional().meta({
+    description: 'hooks to run once at the end of a run in which something failed or is overdue',
+  }),
 });
 
 /** The published JSON schema of estate files. @see docs/estate.schema.json */

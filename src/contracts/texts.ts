@@ -54,4 +54,12 @@ export const commandWords: z.ZodType<readonly string[]> = z.array(systemText).mi
 /** A size such as 200M; units are powers of 1024, as on the command line. */
 export const sizeText: z.ZodType<string> = z
   .string()
-  .regex(/^\d{1,15}(\.\d{1,3})?[bBkKmMgGtT]?$/, 'must be a size such as "200M"');
+  .regex(/^\d{1,12}[bBkKmMgGtT]?$/, 'must be a size such as "200M"');
+
+const sizeUnits = 'bkmgt';
+
+/** Bytes of a text that `sizeText` has taken. */
+export function sizeBytes(text: string): number {
+  const unit = sizeUnits.indexOf(text.at(-1)?.toLowerCase() ?? '');
+  return Number.parseInt(text, 10) * 1024 ** Math.max(unit, 0);
+}
