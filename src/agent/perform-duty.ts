@@ -39,7 +39,7 @@ export async function performDuty(run: AgentRun, duty: Duty, slotMs: number): Pr
   const result: StepResult = {
     duty,
     startedMs,
-    durationMs: clock.monotonicMs() - monotonicMs,
+    durationMs: Math.round(clock.monotonicMs() - monotonicMs),
     ...step.result,
   };
   memory.save(duty.id, recordAfter(record, result, { slotMs, report: step.report }));

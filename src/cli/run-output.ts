@@ -85,7 +85,7 @@ function stepJson(result: StepResult): JsonOutput {
     ...dutyJson(duty),
     outcome,
     started: new Date(startedMs).toISOString(),
-    seconds: Math.round(durationMs / 1000),
+    seconds: durationMs / 1000,
     attempts,
     summary,
     snapshot_id: result.snapshotId,

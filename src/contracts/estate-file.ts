@@ -58,8 +58,14 @@ export function parseEstate(
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: aliasCountMax });
-  } catch {
-    return failure('the file refers to parts of itself too often');
+  } catch (error) {
+    // The package has no codes; its only other failure here is an alias of nothing.
+    const isTooOften = error instanceof Error && error.message.startsWith('Excessive alias count');
+    return failure(
+      isTooOften
+        ? 'the file refers to parts of itself too often'
+        : 'the file refers by "*" to a part that is not there',
+    );
   }
   const parsed = parseEstateValue(value, check);
   if ('estate' in parsed) return parsed;

@@ -17,8 +17,7 @@ export function freshVerify(total: number): VerifyProgress {
 
 /** Into how many parts what is to be read `withinMs` is cut for runs that are `gapMs` apart; one run is left to spare. */
 export function partCount(withinMs: number, gapMs: number): number {
-  const runs = Math.floor(withinMs / gapMs);
-  return Math.max(1, Math.min(partCountMax, runs > 3 ? runs - 1 : runs));
+  return Math.max(1, Math.min(partCountMax, Math.floor(withinMs / gapMs) - 1));
 }
 
 /**
@@ -35,12 +34,11 @@ export function partsToRead(
   const order = Array.from({ length: total }, (_, i) => ((next - 1 + i) % total) + 1);
   const neededBy = (part: number): number =>
     (readMs[part - 1] || times.sinceMs) + rule.withinMs - times.nowMs;
-  // Where the parts leave a run to spare, one may be missed and all is still read in time.
-  const spare = Math.floor(rule.withinMs / rule.gapMs) > total ? 1 : 0;
   let count = 1;
   // Whoever is behind at the end of the order has to read what is before it, too, each in its run.
   for (const [i, part] of order.entries()) {
-    const runsLeft = Math.max(0, Math.floor(neededBy(part) / rule.gapMs) - spare);
+    // Rounded, for no run comes at the same second as the last; and the last of them is to spare: one may be missed.
+    const runsLeft = Math.max(0, Math.round(neededBy(part) / rule.gapMs) - 1);
     count = Math.max(count, Math.ceil((i + 1) / (runsLeft + 1)));
   }
   return order.slice(0, count);

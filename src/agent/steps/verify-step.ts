@@ -48,6 +48,6 @@ export function verifyStep(
 
 /** Many parts at once cost as much structure as all of them together cost data. */
 function sharesOf(parts: readonly number[], total: number): ReadData[] {
-  if (parts.length * 2 >= total) return [{ kind: 'all' }];
+  if (parts.length * 2 > total) return [{ kind: 'all' }];
   return parts.map((part) => ({ kind: 'part', part, total }));
 }
