@@ -1,11 +1,11 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { stringify } from 'yaml';
 import { hurried } from '../../test/tools/engine.ts';
 import { runCommand } from '../../test/tools/in-process.ts';
 import { mustRestic } from '../../test/tools/restic.ts';
 import type { Environment } from '../base/environment.ts';
 import type { Estate } from '../contracts/estate.ts';
+import { formatEstate } from '../contracts/estate-file.ts';
 import type { Policy } from '../contracts/policy.ts';
 import { finished, jsonLines, password, TestPlace } from './holdfast-test-support.ts';
 
@@ -83,7 +83,7 @@ async function runEstate(
   args: readonly string[] = [],
 ): Promise<{ exitCode: number; lines: Step[]; errors: string; outcomes: Record<string, string> }> {
   const file = place.at(`${name}.yaml`);
-  writeFileSync(file, stringify(estate));
+  writeFileSync(file, formatEstate(estate));
   const all = ['run', '-f', file, '--state-dir', place.at(`state-${name}`), '--json', ...args];
   const { exitCode, output, errors } = await runCommand(all, {
     variables: {
@@ -222,7 +222,7 @@ describe('what goes wrong', () => {
     const estate = estateWith({ windows: ['00:00-00:01'], 'overdue-after': '2d' });
     expect((await runEstate('late', estate, ['--all'])).exitCode).toBe(0);
     // At a time of day outside of the window.
-    const now = Date.now();
+    const now = hurried.clock.wallMs();
     aheadMs = Math.ceil(now / dayMs) * dayMs - now + 3 * dayMs + 12 * hourMs;
     const late = await runEstate('late', estate);
     expect([late.exitCode, late.outcomes]).toEqual([1, {}]);
@@ -345,7 +345,7 @@ test('as a process: text, a second run at the same time, and an interrupt', asyn
   const hooks = { before: ['slow'] };
   const source = { ...estate.sources['documents'], hooks };
   const file = place.at('process.yaml');
-  writeFileSync(file, stringify({ ...estate, sources: { slow: source } }));
+  writeFileSync(file, formatEstate({ ...estate, sources: { slow: source } } as Estate));
   const args = ['run', '-f', file, '--state-dir', place.at('state-process')];
   const first = place.start(args);
   const ended = finished(first);
@@ -359,7 +359,7 @@ test('as a process: text, a second run at the same time, and an interrupt', asyn
   expect(output).toMatch(/^back up slow \.\.\.$/m);
   expect(errors).toMatch(/Fatal: the run was interrupted/);
   expect(errors).not.toMatch(/^\s+at /m);
-  writeFileSync(file, stringify({ ...estate, hooks: {} }));
+  writeFileSync(file, formatEstate({ ...estate, hooks: {} }));
   const after = await finished(place.start(args));
   expect(after.output).toMatch(/^back up documents: done: snapshot [0-9a-f]{8}: 5 files/m);
   expect([after.exitCode, after.errors]).toEqual([0, '']);
