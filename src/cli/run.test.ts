@@ -170,14 +170,16 @@ describe('a policy with everything', () => {
 
 test('a held snapshot stays, and so do those of others', async () => {
   const estate = estateWith({ retention: { 'keep-last': 1 } }, {});
-  const sources = { held: estate.sources['documents'] as Estate['sources'][string] };
-  const held = { ...estate, sources };
+  const { documents: held } = estate.sources;
+  if (!held) throw new Error('it has one source');
+  const sources = { held };
+  const holding = { ...estate, sources };
   const before = JSON.parse(await restic('first', 'snapshots', '--json')) as unknown[];
-  await runEstate('held', held);
+  await runEstate('held', holding);
   await restic('first', 'tag', '--add', 'hold', '--tag', 'source:held');
   for (const hours of [1, 2, 3]) {
     aheadMs = hours * hourMs;
-    expect((await runEstate('held', held)).exitCode).toBe(0);
+    expect((await runEstate('held', holding)).exitCode).toBe(0);
   }
   const after = JSON.parse(await restic('first', 'snapshots', '--json')) as { tags: string[] }[];
   expect(after.length).toBe(before.length + 2);
@@ -280,7 +282,7 @@ describe('hooks', () => {
   const withHooks = (names: object, more: Partial<Estate> = {}): Estate => {
     const estate = estateWith({}, { hooks, ...more });
     const source = { ...estate.sources['documents'], hooks: names };
-    return { ...estate, sources: { hooked: source } } as Estate;
+    return { ...estate, sources: { hooked: source } };
   };
 
   test('run before and after, and hear how it went, without the secrets of the process', async () => {
@@ -345,7 +347,7 @@ test('as a process: text, a second run at the same time, and an interrupt', asyn
   const hooks = { before: ['slow'] };
   const source = { ...estate.sources['documents'], hooks };
   const file = place.at('process.yaml');
-  writeFileSync(file, formatEstate({ ...estate, sources: { slow: source } } as Estate));
+  writeFileSync(file, formatEstate({ ...estate, sources: { slow: source } }));
   const args = ['run', '-f', file, '--state-dir', place.at('state-process')];
   const first = place.start(args);
   const ended = finished(first);
