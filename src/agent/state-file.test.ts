@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { scratchFolder } from '../../test/tools/scratch.ts';
 import { freshVerify } from '../policy/verify-share.ts';
@@ -33,6 +33,19 @@ test('one run holds it at a time', () => {
   expect(StateFile.open(path, () => undefined)).toBeUndefined();
   first.close();
   open(path).close();
+});
+
+test('what cannot be written is told once, and remembered as long as the run', () => {
+  const path = scratch.fresh('blocked');
+  const notes: string[] = [];
+  const state = open(path, notes);
+  mkdirSync(path);
+  state.save('a', { sinceMs: 1 });
+  state.save('b', { sinceMs: 2 });
+  expect(state.load('a')).toEqual({ sinceMs: 1 });
+  expect(notes.length).toBe(1);
+  expect(notes[0]).toMatch(/^what was done cannot be remembered: /);
+  state.close();
 });
 
 test.each([

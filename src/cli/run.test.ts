@@ -7,6 +7,7 @@ import type { Environment } from '../base/environment.ts';
 import type { Estate } from '../contracts/estate.ts';
 import { formatEstate } from '../contracts/estate-file.ts';
 import type { Policy } from '../contracts/policy.ts';
+import type { FilesSource } from '../contracts/source-entry.ts';
 import { finished, jsonLines, password, TestPlace } from './holdfast-test-support.ts';
 
 /** Runs of `holdfast run` on real repositories; what is days apart runs on a clock of its own. */
@@ -52,6 +53,11 @@ function estateWith(policy: Partial<Policy>, parts: Partial<Estate> = {}): Estat
     sources: { documents: { kind: 'files', paths: [place.at('source')], policy: 'p' } },
     ...parts,
   };
+}
+
+function documentsOf({ sources: { documents } }: Estate): FilesSource {
+  if (documents?.kind !== 'files') throw new Error('it has these files');
+  return documents;
 }
 
 /** The system's clock, ahead by what the test says. */
@@ -170,9 +176,7 @@ describe('a policy with everything', () => {
 
 test('a held snapshot stays, and so do those of others', async () => {
   const estate = estateWith({ retention: { 'keep-last': 1 } }, {});
-  const { documents: held } = estate.sources;
-  if (!held) throw new Error('it has one source');
-  const sources = { held };
+  const sources = { held: documentsOf(estate) };
   const holding = { ...estate, sources };
   const before = JSON.parse(await restic('first', 'snapshots', '--json')) as unknown[];
   await runEstate('held', holding);
@@ -235,8 +239,8 @@ describe('what goes wrong', () => {
 
   test('a snapshot that lacks something is told, exit code 3, and is no success', async () => {
     const estate = estateWith({});
-    const missing = { ...estate.sources['documents'], paths: [place.at('source'), '/no/such'] };
-    const lacking = { ...estate, sources: { lacking: missing } } as Estate;
+    const paths = [place.at('source'), '/no/such'];
+    const lacking = { ...estate, sources: { lacking: { ...documentsOf(estate), paths } } };
     const { exitCode, lines } = await runEstate('lacking', lacking);
     expect(exitCode).toBe(3);
     expect(lines[0]).toMatchObject({ outcome: 'incomplete', num_problems: 1 });
@@ -281,7 +285,7 @@ describe('hooks', () => {
   };
   const withHooks = (names: object, more: Partial<Estate> = {}): Estate => {
     const estate = estateWith({}, { hooks, ...more });
-    const source = { ...estate.sources['documents'], hooks: names };
+    const source = { ...documentsOf(estate), hooks: names };
     return { ...estate, sources: { hooked: source } };
   };
 
@@ -345,7 +349,7 @@ test('as a process: text, a second run at the same time, and an interrupt', asyn
   const slow = { slow: { command: ['sh', '-c', `echo there > ${folder}/slow; exec sleep 60`] } };
   const estate = estateWith({ repository: 'second' }, { hooks: slow });
   const hooks = { before: ['slow'] };
-  const source = { ...estate.sources['documents'], hooks };
+  const source = { ...documentsOf(estate), hooks };
   const file = place.at('process.yaml');
   writeFileSync(file, formatEstate({ ...estate, sources: { slow: source } }));
   const args = ['run', '-f', file, '--state-dir', place.at('state-process')];
