@@ -1,6 +1,6 @@
 // Opens the index of a repository as a command does, and prints how long that took. Run: open-index.ts FOLDER CACHE
 import { systemEnvironment } from '../src/base/environment.ts';
-import { FolderIndexCache } from '../src/cli/index-cache-store.ts';
+import { FolderIndexCache } from '../src/session/index-cache-store.ts';
 import { loadIndex } from '../src/repository/index-load.ts';
 import { openRepository } from '../src/repository/repository.ts';
 import { openBackend } from '../src/storage/open.ts';

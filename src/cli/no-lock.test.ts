@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acquireLock, type HeldLock } from '../repository/locks.ts';
 import { TestPlace } from './holdfast-test-support.ts';
-import { thisOwner, thisProbe } from './session.ts';
+import { thisOwner, thisProbe } from '../session/this-process.ts';
 
 const place = TestPlace.create();
 let lock: HeldLock;

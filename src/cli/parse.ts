@@ -2,7 +2,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { assert } from '../base/assert.ts';
 import { HoldfastError } from '../base/errors.ts';
 import type { Flag, FlagTable, FlagValue, FlagValues } from './command.ts';
-import { nearest } from './suggest.ts';
+import { nearest } from '../base/suggest.ts';
 import { parseFlagText } from './values.ts';
 import type { Variables } from './variables.ts';
 

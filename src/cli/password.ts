@@ -1,9 +1,10 @@
 import { HoldfastError } from '../base/errors.ts';
+import { splitShellWords } from '../base/shell-words.ts';
+import { runPasswordCommand } from '../session/password-command.ts';
+import { readSmallFile } from '../session/small-file.ts';
+import { decodeText, trimText } from '../session/text-file.ts';
 import type { Input, Invocation } from './command.ts';
-import { readSmallFile } from './files.ts';
 import { usage } from './parse.ts';
-import { runPasswordCommand } from './password-command.ts';
-import { decodeText, trimText } from './text-file.ts';
 import type { Variables } from './variables.ts';
 
 /** Where a password may come from, in the words of flags and variables. */
@@ -59,8 +60,10 @@ export async function givenPassword(
     if (file === undefined && command === undefined && text === undefined) return new Uint8Array();
     throw usage('--insecure-no-password cannot be given together with a password');
   }
-  if (command !== undefined)
-    return refuseEmpty(await runPasswordCommand(command, signal), emptyHint);
+  if (command !== undefined) {
+    const words = splitShellWords(command);
+    return refuseEmpty(await runPasswordCommand(words, signal), emptyHint);
+  }
   if (file !== undefined) {
     return refuseEmpty(trimText(decodeText(readSmallFile(file, 'password file'))), emptyHint);
   }

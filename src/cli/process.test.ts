@@ -20,7 +20,7 @@ import { slowMachine } from '../../test/tools/slow-machine.ts';
 import { systemClock } from '../base/clock.ts';
 import { acquireLock, noIdentity } from '../repository/locks.ts';
 import { finished, type HoldfastRun, password, TestPlace } from './holdfast-test-support.ts';
-import { thisProbe } from './session.ts';
+import { thisProbe } from '../session/this-process.ts';
 
 /** What is refused is: each command by a process once, and by those of "exit codes"; then in this one, which takes a tenth. */
 const place = TestPlace.create(new Set());

@@ -21,7 +21,7 @@ import {
 } from './parse.ts';
 import { framesPerSecond } from './progress/frame-rate.ts';
 import { commandNames, loadCommand } from './registry.ts';
-import { nearest } from './suggest.ts';
+import { nearest } from '../base/suggest.ts';
 import type { Variables } from './variables.ts';
 
 /** All that the program needs of its process. */

@@ -6,7 +6,8 @@ import { toHex } from '../base/bytes.ts';
 import type { Invocation } from './command.ts';
 import { formatDuration } from './format.ts';
 import { printPlan, printResult, PruneOutput } from './prune-output.ts';
-import { type Session, thisProbe } from './session.ts';
+import { thisProbe } from '../session/this-process.ts';
+import type { Session } from './session.ts';
 
 /** One prune of a command. */
 export interface PruneRun {

@@ -1,7 +1,7 @@
+import { readSmallFile } from '../session/small-file.ts';
+import { decodeText, trimText } from '../session/text-file.ts';
 import type { Invocation } from './command.ts';
-import { readSmallFile } from './files.ts';
 import { usage } from './parse.ts';
-import { trimText, decodeText } from './text-file.ts';
 
 /** The repository that `-r` or `--repository-file` name. @throws USAGE */
 export function repositoryLocation({ globals }: Pick<Invocation, 'globals'>): string {

@@ -106,6 +106,25 @@ export function cacheDirectory(variables: Variables): string | undefined {
   return base === undefined ? undefined : join(base, 'holdfast');
 }
 
+/**
+ * Folder for what a program remembers from one run to the next: that of a systemd service (`STATE_DIRECTORY`), else `holdfast` in
+ * the user's folder for state; undefined if there is none. It may not exist.
+ */
+export function stateDirectory(variables: Variables): string | undefined {
+  // Of several the first: systemd separates them by colons.
+  const ofService = variables['STATE_DIRECTORY']?.split(':')[0];
+  if (ofService?.startsWith('/')) return ofService;
+  if (process.platform === 'win32') {
+    const local = variables['LOCALAPPDATA'];
+    return local ? join(local, 'holdfast') : undefined;
+  }
+  const named = variables['XDG_STATE_HOME'];
+  // A relative one must be ignored, says the XDG base directory specification.
+  if (named?.startsWith('/')) return join(named, 'holdfast');
+  const home = variables['HOME'] || homeDirectory();
+  return home ? join(home, '.local', 'state', 'holdfast') : undefined;
+}
+
 /** True if the descriptor (0 to 2) is a terminal. */
 export function isTerminal(file: number): boolean {
   return isatty(file);

@@ -9,6 +9,7 @@ import type { Repository } from '../../repository/repository.ts';
 import type { StreamSource } from '../../sources/source.ts';
 import { openCommandSource } from '../../sources/stream/command-source.ts';
 import { InputSource } from '../../sources/stream/input-source.ts';
+import { thisOwner } from '../../session/this-process.ts';
 import type { BackupFlags } from '../backup-flags.ts';
 import { BackupOutput } from '../backup-output.ts';
 import { chooseSource, readsInput, type SourceChoice } from '../backup-source.ts';
@@ -20,7 +21,7 @@ import { tellLosses } from '../platform-losses.ts';
 import { parsePersonTime } from '../parse-time.ts';
 import { repositoryPassword } from '../password.ts';
 import { allSnapshots, allTags } from '../select-snapshots.ts';
-import { type Session, type SessionOptions, thisOwner, withSession } from '../session.ts';
+import { type Session, type SessionOptions, withSession } from '../session.ts';
 import { programVersion } from '../version.ts';
 
 type BackupInvocation = Invocation<BackupFlags>;

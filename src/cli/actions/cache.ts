@@ -1,6 +1,7 @@
 import { formatBytes } from '../../base/bytes.ts';
 import type { CacheSummary } from '../../storage/local/cache-folder.ts';
-import { cacheBase, removeOldCaches } from '../cache.ts';
+import { removeOldCaches } from '../../session/session-cache.ts';
+import { cacheBase } from '../cache.ts';
 import type { Invocation } from '../command.ts';
 import type { CacheFlags } from '../commands/cache.ts';
 import { usage } from '../parse.ts';

@@ -13,7 +13,7 @@ import { goJson, indentJson } from '../go-json.ts';
 import { usage } from '../parse.ts';
 import { selectSnapshot } from '../select-snapshots.ts';
 import { type Session, withSession } from '../session.ts';
-import { nearest } from '../suggest.ts';
+import { nearest } from '../../base/suggest.ts';
 
 type CatType = (typeof catTypes)[number];
 

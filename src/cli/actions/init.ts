@@ -3,6 +3,7 @@ import { createRepository } from '../../repository/repository.ts';
 import { lockingStore } from '../../engine/immutability.ts';
 import { assertNothingStored } from '../../repository/repository-vacancy.ts';
 import type { Backend, RetentionPeriod } from '../../storage/backend.ts';
+import { thisOwner } from '../../session/this-process.ts';
 import { cliMonitor } from '../cli-monitor.ts';
 import type { Invocation } from '../command.ts';
 import type { InitFlags } from '../commands/init.ts';
@@ -12,7 +13,7 @@ import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { passwordToCreate, repositoryPassword } from '../password.ts';
 import { repositoryLocation } from '../repository-location.ts';
-import { formatOptions, openStorage, openWithTries, thisOwner } from '../session.ts';
+import { formatOptions, openStorage, openWithTries } from '../session.ts';
 
 const versions = { '1': 1, '2': 2, latest: 2, stable: 2 } as const;
 

@@ -16,7 +16,7 @@ import { shortId } from '../../repository/id.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Invocation } from '../command.ts';
 import type { KitFlags } from '../commands/key.ts';
-import { readSmallFile } from '../files.ts';
+import { readSmallFile } from '../../session/small-file.ts';
 import { usage } from '../parse.ts';
 import { assertDecoded } from '../raw-arguments.ts';
 import { withSession } from '../session.ts';

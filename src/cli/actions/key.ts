@@ -10,12 +10,13 @@ import {
   removeKey,
 } from '../../repository/keys.ts';
 import { findByPrefix } from '../../repository/repository-find.ts';
+import { thisOwner } from '../../session/this-process.ts';
 import type { Invocation } from '../command.ts';
 import type { NewKeyFlags } from '../commands/key.ts';
 import { formatLocalTime } from '../format.ts';
 import { passwordToCreate } from '../password.ts';
 import { safeText } from '../safe-text.ts';
-import { thisOwner, withSession } from '../session.ts';
+import { withSession } from '../session.ts';
 import { type Column, formatTable } from '../table.ts';
 
 const columns: readonly Column<ListedKey>[] = [

@@ -3,7 +3,7 @@ import type { FileType } from '../../storage/backend.ts';
 import type { Invocation } from '../command.ts';
 import { listTypes } from '../commands/list.ts';
 import { usage } from '../parse.ts';
-import { nearest } from '../suggest.ts';
+import { nearest } from '../../base/suggest.ts';
 import { type Session, withSession } from '../session.ts';
 
 const fileTypes: Readonly<Record<string, FileType>> = {

@@ -2,11 +2,12 @@ import { allSnapshots } from '../select-snapshots.ts';
 import { recover as recoverTrees, type RecoverResult } from '../../engine/recover.ts';
 import { executeIndexRepair, planIndexRepair } from '../../engine/repair-index.ts';
 import { shortId } from '../../repository/id.ts';
+import { thisOwner } from '../../session/this-process.ts';
 import type { Invocation } from '../command.ts';
 import type { RecoverFlags } from '../commands/recover.ts';
 import type { Output } from '../output.ts';
 import { RepairOutput } from '../repair-output.ts';
-import { thisOwner, withSession } from '../session.ts';
+import { withSession } from '../session.ts';
 import { programVersion } from '../version.ts';
 
 /** `holdfast recover`. */

@@ -1,7 +1,8 @@
 import { removeStaleLocks } from '../../repository/locks.ts';
+import { thisProbe } from '../../session/this-process.ts';
 import type { Invocation } from '../command.ts';
 import type { UnlockFlags } from '../commands/unlock.ts';
-import { thisProbe, withSession } from '../session.ts';
+import { withSession } from '../session.ts';
 
 /** `holdfast unlock`. */
 export function unlock(invocation: Invocation<UnlockFlags>): Promise<number> {

@@ -1,8 +1,8 @@
-import { parseExtendedOptions } from '../../../src/cli/extended-options.ts';
+import { parseExtendedOptions } from '../../../src/session/extended-options.ts';
 import { parsePersonTime } from '../../../src/cli/parse-time.ts';
 import { safeText } from '../../../src/cli/safe-text.ts';
 import { splitShellWords } from '../../../src/base/shell-words.ts';
-import { decodeText, trimText } from '../../../src/cli/text-file.ts';
+import { decodeText, trimText } from '../../../src/session/text-file.ts';
 import { parseBoolean, parseDuration, parseInteger, parseSize } from '../../../src/cli/values.ts';
 import { quoteName, unquoteName } from '../../../src/repository/name-quoting.ts';
 import {

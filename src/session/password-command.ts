@@ -2,23 +2,21 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cancelled } from '../base/abort.ts';
 import { HoldfastError, systemCode } from '../base/errors.ts';
-import { splitShellWords } from '../base/shell-words.ts';
 import { decodeText, trimText } from './text-file.ts';
 
 /** Most bytes that are taken from a password command. */
 const outputSizeBytesMax = 1024 * 1024;
 
 /**
- * Runs the command of `--password-command`; what it prints is the password. No shell is involved. Messages name the
- * program only: its arguments may be secret.
+ * Runs a program whose output is a password. No shell is involved. Messages name the program only: its arguments may be
+ * secret.
  *
- * @throws USAGE, COMMAND_FAILED, CANCELLED
+ * @throws COMMAND_FAILED, CANCELLED
  */
 export async function runPasswordCommand(
-  command: string,
+  [program = '', ...args]: readonly string[],
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const [program = '', ...args] = splitShellWords(command);
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const stop = (): void => {
     child.kill();

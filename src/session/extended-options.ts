@@ -1,6 +1,6 @@
+import { HoldfastError } from '../base/errors.ts';
+import { nearest } from '../base/suggest.ts';
 import { schemes } from '../storage/location.ts';
-import { usage } from './parse.ts';
-import { nearest } from './suggest.ts';
 
 /**
  * Reads the values of `-o`. The store in use refuses keys that it does not know; options for other stores have no
@@ -32,4 +32,8 @@ function refuseUnknownScheme(key: string): void {
       ? `Did you mean ${meant}${key.slice(scheme.length)}?`
       : 'List them with "holdfast options".',
   );
+}
+
+function usage(message: string, hint: string): HoldfastError {
+  return new HoldfastError('USAGE', { message, hint });
 }
