@@ -89,7 +89,12 @@ export class CaseRunner {
       strikes = await armed.strikes();
       await armed.heal?.();
     }
-    const judged = new Judge(this.#bed, run, { armed, outcome: outcome, strikes });
+    const judged = new Judge(this.#bed, run, {
+      armed,
+      outcome,
+      strikes,
+      notes: client.monitor.notes,
+    });
     await judged.judge();
     await this.#again(run, judged);
     const { snapshots: taken } = armed.loses?.() ?? noLosses;
@@ -223,25 +228,29 @@ function unopened(error: unknown): Backend {
   return backend;
 }
 
+/** How a run with a fault went. */
+interface Happened {
+  readonly armed: Armed;
+  readonly outcome: Outcome;
+  readonly strikes: number;
+  readonly notes: readonly string[];
+}
+
 /** Finds what must not be. */
 class Judge {
   readonly violations: string[] = [];
   readonly #bed: Bed;
   readonly #run: Run;
-  readonly #happened: { armed: Armed; outcome: Outcome; strikes: number };
+  readonly #happened: Happened;
 
-  constructor(
-    bed: Bed,
-    run: Run,
-    happened: { readonly armed: Armed; readonly outcome: Outcome; readonly strikes: number },
-  ) {
+  constructor(bed: Bed, run: Run, happened: Happened) {
     this.#bed = bed;
     this.#run = run;
     this.#happened = happened;
   }
 
   async judge(): Promise<void> {
-    const { armed, outcome, strikes } = this.#happened;
+    const { armed, outcome, strikes, notes } = this.#happened;
     this.#judgeWords(outcome);
     const hopes = strikes === 0 ? 'recovers' : armed.hopes;
     if (hopes === 'recovers' && outcome.end !== 'ok' && !this.#isExcused()) {
@@ -255,7 +264,8 @@ class Judge {
     const { snapshots: taken, mayUnlist } = armed.loses?.() ?? noLosses;
     const stored = outcome.stored.filter((id) => !taken.has(id));
     // As a user does whom check tells that the index lists what is not there, or not all.
-    if (mayUnlist) await this.#bed.repairIndex(this.#run.place);
+    const isToldOfIndex = notes.some((note) => note.includes('the index lists them still'));
+    if (mayUnlist || isToldOfIndex) await this.#bed.repairIndex(this.#run.place);
     await this.#judgeStored({ ...outcome, stored });
   }
 

@@ -31,6 +31,7 @@ import {
 const never = Number.POSITIVE_INFINITY;
 /** Wrong bytes are read again once. */
 const once = { countMax: 1 } as const;
+const twice = { countMax: 2 } as const;
 const s3Type = { 'content-type': 'application/xml' };
 
 function s3Error(code: string): string {
@@ -369,10 +370,10 @@ export const storeFaults: readonly StoreFault[] = [
     title: 'a bit flips on the way',
     stores: {
       ...forAll(['rest', 's3'], (arming) =>
-        byHttp(arming, 'read')({ does: 'flip-answer', at: arming.chance.next() }, once),
+        byHttp(arming, 'read')({ does: 'flip-answer', at: arming.chance.next() }, twice),
       ),
       ...forAll(['local', 'sftp'], (arming) =>
-        byRule(arming, { get: [{ kind: 'flip', byte: arming.chance.below(100) }] }, once),
+        byRule(arming, { get: [{ kind: 'flip', byte: arming.chance.below(100) }] }, twice),
       ),
     },
   },

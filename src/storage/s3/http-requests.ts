@@ -139,11 +139,13 @@ export class HttpRequests {
     let movement: Movement | undefined;
     return () => {
       if (movement) return movement;
-      const { signal, end } = (movement = this.#stalls.start(undefined));
+      const watched = this.#stalls.start(undefined);
+      movement = watched;
+      const { signal } = watched;
       signal.addEventListener('abort', () => giveUp(cancelled(signal)), { once: true });
-      if (sent.destroyed) end();
-      else sent.once('close', end);
-      return movement;
+      if (sent.destroyed) watched.end();
+      else sent.once('close', () => watched.end());
+      return watched;
     };
   }
 
