@@ -59,6 +59,7 @@ export class ClientClock implements Clock {
   skewMs = 0;
   #waitedMs = 0;
   #appointment: { readonly dueMs: number; readonly action: () => Promise<void> } | undefined;
+  #meeting: Promise<void> | undefined;
 
   wallMs(): number {
     return systemClock.wallMs() + this.skewMs + this.#waitedMs;
@@ -87,9 +88,11 @@ export class ClientClock implements Clock {
 
   async #meet(): Promise<void> {
     const appointment = this.#appointment;
-    if (!appointment || this.monotonicMs() < appointment.dueMs) return;
-    this.#appointment = undefined;
-    await appointment.action();
+    if (appointment && this.monotonicMs() >= appointment.dueMs) {
+      this.#appointment = undefined;
+      this.#meeting = appointment.action();
+    }
+    await this.#meeting;
   }
 
   nextTurn(): Promise<void> {

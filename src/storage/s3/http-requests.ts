@@ -88,7 +88,19 @@ export class HttpRequests {
         if (this.#agent === agent) this.#trustSystem(this.#server.tls.wider());
       } else if (!(error instanceof StaleConnection)) throw error;
       // The server closed a connection just when it was to be used again: what only asks is asked again at once.
-      return { response: await this.#exchange(request, signal) };
+      return { response: await this.#exchangeAgain(request, signal) };
+    }
+  }
+
+  /** Several kept connections may be gone at once, as with a server that was started again. */
+  async #exchangeAgain(
+    request: SignedRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<HttpAnswer> {
+    try {
+      return await this.#exchange(request, signal);
+    } catch (error) {
+      throw error instanceof StaleConnection ? error.cause : error;
     }
   }
 
@@ -186,7 +198,7 @@ export class HttpRequests {
         const isQuestion = request.method === 'GET' || request.method === 'HEAD';
         const isClosed = /^(?:ECONNRESET|EPIPE)$/.test(systemCode(error) ?? '');
         const isStale = sent.reusedSocket && isQuestion && isClosed;
-        reject(isStale ? new StaleConnection() : error);
+        reject(isStale ? new StaleConnection('the connection is gone', { cause: error }) : error);
       });
       writeBody(sent, request.body);
     });

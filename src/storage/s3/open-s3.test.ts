@@ -269,6 +269,14 @@ test('takes no memory for a file that is larger than any can be', async () => {
   expect(await codeOf((await open()).get(pack))).toBe('UNPACKED_DAMAGED');
 });
 
+test('says that the storage went away, where all connections that were kept are gone', async () => {
+  server.answer = (_, response) => response.writeHead(200, { 'content-length': 7 }).end(content);
+  const backend = await open();
+  await Promise.all([backend.get(pack), backend.get(pack)]);
+  server.answer = (_, response) => response.socket?.resetAndDestroy();
+  expect(await told(backend.get(pack))).toContain('BACKEND_UNAVAILABLE (later)');
+});
+
 test('gives up a request that stands still', async () => {
   server.answer = (_, response) => {
     response.writeHead(200, { 'content-length': 7 });
