@@ -251,8 +251,10 @@ describe('whoever stores packs where the repository keeps parity makes it', () =
     const before = new Set(packs);
     const { repository } = maker;
     const loaded = await loadIndexFiles(repository);
+    const snapshots = await loadSnapshots(repository);
     const request = {
-      snapshots: await loadSnapshots(repository),
+      snapshots,
+      existing: snapshots,
       change: { selection: { select: allButTwo, isInclude: false }, withSummary: false },
       forget: false,
       dryRun: false,

@@ -66,6 +66,7 @@ async function rewrite(
     new IndexedRepository(repository, loaded.index, loaded),
     {
       snapshots,
+      existing: snapshots,
       change: { withSummary: false, ...change },
       forget: false,
       dryRun: false,
@@ -219,6 +220,23 @@ test('host and time change without a look at the trees', async () => {
   ]);
 });
 
+test.each([true, false])(
+  'what was cut off once the new snapshot was stored is not stored again (forget: %s)',
+  async (forget) => {
+    const maker = new SnapshotMaker();
+    const { id } = await maker.snapshotOf(content);
+    const key = memoryKey({ type: 'snapshot', name: id });
+    const old = defined(maker.backend.files.get(key), 'it is stored');
+    const change = { selection: without('.log') };
+    const first = await rewrite(maker, change, { forget });
+    maker.backend.files.set(key, old);
+    const again = await rewrite(maker, change, { forget });
+    expect(again.complaints).toEqual([]);
+    expect(again.snapshots.map((each) => each.id)).toEqual(first.snapshots.map((each) => each.id));
+    expect(again.changedCount).toBe(forget ? 1 : 0);
+  },
+);
+
 test('a storage that is full ends it, and is not taken for damage of the snapshot', async () => {
   const maker = new SnapshotMaker();
   await maker.snapshotOf(content);
@@ -229,10 +247,12 @@ test('a storage that is full ends it, and is not taken for damage of the snapsho
   const indexed = new IndexedRepository(repository, await loadIndex(repository));
   const complaints: unknown[] = [];
   const monitor = { problem: (problem: unknown) => complaints.push(problem), note: () => {} };
+  const snapshots = await loadSnapshots(repository);
   const run = rewriteSnapshots(
     indexed,
     {
-      snapshots: await loadSnapshots(repository),
+      snapshots,
+      existing: snapshots,
       change: { withSummary: false, selection: without('.log') },
       forget: true,
       dryRun: false,
@@ -301,11 +321,12 @@ test('where listings may be behind, a rewritten snapshot leans on nothing that i
   await prune(behind(backend, oldId));
   const repository = testRepository({ backend });
   const loaded = await loadIndexFiles(repository);
-  const snapshots = (await loadSnapshots(repository)).filter(({ id }) => id === oldId);
+  const existing = await loadSnapshots(repository);
+  const snapshots = existing.filter(({ id }) => id === oldId);
   const change = { withSummary: false, hostname: 'elsewhere' };
   await rewriteSnapshots(
     new IndexedRepository(repository, loaded.index, loaded),
-    { snapshots, change, forget: true, dryRun: false, lock: undefined },
+    { snapshots, existing, change, forget: true, dryRun: false, lock: undefined },
     { environment: systemEnvironment, monitor: quiet },
   );
   const now = await loadSnapshots(repository);

@@ -1,13 +1,15 @@
 import { publishSnapshot, replaceSnapshot } from './publish-snapshot.ts';
 import { endsWork } from '../base/errors.ts';
 import { throwIfAborted } from '../base/abort.ts';
-import { toHex } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Monitor } from '../base/monitor.ts';
 import type { Timestamp } from '../base/timestamp.ts';
 import { type Id, idBytes } from '../repository/id.ts';
 import type { IndexedRepository } from '../repository/indexed.ts';
 import type { HeldLock } from '../repository/locks.ts';
 import {
+  encodeSnapshot,
+  removeSnapshot,
   type Snapshot,
   type SnapshotSummary,
   type StoredSnapshot,
@@ -44,6 +46,8 @@ export interface RewriteMonitor extends Monitor, RewriteProgressMonitor {
 /** Which snapshots are changed how, and what becomes of the originals. */
 export interface RewriteRequest {
   readonly snapshots: readonly StoredSnapshot[];
+  /** All that there are: what an earlier rewrite stored before it was cut off is not stored again. */
+  readonly existing: readonly StoredSnapshot[];
   readonly change: RewriteChange;
   /** Remove the snapshots that were rewritten. */
   readonly forget: boolean;
@@ -60,8 +64,8 @@ export interface RewriteResult {
 
 /**
  * Stores snapshots anew, without some of their entries or with other metadata. The new trees come first, then their
- * index, then the snapshot, and only then the old one is removed, if at all. A snapshot that stays as it is, is not
- * stored again.
+ * index, then the snapshot, and only then the old one is removed, if at all. A snapshot that stays as it is, or that was
+ * rewritten in this way before, is not stored again.
  * @throws CANCELLED, LOCK_LOST and what the storage throws; snapshots told of before are rewritten
  */
 export async function rewriteSnapshots(
@@ -90,8 +94,8 @@ export async function rewriteSnapshots(
       continue;
     }
     if (rewritten) {
-      changedCount++;
-      await replace({ indexed, writer }, { snapshot, rewritten, ...request }, context);
+      const change = { snapshot, rewritten, ...request };
+      if (await replace({ indexed, writer }, change, context)) changedCount++;
     }
     progress.finish(false);
   }
@@ -159,25 +163,54 @@ function withTag(tags: readonly string[]): readonly string[] {
   return tags.includes(rewriteTag) ? tags : [...tags, rewriteTag];
 }
 
-/** Stores the new snapshot and all that it needs, then removes the old one if that is wanted. */
+/** One that was stored in the place of `snapshot` and is the same as `rewritten`. */
+function storedBefore({
+  snapshot,
+  rewritten,
+  existing,
+}: RewriteRequest & {
+  readonly snapshot: StoredSnapshot;
+  readonly rewritten: Snapshot;
+}): StoredSnapshot | undefined {
+  const wanted = encodeSnapshot(rewritten);
+  return existing.find(
+    ({ id, ...other }) =>
+      other.original === snapshot.id && equalBytes(encodeSnapshot(other), wanted),
+  );
+}
+
+/**
+ * Stores the new snapshot and all that it needs, then removes the old one if that is wanted.
+ * @returns false if there was nothing left to do
+ */
 async function replace(
   { indexed, writer }: Pick<Parts, 'indexed' | 'writer'>,
   request: RewriteRequest & { readonly snapshot: StoredSnapshot; readonly rewritten: Snapshot },
   context: EngineContext<RewriteMonitor>,
-): Promise<void> {
-  const { monitor } = context;
+): Promise<boolean> {
+  const { monitor, signal } = context;
   const { snapshot, rewritten, lock, forget } = request;
+  const before = storedBefore(request);
+  if (before && !forget) return false;
   if (!writer) {
-    monitor.snapshotRewritten?.(snapshot, undefined);
+    monitor.snapshotRewritten?.(snapshot, before?.id);
     if (forget) monitor.snapshotRemoved?.(snapshot);
-    return;
+    return true;
   }
   await writer.finish();
   const data = { indexed, own: writer.stored, marked: 'shared' } as const;
   const publication = { snapshot: rewritten, lock, data };
   const { repository } = indexed;
   const onStored = (newId: Id): void => monitor.snapshotRewritten?.(snapshot, newId);
-  if (!forget) return onStored(await publishSnapshot(repository, publication, context));
-  await replaceSnapshot(repository, { ...publication, oldId: snapshot.id, onStored }, context);
+  if (!forget) {
+    onStored(await publishSnapshot(repository, publication, context));
+    return true;
+  }
+  const { id: oldId } = snapshot;
+  if (before) {
+    onStored(before.id);
+    await removeSnapshot(repository, oldId, { signal, isConfirmed: true });
+  } else await replaceSnapshot(repository, { ...publication, oldId, onStored }, context);
   monitor.snapshotRemoved?.(snapshot);
+  return true;
 }

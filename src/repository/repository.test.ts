@@ -224,6 +224,21 @@ describe('opening', () => {
   });
 });
 
+test('creating that is interrupted once there is a key takes it back', async () => {
+  const backend = new MemoryBackend();
+  const stop = new AbortController();
+  const get = backend.get.bind(backend);
+  backend.get = async (...call) => {
+    const bytes = await get(...call);
+    if (call[0].type === 'key') stop.abort();
+    return bytes;
+  };
+  const options = { ...creation, signal: stop.signal };
+  await expect(createRepository(backend, options)).rejects.toThrow(code('CANCELLED'));
+  expect([...backend.files.keys()]).toEqual([]);
+  await createRepository(backend, creation);
+});
+
 describe('documents', () => {
   test('are saved, loaded and removed under their id', async () => {
     const backend = new MemoryBackend();

@@ -1,3 +1,4 @@
+import { cancelled } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
 import type { Environment } from '../base/environment.ts';
 import { type ErrorDetail, HoldfastError, isHoldfastError } from '../base/errors.ts';
@@ -387,6 +388,11 @@ export async function createRepository(
   };
   const sealedConfig = sealConfig(config, new Sealer(masterKey, environment.random));
   const keyId = await addKey({ backend, environment, masterKey }, { ...options, password });
+  if (signal?.aborted) {
+    // Nothing of the config is on its way: a key alone would have to be removed by hand.
+    await backend.remove({ type: 'key', name: keyId }).catch(() => undefined);
+    throw cancelled(signal);
+  }
   try {
     await backend.put({ type: 'config', name: '' }, [sealedConfig], { signal });
   } catch (error) {

@@ -54,7 +54,7 @@ export async function runRewrite(actor: Actor): Promise<string> {
       },
     });
     const change = { selection: { select, isInclude: false }, withSummary: false };
-    const request = { snapshots, change, forget, dryRun: false, lock };
+    const request = { snapshots, existing: all, change, forget, dryRun: false, lock };
     const { environment } = process;
     const context = { environment, monitor, signal };
     const { changedCount } = await rewriteSnapshots(indexed, request, context);

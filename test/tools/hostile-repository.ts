@@ -61,11 +61,11 @@ export class HostileRepository {
   ): Promise<readonly IndexedPack[]> {
     const packs: IndexedPack[] = [];
     for (const type of ['data', 'tree'] as const) {
-      const pack = this.#build(type);
-      if (!pack) continue;
-      const bytes = edits.header ? this.#withHeader(pack.bytes, edits.header) : pack.bytes;
-      const id = await this.put('pack', bytes);
-      packs.push({ id: Buffer.from(id, 'hex'), blobs: pack.blobs });
+      for (const pack of this.#build(type)) {
+        const bytes = edits.header ? this.#withHeader(pack.bytes, edits.header) : pack.bytes;
+        const id = await this.put('pack', bytes);
+        packs.push({ id: Buffer.from(id, 'hex'), blobs: pack.blobs });
+      }
     }
     await this.save('index', (edits.index ?? noEdit)(encodeIndex(packs)));
     return packs;
@@ -92,17 +92,30 @@ export class HostileRepository {
     return name;
   }
 
-  #build(type: BlobType): { readonly bytes: Uint8Array; readonly blobs: PackedBlobs } | undefined {
-    const builder = new PackBuilder({
+  /** As many packs as are needed: most often one. */
+  *#build(
+    type: BlobType,
+  ): Generator<{ readonly bytes: Uint8Array; readonly blobs: PackedBlobs }, void, void> {
+    let builder = this.#builder();
+    for (const { id, bytes } of this.#blobs[type].values()) {
+      if (builder.isFull) {
+        yield builder.finish();
+        builder = this.#builder();
+      }
+      builder.add(type, id, bytes);
+    }
+    this.#blobs[type].clear();
+    if (builder.blobCount > 0) yield builder.finish();
+  }
+
+  #builder(): PackBuilder {
+    return new PackBuilder({
       version: 2,
       sealer: this.repository.sealer,
       compression: 'auto',
       targetSizeBytes: 256 << 20,
       maxBlobSizeBytes: 1 << 18,
     });
-    for (const { id, bytes } of this.#blobs[type].values()) builder.add(type, id, bytes);
-    this.#blobs[type].clear();
-    return builder.blobCount > 0 ? builder.finish() : undefined;
   }
 
   #withHeader(pack: Uint8Array, edit: Edit): Uint8Array {

@@ -19,7 +19,7 @@ import { ProgressView } from '../progress/progress-view.ts';
 import { type Pace, shareDone } from '../progress/status-lines.ts';
 import { pathSelection } from '../restore-selection.ts';
 import { safeText } from '../safe-text.ts';
-import { filterOf, selectSnapshots } from '../select-snapshots.ts';
+import { allSnapshots, chooseSnapshots, filterOf } from '../select-snapshots.ts';
 import { type SessionOptions, withSession } from '../session.ts';
 
 type RewriteInvocation = Invocation<RewriteFlags>;
@@ -34,9 +34,11 @@ export async function rewrite(invocation: RewriteInvocation): Promise<number> {
   return withSession(invocation, settings, async (session) => {
     const { signal } = session;
     const choice = { ids: invocation.arguments, filter: filterOf(flags) };
-    const snapshots = await selectSnapshots(session, choice, output);
+    const existing = await allSnapshots(session);
+    const snapshots = await chooseSnapshots(session, { ...choice, snapshots: existing }, output);
     const indexed = await session.loadIndex();
-    const request: RewriteRequest = { snapshots, change, forget, dryRun, lock: session.lock };
+    const { lock: held } = session;
+    const request: RewriteRequest = { snapshots, existing, change, forget, dryRun, lock: held };
     const monitor = new RewriteOutput(invocation, request);
     const context = { environment, signal, monitor };
     const result = await rewriteSnapshots(indexed, request, context).finally(() => monitor.stop());

@@ -18,6 +18,9 @@ import { temporaryName } from './temporary-name.ts';
 /** Name of the mark in the target. No temporary name of a file is the same. */
 export const markName: Uint8Array = utf8('.holdfast-restoring.part');
 
+/** What is said by a mark that cannot be read. */
+const unknownMark: MarkText = { boot: '', trees: ['unknown'] };
+
 /** Some hundred trees; a longer one is damaged. */
 const markSizeBytesMax = 16_384;
 
@@ -79,8 +82,10 @@ export class RestoreMark {
     const text = this.#text;
     if (!text || (!this.trustsTimes && !isWhole)) return true;
     if (!isDurable) return this.#write({ ...text, boot: '' });
+    const found = readMark(this.#directory);
+    // It may be ours.
+    if (found === unknownMark) return false;
     return succeeds(() => {
-      const found = readMark(this.#directory);
       if (found && encode(found) === encode(text)) unlinkAt(this.#directory, markName);
     });
   }
@@ -121,11 +126,10 @@ function encode({ boot, trees }: MarkText): string {
 
 /** The mark in a directory, undefined if there is none. One that cannot be read says nothing that could be trusted. */
 function readMark(directory: number): MarkText | undefined {
-  const unknown = { boot: '', trees: ['unknown'] };
   try {
     const file = openFile({ directory, name: markName });
     try {
-      if (readStatusOf(file).kind !== 'file') return unknown;
+      if (readStatusOf(file).kind !== 'file') return unknownMark;
       const bytes = new Uint8Array(markSizeBytesMax);
       let sizeBytes = 0;
       for (;;) {
@@ -133,13 +137,13 @@ function readMark(directory: number): MarkText | undefined {
         if (count === 0) break;
         sizeBytes += count;
       }
-      return decode(Buffer.from(bytes.subarray(0, sizeBytes)).toString()) ?? unknown;
+      return decode(Buffer.from(bytes.subarray(0, sizeBytes)).toString()) ?? unknownMark;
     } finally {
       closeFile(file);
     }
   } catch (error) {
     if (endsWork(error)) throw error;
-    return isHoldfastError(error, 'FILE_NOT_FOUND') ? undefined : unknown;
+    return isHoldfastError(error, 'FILE_NOT_FOUND') ? undefined : unknownMark;
   }
 }
 
