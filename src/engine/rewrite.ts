@@ -174,8 +174,7 @@ function storedBefore({
 }): StoredSnapshot | undefined {
   const wanted = encodeSnapshot(rewritten);
   return existing.find(
-    ({ id, ...other }) =>
-      other.original === snapshot.id && equalBytes(encodeSnapshot(other), wanted),
+    (other) => other.original === snapshot.id && equalBytes(encodeSnapshot(other), wanted),
   );
 }
 
