@@ -17,6 +17,6 @@ export interface DutyRecord {
 /** Remembers duties by their ids from one run to the next. */
 export interface DutyMemory {
   load(dutyId: string): DutyRecord | undefined;
-  /** Keeps it, also if the process is killed right after. */
+  /** Keeps it, also if the process is killed right after. Never throws. */
   save(dutyId: string, record: DutyRecord): void;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { closeFile, lockFile, openFile } from '../platform/file-calls.ts';
 import { makeDirectories, splitPath } from '../platform/folders.ts';
 import { readWholeFile, writeFileAtomic } from '../platform/whole-file.ts';
@@ -35,12 +35,15 @@ const state = z.object({ version: z.literal(1), duties: z.record(z.string(), rec
 export class StateFile implements DutyMemory {
   readonly #path: string;
   readonly #lock: number;
+  readonly #note: (text: string) => void;
+  #isTold = false;
   readonly #duties: Map<string, DutyRecord>;
 
-  private constructor(path: string, lock: number, duties: Map<string, DutyRecord>) {
+  private constructor(path: string, lock: number, note: (text: string) => void) {
     this.#path = path;
     this.#lock = lock;
-    this.#duties = duties;
+    this.#note = note;
+    this.#duties = readState(path, note);
   }
 
   /**
@@ -57,7 +60,7 @@ export class StateFile implements DutyMemory {
       closeFile(lock);
       return undefined;
     }
-    return new StateFile(path, lock, readState(path, note));
+    return new StateFile(path, lock, note);
   }
 
   /** What it holds, without holding it: for who only looks. */
@@ -86,9 +89,17 @@ export class StateFile implements DutyMemory {
     closeFile(this.#lock);
   }
 
+  /** A full disk must not keep anything from being backed up: what cannot be written is told once. */
   #write(): void {
     const content = { version: 1, duties: Object.fromEntries(this.#duties) };
-    writeFileAtomic(Buffer.from(this.#path), Buffer.from(`${JSON.stringify(content, null, 2)}\n`));
+    const bytes = Buffer.from(`${JSON.stringify(content, null, 2)}\n`);
+    try {
+      writeFileAtomic(Buffer.from(this.#path), bytes);
+    } catch (error) {
+      if (this.#isTold) return;
+      this.#isTold = true;
+      this.#note(`what was done cannot be remembered: ${describeError(error)}`);
+    }
   }
 }
 

@@ -92,15 +92,17 @@ test.runIf(isRequired)('restic is there', () => expect(isResticThere).toBe(true)
 describe.skipIf(!isResticThere)('every flag of restic is a flag here', () => {
   const ownNames = [
     'completion',
+    'estate',
     'help',
     'immutability',
     'parity',
     'rescue',
+    'run',
     'serve-repository',
     'serve-user',
   ];
   const known = commands.filter(
-    ({ name }) => !ownNames.includes(name.replace(/^(serve-user) .*/, '$1')),
+    ({ name }) => !ownNames.includes(name.replace(/^(serve-user|estate) .*/, '$1')),
   );
   test.each(known.map((command) => [command.name, command] as const))('%s', (name, command) => {
     const all = [...Object.values(globalFlags), ...Object.values(command.flags)];

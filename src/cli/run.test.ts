@@ -1,12 +1,13 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { stringify } from 'yaml';
 import { hurried } from '../../test/tools/engine.ts';
 import { runCommand } from '../../test/tools/in-process.ts';
 import { mustRestic } from '../../test/tools/restic.ts';
 import type { Environment } from '../base/environment.ts';
 import type { Estate } from '../contracts/estate.ts';
+import { formatEstate } from '../contracts/estate-file.ts';
 import type { Policy } from '../contracts/policy.ts';
+import type { FilesSource } from '../contracts/source-entry.ts';
 import { finished, jsonLines, password, TestPlace } from './holdfast-test-support.ts';
 
 /** Runs of `holdfast run` on real repositories; what is days apart runs on a clock of its own. */
@@ -54,6 +55,11 @@ function estateWith(policy: Partial<Policy>, parts: Partial<Estate> = {}): Estat
   };
 }
 
+function documentsOf({ sources: { documents } }: Estate): FilesSource {
+  if (documents?.kind !== 'files') throw new Error('it has these files');
+  return documents;
+}
+
 /** The system's clock, ahead by what the test says. */
 function ahead(): Environment {
   const { clock } = hurried;
@@ -83,7 +89,7 @@ async function runEstate(
   args: readonly string[] = [],
 ): Promise<{ exitCode: number; lines: Step[]; errors: string; outcomes: Record<string, string> }> {
   const file = place.at(`${name}.yaml`);
-  writeFileSync(file, stringify(estate));
+  writeFileSync(file, formatEstate(estate));
   const all = ['run', '-f', file, '--state-dir', place.at(`state-${name}`), '--json', ...args];
   const { exitCode, output, errors } = await runCommand(all, {
     variables: {
@@ -170,14 +176,14 @@ describe('a policy with everything', () => {
 
 test('a held snapshot stays, and so do those of others', async () => {
   const estate = estateWith({ retention: { 'keep-last': 1 } }, {});
-  const sources = { held: estate.sources['documents'] as Estate['sources'][string] };
-  const held = { ...estate, sources };
+  const sources = { held: documentsOf(estate) };
+  const holding = { ...estate, sources };
   const before = JSON.parse(await restic('first', 'snapshots', '--json')) as unknown[];
-  await runEstate('held', held);
+  await runEstate('held', holding);
   await restic('first', 'tag', '--add', 'hold', '--tag', 'source:held');
   for (const hours of [1, 2, 3]) {
     aheadMs = hours * hourMs;
-    expect((await runEstate('held', held)).exitCode).toBe(0);
+    expect((await runEstate('held', holding)).exitCode).toBe(0);
   }
   const after = JSON.parse(await restic('first', 'snapshots', '--json')) as { tags: string[] }[];
   expect(after.length).toBe(before.length + 2);
@@ -222,7 +228,7 @@ describe('what goes wrong', () => {
     const estate = estateWith({ windows: ['00:00-00:01'], 'overdue-after': '2d' });
     expect((await runEstate('late', estate, ['--all'])).exitCode).toBe(0);
     // At a time of day outside of the window.
-    const now = Date.now();
+    const now = hurried.clock.wallMs();
     aheadMs = Math.ceil(now / dayMs) * dayMs - now + 3 * dayMs + 12 * hourMs;
     const late = await runEstate('late', estate);
     expect([late.exitCode, late.outcomes]).toEqual([1, {}]);
@@ -233,8 +239,8 @@ describe('what goes wrong', () => {
 
   test('a snapshot that lacks something is told, exit code 3, and is no success', async () => {
     const estate = estateWith({});
-    const missing = { ...estate.sources['documents'], paths: [place.at('source'), '/no/such'] };
-    const lacking = { ...estate, sources: { lacking: missing } } as Estate;
+    const paths = [place.at('source'), '/no/such'];
+    const lacking = { ...estate, sources: { lacking: { ...documentsOf(estate), paths } } };
     const { exitCode, lines } = await runEstate('lacking', lacking);
     expect(exitCode).toBe(3);
     expect(lines[0]).toMatchObject({ outcome: 'incomplete', num_problems: 1 });
@@ -279,8 +285,8 @@ describe('hooks', () => {
   };
   const withHooks = (names: object, more: Partial<Estate> = {}): Estate => {
     const estate = estateWith({}, { hooks, ...more });
-    const source = { ...estate.sources['documents'], hooks: names };
-    return { ...estate, sources: { hooked: source } } as Estate;
+    const source = { ...documentsOf(estate), hooks: names };
+    return { ...estate, sources: { hooked: source } };
   };
 
   test('run before and after, and hear how it went, without the secrets of the process', async () => {
@@ -343,9 +349,9 @@ test('as a process: text, a second run at the same time, and an interrupt', asyn
   const slow = { slow: { command: ['sh', '-c', `echo there > ${folder}/slow; exec sleep 60`] } };
   const estate = estateWith({ repository: 'second' }, { hooks: slow });
   const hooks = { before: ['slow'] };
-  const source = { ...estate.sources['documents'], hooks };
+  const source = { ...documentsOf(estate), hooks };
   const file = place.at('process.yaml');
-  writeFileSync(file, stringify({ ...estate, sources: { slow: source } }));
+  writeFileSync(file, formatEstate({ ...estate, sources: { slow: source } }));
   const args = ['run', '-f', file, '--state-dir', place.at('state-process')];
   const first = place.start(args);
   const ended = finished(first);
@@ -359,7 +365,7 @@ test('as a process: text, a second run at the same time, and an interrupt', asyn
   expect(output).toMatch(/^back up slow \.\.\.$/m);
   expect(errors).toMatch(/Fatal: the run was interrupted/);
   expect(errors).not.toMatch(/^\s+at /m);
-  writeFileSync(file, stringify({ ...estate, hooks: {} }));
+  writeFileSync(file, formatEstate({ ...estate, hooks: {} }));
   const after = await finished(place.start(args));
   expect(after.output).toMatch(/^back up documents: done: snapshot [0-9a-f]{8}: 5 files/m);
   expect([after.exitCode, after.errors]).toEqual([0, '']);

@@ -177,7 +177,7 @@ function pruneDuties(estate: Estate, nowMs: number): PruneDuty[] {
     const rank = longestGapMs(schedule.slots, nowMs) ?? Number.POSITIVE_INFINITY;
     return [{ policyName, policy, repository, rule, schedule, rank }];
   });
-  return strictest(candidates).map(({ rank: _, ...parts }) => {
+  return strictest(candidates).map((parts) => {
     const overdueAfter = parts.rule['overdue-after'];
     return {
       kind: 'prune',

@@ -75,28 +75,37 @@ function dayText(day: MonthDay): string {
   return `${day}${day >= 11 && day <= 13 ? 'th' : ending}`;
 }
 
+const periodNames = {
+  hourly: 'hour',
+  daily: 'day',
+  weekly: 'week',
+  monthly: 'month',
+  yearly: 'year',
+} as const;
+
 function keepsText(retention: Retention | undefined): string {
   if (retention === undefined) return 'Keeps all snapshots';
-  const counts = (['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const).flatMap((period) => {
+  const periods = Object.keys(periodNames) as (keyof typeof periodNames)[];
+  const last = retention['keep-last'];
+  const counts = periods.flatMap((period) => {
     const count = retention[`keep-${period}`];
     return count === undefined ? [] : [`${count} ${period}`];
   });
-  const spans = (['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const).flatMap((period) => {
+  const spans = periods.flatMap((period) => {
     const span = retention[`keep-within-${period}`];
-    return span === undefined ? [] : [`${period} ones of ${span}`];
+    return span === undefined ? [] : [`one a ${periodNames[period]} of the last ${span}`];
   });
+  const counted = [...(last === undefined ? [] : [`the last ${last}`]), ...counts];
+  const within = retention['keep-within'];
   const parts = [
-    ...(retention['keep-last'] === undefined ? [] : [`the last ${retention['keep-last']}`]),
-    ...counts,
-    ...(retention['keep-within'] === undefined ? [] : [`all of ${retention['keep-within']}`]),
+    ...(counted.length > 0 ? [`${listText(counted)} snapshots`] : []),
+    ...(within === undefined ? [] : [`all of the last ${within}`]),
     ...spans,
     ...(retention['keep-tag'] ?? []).map((tags) => `all with the tags ${tags.join(' and ')}`),
+    ...(retention['hold-tags'] ?? ['hold']).map((tag) => `those that the tag "${tag}" holds`),
+    `at least ${retention.minimum ?? 1} of them sound`,
   ];
-  const minimum = retention.minimum ?? 1;
-  const held = (retention['hold-tags'] ?? ['hold']).map((tag) => `"${tag}"`);
-  const holds =
-    held.length === 0 ? '' : `, and those that are held by the tag ${held.join(' or ')}`;
-  return `Keeps ${listText(parts)} snapshots, at least ${minimum} of them sound${holds},`;
+  return `Keeps ${parts.join(', ')},`;
 }
 
 const unitNames: Readonly<Record<string, string>> = {

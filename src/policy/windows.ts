@@ -24,9 +24,9 @@ interface DateRange {
 /** When something may start. */
 export interface OpenTimes {
   /** True if it may start at `ms`. */
-  isOpen(ms: number): boolean;
+  readonly isOpen: (ms: number) => boolean;
   /** The first moment at or after `ms` at which it may; undefined if there is none within two years. */
-  opensAt(ms: number): number | undefined;
+  readonly opensAt: (ms: number) => number | undefined;
 }
 
 /** What a policy says about when its work may start, on the clocks of `zone`. */

@@ -29,7 +29,6 @@ export function retentionStep(
     monitor,
     lock: 'exclusive',
     settleLater: true,
-    lockIfRoom: true,
     writes: true,
   } as const;
   return withRepository(run, use, async (session) => {

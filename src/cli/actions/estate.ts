@@ -82,7 +82,7 @@ export async function estateExample({
   flags,
   output,
 }: Invocation<EstateExampleFlags>): Promise<number> {
-  output.line(exampleText(flags.preset as PresetName | undefined).trimEnd());
+  output.line(exampleText(flags.preset).trimEnd());
   return 0;
 }
 
