@@ -3,7 +3,7 @@ import { silentMonitor } from '../base/monitor.ts';
 import { createRepository } from '../repository/repository.ts';
 import { thisOwner } from '../session/this-process.ts';
 import type { AgentHost } from './host.ts';
-import { openEntryStorage, withEntry } from './open-repository.ts';
+import { openEntryStorage, withRepository } from './open-repository.ts';
 import type { AttachReport, AttachTask } from './run-messages.ts';
 import { passwordOf } from './secrets.ts';
 
@@ -36,8 +36,11 @@ export async function attachRepository(host: AgentHost, task: AttachTask): Promi
 }
 
 function idOf(host: AgentHost, { name, entry }: AttachTask): Promise<string> {
-  const use = { name, entry, host, monitor: silentMonitor, signal: host.signal };
-  return withEntry(use, { lock: 'none', operation: 'attach', retryLockMs: undefined }, (session) =>
+  const policy = { repository: name, backup: { every: '1d' } };
+  const estate = { version: 1, repositories: { [name]: entry }, policies: {}, sources: {} } as const;
+  const memory = { load: () => undefined, save: () => {} };
+  const use = { repository: name, policy, operation: 'attach', lock: 'none' } as const;
+  return withRepository({ host, estate, memory }, { ...use, monitor: silentMonitor }, (session) =>
     Promise.resolve(session.repository.config.id),
   );
 }

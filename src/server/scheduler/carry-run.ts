@@ -1,0 +1,196 @@
+import { cancelled } from '../../base/abort.ts';
+import { describeError, HoldfastError, isHoldfastError } from '../../base/errors.ts';
+import type { Progress } from '../../base/monitor.ts';
+import { runDuty } from '../../agent/run-child.ts';
+import type { DutyTask, RunLine } from '../../agent/run-messages.ts';
+import type { Estate } from '../../contracts/estate.ts';
+import { type Duty, dutiesOf } from '../../policy/duties.ts';
+import { duenessOf } from '../../policy/schedule.ts';
+import type { EstateStore } from '../state/estate-store.ts';
+import { type Carrier, logLineCountMax, type RunEnd, type RunStore } from '../state/run-store.ts';
+import type { State } from '../state/state.ts';
+import type { RunRow } from '../state/tables.ts';
+
+/** How often what a run says is stored, in milliseconds. */
+const noteMs = 500;
+
+/** What a machine gives the runs that it carries out. */
+export interface RunPlace {
+  readonly state: State;
+  readonly estate: EstateStore;
+  readonly runs: RunStore;
+  /** What stores see as the environment of the process, besides the secrets of their repositories. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly cachePath: string;
+  readonly programVersion: string;
+}
+
+/**
+ * Carries out a run that was started, to its end, and stores what it came to. Never throws for what goes wrong with the run.
+ * @throws STATE_FAILED and kin if the state cannot be written: the run is then left to whoever sees its lease end
+ */
+export async function carryRun(
+  place: RunPlace,
+  { run, carrier, controller }: {
+    readonly run: RunRow;
+    readonly carrier: Carrier;
+    readonly controller: AbortController;
+  },
+): Promise<void> {
+  const notes = new RunNotes(place, { run, carrier, onLost: () => controller.abort(lost()) });
+  let end: RunEnd;
+  try {
+    end = await performRun(place, run, { signal: controller.signal, notes });
+  } catch (error) {
+    end = endOf(error, controller.signal);
+  } finally {
+    await notes.close();
+  }
+  await place.runs.end(run, carrier, controller.signal.aborted ? endAsAsked(end, controller.signal) : end);
+}
+
+async function performRun(
+  place: RunPlace,
+  run: RunRow,
+  { signal, notes }: { readonly signal: AbortSignal; readonly notes: RunNotes },
+): Promise<RunEnd> {
+  const { clock } = place.state.environment;
+  const estate = await place.estate.load();
+  const duty = dutiesOf(estate, clock.wallMs()).find(({ id }) => id === run.duty);
+  if (!duty) return superseded('it is not asked for any more');
+  const record = await place.runs.duty(duty.id);
+  if (run.reason !== 'person') {
+    const { state } = duenessOf(duty.schedule, record?.servedMs, clock.wallMs());
+    if (state === 'served') return superseded('another run has served its slot');
+  }
+  const needed = estateFor(duty, estate);
+  const secrets = await place.estate.variablesFor(Object.keys(needed.repositories));
+  const task: DutyTask = {
+    kind: 'duty',
+    estate: needed,
+    dutyId: duty.id,
+    slotMs: run.slot_ms,
+    record,
+    variables: { ...place.variables, ...secrets },
+    cachePath: place.cachePath,
+    programVersion: place.programVersion,
+  };
+  const report = await runDuty(task, { clock, signal, hearer: notes });
+  const { outcome, summary, problems, problemCount, snapshotId, errorCode } = report;
+  return { outcome, summary, problems, problemCount, snapshotId, errorCode, record: report.record };
+}
+
+/** What of the estate a duty needs: no run gets the secrets of repositories that it does not use. */
+export function estateFor(duty: Duty, estate: Estate): Estate {
+  const { policyName, policy } = duty;
+  const names = duty.kind === 'copy' ? [duty.repository, duty.from] : [duty.repository];
+  const source =
+    'sourceName' in duty
+      ? ([duty.sourceName, duty.source] as const)
+      : Object.entries(estate.sources).find(([, entry]) => entry.policy === policyName);
+  return {
+    version: 1,
+    repositories: Object.fromEntries(
+      Object.entries(estate.repositories).filter(([name]) => names.includes(name)),
+    ),
+    policies: { [policyName]: policy },
+    sources: source ? { [source[0]]: source[1] } : {},
+  };
+}
+
+function superseded(summary: string): RunEnd {
+  return { outcome: 'superseded', summary, problems: [], problemCount: 0 };
+}
+
+function lost(): HoldfastError {
+  return new HoldfastError('RUN_INTERRUPTED', {
+    message: 'this server lost its lease: another has taken over',
+  });
+}
+
+function endOf(error: unknown, signal: AbortSignal): RunEnd {
+  const isCancelled = isHoldfastError(error, 'CANCELLED') || signal.aborted;
+  const said = signal.aborted ? cancelled(signal) : error;
+  return {
+    outcome: isCancelled ? 'cancelled' : 'failed',
+    summary: describeError(said),
+    problems: [],
+    problemCount: 0,
+    errorCode: isHoldfastError(said) ? said.code : undefined,
+  };
+}
+
+/** What was ended because its server was is no wish of anybody: it is tried again. */
+function endAsAsked(end: RunEnd, signal: AbortSignal): RunEnd {
+  const reason: unknown = signal.reason;
+  if (end.outcome !== 'cancelled' || !isHoldfastError(reason, 'RUN_INTERRUPTED')) return end;
+  return { ...end, outcome: 'interrupted', summary: describeError(reason), errorCode: reason.code };
+}
+
+/** Stores what a run says, some of it at a time. */
+class RunNotes {
+  readonly #place: RunPlace;
+  readonly #run: RunRow;
+  readonly #carrier: Carrier;
+  readonly #onLost: () => void;
+  readonly #timer: { stop(): void };
+  #lines: { seq: number; at_ms: number; level: string; text: string }[] = [];
+  #count = 0;
+  #progress: Progress | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(
+    place: RunPlace,
+    {
+      run,
+      carrier,
+      onLost,
+    }: { readonly run: RunRow; readonly carrier: Carrier; readonly onLost: () => void },
+  ) {
+    this.#place = place;
+    this.#run = run;
+    this.#carrier = carrier;
+    this.#onLost = onLost;
+    this.#timer = place.state.environment.clock.every(noteMs, () => void this.#flush());
+  }
+
+  line({ level, text }: RunLine): void {
+    this.#count++;
+    if (this.#count > logLineCountMax) return;
+    const isLast = this.#count === logLineCountMax;
+    this.#lines.push({
+      seq: this.#count,
+      at_ms: this.#place.state.environment.clock.wallMs(),
+      level: isLast ? 'note' : level,
+      text: isLast ? 'more was said than is kept here' : text,
+    });
+  }
+
+  progress(progress: Progress): void {
+    this.#progress = progress;
+  }
+
+  async close(): Promise<void> {
+    this.#timer.stop();
+    await this.#flush();
+  }
+
+  #flush(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#write());
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    if (this.#lines.length === 0 && this.#progress === undefined) return;
+    const lines = this.#lines;
+    const progress = this.#progress;
+    this.#lines = [];
+    this.#progress = undefined;
+    try {
+      const isOurs = await this.#place.runs.note(this.#run.id, this.#carrier, { progress, lines });
+      if (!isOurs) this.#onLost();
+    } catch {
+      // How far it is can be lost; that the state cannot be written is told by the scheduler.
+    }
+  }
+}

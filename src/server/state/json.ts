@@ -1,0 +1,5 @@
+/** A value that this program stored as JSON, in the form in which it was stored. */
+export function storedJson<T>(text: string): T {
+  // Only what passed a schema, or was built here, is ever stored.
+  return JSON.parse(text) as T;
+}
