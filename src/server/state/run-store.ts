@@ -2,6 +2,7 @@ import type { DutyRecord } from '../../agent/memory.ts';
 import { randomBytes } from '../../base/random.ts';
 import type { Duty } from '../../policy/duties.ts';
 import { HoldfastError } from '../../base/errors.ts';
+import type { RunOutcome } from '../../contracts/run-requests.ts';
 import { storedJson } from './json.ts';
 import type { Page } from './estate-store.ts';
 import type { State } from './state.ts';
@@ -9,16 +10,6 @@ import type { Queries, RunLogRow, RunRow } from './tables.ts';
 
 /** Why a run was made. */
 export type RunReason = 'schedule' | 'retry' | 'person';
-
-/** How a run ended: as its step did, or before it began, or without a word. */
-export type RunOutcome =
-  | 'success'
-  | 'incomplete'
-  | 'failed'
-  | 'waiting'
-  | 'cancelled'
-  | 'interrupted'
-  | 'superseded';
 
 /** A run that is to be made. */
 export interface NewRun {
