@@ -37,6 +37,7 @@ const loaders = {
   restore: () => import('./commands/restore.ts'),
   rewrite: () => import('./commands/rewrite.ts'),
   run: () => import('./commands/run.ts'),
+  serve: () => import('./commands/serve.ts'),
   'serve-repository': () => import('./commands/serve-repository.ts'),
   'serve-user': () => import('./commands/serve-user.ts'),
   snapshots: () => import('./commands/snapshots.ts'),

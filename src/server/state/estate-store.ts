@@ -58,6 +58,17 @@ export class EstateStore {
     throw new HoldfastError('NOT_THERE', { message: `there is no ${singular[kind]} ${JSON.stringify(name)}` });
   }
 
+  /** As `list`, with what repositories have besides. */
+  listRepositories({ after = '', limit }: Page): Promise<RepositoryRow[]> {
+    return this.#state.db
+      .selectFrom('repositories')
+      .selectAll()
+      .where('name', '>', after)
+      .orderBy('name')
+      .limit(limit)
+      .execute();
+  }
+
   /** @throws NOT_THERE */
   async getRepository(name: string, db: Queries = this.#state.db): Promise<RepositoryRow> {
     const row = await db
