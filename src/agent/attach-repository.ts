@@ -37,7 +37,12 @@ export async function attachRepository(host: AgentHost, task: AttachTask): Promi
 
 function idOf(host: AgentHost, { name, entry }: AttachTask): Promise<string> {
   const policy = { repository: name, backup: { every: '1d' } };
-  const estate = { version: 1, repositories: { [name]: entry }, policies: {}, sources: {} } as const;
+  const estate = {
+    version: 1,
+    repositories: { [name]: entry },
+    policies: {},
+    sources: {},
+  } as const;
   const memory = { load: () => undefined, save: () => {} };
   const use = { repository: name, policy, operation: 'attach', lock: 'none' } as const;
   return withRepository({ host, estate, memory }, { ...use, monitor: silentMonitor }, (session) =>

@@ -48,17 +48,16 @@ export async function runDuty(task: DutyTask, options: RunChildOptions): Promise
 }
 
 /** Opens a repository in a process of its own. @throws as `attachRepository`, and as `runDuty` */
-export async function runAttach(
-  task: AttachTask,
-  options: RunChildOptions,
-): Promise<AttachReport> {
+export async function runAttach(task: AttachTask, options: RunChildOptions): Promise<AttachReport> {
   const answer = await runTask(task, options);
   if (answer.type === 'attach') return answer.report;
   throw unexpected();
 }
 
 function unexpected(): HoldfastError {
-  return new HoldfastError('WORKER_FAILED', { message: 'a process of a run answered what it was not asked' });
+  return new HoldfastError('WORKER_FAILED', {
+    message: 'a process of a run answered what it was not asked',
+  });
 }
 
 function runTask(task: RunTask, { clock, signal, hearer }: RunChildOptions): Promise<RunAnswer> {

@@ -33,7 +33,7 @@ function listener(): RunListener {
   return {
     started: () => {},
     finished: () => {},
-    note: (_, text) => tell({ type: 'line', level: 'note', text }),
+    note: (_, text) => note(text),
     problem: (_, { item, error }) => {
       const text = describeError(error);
       tell({ type: 'line', level: 'problem', text: item === '' ? text : `${item}: ${text}` });
@@ -47,8 +47,11 @@ function listener(): RunListener {
   };
 }
 
+function note(text: string): void {
+  tell({ type: 'line', level: 'note', text });
+}
+
 function hostOf({ variables, cachePath, programVersion }: RunTask): AgentHost {
-  const note = (text: string): void => tell({ type: 'line', level: 'note', text });
   return {
     environment: systemEnvironment,
     signal: controller.signal,
@@ -80,7 +83,12 @@ async function performTask(host: AgentHost, task: DutyTask): Promise<DutyReport>
   const result = await performDuty({ host, estate, memory }, duty, slotMs);
   const { outcome, durationMs, attempts, summary, problems, problemCount } = result;
   return {
-    ...{ outcome, durationMs, attempts, summary, problems, problemCount },
+    outcome,
+    durationMs,
+    attempts,
+    summary,
+    problems,
+    problemCount,
     output: result.output,
     snapshotId: result.snapshotId,
     errorCode: isHoldfastError(result.error) ? result.error.code : undefined,

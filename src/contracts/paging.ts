@@ -32,9 +32,11 @@ export const pageFields: {
   readonly limit: z.ZodOptional<z.ZodType<number>>;
   readonly cursor: z.ZodOptional<z.ZodString>;
 } = {
-  limit: queryNumber({ minimum: 1, maximum: pageSizeMax }).optional().meta({
-    description: `entries of one page, at most ${pageSizeMax}; default ${pageSizeDefault}`,
-  }),
+  limit: queryNumber({ minimum: 1, maximum: pageSizeMax })
+    .optional()
+    .meta({
+      description: `entries of one page, at most ${pageSizeMax}; default ${pageSizeDefault}`,
+    }),
   cursor: z
     .string()
     .min(1)

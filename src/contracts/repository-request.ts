@@ -112,4 +112,3 @@ export const repositoryChangeSchema: z.ZodType<RepositoryChange> = z.strictObjec
   password: password.optional(),
   environment,
 });
-

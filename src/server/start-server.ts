@@ -60,10 +60,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const folder = openDataFolder(options.dataPath);
   try {
     const key = openKeyFile(folder.keyPath, environment.random);
-    const location = parseStateLocation(database ?? folder.statePath);
+    const location =
+      database === undefined
+        ? ({ kind: 'sqlite', path: folder.statePath } as const)
+        : parseStateLocation(database);
     const state = await State.open(location, environment);
     try {
-      return await startWith(options, { folder, state, sealer: new Sealer(key, environment.random) });
+      return await startWith(options, {
+        folder,
+        state,
+        sealer: new Sealer(key, environment.random),
+      });
     } catch (error) {
       await state.close();
       throw error;
@@ -134,7 +141,13 @@ function assemble(
     tell: (event, error) => log({ event, error: describeError(error) }),
   });
   const services: Services = {
-    ...{ environment, state, estate, runs, alerts, programVersion, signal },
+    environment,
+    state,
+    estate,
+    runs,
+    alerts,
+    programVersion,
+    signal,
     accounts: new Accounts(state),
     audit: new AuditStore(state),
     idempotency: new IdempotencyStore(state, sealer),
@@ -155,7 +168,10 @@ function attacher(place: RunPlace, ended: AbortSignal): Services['attach'] {
     slots.run(async () => {
       const { cachePath, programVersion } = place;
       const task: AttachTask = {
-        ...{ kind: 'attach', ...asked, cachePath, programVersion },
+        kind: 'attach',
+        ...asked,
+        cachePath,
+        programVersion,
         variables: { ...place.variables, ...secrets },
       };
       const late = new AbortController();
@@ -211,10 +227,7 @@ function siteOf(host: string, origin: string | undefined): Site {
   };
 }
 
-function listenFailure(
-  { host, port }: ServerOptions['listen'],
-  cause: unknown,
-): HoldfastError {
+function listenFailure({ host, port }: ServerOptions['listen'], cause: unknown): HoldfastError {
   const isTaken = systemCode(cause) === 'EADDRINUSE';
   return new HoldfastError('USAGE', {
     message: `cannot listen on ${host}:${port}${isTaken ? ': something else does' : ''}`,
@@ -222,4 +235,3 @@ function listenFailure(
     cause,
   });
 }
-

@@ -86,12 +86,14 @@ async function callerOf(route: Route, { request, services, site }: Incoming): Pr
   if (authorization !== undefined) {
     const token = /^Bearer +([\w.~+/-]+=*)$/i.exec(authorization)?.[1];
     const identity = token === undefined ? undefined : await services.accounts.byToken(token);
-    if (!identity) throw new HoldfastError('NOT_AUTHENTICATED', { message: 'the token does not count' });
+    if (!identity)
+      throw new HoldfastError('NOT_AUTHENTICATED', { message: 'the token does not count' });
     assertAccess(route, identity);
     return { identity, session: undefined, sessionId: undefined };
   }
   const sessionId = sessionCookie(request, site);
-  const session = sessionId === undefined ? undefined : await services.accounts.bySession(sessionId);
+  const session =
+    sessionId === undefined ? undefined : await services.accounts.bySession(sessionId);
   if (session && sessionId !== undefined && isUnsafe(request) && access !== 'public') {
     assertCsrfToken(request, sessionId);
   }

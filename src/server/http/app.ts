@@ -19,7 +19,9 @@ const headerSizeBytesMax = 16 * 1024;
 const connectionCountMax = 1000;
 
 /** A line of the server's own log. Nothing in it is secret. */
-export type LogLine = (line: Readonly<Record<string, string | number | boolean | undefined>>) => void;
+export type LogLine = (
+  line: Readonly<Record<string, string | number | boolean | undefined>>,
+) => void;
 
 /** What the HTTP side of a server is built of. */
 export interface AppOptions {
@@ -71,7 +73,11 @@ export function buildApp(options: AppOptions): FastifyInstance {
   });
   app.setErrorHandler((error, request, reply) => refuse(options, { error, request, reply }));
   app.setNotFoundHandler((request, reply) =>
-    refuse(options, { error: new HoldfastError('NOT_THERE', { message: 'there is no such path' }), request, reply }),
+    refuse(options, {
+      error: new HoldfastError('NOT_THERE', { message: 'there is no such path' }),
+      request,
+      reply,
+    }),
   );
   for (const route of routes) addRoute(app, route, options);
   return app;

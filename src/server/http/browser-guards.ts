@@ -62,7 +62,9 @@ export function assertCsrfToken(request: FastifyRequest, sessionId: string): voi
   const known = Buffer.from(csrfTokenOf(sessionId));
   const bytes = Buffer.from(typeof given === 'string' ? given : '');
   if (bytes.byteLength === known.byteLength && timingSafeEqual(bytes, known)) return;
-  throw new HoldfastError('NOT_ALLOWED', { message: 'the header X-Holdfast-CSRF is missing or wrong' });
+  throw new HoldfastError('NOT_ALLOWED', {
+    message: 'the header X-Holdfast-CSRF is missing or wrong',
+  });
 }
 
 /** The name of the session cookie: `__Host-` keeps other hosts of the domain from setting it. */

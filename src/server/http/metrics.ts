@@ -31,7 +31,10 @@ export async function metricsText(services: Services): Promise<string> {
       name: 'holdfast_runs_ended_total',
       help: 'Runs that have ended, by how',
       kind: 'counter',
-      samples: ended.map(({ outcome, count }) => ({ labels: { outcome: outcome ?? '' }, value: count })),
+      samples: ended.map(({ outcome, count }) => ({
+        labels: { outcome: outcome ?? '' },
+        value: count,
+      })),
     },
     {
       name: 'holdfast_runs_queued',

@@ -3,7 +3,8 @@ import { fieldError, type Page } from '../state/estate-store.ts';
 
 /** The page that a request asks for; one entry more tells whether there is a next. */
 export function pageFrom({ limit = pageSizeDefault, cursor }: PageQuery): Page {
-  const after = cursor === undefined ? undefined : Buffer.from(cursor, 'base64url').toString('utf8');
+  const after =
+    cursor === undefined ? undefined : Buffer.from(cursor, 'base64url').toString('utf8');
   return { after, limit: limit + 1 };
 }
 
@@ -12,7 +13,9 @@ export function numberedPageFrom(query: PageQuery): Page<number> {
   const { after, limit } = pageFrom(query);
   if (after === undefined) return { after, limit };
   if (!/^\d{1,15}$/.test(after)) {
-    throw fieldError([{ path: ['query', 'cursor'], message: 'must be the "next" of an earlier answer' }]);
+    throw fieldError([
+      { path: ['query', 'cursor'], message: 'must be the "next" of an earlier answer' },
+    ]);
   }
   return { after: Number(after), limit };
 }

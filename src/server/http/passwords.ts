@@ -85,7 +85,9 @@ function derive(password: string, cost: Omit<KnownHash, 'hash'>): Promise<Buffer
 function parseHash(text: string): KnownHash {
   const found = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([^$]+)\$([^$]+)$/.exec(text);
   if (!found) {
-    throw new HoldfastError('STATE_FAILED', { message: 'a stored password is in no form that is known' });
+    throw new HoldfastError('STATE_FAILED', {
+      message: 'a stored password is in no form that is known',
+    });
   }
   const [, memory, count, parallel, salt = '', hash = ''] = found;
   return {

@@ -61,7 +61,8 @@ function codeOfFramework(error: unknown): readonly [ErrorCode, string] | undefin
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return ['REQUEST_INVALID', 'the body must be JSON: Content-Type application/json'];
   }
-  if (code === 'FST_ERR_NOT_FOUND' || statusCode === 404) return ['NOT_THERE', 'there is no such path'];
+  if (code === 'FST_ERR_NOT_FOUND' || statusCode === 404)
+    return ['NOT_THERE', 'there is no such path'];
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
     return ['REQUEST_INVALID', 'the body is not valid JSON'];
   }

@@ -26,12 +26,12 @@ export interface RouteRequest<P, Q, B> {
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Changes something, with its audit record, wholly or not at all. */
-  change<T>(
+  readonly change: <T>(
     what: Pick<AuditEntry, 'action' | 'object' | 'details'>,
     work: (db: Queries) => Promise<T>,
-  ): Promise<T>;
+  ) => Promise<T>;
   /** Records something that was refused. */
-  refuse(what: Pick<AuditEntry, 'action' | 'object' | 'details'>): Promise<void>;
+  readonly refuse: (what: Pick<AuditEntry, 'action' | 'object' | 'details'>) => Promise<void>;
 }
 
 /** The session of a browser. */
@@ -95,19 +95,22 @@ export interface EventRoute<P, Q, B> extends RouteBase<P, Q, B> {
 }
 
 /** A route of any form. */
-export type Route = JsonRoute<unknown, unknown, unknown, unknown> | TextRoute<unknown, unknown, unknown> | EventRoute<unknown, unknown, unknown>;
+export type Route =
+  | JsonRoute<unknown, unknown, unknown, unknown>
+  | TextRoute<unknown, unknown, unknown>
+  | EventRoute<unknown, unknown, unknown>;
 
 /** A route with the types of its parts, which its schemas vouch for. */
 export function jsonRoute<P, Q, B, A>(route: Omit<JsonRoute<P, Q, B, A>, 'kind'>): Route {
-  return { kind: 'json', ...route } as Route;
+  return { kind: 'json', ...route };
 }
 
 /** As `jsonRoute`. */
 export function textRoute<P, Q, B>(route: Omit<TextRoute<P, Q, B>, 'kind'>): Route {
-  return { kind: 'text', ...route } as Route;
+  return { kind: 'text', ...route };
 }
 
 /** As `jsonRoute`. */
 export function eventRoute<P, Q, B>(route: Omit<EventRoute<P, Q, B>, 'kind'>): Route {
-  return { kind: 'events', ...route } as Route;
+  return { kind: 'events', ...route };
 }

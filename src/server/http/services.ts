@@ -38,5 +38,8 @@ export interface Services {
   /** Ends with the server. */
   readonly signal: AbortSignal;
   /** Opens a repository, to see whether that works. */
-  attach(task: Pick<AttachTask, 'name' | 'entry' | 'mayCreate'>, secrets: Record<string, string>): Promise<AttachReport>;
+  attach(
+    task: Pick<AttachTask, 'name' | 'entry' | 'mayCreate'>,
+    secrets: Record<string, string>,
+  ): Promise<AttachReport>;
 }

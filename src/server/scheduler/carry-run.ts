@@ -31,7 +31,11 @@ export interface RunPlace {
  */
 export async function carryRun(
   place: RunPlace,
-  { run, carrier, controller }: {
+  {
+    run,
+    carrier,
+    controller,
+  }: {
     readonly run: RunRow;
     readonly carrier: Carrier;
     readonly controller: AbortController;
@@ -46,7 +50,11 @@ export async function carryRun(
   } finally {
     await notes.close();
   }
-  await place.runs.end(run, carrier, controller.signal.aborted ? endAsAsked(end, controller.signal) : end);
+  await place.runs.end(
+    run,
+    carrier,
+    controller.signal.aborted ? endAsAsked(end, controller.signal) : end,
+  );
 }
 
 async function performRun(

@@ -29,9 +29,12 @@ export function nextAttempt(last: RunRow | undefined): NextAttempt | undefined {
     case 'waiting':
       return { attempt, atMs: endedMs + awayPauseMs };
     case 'interrupted':
-      return isLast ? never : { attempt, atMs: endedMs + interruptedPauseMs * 4 ** (last.attempt - 1) };
+      return isLast
+        ? never
+        : { attempt, atMs: endedMs + interruptedPauseMs * 4 ** (last.attempt - 1) };
     case 'failed':
       return isLast ? never : { attempt, atMs: endedMs + failurePauseMs * 2 ** (last.attempt - 1) };
+    case null:
     default:
       // Cancelled by somebody, or superseded: the next slot is the next chance.
       return never;

@@ -245,4 +245,3 @@ function stopping(): HoldfastError {
 function lostLease(): HoldfastError {
   return new HoldfastError('RUN_INTERRUPTED', { message: 'the server lost its lease' });
 }
-

@@ -51,7 +51,10 @@ export class Accounts {
   }
 
   /** Adds the first user, once. @throws STATE_CONFLICT if there is one */
-  async addFirst(db: Queries, user: { readonly name: string; readonly password: string }): Promise<void> {
+  async addFirst(
+    db: Queries,
+    user: { readonly name: string; readonly password: string },
+  ): Promise<void> {
     // The row is what makes it once, also where two ask at the same time.
     const { numInsertedOrUpdatedRows } = await db
       .insertInto('settings')
@@ -114,7 +117,10 @@ export class Accounts {
   ): Promise<void> {
     await this.getUser(name, db);
     const { isDisabled, ...rest } = change;
-    const values = { ...rest, ...(isDisabled === undefined ? {} : { is_disabled: isDisabled ? 1 : 0 }) };
+    const values = {
+      ...rest,
+      ...(isDisabled === undefined ? {} : { is_disabled: isDisabled ? 1 : 0 }),
+    };
     if (Object.keys(values).length > 0) {
       await db.updateTable('users').set(values).where('name', '=', name).execute();
     }
@@ -135,7 +141,10 @@ export class Accounts {
   async openSession(db: Queries, user: string): Promise<string> {
     const id = this.#secret();
     const now = this.#nowMs();
-    await db.deleteFrom('sessions').where('created_ms', '<', now - sessionAgeMsMax).execute();
+    await db
+      .deleteFrom('sessions')
+      .where('created_ms', '<', now - sessionAgeMsMax)
+      .execute();
     await db
       .insertInto('sessions')
       .values({ hash: hashOf(id), user, created_ms: now, used_ms: now })
@@ -155,7 +164,8 @@ export class Accounts {
       .executeTakeFirst();
     const now = this.#nowMs();
     if (!row) return undefined;
-    if (now - row.used_ms > sessionIdleMs || now - row.created_ms > sessionAgeMsMax) return undefined;
+    if (now - row.used_ms > sessionIdleMs || now - row.created_ms > sessionAgeMsMax)
+      return undefined;
     if (now - row.used_ms > usedMsStep) {
       await this.#state.db
         .updateTable('sessions')
@@ -220,7 +230,9 @@ export class Accounts {
         .execute();
     }
     const role = row.role as Role;
-    const scopes = storedJson<Scope[]>(row.scopes).filter((scope) => scopesOfRole[role].includes(scope));
+    const scopes = storedJson<Scope[]>(row.scopes).filter((scope) =>
+      scopesOfRole[role].includes(scope),
+    );
     return { user: row.name, role, scopes, actor: `token:${row.id}` };
   }
 

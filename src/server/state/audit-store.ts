@@ -40,7 +40,7 @@ export class AuditStore {
     // On PostgreSQL this holds the row: records follow one another whoever adds them.
     await db
       .updateTable('settings')
-      .set(({ ref }) => ({ value: ref('value') }))
+      .set((build) => ({ value: build.ref('value') }))
       .where('name', '=', headName)
       .execute();
     const last = await db

@@ -55,7 +55,9 @@ export class EstateStore {
   async get(kind: EstateKind, name: string, db: Queries = this.#state.db): Promise<NamedRow> {
     const row = await db.selectFrom(kind).selectAll().where('name', '=', name).executeTakeFirst();
     if (row) return row;
-    throw new HoldfastError('NOT_THERE', { message: `there is no ${singular[kind]} ${JSON.stringify(name)}` });
+    throw new HoldfastError('NOT_THERE', {
+      message: `there is no ${singular[kind]} ${JSON.stringify(name)}`,
+    });
   }
 
   /** As `list`, with what repositories have besides. */
@@ -77,7 +79,9 @@ export class EstateStore {
       .where('name', '=', name)
       .executeTakeFirst();
     if (row) return row;
-    throw new HoldfastError('NOT_THERE', { message: `there is no repository ${JSON.stringify(name)}` });
+    throw new HoldfastError('NOT_THERE', {
+      message: `there is no repository ${JSON.stringify(name)}`,
+    });
   }
 
   /** @throws SECRET_NOT_OPENED */
@@ -126,7 +130,11 @@ export class EstateStore {
   /** Adds or changes a policy or source. @throws STATE_CONFLICT if `isNew` and it is there; REQUEST_INVALID for names that lead nowhere */
   async put(
     db: Queries,
-    change: { readonly kind: 'policies' | 'sources'; readonly name: string; readonly entry: unknown },
+    change: {
+      readonly kind: 'policies' | 'sources';
+      readonly name: string;
+      readonly entry: unknown;
+    },
     isNew: boolean,
   ): Promise<void> {
     await this.#bump(db);
@@ -180,10 +188,17 @@ export class EstateStore {
     return {
       version: 1,
       repositories: Object.fromEntries(
-        repositories.map((row) => [row.name, entryOf(row.name, storedJson(row.entry), this.secretsOf(row))]),
+        repositories.map((row) => [
+          row.name,
+          entryOf(row.name, storedJson(row.entry), this.secretsOf(row)),
+        ]),
       ),
-      policies: Object.fromEntries(policies.map(({ name, entry }) => [name, storedJson<Policy>(entry)])),
-      sources: Object.fromEntries(sources.map(({ name, entry }) => [name, storedJson<SourceEntry>(entry)])),
+      policies: Object.fromEntries(
+        policies.map(({ name, entry }) => [name, storedJson<Policy>(entry)]),
+      ),
+      sources: Object.fromEntries(
+        sources.map(({ name, entry }) => [name, storedJson<SourceEntry>(entry)]),
+      ),
     };
   }
 
@@ -199,7 +214,11 @@ export class EstateStore {
 
   async #problemsOf(
     db: Queries,
-    { kind, name, entry }: { readonly kind: 'policies' | 'sources'; readonly name: string; readonly entry: unknown },
+    {
+      kind,
+      name,
+      entry,
+    }: { readonly kind: 'policies' | 'sources'; readonly name: string; readonly entry: unknown },
   ): Promise<FieldProblem[]> {
     const estate = await this.load(db);
     const changed: Estate = {
@@ -213,10 +232,12 @@ export class EstateStore {
       ...(kind === 'policies' ? meaningProblems(changed, this.#nowMs()) : []),
     ];
     // What others had wrong before is not this change's.
-    return problems.filter(({ path }) => path[0] === kind && path[1] === name).map(({ path, message }) => ({
-      path: ['entry', ...path.slice(2)],
-      message,
-    }));
+    return problems
+      .filter(({ path }) => path[0] === kind && path[1] === name)
+      .map(({ path, message }) => ({
+        path: ['entry', ...path.slice(2)],
+        message,
+      }));
   }
 
   /** Comes first in a change: on PostgreSQL the row is held from here on, so that changes follow one another. */

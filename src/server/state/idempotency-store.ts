@@ -41,7 +41,10 @@ export class IdempotencyStore {
     const { key, actor, content } = request;
     const { db, environment } = this.#state;
     const now = environment.clock.wallMs();
-    await db.deleteFrom('idempotency').where('created_ms', '<', now - keptMs).execute();
+    await db
+      .deleteFrom('idempotency')
+      .where('created_ms', '<', now - keptMs)
+      .execute();
     const { numInsertedOrUpdatedRows } = await db
       .insertInto('idempotency')
       .values({ key, actor, request: hashOf(content), created_ms: now })
@@ -52,10 +55,17 @@ export class IdempotencyStore {
     try {
       answer = await work();
     } catch (error) {
-      await db.deleteFrom('idempotency').where('key', '=', key).where('actor', '=', actor).execute();
+      await db
+        .deleteFrom('idempotency')
+        .where('key', '=', key)
+        .where('actor', '=', actor)
+        .execute();
       throw error;
     }
-    const kept = { status: answer.status, answer: this.#sealer.seal(answer.body, placeOf(request)) };
+    const kept = {
+      status: answer.status,
+      answer: this.#sealer.seal(answer.body, placeOf(request)),
+    };
     await db
       .updateTable('idempotency')
       .set(kept)
@@ -65,7 +75,9 @@ export class IdempotencyStore {
     return { ...answer, isReplayed: false };
   }
 
-  async #replay(request: RepeatableRequest): Promise<KeptAnswer & { readonly isReplayed: boolean }> {
+  async #replay(
+    request: RepeatableRequest,
+  ): Promise<KeptAnswer & { readonly isReplayed: boolean }> {
     const row = await this.#state.db
       .selectFrom('idempotency')
       .selectAll()

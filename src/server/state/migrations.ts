@@ -91,11 +91,7 @@ async function createRuns(db: Kysely<unknown>): Promise<void> {
     .addColumn('revision', 'integer', (c) => c.notNull())
     .execute();
   for (const column of ['state', 'duty', 'source']) {
-    await db.schema
-      .createIndex(`runs_${column}`)
-      .on('runs')
-      .columns([column, 'id'])
-      .execute();
+    await db.schema.createIndex(`runs_${column}`).on('runs').columns([column, 'id']).execute();
   }
   await db.schema
     .createTable('run_logs')

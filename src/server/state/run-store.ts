@@ -60,6 +60,7 @@ export function resourcesOf(duty: Duty): string[] {
 /** Runs, the slots that they serve, and what is remembered of duties. */
 export class RunStore {
   readonly #state: State;
+  #made = { ms: 0, count: 0 };
 
   constructor(state: State) {
     this.#state = state;
@@ -172,28 +173,36 @@ export class RunStore {
     resources: readonly string[],
     { server, fence }: Carrier,
   ): Promise<RunRow | undefined> {
-    return this.#state.transaction(async (db) => {
-      const started = await db
-        .updateTable('runs')
-        .set({ state: 'running', started_ms: this.#nowMs(), server, fence, revision: run.revision + 1 })
-        .where('id', '=', run.id)
-        .where('state', '=', 'queued')
-        .returningAll()
-        .executeTakeFirst();
-      if (!started) return undefined;
-      for (const resource of resources) {
-        const { numInsertedOrUpdatedRows } = await db
-          .insertInto('busy')
-          .values({ resource, run: run.id })
-          .onConflict((conflict) => conflict.doNothing())
-          .executeTakeFirstOrThrow();
-        if (numInsertedOrUpdatedRows !== 1n) throw new Taken();
-      }
-      return started;
-    }).catch((error: unknown) => {
-      if (error instanceof Taken) return undefined;
-      throw error;
-    });
+    return this.#state
+      .transaction(async (db) => {
+        const started = await db
+          .updateTable('runs')
+          .set({
+            state: 'running',
+            started_ms: this.#nowMs(),
+            server,
+            fence,
+            revision: run.revision + 1,
+          })
+          .where('id', '=', run.id)
+          .where('state', '=', 'queued')
+          .returningAll()
+          .executeTakeFirst();
+        if (!started) return undefined;
+        for (const resource of resources) {
+          const { numInsertedOrUpdatedRows } = await db
+            .insertInto('busy')
+            .values({ resource, run: run.id })
+            .onConflict((conflict) => conflict.doNothing())
+            .executeTakeFirstOrThrow();
+          if (numInsertedOrUpdatedRows !== 1n) throw new Taken();
+        }
+        return started;
+      })
+      .catch((error: unknown) => {
+        if (error instanceof Taken) return undefined;
+        throw error;
+      });
   }
 
   /** Notes how far a run is. @returns false if the carrier does not have it any more */
@@ -203,7 +212,8 @@ export class RunStore {
     news: { readonly progress: unknown; readonly lines: readonly Omit<RunLogRow, 'run'>[] },
   ): Promise<boolean> {
     return this.#state.transaction(async (db) => {
-      const progress = news.progress === undefined ? {} : { progress: JSON.stringify(news.progress) };
+      const progress =
+        news.progress === undefined ? {} : { progress: JSON.stringify(news.progress) };
       const { numUpdatedRows } = await db
         .updateTable('runs')
         .set(({ eb }) => ({ ...progress, revision: eb('revision', '+', 1) }))
@@ -380,10 +390,13 @@ export class RunStore {
     return this.#state.environment.clock.wallMs();
   }
 
-  /** 48 bits of time and 80 of chance, as digits that sort. */
+  /** 48 bits of time, 16 that count those of one millisecond, 64 of chance: digits that sort in the order in which runs were made. */
   #newId(): string {
-    const chance = Buffer.from(randomBytes(this.#state.environment.random, 10)).toString('hex');
-    return `${this.#nowMs().toString(16).padStart(12, '0')}${chance}`;
+    const now = this.#nowMs();
+    this.#made =
+      now === this.#made.ms ? { ms: now, count: this.#made.count + 1 } : { ms: now, count: 0 };
+    const chance = Buffer.from(randomBytes(this.#state.environment.random, 8)).toString('hex');
+    return `${digits(now, 12)}${digits(Math.min(this.#made.count, 0xffff), 4)}${chance}`;
   }
 }
 
@@ -395,7 +408,14 @@ function endColumns(
   nowMs: number,
 ): Pick<
   RunRow,
-  'state' | 'outcome' | 'ended_ms' | 'summary' | 'problems' | 'problem_count' | 'snapshot_id' | 'error_code'
+  | 'state'
+  | 'outcome'
+  | 'ended_ms'
+  | 'summary'
+  | 'problems'
+  | 'problem_count'
+  | 'snapshot_id'
+  | 'error_code'
 > {
   return {
     state: 'ended',
@@ -416,4 +436,8 @@ async function saveDuty(db: Queries, id: string, record: DutyRecord): Promise<vo
     .values({ id, ...values })
     .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
     .execute();
+}
+
+function digits(value: number, count: number): string {
+  return value.toString(16).padStart(count, '0');
 }

@@ -57,9 +57,13 @@ export class Sealer {
 export function openKeyFile(path: string, random: Random): Uint8Array {
   const name = Buffer.from(path);
   try {
-    const text = Buffer.from(readWholeFile(name, { sizeBytesMax: 4096 })).toString('utf8').trim();
+    const text = Buffer.from(readWholeFile(name, { sizeBytesMax: 4096 }))
+      .toString('utf8')
+      .trim();
     if (/^[0-9a-f]{64}$/.test(text)) return Buffer.from(text, 'hex');
-    throw new HoldfastError('STATE_FAILED', { message: `the file ${JSON.stringify(path)} holds no key` });
+    throw new HoldfastError('STATE_FAILED', {
+      message: `the file ${JSON.stringify(path)} holds no key`,
+    });
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
   }

@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { closeFile, openFile } from '../../platform/file-calls.ts';
 import type { SqliteDatabase, SqliteStatement } from 'kysely';
 
 /** How long a statement waits for another process that writes, such as one that takes a copy. */
@@ -9,6 +10,8 @@ const busyMsMax = 10_000;
  * stable storage when its commit returns.
  */
 export function openSqlite(path: string): SqliteDatabase {
+  // Others may not read what it holds, nor the files that SQLite makes beside it, which get the same permissions.
+  closeFile(openFile(Buffer.from(path), { write: true, create: true, mode: 0o600 }));
   const database = new DatabaseSync(path, { timeout: busyMsMax });
   for (const pragma of [
     'journal_mode = WAL',
@@ -35,12 +38,15 @@ export function copySqlite(from: string, to: string): void {
 }
 
 function statementOf(statement: StatementSync): SqliteStatement {
-  // The dialect binds what the queries give: texts, numbers and null.
-  const bound = (parameters: readonly unknown[]): SQLInputValue[] => parameters as SQLInputValue[];
   return {
     reader: statement.columns().length > 0,
     all: (parameters) => statement.all(...bound(parameters)),
     run: (parameters) => statement.run(...bound(parameters)),
     iterate: (parameters) => statement.iterate(...bound(parameters)),
   };
+}
+
+/** The dialect binds what the queries give: texts, numbers and null. */
+function bound(parameters: readonly unknown[]): SQLInputValue[] {
+  return parameters as SQLInputValue[];
 }

@@ -19,20 +19,13 @@ const connectionCountMax = 10;
 /** How long a connection to PostgreSQL may take to come, in milliseconds. */
 const connectMsMax = 10_000;
 
-/** The oid of PostgreSQL's type bigint, which its client gives as text. */
-const bigintOid = 20;
-
 /** What the server knows: intent (repositories, policies, sources, users) and history. */
 export class State {
   readonly db: Kysely<Tables>;
   readonly kind: StateLocation['kind'];
   readonly environment: Environment;
 
-  private constructor(
-    db: Kysely<Tables>,
-    kind: StateLocation['kind'],
-    environment: Environment,
-  ) {
+  private constructor(db: Kysely<Tables>, kind: StateLocation['kind'], environment: Environment) {
     this.db = db;
     this.kind = kind;
     this.environment = environment;
@@ -78,7 +71,9 @@ export class State {
   /** Milliseconds since 1970 by the clock that all servers of this state share. */
   async sharedNowMs(db: Kysely<Tables> = this.db): Promise<number> {
     if (this.kind === 'sqlite') return this.environment.clock.wallMs();
-    const query = sql<{ ms: number }>`select (extract(epoch from clock_timestamp()) * 1000)::bigint as ms`;
+    const query = sql<{
+      ms: number;
+    }>`select (extract(epoch from clock_timestamp()) * 1000)::bigint as ms`;
     const [row] = (await query.execute(db)).rows;
     if (!row) throw new HoldfastError('STATE_FAILED', { message: 'the database tells no time' });
     return row.ms;
@@ -105,9 +100,9 @@ async function connect(location: StateLocation): Promise<Kysely<Tables>> {
     max: connectionCountMax,
     connectionTimeoutMillis: connectMsMax,
     types: {
-      // Times and tokens stay far below 2^53.
-      getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-        oid === bigintOid ? Number : pg.types.getTypeParser(oid, format),
+      // What the client gives as text, since it could be any size: times and tokens stay far below 2^53.
+      getTypeParser: (oid, format) =>
+        oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format),
     },
   });
   // A connection that breaks while nobody uses it is made anew; who uses it gets the error.
@@ -129,16 +124,14 @@ export function stateFailure(message: string, cause: unknown): HoldfastError {
 }
 
 /**
- * Reads the value of `--database`.
+ * Reads the value of `--database`, which may hold a password: it is in no message.
  * @throws USAGE
  */
 export function parseStateLocation(text: string): StateLocation {
   if (/^postgres(ql)?:\/\//.test(text)) return { kind: 'postgres', url: text };
-  if (/^[a-z]+:/.test(text)) {
-    throw new HoldfastError('USAGE', {
-      message: 'no such kind of database',
-      hint: 'Use postgres://USER@HOST/NAME, or the path of an SQLite file.',
-    });
-  }
-  return { kind: 'sqlite', path: text };
+  // A file elsewhere would not be held by the lock of the folder: two servers could share it.
+  throw new HoldfastError('USAGE', {
+    message: '--database takes the URL of a PostgreSQL database',
+    hint: 'Use postgres://USER@HOST/NAME; an SQLite file is kept in the folder of --data.',
+  });
 }

@@ -65,7 +65,8 @@ export const accountRoutes: readonly Route[] = [
     summary: 'Sign out',
     handle: async ({ cookies, change }) => {
       const { session } = cookies;
-      if (!session) throw new HoldfastError('STATE_CONFLICT', { message: 'a token does not sign out' });
+      if (!session)
+        throw new HoldfastError('STATE_CONFLICT', { message: 'a token does not sign out' });
       await change({ action: 'sign-out', object: session.user }, (db) =>
         db.deleteFrom('sessions').where('hash', '=', session.sessionHash).execute(),
       );
@@ -144,7 +145,9 @@ export const accountRoutes: readonly Route[] = [
     summary: 'Remove a user, with all their tokens',
     parameters: userPath,
     handle: ({ path: { name }, services, change }) =>
-      change({ action: 'remove-user', object: name }, (db) => services.accounts.removeUser(db, name)),
+      change({ action: 'remove-user', object: name }, (db) =>
+        services.accounts.removeUser(db, name),
+      ),
   }),
   jsonRoute({
     method: 'GET',
@@ -228,7 +231,8 @@ async function changeOwnPassword(
   const { body, services, cookies, address, change } = request;
   const { session } = cookies;
   // A token that was stolen must not become a password.
-  if (!session) throw new HoldfastError('NOT_ALLOWED', { message: 'a token cannot change passwords' });
+  if (!session)
+    throw new HoldfastError('NOT_ALLOWED', { message: 'a token cannot change passwords' });
   const { user: name } = session;
   const { accounts, tries, passwords } = services;
   tries.assertMayTry(name, address);
@@ -250,7 +254,11 @@ async function addToken(
   request: RouteRequest<
     unknown,
     unknown,
-    { readonly label: string; readonly scopes: readonly Scope[]; readonly 'expires-in-days'?: number | undefined }
+    {
+      readonly label: string;
+      readonly scopes: readonly Scope[];
+      readonly 'expires-in-days'?: number | undefined;
+    }
   >,
 ): Promise<NewTokenView> {
   const { body, services, change } = request;
@@ -302,7 +310,9 @@ function viewUser({ name, role, is_disabled, created_ms }: UserRow): UserView {
 function viewToken(row: TokenRow): TokenView {
   const { id, user, label } = row;
   return {
-    ...{ id, user, label },
+    id,
+    user,
+    label,
     scopes: storedJson<Scope[]>(row.scopes),
     created: timeText(row.created_ms),
     expires: timeText(row.expires_ms),
@@ -315,7 +325,11 @@ function viewAudit(row: AuditRow): AuditView {
   return {
     number: row.seq,
     at: timeText(row.at_ms),
-    ...{ actor, address, action, object, hash },
+    actor,
+    address,
+    action,
+    object,
+    hash,
     decision: row.decision === 'done' ? 'done' : 'refused',
     details: storedJson(row.details),
   };

@@ -153,8 +153,6 @@ function removeRoute(kind: EstateKind, one: string): Route {
 }
 
 function repositoryRoutes(): Route[] {
-  const view = (services: Services) => (row: RepositoryRow) =>
-    viewRepository(row, services.estate.secretsOf(row));
   const path = '/api/v1/repositories';
   return [
     jsonRoute({
@@ -167,7 +165,7 @@ function repositoryRoutes(): Route[] {
       handle: async ({ query, services }) => {
         const page = pageFrom(query);
         const rows = await services.estate.listRepositories(page);
-        return pageAnswer(rows, page, { keyOf: ({ name }) => name, view: view(services) });
+        return pageAnswer(rows, page, { keyOf: ({ name }) => name, view: storedViewer(services) });
       },
     }),
     jsonRoute({
@@ -188,7 +186,7 @@ function repositoryRoutes(): Route[] {
       parameters: namePath,
       answer: repositoryView,
       handle: async ({ path: { name }, services }) =>
-        view(services)(await services.estate.getRepository(name)),
+        storedViewer(services)(await services.estate.getRepository(name)),
     }),
     jsonRoute({
       method: 'PUT',
@@ -231,7 +229,10 @@ async function changeRepository(request: Named<RepositoryChange>): Promise<Repos
   const { repositoryId } = await attach(services, { name, entry, secrets, create: false });
   if (repositoryId !== before.repository_id) {
     throw fieldError([
-      { path: ['entry', 'location'], message: 'leads to another repository: add that under a name of its own' },
+      {
+        path: ['entry', 'location'],
+        message: 'leads to another repository: add that under a name of its own',
+      },
     ]);
   }
   const details = { location: entry.location, fields: Object.keys(body).join(',') };
@@ -268,11 +269,18 @@ async function attach(
   }
 }
 
-function defined(values: Readonly<Record<string, string | undefined>> = {}): Record<string, string> {
+function defined(
+  values: Readonly<Record<string, string | undefined>> = {},
+): Record<string, string> {
   const entries = Object.entries(values).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value] as const],
   );
   return Object.fromEntries(entries);
+}
+
+/** Views of repositories, of whose stored secrets they tell the names. */
+function storedViewer({ estate }: Services): (row: RepositoryRow) => RepositoryView {
+  return (row) => viewRepository(row, estate.secretsOf(row));
 }
 
 function viewRepository(row: RepositoryRow, { environment }: RepositorySecrets): RepositoryView {
@@ -295,4 +303,3 @@ function viewSource({ name, entry, created_ms, changed_ms }: NamedRow): SourceVi
     changed: timeText(changed_ms),
   };
 }
-

@@ -229,7 +229,9 @@ function viewDuty(
     state: dueness.state,
     next: timeOrNone(nextMs),
     'last-success': timeOrNone(record?.lastSuccessMs),
-    ...(failure ? { 'last-failure': { at: timeText(failure.atMs), message: failure.message } } : {}),
+    ...(failure
+      ? { 'last-failure': { at: timeText(failure.atMs), message: failure.message } }
+      : {}),
     'overdue-since': timeOrNone(overdueMs),
   };
 }
@@ -238,7 +240,12 @@ function viewDuty(
 export function viewRun(run: RunRow): RunView {
   const { id, duty, kind, repository, attempt, state } = run;
   return {
-    ...{ id, duty, kind, repository, attempt, state },
+    id,
+    duty,
+    kind,
+    repository,
+    attempt,
+    state,
     source: run.source ?? undefined,
     slot: timeText(run.slot_ms),
     reason: run.reason as RunView['reason'],
@@ -273,7 +280,10 @@ function viewLine({ seq, at_ms, level, text }: RunLogRow): LogLineView {
 
 function viewAlert({ id, object, message, first_ms, last_ms, resolved_ms }: AlertRow): AlertView {
   return {
-    ...{ id, kind: 'overdue', object, message },
+    id,
+    kind: 'overdue',
+    object,
+    message,
     first: timeText(first_ms),
     last: timeText(last_ms),
     resolved: timeOrNone(resolved_ms),

@@ -39,7 +39,9 @@ export const setUpRoutes: readonly Route[] = [
         if (!isHoldfastError(error) || error.row.httpStatus >= 500) throw error;
         return page(`<p role="alert">${escape(error.message)}</p>`, error.row.httpStatus);
       }
-      return page('<p>This server is set up. Sign in through the API: docs/SERVER.md shows how.</p>');
+      return page(
+        '<p>This server is set up. Sign in through the API: docs/SERVER.md shows how.</p>',
+      );
     },
   }),
 ];
