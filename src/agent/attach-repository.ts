@@ -3,9 +3,10 @@ import { silentMonitor } from '../base/monitor.ts';
 import { createRepository } from '../repository/repository.ts';
 import { thisOwner } from '../session/this-process.ts';
 import type { AgentHost } from './host.ts';
-import { openEntryStorage, withRepository } from './open-repository.ts';
+import { openEntryStorage } from './open-repository.ts';
 import type { AttachReport, AttachTask } from './run-messages.ts';
 import { passwordOf } from './secrets.ts';
+import { withEntry } from './with-entry.ts';
 
 /**
  * Opens a repository to prove that its place and its password are right.
@@ -36,16 +37,6 @@ export async function attachRepository(host: AgentHost, task: AttachTask): Promi
 }
 
 function idOf(host: AgentHost, { name, entry }: AttachTask): Promise<string> {
-  const policy = { repository: name, backup: { every: '1d' } };
-  const estate = {
-    version: 1,
-    repositories: { [name]: entry },
-    policies: {},
-    sources: {},
-  } as const;
-  const memory = { load: () => undefined, save: () => {} };
-  const use = { repository: name, policy, operation: 'attach', lock: 'none' } as const;
-  return withRepository({ host, estate, memory }, { ...use, monitor: silentMonitor }, (session) =>
-    Promise.resolve(session.repository.config.id),
-  );
+  const use = { name, entry, operation: 'attach', lock: 'none', monitor: silentMonitor } as const;
+  return withEntry(host, use, (session) => Promise.resolve(session.repository.config.id));
 }

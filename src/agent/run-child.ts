@@ -9,10 +9,14 @@ import type {
   AttachTask,
   DutyReport,
   DutyTask,
+  RestoreReport,
+  RestoreTask,
   RunAnswer,
   RunLine,
   RunRequest,
   RunTask,
+  SnapshotsReport,
+  SnapshotsTask,
 } from './run-messages.ts';
 
 const moduleAddress = workerModule('./run-process.ts', import.meta.url);
@@ -51,6 +55,26 @@ export async function runDuty(task: DutyTask, options: RunChildOptions): Promise
 export async function runAttach(task: AttachTask, options: RunChildOptions): Promise<AttachReport> {
   const answer = await runTask(task, options);
   if (answer.type === 'attach') return answer.report;
+  throw unexpected();
+}
+
+/** Lists snapshots in a process of its own. @throws as `listSnapshots`, and as `runDuty` */
+export async function runSnapshots(
+  task: SnapshotsTask,
+  options: RunChildOptions,
+): Promise<SnapshotsReport> {
+  const answer = await runTask(task, options);
+  if (answer.type === 'snapshots') return answer.report;
+  throw unexpected();
+}
+
+/** Restores in a process of its own. @throws as `restoreSnapshot`, and as `runDuty` */
+export async function runRestore(
+  task: RestoreTask,
+  options: RunChildOptions,
+): Promise<RestoreReport> {
+  const answer = await runTask(task, options);
+  if (answer.type === 'restore') return answer.report;
   throw unexpected();
 }
 

@@ -32,8 +32,32 @@ export interface AttachTask extends TaskBase {
   readonly mayCreate: boolean;
 }
 
+/** Lists snapshots of a repository, the newest first. */
+export interface SnapshotsTask extends TaskBase {
+  readonly kind: 'snapshots';
+  readonly name: string;
+  readonly entry: RepositoryEntry;
+  /** Those of one source alone. */
+  readonly source: string | undefined;
+  /** The `key` of the last one of the page before. */
+  readonly after: string | undefined;
+  readonly limit: number;
+}
+
+/** Restores a snapshot to a folder that is not there yet. */
+export interface RestoreTask extends TaskBase {
+  readonly kind: 'restore';
+  readonly name: string;
+  readonly entry: RepositoryEntry;
+  /** Its id, or the beginning of it. */
+  readonly snapshotId: string;
+  /** A folder in the snapshot; undefined: the whole. */
+  readonly path: string | undefined;
+  readonly target: string;
+}
+
 /** What such a process does. */
-export type RunTask = DutyTask | AttachTask;
+export type RunTask = DutyTask | AttachTask | SnapshotsTask | RestoreTask;
 
 /** What it is told. */
 export type RunRequest =
@@ -60,17 +84,47 @@ export interface AttachReport {
   readonly isNew: boolean;
 }
 
+/** What is told of a snapshot. */
+export interface SnapshotFacts {
+  /** Sorts by time. */
+  readonly key: string;
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly hostname: string | undefined;
+  readonly paths: readonly string[];
+  readonly tags: readonly string[];
+  readonly isComplete: boolean;
+  readonly fileCount: number | undefined;
+  readonly sizeBytes: number | undefined;
+}
+
+/** A page of snapshots. */
+export interface SnapshotsReport {
+  readonly snapshots: readonly SnapshotFacts[];
+}
+
+/** What a restore came to. */
+export interface RestoreReport {
+  readonly summary: string;
+  readonly snapshotId: string;
+  readonly problems: readonly string[];
+  readonly problemCount: number;
+}
+
 /** A remark of a run, for its log. */
 export interface RunLine {
   readonly level: 'note' | 'problem';
   readonly text: string;
 }
 
-/** What it answers; after `duty`, `attach` or `failed` it ends. */
+/** What it answers; after any but the first three it ends. */
 export type RunAnswer =
   | { readonly type: 'ready' }
   | ({ readonly type: 'line' } & RunLine)
   | { readonly type: 'progress'; readonly progress: Progress }
   | { readonly type: 'duty'; readonly report: DutyReport }
   | { readonly type: 'attach'; readonly report: AttachReport }
+  | { readonly type: 'snapshots'; readonly report: SnapshotsReport }
+  | { readonly type: 'restore'; readonly report: RestoreReport }
   | { readonly type: 'failed'; readonly error: SerializedError };

@@ -1,6 +1,7 @@
 import { systemEnvironment } from '../base/environment.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts';
 import { hasStuckThreads } from '../base/stuck-threads.ts';
+import type { Monitor, Progress } from '../base/monitor.ts';
 import { serializeError } from '../base/serialized-errors.ts';
 import { endProcess } from '../platform/machine.ts';
 import { dutiesOf } from '../policy/duties.ts';
@@ -8,6 +9,7 @@ import { attachRepository } from './attach-repository.ts';
 import type { AgentHost, RunListener } from './host.ts';
 import type { DutyMemory, DutyRecord } from './memory.ts';
 import { performDuty } from './perform-duty.ts';
+import { listSnapshots, restoreSnapshot } from './snapshot-work.ts';
 import type { DutyReport, DutyTask, RunAnswer, RunRequest, RunTask } from './run-messages.ts';
 
 /**
@@ -19,6 +21,11 @@ const controller = new AbortController();
 /** Progress is told so often at most, in milliseconds. */
 const progressMsMin = 250;
 
+/** Hears what any kind of work does. */
+interface RunMonitor extends Monitor {
+  progress(progress: Progress): void;
+}
+
 function tell(answer: RunAnswer): void {
   if (process.connected) process.send?.(answer);
 }
@@ -27,18 +34,17 @@ function cancel(): void {
   controller.abort(new HoldfastError('CANCELLED'));
 }
 
-function listener(): RunListener {
+/** Tells what goes on, progress not more often than anybody looks. */
+function teller(): RunMonitor {
   const { clock } = systemEnvironment;
   let toldMs = Number.NEGATIVE_INFINITY;
   return {
-    started: () => {},
-    finished: () => {},
-    note: (_, text) => note(text),
-    problem: (_, { item, error }) => {
+    note,
+    problem: ({ item, error }) => {
       const text = describeError(error);
       tell({ type: 'line', level: 'problem', text: item === '' ? text : `${item}: ${text}` });
     },
-    progress: (_, progress) => {
+    progress: (progress) => {
       const nowMs = clock.monotonicMs();
       if (nowMs - toldMs < progressMsMin) return;
       toldMs = nowMs;
@@ -47,25 +53,44 @@ function listener(): RunListener {
   };
 }
 
+function listenerTo(monitor: RunMonitor): RunListener {
+  return {
+    started: () => {},
+    finished: () => {},
+    note: (_, text) => monitor.note(text),
+    problem: (_, problem) => monitor.problem(problem),
+    progress: (_, progress) => monitor.progress(progress),
+  };
+}
+
 function note(text: string): void {
   tell({ type: 'line', level: 'note', text });
 }
 
-function hostOf({ variables, cachePath, programVersion }: RunTask): AgentHost {
+function hostOf({ variables, cachePath, programVersion }: RunTask, monitor: RunMonitor): AgentHost {
   return {
     environment: systemEnvironment,
     signal: controller.signal,
     variables,
     programVersion,
     cache: { base: () => cachePath, cleanUp: false, tell: note, warn: note },
-    listener: listener(),
+    listener: listenerTo(monitor),
   };
 }
 
 async function work(task: RunTask): Promise<RunAnswer> {
-  const host = hostOf(task);
-  if (task.kind === 'attach') return { type: 'attach', report: await attachRepository(host, task) };
-  return { type: 'duty', report: await performTask(host, task) };
+  const monitor = teller();
+  const host = hostOf(task, monitor);
+  switch (task.kind) {
+    case 'attach':
+      return { type: 'attach', report: await attachRepository(host, task) };
+    case 'snapshots':
+      return { type: 'snapshots', report: await listSnapshots(host, task) };
+    case 'restore':
+      return { type: 'restore', report: await restoreSnapshot(host, task, monitor) };
+    case 'duty':
+      return { type: 'duty', report: await performTask(host, task) };
+  }
 }
 
 async function performTask(host: AgentHost, task: DutyTask): Promise<DutyReport> {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type RestoreRequest, restoreRequestSchema } from './snapshot-requests.ts';
 import { type RunOutcome, runOutcomes, type RunState, runStates } from './run-requests.ts';
 
 /** A moment as text, RFC 3339 in UTC. */
@@ -94,6 +95,7 @@ export interface RunView {
   readonly kind: string;
   readonly source?: string | undefined;
   readonly repository: string;
+  readonly restore?: RestoreRequest | undefined;
   readonly slot: string;
   readonly reason: 'schedule' | 'retry' | 'person';
   readonly 'started-by': string;
@@ -127,6 +129,7 @@ export const runView: z.ZodType<RunView> = z.object({
   kind: z.string(),
   source: z.string().optional(),
   repository: z.string(),
+  restore: restoreRequestSchema.optional().meta({ description: 'what a restore restores' }),
   slot: time.meta({ description: 'the planned time that it serves' }),
   reason: z.enum(['schedule', 'retry', 'person']).meta({ description: 'why it ran' }),
   'started-by': z.string(),

@@ -1,6 +1,3 @@
-import { runAttach } from '../agent/run-child.ts';
-import type { AttachReport, AttachTask } from '../agent/run-messages.ts';
-import { Semaphore } from '../base/concurrency.ts';
 import type { Environment } from '../base/environment.ts';
 import { describeError, HoldfastError, systemCode } from '../base/errors.ts';
 import { hostName, processId } from '../platform/machine.ts';
@@ -12,6 +9,7 @@ import { allRoutes } from './http/routes/all-routes.ts';
 import type { Services } from './http/services.ts';
 import { SetUpLink } from './http/set-up-link.ts';
 import { TryLimits } from './http/try-limits.ts';
+import { repositoryWork } from './repository-work.ts';
 import type { RunPlace } from './scheduler/carry-run.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { Accounts } from './state/accounts.ts';
@@ -23,10 +21,6 @@ import { LeaseStore } from './state/lease-store.ts';
 import { RunStore } from './state/run-store.ts';
 import { openKeyFile, Sealer } from './state/seal.ts';
 import { parseStateLocation, State } from './state/state.ts';
-
-/** Repositories that are opened at once for who adds them, and how long that may take, in milliseconds. */
-const attachCountMax = 2;
-const attachMsMax = 120_000;
 
 /** What a server is started with. */
 export interface ServerOptions {
@@ -155,49 +149,9 @@ function assemble(
     tries: new TryLimits(environment.clock),
     setUp: new SetUpLink(environment),
     control: scheduler,
-    attach: attacher(place, signal),
+    repositories: repositoryWork(place, signal),
   };
   return { place, scheduler, services };
-}
-
-/** Opens repositories for who adds them, a few at once and for a limited time. */
-function attacher(place: RunPlace, ended: AbortSignal): Services['attach'] {
-  const slots = new Semaphore(attachCountMax);
-  const { clock } = place.state.environment;
-  return (asked, secrets) =>
-    slots.run(async () => {
-      const { cachePath, programVersion } = place;
-      const task: AttachTask = {
-        kind: 'attach',
-        ...asked,
-        cachePath,
-        programVersion,
-        variables: { ...place.variables, ...secrets },
-      };
-      const late = new AbortController();
-      const done = new AbortController();
-      clock.sleep(attachMsMax, done.signal).then(
-        () => late.abort(new HoldfastError('CANCELLED')),
-        () => undefined,
-      );
-      try {
-        const signal = AbortSignal.any([late.signal, ended]);
-        return await attachInTime(runAttach(task, { clock, signal }), late.signal);
-      } finally {
-        done.abort();
-      }
-    });
-}
-
-async function attachInTime(work: Promise<AttachReport>, late: AbortSignal): Promise<AttachReport> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!late.aborted) throw error;
-    throw new HoldfastError('BACKEND_UNAVAILABLE', {
-      message: `the storage gave no answer within ${attachMsMax / 1000} s`,
-    });
-  }
 }
 
 /** Settings of the server itself, which may hold secrets, are no run's business. */

@@ -1,5 +1,5 @@
-import type { AttachReport, AttachTask } from '../../agent/run-messages.ts';
 import type { Environment } from '../../base/environment.ts';
+import type { RepositoryWork } from '../repository-work.ts';
 import type { Accounts } from '../state/accounts.ts';
 import type { AlertStore } from '../state/alert-store.ts';
 import type { AuditStore } from '../state/audit-store.ts';
@@ -37,9 +37,5 @@ export interface Services {
   readonly programVersion: string;
   /** Ends with the server. */
   readonly signal: AbortSignal;
-  /** Opens a repository, to see whether that works. */
-  attach(
-    task: Pick<AttachTask, 'name' | 'entry' | 'mayCreate'>,
-    secrets: Record<string, string>,
-  ): Promise<AttachReport>;
+  readonly repositories: RepositoryWork;
 }

@@ -1,13 +1,15 @@
 import { cancelled } from '../../base/abort.ts';
 import { describeError, HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { Progress } from '../../base/monitor.ts';
-import { runDuty } from '../../agent/run-child.ts';
-import type { DutyTask, RunLine } from '../../agent/run-messages.ts';
+import { runDuty, runRestore } from '../../agent/run-child.ts';
+import type { DutyTask, RestoreTask, RunLine } from '../../agent/run-messages.ts';
 import type { Estate } from '../../contracts/estate.ts';
+import type { RestoreRequest } from '../../contracts/snapshot-requests.ts';
 import { type Duty, dutiesOf } from '../../policy/duties.ts';
 import { duenessOf } from '../../policy/schedule.ts';
 import type { EstateStore } from '../state/estate-store.ts';
 import { type Carrier, logLineCountMax, type RunEnd, type RunStore } from '../state/run-store.ts';
+import { storedJson } from '../state/json.ts';
 import type { State } from '../state/state.ts';
 import type { RunRow } from '../state/tables.ts';
 
@@ -63,6 +65,10 @@ async function performRun(
   { signal, notes }: { readonly signal: AbortSignal; readonly notes: RunNotes },
 ): Promise<RunEnd> {
   const { clock } = place.state.environment;
+  if (run.request !== null) {
+    const request = storedJson<RestoreRequest>(run.request);
+    return performRestore(place, { name: run.repository, request }, { signal, notes });
+  }
   const estate = await place.estate.load();
   const duty = dutiesOf(estate, clock.wallMs()).find(({ id }) => id === run.duty);
   if (!duty) return superseded('it is not asked for any more');
@@ -86,6 +92,28 @@ async function performRun(
   const report = await runDuty(task, { clock, signal, hearer: notes });
   const { outcome, summary, problems, problemCount, snapshotId, errorCode } = report;
   return { outcome, summary, problems, problemCount, snapshotId, errorCode, record: report.record };
+}
+
+async function performRestore(
+  place: RunPlace,
+  { name, request }: { readonly name: string; readonly request: RestoreRequest },
+  { signal, notes }: { readonly signal: AbortSignal; readonly notes: RunNotes },
+): Promise<RunEnd> {
+  const { clock } = place.state.environment;
+  const secrets = await place.estate.variablesFor([name]);
+  const task: RestoreTask = {
+    kind: 'restore',
+    name,
+    entry: await place.estate.entryOf(name),
+    snapshotId: request.snapshot,
+    path: request.path,
+    target: request.target,
+    variables: { ...place.variables, ...secrets },
+    cachePath: place.cachePath,
+    programVersion: place.programVersion,
+  };
+  const report = await runRestore(task, { clock, signal, hearer: notes });
+  return { ...report, outcome: report.problemCount === 0 ? 'success' : 'failed' };
 }
 
 /** What of the estate a duty needs: no run gets the secrets of repositories that it does not use. */

@@ -20,8 +20,9 @@ const alertMs = 60_000;
 /** A wall clock that went so much further than time did was set. */
 const clockJumpMs = 2000;
 
-/** Runs that one server carries out at once. */
+/** Runs that one server carries out at once, and restores besides, for which somebody waits. */
 const runCountMax = 2;
+const restoreCountMax = 2;
 
 /** How long the runs of a server that is stopped may take to end, in milliseconds. */
 const stopMsMax = 5000;
@@ -200,8 +201,9 @@ export class Scheduler {
 
   async #startRuns(carrier: Carrier): Promise<void> {
     const { place } = this.#options;
-    while (this.#running.size < runCountMax) {
-      const run = await place.runs.startNext(carrier);
+    while (this.#running.size < runCountMax + restoreCountMax) {
+      const isFull = this.#running.size >= runCountMax;
+      const run = await place.runs.startNext(carrier, isFull ? 'restore' : undefined);
       if (!run) return;
       const controller = new AbortController();
       const done = carryRun(place, { run, carrier, controller })

@@ -202,6 +202,12 @@ export class EstateStore {
     };
   }
 
+  /** One repository as runs know it. @throws NOT_THERE, SECRET_NOT_OPENED */
+  async entryOf(name: string): Promise<RepositoryEntry> {
+    const row = await this.getRepository(name);
+    return entryOf(name, storedJson(row.entry), this.secretsOf(row));
+  }
+
   /** The variables that hold the secrets of some repositories. @throws NOT_THERE, SECRET_NOT_OPENED */
   async variablesFor(names: readonly string[]): Promise<Record<string, string>> {
     const variables: Record<string, string> = {};

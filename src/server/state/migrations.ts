@@ -69,6 +69,8 @@ async function createRuns(db: Kysely<unknown>): Promise<void> {
     .addColumn('source', 'text')
     .addColumn('repository', 'text', (c) => c.notNull())
     .addColumn('resources', 'text', (c) => c.notNull())
+    .addColumn('request', 'text')
+    .addColumn('priority', 'integer', (c) => c.notNull())
     .addColumn('slot_ms', wide, (c) => c.notNull())
     .addColumn('reason', 'text', (c) => c.notNull())
     .addColumn('started_by', 'text', (c) => c.notNull())

@@ -2,6 +2,7 @@ import type { DutyRecord } from '../../agent/memory.ts';
 import { randomBytes } from '../../base/random.ts';
 import type { Duty } from '../../policy/duties.ts';
 import { HoldfastError } from '../../base/errors.ts';
+import type { RestoreRequest } from '../../contracts/snapshot-requests.ts';
 import type { RunOutcome } from '../../contracts/run-requests.ts';
 import { storedJson } from './json.ts';
 import type { Page } from './estate-store.ts';
@@ -48,6 +49,9 @@ export interface RunFilter {
 
 /** Runs that wait which are looked through for one that can start. */
 const queuedLookedThroughMax = 500;
+
+/** What starts first: what somebody waits for. */
+const priorities = { restore: 0, person: 10, schedule: 20 } as const;
 
 /** Lines of the log of one run that are kept; the rest is counted. */
 export const logLineCountMax = 10_000;
@@ -115,6 +119,7 @@ export class RunStore {
         source: 'sourceName' in duty ? duty.sourceName : null,
         repository: duty.repository,
         resources: JSON.stringify(resourcesOf(duty)),
+        priority: reason === 'person' ? priorities.person : priorities.schedule,
         slot_ms: slotMs,
         reason,
         started_by: startedBy,
@@ -125,6 +130,43 @@ export class RunStore {
         revision: 1,
       })
       .execute();
+  }
+
+  /** Makes a restore, which starts before everything else and beside everything. @returns the run */
+  async addRestore(
+    db: Queries,
+    restore: {
+      readonly repository: string;
+      readonly request: RestoreRequest;
+      readonly startedBy: string;
+    },
+  ): Promise<RunRow> {
+    const { repository, request, startedBy } = restore;
+    const id = this.#newId();
+    const now = this.#nowMs();
+    await db
+      .insertInto('runs')
+      .values({
+        id,
+        duty: `restore from ${repository}`,
+        kind: 'restore',
+        source: null,
+        repository,
+        // Locks of the repository itself keep it apart from what would remove what it reads.
+        resources: '[]',
+        request: JSON.stringify(request),
+        priority: priorities.restore,
+        slot_ms: now,
+        reason: 'person',
+        started_by: startedBy,
+        attempt: 1,
+        state: 'queued',
+        queued_ms: now,
+        problem_count: 0,
+        revision: 1,
+      })
+      .execute();
+    return this.get(id, db);
   }
 
   /** The last attempt at a slot, if there was one. */
@@ -142,14 +184,17 @@ export class RunStore {
 
   /**
    * Starts the first run that waits and whose repositories nobody works on. Runs that share one keep their order.
+   * @param kind of this kind alone
    * @returns the run, now of `carrier`, or undefined if none can start
    */
-  async startNext(carrier: Carrier): Promise<RunRow | undefined> {
+  async startNext(carrier: Carrier, kind?: 'restore'): Promise<RunRow | undefined> {
     const [queued, busy] = await Promise.all([
       this.#state.db
         .selectFrom('runs')
         .selectAll()
         .where('state', '=', 'queued')
+        .$if(kind !== undefined, (query) => query.where('kind', '=', kind ?? ''))
+        .orderBy('priority')
         .orderBy('id')
         .limit(queuedLookedThroughMax)
         .execute(),

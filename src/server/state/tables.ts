@@ -28,12 +28,17 @@ export interface DutyRow {
 export interface RunRow {
   /** Sorts by time. */
   readonly id: string;
+  /** The id of its duty; of a restore, which serves none, what it is. */
   readonly duty: string;
   readonly kind: string;
   readonly source: string | null;
   readonly repository: string;
   /** Names of all repositories that it works on, as JSON. */
   readonly resources: string;
+  /** What somebody asked for, as JSON, where that is more than a duty. */
+  readonly request: string | null;
+  /** Lower ones start first. */
+  readonly priority: number;
   readonly slot_ms: number;
   /** `schedule`, `person`, `retry`. */
   readonly reason: string;

@@ -38,7 +38,8 @@ import { pageAnswer, pageFrom, timeText } from '../paging.ts';
 import { jsonRoute, type Route, type RouteRequest } from '../route.ts';
 import type { Services } from '../services.ts';
 
-const namePath: z.ZodType<{ readonly name: string }> = z.strictObject({ name: nameText });
+/** The name of something of the estate, in a path. */
+export const namePath: z.ZodType<{ readonly name: string }> = z.strictObject({ name: nameText });
 
 type Named<B = unknown> = RouteRequest<{ readonly name: string }, unknown, B>;
 
@@ -257,7 +258,7 @@ async function attach(
   const { name, entry, secrets, create } = asked;
   const task = { name, entry: entryOf(name, entry, secrets), mayCreate: create };
   try {
-    return await services.attach(task, secretVariables(name, secrets));
+    return await services.repositories.attach(task, secretVariables(name, secrets));
   } catch (error) {
     // What may pass is no fault of the request.
     if (!isHoldfastError(error) || error.row.retry === 'later') throw error;

@@ -12,6 +12,7 @@ import {
   runQuery,
   runRequestSchema,
 } from '../../../contracts/run-requests.ts';
+import type { RestoreRequest } from '../../../contracts/snapshot-requests.ts';
 import {
   type AlertView,
   alertView,
@@ -247,6 +248,7 @@ export function viewRun(run: RunRow): RunView {
     attempt,
     state,
     source: run.source ?? undefined,
+    restore: run.request === null ? undefined : storedJson<RestoreRequest>(run.request),
     slot: timeText(run.slot_ms),
     reason: run.reason as RunView['reason'],
     'started-by': run.started_by,
