@@ -1,8 +1,8 @@
+import type { Clock } from '../base/clock.ts';
 import type { Environment } from '../base/environment.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Policy } from '../contracts/policy.ts';
 import { type Duty, dutiesOf } from '../policy/duties.ts';
-import { ManualClock } from '../repository/lock-test-support.ts';
 import { AlertStore } from './state/alert-store.ts';
 import { Accounts } from './state/accounts.ts';
 import { AuditStore } from './state/audit-store.ts';
@@ -15,7 +15,6 @@ import { State, type StateLocation } from './state/state.ts';
 
 /** For tests: a state with all that works on it, and a clock that stands until it is moved. */
 export class StateBed {
-  readonly clock: ManualClock;
   readonly state: State;
   readonly sealer: Sealer;
   readonly estate: EstateStore;
@@ -26,8 +25,7 @@ export class StateBed {
   readonly audit: AuditStore;
   readonly idempotency: IdempotencyStore;
 
-  private constructor(state: State, clock: ManualClock) {
-    this.clock = clock;
+  private constructor(state: State) {
     this.state = state;
     this.sealer = new Sealer(new Uint8Array(32).fill(7), systemRandom);
     this.estate = new EstateStore(state, this.sealer);
@@ -39,14 +37,14 @@ export class StateBed {
     this.idempotency = new IdempotencyStore(state, this.sealer);
   }
 
-  static async open(location: StateLocation, clock = new ManualClock()): Promise<StateBed> {
+  static async open(location: StateLocation, clock: Clock): Promise<StateBed> {
     const environment: Environment = { clock, random: systemRandom };
-    return new StateBed(await State.open(location, environment), clock);
+    return new StateBed(await State.open(location, environment));
   }
 
   /** What another server has on the same connection. */
   beside(): StateBed {
-    return new StateBed(this.state, this.clock);
+    return new StateBed(this.state);
   }
 
   /** A repository, a policy and a source that use it, as if they had been added. */
@@ -78,7 +76,7 @@ export class StateBed {
   }
 
   async duties(): Promise<Duty[]> {
-    return dutiesOf(await this.estate.load(), this.clock.wallMs());
+    return dutiesOf(await this.estate.load(), this.state.environment.clock.wallMs());
   }
 
   close(): Promise<void> {

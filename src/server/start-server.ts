@@ -10,7 +10,7 @@ import type { Services } from './http/services.ts';
 import { SetUpLink } from './http/set-up-link.ts';
 import { TryLimits } from './http/try-limits.ts';
 import { repositoryWork } from './repository-work.ts';
-import type { RunPlace } from './scheduler/carry-run.ts';
+import { childWorkers, type RunPlace } from './scheduler/carry-run.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { Accounts } from './state/accounts.ts';
 import { AlertStore } from './state/alert-store.ts';
@@ -125,7 +125,8 @@ function assemble(
   const runs = new RunStore(state);
   const alerts = new AlertStore(state);
   const variables = variablesOfRuns(options.variables);
-  const place: RunPlace = { state, estate, runs, variables, cachePath, programVersion };
+  const workers = childWorkers;
+  const place: RunPlace = { state, estate, runs, workers, variables, cachePath, programVersion };
   const scheduler = new Scheduler({
     place,
     leases: new LeaseStore(state, runs),

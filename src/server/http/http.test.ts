@@ -425,11 +425,9 @@ test('a token has no more rights than who makes it', async () => {
   expect(await bed.problems('POST /api/v1/tokens', request, { token })).toEqual([
     '403 NOT_ALLOWED',
   ]);
-  const { items } = await bed.must<{ items: { user: string }[] }>(
-    'GET /api/v1/tokens',
-    undefined,
-    { token },
-  );
+  const { items } = await bed.must<{ items: { user: string }[] }>('GET /api/v1/tokens', undefined, {
+    token,
+  });
   expect(new Set(items.map(({ user }) => user))).toEqual(new Set(['a-operator']));
 });
 

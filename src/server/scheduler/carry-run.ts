@@ -16,11 +16,23 @@ import type { RunRow } from '../state/tables.ts';
 /** How often what a run says is stored, in milliseconds. */
 const noteMs = 500;
 
+/** Does the work of runs: in processes of their own. */
+export interface Workers {
+  /** As `runDuty`. */
+  readonly duty: typeof runDuty;
+  /** As `runRestore`. */
+  readonly restore: typeof runRestore;
+}
+
+/** Those of a server. */
+export const childWorkers: Workers = { duty: runDuty, restore: runRestore };
+
 /** What a machine gives the runs that it carries out. */
 export interface RunPlace {
   readonly state: State;
   readonly estate: EstateStore;
   readonly runs: RunStore;
+  readonly workers: Workers;
   /** What stores see as the environment of the process, besides the secrets of their repositories. */
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly cachePath: string;
@@ -89,7 +101,7 @@ async function performRun(
     cachePath: place.cachePath,
     programVersion: place.programVersion,
   };
-  const report = await runDuty(task, { clock, signal, hearer: notes });
+  const report = await place.workers.duty(task, { clock, signal, hearer: notes });
   const { outcome, summary, problems, problemCount, snapshotId, errorCode } = report;
   return { outcome, summary, problems, problemCount, snapshotId, errorCode, record: report.record };
 }
@@ -112,7 +124,7 @@ async function performRestore(
     cachePath: place.cachePath,
     programVersion: place.programVersion,
   };
-  const report = await runRestore(task, { clock, signal, hearer: notes });
+  const report = await place.workers.restore(task, { clock, signal, hearer: notes });
   return { ...report, outcome: report.problemCount === 0 ? 'success' : 'failed' };
 }
 

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { eachDatabase } from '../../../test/tools/databases.ts';
 import { scratchFolder } from '../../../test/tools/scratch.ts';
 import { systemEnvironment } from '../../base/environment.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { Duty } from '../../policy/duties.ts';
+import { ManualClock } from '../../repository/lock-test-support.ts';
 import { StateBed } from '../server-test-support.ts';
 import { entryOf } from './estate-store.ts';
 import { leaseMs } from './lease-store.ts';
@@ -17,11 +18,15 @@ import { parseStateLocation, State, type StateLocation } from './state.ts';
 
 const scratch = scratchFolder('state');
 const beds: StateBed[] = [];
+let clock = new ManualClock();
+beforeEach(() => {
+  clock = new ManualClock();
+});
 afterEach(async () => {
   for (const bed of beds.splice(0)) await bed.close();
 });
 
-async function open(location: StateLocation, clock?: StateBed['clock']): Promise<StateBed> {
+async function open(location: StateLocation): Promise<StateBed> {
   const bed = await StateBed.open(location, clock);
   beds.push(bed);
   return bed;
@@ -29,7 +34,7 @@ async function open(location: StateLocation, clock?: StateBed['clock']): Promise
 
 /** Another server on the same state. SQLite lets one process have it alone: there it shares the connection. */
 async function beside(bed: StateBed, location: StateLocation): Promise<StateBed> {
-  return location.kind === 'sqlite' ? bed.beside() : open(location, bed.clock);
+  return location.kind === 'sqlite' ? bed.beside() : open(location);
 }
 
 function runOf(duty: Duty, more: Partial<NewRun> = {}): NewRun {
@@ -45,7 +50,7 @@ const success = { outcome: 'success', summary: 'done', problems: [], problemCoun
 eachDatabase(scratch, (newDatabase) => {
   test('what was stored is there after it was opened again; a newer version is refused', async () => {
     const location = await newDatabase();
-    const first = await StateBed.open(location);
+    const first = await StateBed.open(location, clock);
     await first.addEstate();
     const before = await first.estate.load();
     await first.close();
@@ -235,7 +240,7 @@ eachDatabase(scratch, (newDatabase) => {
 
   test('sessions and tokens end with what they rest on', async () => {
     const bed = await open(await newDatabase());
-    const { accounts, state, clock } = bed;
+    const { accounts, state } = bed;
     const expiresMs = clock.wallMs() + 3 * 86_400_000;
     const [session, token] = await state.transaction(async (db) => {
       await accounts.addFirst(db, { name: 'anna', password: 'hash' });
@@ -311,7 +316,7 @@ eachDatabase(scratch, (newDatabase) => {
     await expect(other).rejects.toThrow(/used for another request/);
     await idempotency.once({ ...request, actor: 'user:bert' }, work);
     expect(count).toBe(2);
-    bed.clock.suspend(25 * 3_600_000);
+    clock.suspend(25 * 3_600_000);
     await idempotency.once(request, work);
     expect(count).toBe(3);
   });
