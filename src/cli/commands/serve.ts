@@ -55,7 +55,7 @@ SIGTERM or Ctrl-C: its runs end in order, within five seconds, and are taken up 
     {
       text: 'behind a proxy, with its state in PostgreSQL',
       command:
-        'holdfast serve --data /var/lib/holdfast --database postgres://holdfast@localhost/holdfast --origin https://backup.example.org',
+        'holdfast serve --database postgres://holdfast@localhost/holdfast --origin https://backup.example.org',
     },
   ],
   exitCodes: [0, 1],
