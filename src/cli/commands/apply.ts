@@ -1,10 +1,8 @@
 import type { Command } from '../command.ts';
-import { estateFileFlags } from '../estate-flags.ts';
-import { serverFlags } from '../server-flags.ts';
+import { type EstateFileFlags, estateFileFlags } from '../estate-flags.ts';
+import { type ServerFlags, serverFlags } from '../server-flags.ts';
 
-const flags = {
-  ...estateFileFlags,
-  ...serverFlags,
+const ownFlags = {
   dryRun: {
     kind: 'boolean',
     name: 'dry-run',
@@ -34,7 +32,7 @@ const flags = {
 } as const;
 
 /** Flags of `holdfast apply`. */
-export type ApplyFlags = typeof flags;
+export type ApplyFlags = EstateFileFlags & ServerFlags & typeof ownFlags;
 
 /** `holdfast apply`; what it does is loaded only when it runs. */
 export const command: Command<ApplyFlags> = {
@@ -45,7 +43,7 @@ Shows how the estate of a server differs from that of a file, asks, and changes 
 credentials are read here, where the file says, and sent to the server, which seals them. What the file does not have stays, unless
 --delete is given. Log in first with "holdfast login".`,
   arguments: { usage: '', minimum: 0, maximum: 0 },
-  flags,
+  flags: { ...estateFileFlags, ...serverFlags, ...ownFlags },
   examples: [
     { text: 'what would change', command: 'holdfast apply -f estate.yaml --dry-run' },
     { text: 'in a script', command: 'holdfast apply -f estate.yaml --yes --create' },

@@ -1,21 +1,27 @@
-import { type RunOutcome, runOutcomes, runStates } from '../../contracts/run-requests.ts';
 import type { Command, CommandGroup } from '../command.ts';
 import { type ServerFlags, serverFlags } from '../server-flags.ts';
 
 const listFlags = {
-  ...serverFlags,
   state: {
     kind: 'choice',
     name: 'state',
     placeholder: 'state',
-    choices: runStates,
+    choices: ['queued', 'running', 'ended'],
     description: 'those in one state, one of (queued|running|ended)',
   },
   outcome: {
     kind: 'choice',
     name: 'outcome',
     placeholder: 'outcome',
-    choices: runOutcomes satisfies readonly RunOutcome[],
+    choices: [
+      'success',
+      'incomplete',
+      'failed',
+      'waiting',
+      'cancelled',
+      'interrupted',
+      'superseded',
+    ],
     description: 'those that ended so, such as success, failed or cancelled',
   },
   source: {
@@ -36,10 +42,9 @@ const listFlags = {
 } as const;
 
 /** Flags of `holdfast runs list`. */
-export type RunsListFlags = typeof listFlags;
+export type RunsListFlags = ServerFlags & typeof listFlags;
 
 const followFlags = {
-  ...serverFlags,
   follow: {
     kind: 'boolean',
     name: 'follow',
@@ -48,14 +53,14 @@ const followFlags = {
 } as const;
 
 /** Flags of `holdfast runs show` and `start`. */
-export type RunsFollowFlags = typeof followFlags;
+export type RunsFollowFlags = ServerFlags & typeof followFlags;
 
 const list: Command<RunsListFlags> = {
   name: 'runs list',
   summary: 'List runs of a server, the newest first',
   description: 'Lists what a server runs, will run at once, and has run.',
   arguments: { usage: '', minimum: 0, maximum: 0 },
-  flags: listFlags,
+  flags: { ...serverFlags, ...listFlags },
   examples: [
     { text: 'the last ones', command: 'holdfast runs list' },
     { text: 'what failed', command: 'holdfast runs list --outcome failed' },
@@ -69,7 +74,7 @@ const show: Command<RunsFollowFlags> = {
   summary: 'Show one run of a server, with its log and problems',
   description: 'Shows what a run did, why it ran, and every problem that it had.',
   arguments: { usage: 'ID', minimum: 1, maximum: 1, complete: [] },
-  flags: followFlags,
+  flags: { ...serverFlags, ...followFlags },
   examples: [
     {
       text: 'while it runs',
@@ -87,7 +92,7 @@ const start: Command<RunsFollowFlags> = {
 Has a server run a duty now, such as "back up documents"; without one, lists the duties that there are, when each succeeded last and
 when it starts next. With --follow the exit code is that of the run: 3 if its snapshot lacks something.`,
   arguments: { usage: '[DUTY]', minimum: 0, maximum: 1, complete: [] },
-  flags: followFlags,
+  flags: { ...serverFlags, ...followFlags },
   examples: [
     { text: 'which there are', command: 'holdfast runs start' },
     { text: 'back up now', command: 'holdfast runs start "back up documents" --follow' },

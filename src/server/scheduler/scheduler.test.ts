@@ -285,4 +285,17 @@ describe('on SQLite', () => {
     ]);
     expect([...(await state.runs.duties()).keys()]).toEqual(['back up a']);
   });
+
+  test('a source that comes back is backed up at once', async () => {
+    const { state, clock } = await openState(newFile(), '2027-01-01T10:30:00Z');
+    const bed = await start(state, clock);
+    await pass(clock, [bed], 10_000);
+    const entry = { kind: 'files', paths: ['/home/documents'], policy: 'p' } as const;
+    const source = { kind: 'sources', name: 'documents' } as const;
+    await state.state.transaction((db) => state.estate.remove(db, 'sources', 'documents'));
+    await pass(clock, [bed], 10_000);
+    await state.state.transaction((db) => state.estate.put(db, { ...source, entry }, true));
+    await pass(clock, [bed], 10_000);
+    expect(await history(bed)).toEqual(['2027-01-01T10:00Z success', '2027-01-01T10:00Z success']);
+  });
 });

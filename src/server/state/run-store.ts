@@ -426,9 +426,14 @@ export class RunStore {
     });
   }
 
-  /** Forgets duties that are not there any more. */
+  /** Forgets duties that are not there any more, and which slots they had: one that comes back begins anew. */
   async forget(ids: readonly string[]): Promise<void> {
-    for (const id of ids) await this.#state.db.deleteFrom('duties').where('id', '=', id).execute();
+    for (const id of ids) {
+      await this.#state.transaction(async (db) => {
+        await db.deleteFrom('duties').where('id', '=', id).execute();
+        await db.deleteFrom('slots').where('duty', '=', id).execute();
+      });
+    }
   }
 
   #nowMs(): number {
