@@ -190,12 +190,23 @@ eachDatabase(scratch, (newDatabase) => {
     expect((await runOf(server.asker, 'running')).id).toBe(asked.id);
     const children = childrenOf(server.child.pid ?? 0);
     expect(children).toHaveLength(1);
+    const { token, id: tokenId } = await server.asker.must<{ token: string; id: string }>(
+      'POST /api/v1/tokens',
+      { label: 'follows', scopes: ['read'] },
+    );
+    const follower = await new Asker(server.asker.url, token).open(
+      `/api/v1/runs/${asked.id}/events`,
+    );
+    await server.asker.must(`DELETE /api/v1/tokens/${tokenId}`);
     // One that cannot end in order is killed: both within the five seconds that are promised.
     expect(cancelMsMax).toBeLessThan(5000);
     if (location.kind === 'sqlite') process.kill(Number(children[0]), 'SIGSTOP');
     await server.asker.must(`POST /api/v1/runs/${asked.id}/cancel`);
     const ended = await follow(server.asker, asked.id);
     expect(ended.run).toMatchObject({ outcome: 'cancelled', 'cancelled-by': expect.any(String) });
+    const heard = await follower.text();
+    expect(heard).toContain('event: failed');
+    expect(heard).not.toContain('cancelled-by');
     await until(async () => (childrenOf(server.child.pid ?? 0).length === 0 ? true : undefined));
     expect(await server.stop()).toBe(0);
   });

@@ -14,7 +14,7 @@ import {
   type Site,
 } from './browser-guards.ts';
 import { sendEvents } from './send-events.ts';
-import type { JsonRoute, Route, RouteRequest, SessionCookies } from './route.ts';
+import type { JsonRoute, Route, RouteRequest, ServerEvent, SessionCookies } from './route.ts';
 import type { Services } from './services.ts';
 
 /** A request as it came. */
@@ -37,7 +37,8 @@ export async function answerRoute(route: Route, incoming: Incoming): Promise<Fas
   const routeRequest = { ...parsed(route, request), ...contextOf(incoming, caller) };
   if (route.kind === 'events') {
     const events = await route.handle(routeRequest);
-    return sendEvents(reply, events, incoming.services);
+    const allowed = whileAllowed(events, () => callerOf(route, incoming));
+    return sendEvents(reply, allowed, incoming.services);
   }
   if (route.kind === 'text') {
     const { type, text, status = 200 } = await route.handle(routeRequest);
@@ -54,6 +55,17 @@ export async function answerRoute(route: Route, incoming: Incoming): Promise<Fas
   const answer = await incoming.services.idempotency.once({ key, actor, content }, work);
   if (answer.isReplayed) reply.header('Idempotency-Replayed', 'true');
   return sendJson(reply, answer);
+}
+
+/** Who follows something hears no more of it as soon as they may not. */
+async function* whileAllowed(
+  events: AsyncIterable<ServerEvent>,
+  check: () => Promise<unknown>,
+): AsyncGenerator<ServerEvent> {
+  for await (const event of events) {
+    await check();
+    yield event;
+  }
 }
 
 function jsonAnswer(
