@@ -16,6 +16,7 @@ import { DecodedIndex } from './index-decoded.ts';
 import { decodeIndex, decodeIndexInto } from './index-file.ts';
 import type { IndexRequest, IndexResponse, IndexWorkerData } from './index-messages.ts';
 import type { PackMark } from './pack-marks.ts';
+import { readings } from './readings.ts';
 import type { Repository } from './repository.ts';
 import { throwUnopened } from './upgrade-told.ts';
 
@@ -322,7 +323,7 @@ async function decodeInWorker(
   options: DecodeOptions & { readonly pool: IndexPool },
 ): Promise<void> {
   const { pool, signal } = options;
-  for (const fresh of [false, true]) {
+  for (const { fresh } of readings) {
     const bytes = await repository.backend.get({ type: 'index', name }, undefined, {
       signal,
       fresh,

@@ -10,6 +10,7 @@ import { dataSizeBytesMax, openBlob, openTree, treeSizeBytesMaxDefault } from '.
 import { BlobScratch } from './blob-scratch.ts';
 import type { IndexFileNames } from './index-load.ts';
 import { type PackRead, planPackReads } from './indexed-reads.ts';
+import { readUntilSound } from './readings.ts';
 import type { Repository } from './repository.ts';
 import type { TreeBytes } from './tree-bytes.ts';
 import { nodesOf, type TreeNodes } from './tree-nodes.ts';
@@ -18,8 +19,6 @@ export { type PackRead, planPackReads, readsInOrder } from './indexed-reads.ts';
 
 /** Copies of a blob that are tried: a hostile index lists millions. */
 const copiesTriedMax = 100;
-/** Times that a damaged copy is read again, past caches: bytes are also lost on the way. */
-const rereadCount = 2;
 /** Compressed blobs up to this size are opened without an allocation for the intermediate bytes. */
 const scratchSizeBytes: number = 9 << 20;
 
@@ -175,14 +174,11 @@ export class IndexedRepository {
     open: BlobOpener<Opened>,
   ): Promise<Opened> {
     if (this.#isTooLarge(entry)) throw damagedError(this.index, entry, 'is larger than allowed');
-    for (let reread = 0; ; reread++) {
-      try {
-        const how = reread === 0 ? options : { ...options, fresh: true };
-        return await this.#readCopy(entry, how, open);
-      } catch (error) {
-        if (!isHoldfastError(error, 'BLOB_DAMAGED') || reread === rereadCount) throw error;
-      }
-    }
+    return readUntilSound(
+      ({ fresh }) =>
+        this.#readCopy(entry, { ...options, fresh: fresh || options.fresh === true }, open),
+      (error) => isHoldfastError(error, 'BLOB_DAMAGED'),
+    );
   }
 
   async #readCopy<Opened>(

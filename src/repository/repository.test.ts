@@ -218,7 +218,7 @@ describe('opening', () => {
     expect((await openRepository(garbled, options)).config).toEqual(config);
     expect(garbled.faultCount).toBe(1);
     const damaged = fault(backend, [
-      { operation: 'get', type: 'config', count: 2, fault: { kind: 'flip', byte: 40 } },
+      { operation: 'get', type: 'config', count: 4, fault: { kind: 'flip', byte: 40 } },
     ]);
     await expect(openRepository(damaged, options)).rejects.toThrow(code('CONFIG_DAMAGED'));
   });

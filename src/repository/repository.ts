@@ -26,6 +26,7 @@ import {
   openWithPassword,
 } from './keys.ts';
 import { ParitySetting } from './parity-setting.ts';
+import { readUntilSound } from './readings.ts';
 import { assertNothingStored } from './repository-vacancy.ts';
 import { Absences, GuardedBackend, removedAsLeft, type WriteGuard } from './repository-guard.ts';
 import {
@@ -332,9 +333,14 @@ export async function openRepository(backend: Backend, options: OpenOptions): Pr
   const key = await open(sealedConfig).catch(async (error: unknown) => {
     if (!isHoldfastError(error, 'CONFIG_DAMAGED')) throw error;
     // No name tells what bytes it should have: only reading again does.
-    const again = await loadSealedConfig(backend, { signal, fresh: true });
-    if (equalBytes(again, sealedConfig)) throw error;
-    return open(again);
+    return readUntilSound(
+      async () => {
+        const again = await loadSealedConfig(backend, { signal, fresh: true });
+        if (equalBytes(again, sealedConfig)) throw error;
+        return open(again);
+      },
+      (cause) => isHoldfastError(cause, 'CONFIG_DAMAGED'),
+    );
   });
   const { id: keyId, masterKey } = key;
   return new Repository({ backend, config: config!, keyId, masterKey, options });

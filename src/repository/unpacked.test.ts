@@ -191,11 +191,11 @@ async function storeOne() {
 }
 
 describe('content-addressed files', () => {
-  test('are read again once when the bytes do not fit the name', async () => {
+  test('are read three times before they count as damaged', async () => {
     const { backend, handle, sealed } = await storeOne();
     const get = backend.get.bind(backend);
     const calls: (GetOptions | undefined)[] = [];
-    let damagedReads = 1;
+    let damagedReads = 2;
     backend.get = async (handle, range, options) => {
       calls.push(options);
       const bytes = await get(handle, range, options);
@@ -203,8 +203,8 @@ describe('content-addressed files', () => {
       return bytes;
     };
     expect(await getVerified(backend, handle)).toEqual(sealed);
-    expect(calls).toEqual([{}, { fresh: true }]);
-    damagedReads = 2;
+    expect(calls).toEqual([{ fresh: false }, { fresh: true }, { fresh: true }]);
+    damagedReads = 3;
     await expect(getVerified(backend, handle)).rejects.toMatchObject({
       code: 'UNPACKED_DAMAGED',
       details: { type: 'index', id: handle.name },

@@ -19,6 +19,7 @@ import {
   type PutOptions,
 } from '../storage/backend.ts';
 import type { Id } from './id.ts';
+import { readUntilSound } from './readings.ts';
 
 /** The file types that hold one sealed JSON document. */
 export type UnpackedType = 'index' | 'snapshot' | 'lock';
@@ -228,17 +229,25 @@ export async function getVerified(
   handle: { readonly type: FileType; readonly name: Id },
   options: CallOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const first = await backend.get(handle, undefined, options);
-  if (toHex(sha256(first)) === handle.name) return first;
-  const second = await backend.get(handle, undefined, { ...options, fresh: true });
-  if (toHex(sha256(second)) === handle.name) return second;
+  return readUntilSound(
+    async ({ fresh }) => {
+      const bytes = await backend.get(handle, undefined, { ...options, fresh });
+      if (toHex(sha256(bytes)) === handle.name) return bytes;
+      throw misnamed(handle, bytes.byteLength);
+    },
+    (error) => isHoldfastError(error, 'UNPACKED_DAMAGED'),
+  );
+}
+
+function misnamed(
+  handle: { readonly type: FileType; readonly name: Id },
+  sizeBytes: number,
+): HoldfastError {
   const what = fileOf(handle.type);
-  throw new HoldfastError('UNPACKED_DAMAGED', {
+  return new HoldfastError('UNPACKED_DAMAGED', {
     message:
-      second.byteLength === 0
-        ? `${what} is empty`
-        : `${what} does not hold the bytes it is named after`,
-    details: { type: handle.type, id: handle.name, sizeBytes: second.byteLength },
+      sizeBytes === 0 ? `${what} is empty` : `${what} does not hold the bytes it is named after`,
+    details: { type: handle.type, id: handle.name, sizeBytes },
   });
 }
 

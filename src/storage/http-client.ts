@@ -9,7 +9,7 @@ import {
   type WireAnswer,
   type WireRequest,
 } from './http-message.ts';
-import { type Movement, StallWatch } from './http-stall.ts';
+import { bodyMovement, type Movement, StallWatch } from './http-stall.ts';
 
 /** A request of a store. */
 export interface HttpRequest {
@@ -55,8 +55,6 @@ export interface HttpClientOptions {
 const redirectsMax = 5;
 /** What is left of a body is read so that the connection can be used again, if it is not more. */
 const restSizeBytesMax = 64 << 10;
-/** A server that sends no more than this in the time in which a request may stand still stands still: 5 min at 218 bytes/s. */
-const dripSizeBytesMax = 64 << 10;
 /** A body from here on is asked for first, once uploads were cut. */
 const askedSizeBytesMin = 64 << 10;
 
@@ -169,13 +167,9 @@ class ReceivedAnswer implements HttpAnswer {
   }
 
   async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
-    let sizeBytes = 0;
+    const came = bodyMovement(this.#seam.movement);
     for await (const chunk of this.#wire.body as AsyncIterable<Uint8Array>) {
-      sizeBytes += chunk.byteLength;
-      if (sizeBytes >= dripSizeBytesMax) {
-        this.#seam.movement.moved();
-        sizeBytes = 0;
-      }
+      came(chunk.byteLength);
       yield chunk;
     }
   }

@@ -15,8 +15,21 @@ interface Running {
   readonly abort: AbortController;
 }
 
+/** A server that sends no more than this in the time in which a request may stand still stands still: 5 min at 218 bytes/s. */
+const dripSizeBytesMax = 64 << 10;
 /** How often is looked, in parts of the time that is allowed. */
 const looksPerLimit = 4;
+
+/** Takes the sizes of what comes of a body, and says that it moved where that is more than drops. */
+export function bodyMovement(movement: Pick<Movement, 'moved'>): (sizeBytes: number) => void {
+  let sum = 0;
+  return (sizeBytes) => {
+    sum += sizeBytes;
+    if (sum < dripSizeBytesMax) return;
+    movement.moved();
+    sum = 0;
+  };
+}
 
 /** Ends exchanges of which nothing has moved for `stuckMs`: no byte out, and none in. One timer for all of them. */
 export class StallWatch {

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { isHoldfastError } from '../../src/base/errors.ts';
+import { executeIndexRepair, planIndexRepair } from '../../src/engine/repair-index.ts';
 import { restore } from '../../src/engine/restore.ts';
 import { IndexedRepository } from '../../src/repository/indexed.ts';
 import { loadIndex } from '../../src/repository/index-load.ts';
@@ -143,6 +144,19 @@ export class Bed {
   /** What check finds in what is stored. */
   async damageIn(files: MemoryFiles): Promise<readonly string[]> {
     return (await checkAll(new MemoryBackend(files), { kind: 'all' }, singleThreaded)).errors;
+  }
+
+  /** Has the index list what the packs hold. */
+  async repairIndex(place: { readonly openSound: () => Promise<Backend> }): Promise<void> {
+    const backend = await place.openSound();
+    const environment = singleThreaded;
+    await withRepository(backend, { environment }, async (repository) => {
+      const monitor = { problem: () => {}, note: () => {}, progress: () => {}, phase: () => {} };
+      const context = { environment, monitor };
+      const plan = await planIndexRepair(repository, { readAllPacks: false }, context);
+      await executeIndexRepair(repository, plan, context);
+      await repository.close();
+    });
   }
 
   /** Has restic check all and restore a snapshot. */

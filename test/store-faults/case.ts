@@ -7,7 +7,7 @@ import type { Content } from '../tools/manifest.ts';
 import type { Bed } from './bed.ts';
 import { Chance } from './chance.ts';
 import { Client } from './client.ts';
-import type { Armed, StoreFault, UsualCall } from './fault-kit.ts';
+import type { Armed, Losses, StoreFault, UsualCall } from './fault-kit.ts';
 import {
   type OperationName,
   type Outcome,
@@ -43,6 +43,8 @@ export function nameOf({ fault, operation, store, isLasting, seed }: Case): stri
 /** After its first failure, a call is tried again for so long, as its client counts time: no wait is longer. */
 const retryMsMax = 60_000;
 const wordsMax = 600;
+
+const noLosses: Losses = { snapshots: new Set(), mayUnlist: false };
 
 /** Runs cases, one after the other. */
 export class CaseRunner {
@@ -87,11 +89,17 @@ export class CaseRunner {
       strikes = await armed.strikes();
       await armed.heal?.();
     }
-    const judged = new Judge(this.#bed, run, { armed, outcome: outcome, strikes });
+    const judged = new Judge(this.#bed, run, {
+      armed,
+      outcome,
+      strikes,
+      notes: client.monitor.notes,
+    });
     await judged.judge();
     await this.#again(run, judged);
-    if (outcome.end === 'ok' && outcome.stored.length > 0 && !armed.forgets)
-      await this.#askRestic(judged, outcome);
+    const { snapshots: taken } = armed.loses?.() ?? noLosses;
+    const left = outcome.stored.filter((id) => !taken.has(id));
+    if (outcome.end === 'ok' && left.length > 0) await this.#askRestic(judged, left);
     place.discard();
     const { violations } = judged;
     return { end: outcome.end, strikes, codes: outcome.codes, violations };
@@ -123,7 +131,7 @@ export class CaseRunner {
     await judged.judgeAgain(outcome);
   }
 
-  async #askRestic(judged: Judge, { stored }: Outcome): Promise<void> {
+  async #askRestic(judged: Judge, stored: readonly string[]): Promise<void> {
     if (this.#resticEvery === 0 || this.#reportedCount++ % this.#resticEvery !== 0) return;
     await judged.askRestic(stored.at(-1) ?? '');
   }
@@ -220,33 +228,32 @@ function unopened(error: unknown): Backend {
   return backend;
 }
 
+/** How a run with a fault went. */
+interface Happened {
+  readonly armed: Armed;
+  readonly outcome: Outcome;
+  readonly strikes: number;
+  readonly notes: readonly string[];
+}
+
 /** Finds what must not be. */
 class Judge {
   readonly violations: string[] = [];
   readonly #bed: Bed;
   readonly #run: Run;
-  readonly #happened: { armed: Armed; outcome: Outcome; strikes: number };
+  readonly #happened: Happened;
 
-  constructor(
-    bed: Bed,
-    run: Run,
-    happened: { readonly armed: Armed; readonly outcome: Outcome; readonly strikes: number },
-  ) {
+  constructor(bed: Bed, run: Run, happened: Happened) {
     this.#bed = bed;
     this.#run = run;
     this.#happened = happened;
   }
 
   async judge(): Promise<void> {
-    const { armed, outcome, strikes } = this.#happened;
+    const { armed, outcome, strikes, notes } = this.#happened;
     this.#judgeWords(outcome);
-    // A server that is not there at the start is not waited for.
-    const isExcused = outcome.isUnopened === true && armed.hopes === 'recovers';
-    // With little patience a busy machine alone may be taken for a server that hangs.
-    const isHasty = armed.how?.stuckRequestMs !== undefined;
-    const untouched = isHasty ? 'any' : 'recovers';
-    const hopes = strikes === 0 ? untouched : isExcused ? 'any' : armed.hopes;
-    if (hopes === 'recovers' && outcome.end !== 'ok') {
+    const hopes = strikes === 0 ? 'recovers' : armed.hopes;
+    if (hopes === 'recovers' && outcome.end !== 'ok' && !this.#isExcused()) {
       this.#violate(`it does not recover: ${outcome.said.join(' | ')}`);
     }
     if (hopes === 'told' && outcome.end === 'ok') this.#violate('it says nothing of what is wrong');
@@ -254,7 +261,22 @@ class Judge {
       const other = outcome.codes.at(-1) ?? '';
       if (!armed.codes.includes(other)) this.#violate(`it says ${outcome.said.join(' | ')}`);
     }
-    await this.#judgeStored(armed.forgets ? { ...outcome, stored: [] } : outcome);
+    const { snapshots: taken, mayUnlist } = armed.loses?.() ?? noLosses;
+    const stored = outcome.stored.filter((id) => !taken.has(id));
+    // As a user does whom check tells that the index lists what is not there, or not all.
+    const isToldOfIndex = notes.some((note) => note.includes('the index lists them still'));
+    if (mayUnlist || isToldOfIndex) await this.#bed.repairIndex(this.#run.place);
+    await this.#judgeStored({ ...outcome, stored });
+  }
+
+  /** It ended in a way that is no fault of it. */
+  #isExcused(): boolean {
+    const { armed, outcome, strikes } = this.#happened;
+    if (outcome.codes.at(-1) !== 'BACKEND_UNAVAILABLE') return false;
+    // With little patience a busy machine alone may be taken for a server that hangs. The next one has more, and must work.
+    if (strikes === 0) return armed.how?.stuckRequestMs !== undefined;
+    // An SFTP server that cannot be reached when the storage is opened is not asked again.
+    return outcome.isUnopened === true && this.#run.store === 'sftp';
   }
 
   async judgeAgain(outcome: Outcome): Promise<void> {

@@ -58,6 +58,8 @@ export class ClientClock implements Clock {
   /** By how much the wall clock is wrong. */
   skewMs = 0;
   #waitedMs = 0;
+  #appointment: { readonly dueMs: number; readonly action: () => Promise<void> } | undefined;
+  #meeting: Promise<void> | undefined;
 
   wallMs(): number {
     return systemClock.wallMs() + this.skewMs + this.#waitedMs;
@@ -72,9 +74,25 @@ export class ClientClock implements Clock {
   }
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    const shortMs = ms < limitMsMin ? ms / speed : ms;
-    await systemClock.sleep(shortMs, signal);
-    this.#waitedMs += ms - shortMs;
+    const endMs = this.monotonicMs() + ms;
+    await systemClock.sleep(ms < limitMsMin ? ms / speed : ms, signal);
+    // Waits beside each other pass together.
+    this.#waitedMs += Math.max(0, endMs - this.monotonicMs());
+    await this.#meet();
+  }
+
+  /** Does something, once, within the wait in which so much more time has passed; who waits goes on when it is done. */
+  after(ms: number, action: () => Promise<void>): void {
+    this.#appointment = { dueMs: this.monotonicMs() + ms, action };
+  }
+
+  async #meet(): Promise<void> {
+    const appointment = this.#appointment;
+    if (appointment && this.monotonicMs() >= appointment.dueMs) {
+      this.#appointment = undefined;
+      this.#meeting = appointment.action();
+    }
+    await this.#meeting;
   }
 
   nextTurn(): Promise<void> {

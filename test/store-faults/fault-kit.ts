@@ -6,7 +6,7 @@ import type { ProxyFault } from '../tools/tcp-proxy-rules.ts';
 import type { Chance } from './chance.ts';
 import type { Client } from './client.ts';
 import type { OperationName } from './operations.ts';
-import { type Spoilt, StruckBackend } from './spoilt-backends.ts';
+import { type Spoilt, type Strike, StruckBackend } from './spoilt-backends.ts';
 import type { OpenHow, Place, Served, StoreKind } from './stores.ts';
 
 /** A call that the operation makes where nothing goes wrong. */
@@ -30,6 +30,14 @@ export interface Arming {
   readonly isLasting: boolean;
 }
 
+/** What a storage may take with it though all was done right. */
+export interface Losses {
+  /** Snapshots that were confirmed, and taken back by the storage when nothing was asked of it any more but of locks. */
+  readonly snapshots: ReadonlySet<string>;
+  /** All data is there, but the index may have to be repaired first. */
+  readonly mayUnlist: boolean;
+}
+
 /** A fault that is armed. */
 export interface Armed {
   readonly how?: Partial<OpenHow>;
@@ -46,8 +54,8 @@ export interface Armed {
   readonly hopes: 'recovers' | 'told' | 'any';
   /** What it may say. Default: any error that a user is told. */
   readonly codes?: readonly string[];
-  /** What was stored and confirmed may be gone. */
-  readonly forgets?: true;
+  /** What cannot be kept by anybody. Default: nothing. */
+  readonly loses?: () => Losses;
 }
 
 export type Arm = (arming: Arming) => Armed | Promise<Armed>;
@@ -127,7 +135,7 @@ export function byBackend(
 /** Something happens right before a usual call. */
 export function atCall(
   { chance, calls }: Arming,
-  strike: () => void | Promise<void>,
+  strike: Strike,
   more: Partial<Armed> & Pick<Armed, 'hopes'>,
 ): Armed {
   const after = chance.below(Math.max(1, calls.length));

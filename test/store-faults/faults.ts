@@ -16,9 +16,11 @@ import {
   byRule,
   forAll,
   hopeOf,
+  type Losses,
   type StoreFault,
 } from './fault-kit.ts';
 import {
+  type ComingCall,
   LateListBackend,
   MisdirectedBackend,
   StaleReadBackend,
@@ -29,6 +31,7 @@ import {
 const never = Number.POSITIVE_INFINITY;
 /** Wrong bytes are read again once. */
 const once = { countMax: 1 } as const;
+const twice = { countMax: 2 } as const;
 const s3Type = { 'content-type': 'application/xml' };
 
 function s3Error(code: string): string {
@@ -67,15 +70,19 @@ function bytesOf({ chance }: Arming): number {
   return Math.floor(2 ** (chance.next() * 17));
 }
 
-/** Of a refusing server, as a real clock counts: most of a minute to the client, whose waits are short. */
-const outageMs = 20;
+/** Of a refusing server, as its client counts time: its waits between tries take a moment, whatever the machine is busy with. */
+const outageMs = 20_000;
 
 async function brokenLine(arming: Arming): Promise<Armed> {
-  const { chance, served, isLasting } = arming;
+  const { chance, served, client, isLasting } = arming;
   const does = chance.pick(['reset', 'stall', 'truncate', 'refuse'] as const);
   if (does === 'refuse') {
     const { tcp } = served;
-    return atCall(arming, () => tcp?.refuse(isLasting ? undefined : outageMs), {
+    const refuse = async (): Promise<void> => {
+      await tcp?.refuse();
+      if (!isLasting) client.clock.after(outageMs, async () => tcp?.accept());
+    };
+    return atCall(arming, refuse, {
       how: { way: 'tcp' },
       heal: () => tcp?.accept(),
       hopes: hopeOf(arming),
@@ -259,11 +266,34 @@ function handleOf(key: string): FileHandle {
   return { type, name } as FileHandle;
 }
 
-/** The storage is as it was when the operation began: in the middle of it, or right at its start if it deletes. */
+function asksForLock({ operation, type }: ComingCall): boolean {
+  return operation === 'stat' && type === 'lock';
+}
+
+/** Snapshots that were stored, and whose storing the lock was then asked about: who works looks no more for them. */
+function confirmedIn(earlier: readonly ComingCall[]): string[] {
+  return earlier.flatMap(({ operation, type, name = '' }, at) => {
+    const isStored = operation === 'put' && type === 'snapshot';
+    return isStored && earlier.slice(at).some(asksForLock) ? [name] : [];
+  });
+}
+
+/**
+ * Whether a prune cannot know that the storage went back right before this call: what it removes next was listed anew by what
+ * was stored in its place, and that is gone.
+ */
+function isTooLate({ operation, type }: ComingCall): boolean {
+  return operation === 'remove' && (type === 'index' || type === 'pack');
+}
+
+/** The storage is as it was when the operation began: in the middle of it. */
 async function rolledBack(arming: Arming): Promise<Armed> {
-  const { place, operation, calls } = arming;
+  const { place, operation } = arming;
   const before = await place.load();
-  const rollBack = async (): Promise<void> => {
+  let losses: Losses = { snapshots: new Set(), mayUnlist: false };
+  const rollBack = async (call: ComingCall, earlier: readonly ComingCall[]): Promise<void> => {
+    const snapshots = new Set(confirmedIn(earlier));
+    losses = { snapshots, mayUnlist: operation === 'prune' && isTooLate(call) };
     const backend = await place.openSound();
     const sound = new MemoryBackend(before);
     const now = await place.load();
@@ -274,9 +304,9 @@ async function rolledBack(arming: Arming): Promise<Armed> {
     for (const key of now.keys()) if (!before.has(key)) await backend.remove(handleOf(key));
     await backend.close();
   };
-  // Nothing can be kept by whoever deletes, on a storage that then takes back what it had confirmed in its place.
-  const usual = operation === 'prune' ? calls.slice(0, 1) : calls;
-  return atCall({ ...arming, calls: usual }, rollBack, { hopes: 'any', forgets: true });
+  // Who only reads is not met by it: what he reads is there before and after.
+  const isReader = operation === 'restore';
+  return atCall(arming, rollBack, { hopes: isReader ? 'recovers' : 'any', loses: () => losses });
 }
 
 function foreignNames(arming: Arming): Armed {
@@ -340,10 +370,10 @@ export const storeFaults: readonly StoreFault[] = [
     title: 'a bit flips on the way',
     stores: {
       ...forAll(['rest', 's3'], (arming) =>
-        byHttp(arming, 'read')({ does: 'flip-answer', at: arming.chance.next() }, once),
+        byHttp(arming, 'read')({ does: 'flip-answer', at: arming.chance.next() }, twice),
       ),
       ...forAll(['local', 'sftp'], (arming) =>
-        byRule(arming, { get: [{ kind: 'flip', byte: arming.chance.below(100) }] }, once),
+        byRule(arming, { get: [{ kind: 'flip', byte: arming.chance.below(100) }] }, twice),
       ),
     },
   },

@@ -10,6 +10,7 @@ import {
   type PutOptions,
 } from '../../src/storage/backend.ts';
 import { ForwardingBackend } from '../../src/storage/forward.ts';
+import type { Operation } from '../../src/storage/record.ts';
 
 /** What goes wrong above the bytes of a protocol, with any store. */
 export interface Spoilt extends Backend {
@@ -25,51 +26,63 @@ class SpoiltBackend extends ForwardingBackend implements Spoilt {
   }
 }
 
+/** A call that is about to be made. */
+export interface ComingCall {
+  readonly operation: Operation;
+  readonly type: FileType | undefined;
+  readonly name?: string;
+}
+
+/** Is told of the call that comes, and of those that were made. */
+export type Strike = (call: ComingCall, earlier: readonly ComingCall[]) => void | Promise<void>;
+
 /** Does something right before one call. */
 export class StruckBackend extends SpoiltBackend {
-  readonly #strike: () => void | Promise<void>;
-  #callsLeft: number;
+  readonly #strike: Strike;
+  readonly #after: number;
+  readonly #earlier: ComingCall[] = [];
 
-  constructor(inner: Backend, after: number, strike: () => void | Promise<void>) {
+  constructor(inner: Backend, after: number, strike: Strike) {
     super(inner);
-    this.#callsLeft = after;
+    this.#after = after;
     this.#strike = strike;
   }
 
   override async create(...call: Parameters<Backend['create']>): Promise<void> {
-    await this.#count();
+    await this.#count({ operation: 'create', type: undefined });
     return super.create(...call);
   }
 
   override async put(...call: Parameters<Backend['put']>): Promise<void> {
-    await this.#count();
+    await this.#count({ operation: 'put', ...call[0] });
     return super.put(...call);
   }
 
   override async get(...call: Parameters<Backend['get']>): ReturnType<Backend['get']> {
-    await this.#count();
+    await this.#count({ operation: 'get', ...call[0] });
     return super.get(...call);
   }
 
   override async stat(...call: Parameters<Backend['stat']>): Promise<FileStat> {
-    await this.#count();
+    await this.#count({ operation: 'stat', ...call[0] });
     return super.stat(...call);
   }
 
   override async *list(...call: Parameters<Backend['list']>): AsyncGenerator<FileStat> {
-    await this.#count();
+    await this.#count({ operation: 'list', type: call[0] });
     yield* this.inner.list(...call);
   }
 
   override async remove(...call: Parameters<Backend['remove']>): Promise<void> {
-    await this.#count();
+    await this.#count({ operation: 'remove', ...call[0] });
     return super.remove(...call);
   }
 
-  async #count(): Promise<void> {
-    if (this.#callsLeft-- !== 0) return;
+  async #count(call: ComingCall): Promise<void> {
+    const number = this.#earlier.push(call) - 1;
+    if (number !== this.#after) return;
     this.strikes++;
-    await this.#strike();
+    await this.#strike(call, this.#earlier.slice(0, number));
   }
 }
 

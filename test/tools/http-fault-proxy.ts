@@ -51,7 +51,7 @@ export class HttpFaultProxy {
     this.#server = http.createServer((request, response) => {
       request.on('error', () => {});
       response.on('error', () => {});
-      void this.#serve(request, response).catch(() => request.destroy());
+      void this.#serve(request, response).catch(() => reset(request));
     });
   }
 
@@ -98,8 +98,8 @@ export class HttpFaultProxy {
   async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const harm = this.#harmOf(request);
     if (harm?.does === 'cut-request') {
-      request.once('data', () => request.destroy());
-      request.once('end', () => request.destroy());
+      request.once('data', () => reset(request));
+      request.once('end', () => reset(request));
       return;
     }
     const parts: Buffer[] = [];
@@ -111,7 +111,7 @@ export class HttpFaultProxy {
     if (harm?.does === 'late') await systemClock.sleep(harm.byMs);
     if (harm?.does === 'twice') await this.#forward(request, body);
     const answer = await this.#forward(request, body);
-    if (harm?.does === 'lose-answer') return void request.destroy();
+    if (harm?.does === 'lose-answer') return reset(request);
     giveAnswer(answer, harm, response);
   }
 
@@ -127,6 +127,11 @@ export class HttpFaultProxy {
     const { statusCode: status = 500, headers: found } = answer;
     return { status, headers: found, body: Buffer.concat(parts), isHead: method === 'HEAD' };
   }
+}
+
+/** Ends the connection of a request, also of one that was read whole: `destroy` of that would leave it open. */
+function reset({ socket }: http.IncomingMessage): void {
+  socket.resetAndDestroy();
 }
 
 interface ForwardedAnswer {

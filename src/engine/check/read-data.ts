@@ -1,11 +1,12 @@
 import { usefulThreadCount, workerModule } from '../../base/worker-module.ts';
 import { packSizeBytesMax } from '../packs/read-pack.ts';
-import { assert } from '../../base/assert.ts';
+import { assert, defined } from '../../base/assert.ts';
 import { toHex } from '../../base/bytes.ts';
 import { forEachConcurrent } from '../../base/concurrency.ts';
 import { describeError, endsWork, isHoldfastError } from '../../base/errors.ts';
 import { randomBelow, type Random } from '../../base/random.ts';
 import { WorkerPool } from '../../kernels/worker-pool.ts';
+import { readings } from '../../repository/readings.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { EngineContext } from '../context.ts';
 import type { BlobMarks } from '../trees/blob-marks.ts';
@@ -97,20 +98,30 @@ async function checkPack(
   }
   let found: PackFindings;
   try {
-    found = await readAndCheck(parts, { pool, pack, fresh: false }, context);
+    found = await checkReadings(parts, { pool, pack }, context);
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_ARCHIVED')) throw error;
     findings.error(`pack ${name}`, 'it stands in an archive and was not read');
     return;
   }
-  // Once more before it counts as damage: the first reading may have been garbled on its way.
-  if (found.errors.length > 0) {
-    found = await readAndCheck(parts, { pool, pack, fresh: true }, context);
-  }
   if (found.errors.length === 0) return;
   findings.brokenPacks.add(name);
   for (const error of found.errors) findings.error(`pack ${name}`, error);
   for (const entry of found.damagedEntries) damage.addCopy(entry);
+}
+
+/** What the last reading found; the first one without errors is enough. */
+async function checkReadings(
+  parts: ReadParts,
+  request: { readonly pool: Pool; readonly pack: number },
+  context: EngineContext,
+): Promise<PackFindings> {
+  let found: PackFindings | undefined;
+  for (const { fresh } of readings) {
+    found = await readAndCheck(parts, { ...request, fresh }, context);
+    if (found.errors.length === 0) break;
+  }
+  return defined(found, 'a pack is read');
 }
 
 async function readAndCheck(

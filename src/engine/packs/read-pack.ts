@@ -6,13 +6,14 @@ import type { PackedBlob } from '../../repository/blob.ts';
 import { type Id, idBytes } from '../../repository/id.ts';
 import { IndexedRepository } from '../../repository/indexed.ts';
 import { loadPackHeader, PackedBlobs, readPackedBlobs } from '../../repository/pack.ts';
+import { readings, readUntilSound } from '../../repository/readings.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { treeInPiecesSizeBytesMin } from '../../repository/tree-bytes.ts';
 import type { ByteRange, CallOptions } from '../../storage/backend.ts';
 import { statPack } from './stat-pack.ts';
 
 /**
- * The blobs of a pack by its own header, read twice if need be.
+ * The blobs of a pack by its own header, read again if need be.
  * @throws PACK_DAMAGED; FILE_NOT_FOUND; what the storage throws when it cannot read
  */
 export async function readHeader(
@@ -20,18 +21,15 @@ export async function readHeader(
   pack: { readonly id: Id; readonly sizeBytes: number },
   { signal }: CallOptions,
 ): Promise<PackedBlobs> {
-  const read = (fresh: boolean): Promise<PackedBlobs> => {
+  const read = ({ fresh }: { readonly fresh: boolean }): Promise<PackedBlobs> => {
     const handle = { type: 'pack', name: pack.id } as const;
     const get = (range: ByteRange): Promise<Uint8Array> =>
       repository.backend.get(handle, range, { signal, fresh });
     return loadPackHeader(get, pack.sizeBytes, repository.sealer);
   };
-  try {
-    return await read(false);
-  } catch (error) {
-    if (!isHoldfastError(error, 'PACK_DAMAGED', 'RANGE_NOT_SATISFIABLE')) throw error;
-    return read(true);
-  }
+  return readUntilSound(read, (error) =>
+    isHoldfastError(error, 'PACK_DAMAGED', 'RANGE_NOT_SATISFIABLE'),
+  );
 }
 
 /** What is left of the blobs that a pack should hold, each by offset. */
@@ -105,7 +103,7 @@ export interface ReadPack {
 export const packSizeBytesMax: number = 1 << 30;
 
 /**
- * Reads a pack whole, twice if its content does not fit its name: bytes are also lost on the way.
+ * Reads a pack whole, again if its content does not fit its name: bytes are also lost on the way.
  * @returns undefined if there is no such file
  * @throws PACK_DAMAGED for a file that is far too large; what the storage throws when it cannot read
  */
@@ -123,10 +121,14 @@ export async function readPack(
     });
   }
   const handle = { type: 'pack', name: id } as const;
-  let bytes = await repository.backend.get(handle, undefined, { ...options, fresh: true });
-  if (toHex(sha256(bytes)) === id) return { bytes, isWhole: true };
-  bytes = await repository.backend.get(handle, undefined, { ...options, fresh: true });
-  return { bytes, isWhole: toHex(sha256(bytes)) === id };
+  let read: ReadPack | undefined;
+  for (const _ of readings) {
+    // Whatever a cache has of it: what is stored counts here.
+    const bytes = await repository.backend.get(handle, undefined, { ...options, fresh: true });
+    read = { bytes, isWhole: toHex(sha256(bytes)) === id };
+    if (read.isWhole) break;
+  }
+  return read;
 }
 
 /** The blobs that the header of a pack in memory lists; none if it cannot be read. */

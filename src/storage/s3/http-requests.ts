@@ -1,8 +1,11 @@
 import http from 'node:http';
 import { Readable } from 'node:stream';
 
+import { cancelled } from '../../base/abort.ts';
+import type { Clock } from '../../base/clock.ts';
 import { HoldfastError, systemCode } from '../../base/errors.ts';
 import { ConnectionAgent, type HttpServer } from '../http-connect.ts';
+import { bodyMovement, type Movement, StallWatch } from '../http-stall.ts';
 
 /** A request as the SDK hands it over: complete, signed. */
 export interface SignedRequest {
@@ -26,8 +29,9 @@ export interface HttpRequestsOptions {
   /** The one that all requests go to. */
   readonly server: HttpServer;
   readonly connectionCount: number;
-  /** A request of which nothing moves for so long is given up. */
+  /** A request of which nothing moves for so long, or only drops of its answer, is given up. */
   readonly stuckMs: number;
+  readonly clock: Clock;
   readonly userAgent: string;
 }
 
@@ -53,17 +57,19 @@ export class PartsBody extends Readable {
 
 /**
  * Sends requests of the SDK over connections that are kept. Unlike the SDK's own handler it bounds what it reads of any
- * answer, notices a request that stands still, also in the middle of a body, and makes no connection of its own for a large
+ * answer, notices a request that stands still or drips, also in the middle of a body, and makes no connection of its own for a large
  * body. Redirects are answers like others: nothing is sent to a host that was not asked for.
  */
 export class HttpRequests {
   readonly metadata: { readonly handlerProtocol: string } = { handlerProtocol: 'http/1.1' };
   readonly #options: HttpRequestsOptions;
+  readonly #stalls: StallWatch;
   #server: HttpServer;
   #agent: ConnectionAgent;
 
   constructor(options: HttpRequestsOptions) {
     this.#options = options;
+    this.#stalls = new StallWatch(options.clock, options.stuckMs);
     this.#server = options.server;
     this.#agent = this.#makeAgent();
   }
@@ -82,7 +88,19 @@ export class HttpRequests {
         if (this.#agent === agent) this.#trustSystem(this.#server.tls.wider());
       } else if (!(error instanceof StaleConnection)) throw error;
       // The server closed a connection just when it was to be used again: what only asks is asked again at once.
-      return { response: await this.#exchange(request, signal) };
+      return { response: await this.#exchangeAgain(request, signal) };
+    }
+  }
+
+  /** Several kept connections may be gone at once, as with a server that was started again. */
+  async #exchangeAgain(
+    request: SignedRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<HttpAnswer> {
+    try {
+      return await this.#exchange(request, signal);
+    } catch (error) {
+      throw error instanceof StaleConnection ? error.cause : error;
     }
   }
 
@@ -128,6 +146,21 @@ export class HttpRequests {
     return { ...answer, body: isPage(answer.headers) ? refusedPage(answer.statusCode) : body };
   }
 
+  /** Gives a function that begins to watch a request, until it is closed; `giveUp` is called for one that does not move. */
+  #watcher(sent: http.ClientRequest, giveUp: (error: Error) => void): () => Movement {
+    let movement: Movement | undefined;
+    return () => {
+      if (movement) return movement;
+      const watched = this.#stalls.start(undefined);
+      movement = watched;
+      const { signal } = watched;
+      signal.addEventListener('abort', () => giveUp(cancelled(signal)), { once: true });
+      if (sent.destroyed) watched.end();
+      else sent.once('close', () => watched.end());
+      return watched;
+    };
+  }
+
   #send(request: SignedRequest, signal: AbortSignal | undefined): Promise<http.IncomingMessage> {
     const { stuckMs, userAgent } = this.#options;
     const { url, proxy } = this.#server;
@@ -151,8 +184,13 @@ export class HttpRequests {
         ...(signal && { signal }),
       });
       let answer: http.IncomingMessage | undefined;
+      // What stands still is noticed by the socket; drops are no movement. While a body is sent, only the socket knows of it.
+      const watch = this.#watcher(sent, (error) => (answer ?? sent).destroy(error));
+      if (request.body === undefined) watch();
+      else sent.on('finish', watch);
       sent.on('response', (message) => {
         answer = message;
+        countBody(message, watch());
         resolve(message);
       });
       sent.on('timeout', () => (answer ?? sent).destroy(stuck(stuckMs)));
@@ -160,11 +198,19 @@ export class HttpRequests {
         const isQuestion = request.method === 'GET' || request.method === 'HEAD';
         const isClosed = /^(?:ECONNRESET|EPIPE)$/.test(systemCode(error) ?? '');
         const isStale = sent.reusedSocket && isQuestion && isClosed;
-        reject(isStale ? new StaleConnection() : error);
+        reject(isStale ? new StaleConnection('the connection is gone', { cause: error }) : error);
       });
       writeBody(sent, request.body);
     });
   }
+}
+
+/** Counts what is read of a body, without starting to read it. */
+function countBody(message: http.IncomingMessage, movement: Movement): void {
+  const came = bodyMovement(movement);
+  movement.moved();
+  message.pause();
+  message.on('data', (chunk: Buffer) => came(chunk.byteLength));
 }
 
 class StaleConnection extends Error {}

@@ -28,6 +28,7 @@ beforeEach(async () => {
       server: { url, proxy: undefined },
       connectionCount: 1,
       stuckMs: 60_000,
+      clock: systemClock,
       userAgent: 'test',
     }),
     region: 'us-east-1',

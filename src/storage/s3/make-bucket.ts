@@ -42,7 +42,7 @@ export async function makeBucket(
   return true;
 }
 
-/** Whether a refusal may have a reason that only a body tells. */
+/** Whether a refusal may have a reason that only a body tells: a bare 400 or 500 may be any. */
 export function isVague(error: unknown): boolean {
   return isHoldfastError(
     error,
@@ -50,6 +50,7 @@ export function isVague(error: unknown): boolean {
     'LOCATION_INVALID',
     'CREDENTIALS_REFUSED',
     'UNSUPPORTED',
+    'BACKEND_READ_FAILED',
   );
 }
 

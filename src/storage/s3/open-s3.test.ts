@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { errorAnswer, ScriptedServer } from '../../../test/tools/scripted-http.ts';
+import { type Answer, errorAnswer, ScriptedServer } from '../../../test/tools/scripted-http.ts';
+import { TcpProxy } from '../../../test/tools/tcp-proxy.ts';
 import { utf8 } from '../../base/bytes.ts';
+import { type Clock, systemClock } from '../../base/clock.ts';
 import { describeError, HoldfastError } from '../../base/errors.ts';
 import type { Backend, FileHandle } from '../backend.ts';
 import { codeOf, listAll } from '../conformance.ts';
 import { parseLocation } from '../location.ts';
+import { openBackend } from '../open.ts';
 import { type JumpingClock, testEnvironment } from '../test-support.ts';
 import { openS3 } from './open-s3.ts';
 
@@ -36,6 +40,7 @@ interface OpenSettings {
   readonly extended?: Readonly<Record<string, string>>;
   readonly variables?: Readonly<Record<string, string>>;
   readonly stuckMs?: number;
+  readonly clock?: Clock;
 }
 
 async function open(settings: OpenSettings = {}): Promise<Backend> {
@@ -44,7 +49,7 @@ async function open(settings: OpenSettings = {}): Promise<Backend> {
   const environment = testEnvironment();
   ({ clock } = environment);
   const backend = await openS3(location, {
-    environment,
+    environment: { ...environment, ...(settings.clock && { clock: settings.clock }) },
     connectionCount: 5,
     extended: new Map(Object.entries(settings.extended ?? {})),
     transport: settings.stuckMs === undefined ? {} : { stuckRequestMs: settings.stuckMs },
@@ -99,6 +104,58 @@ test('asks a second time for what the answer to a HEAD does not say', async () =
   const backend = await open();
   expect(await told(backend.stat(pack))).toContain('does not know the access key');
   expect(server.seen.map(({ method }) => method)).toEqual(['HEAD', 'GET']);
+});
+
+describe('a request that the server could not make out', () => {
+  const unread: readonly (readonly [string, Answer])[] = [
+    ['nothing', (_, response) => response.writeHead(400).end()],
+    [
+      'a page',
+      (_, response) => response.writeHead(400, { 'content-type': 'text/html' }).end('<html>'),
+    ],
+    [
+      'text',
+      (_, response) =>
+        response.writeHead(400, { 'content-type': 'text/plain' }).end('400 Bad Request'),
+    ],
+    ['that it was bad', errorAnswer(400, 'BadRequest')],
+  ];
+
+  test.each(unread)('is made again where the answer is 400 and %s', async (_, answer) => {
+    server.answer = answer;
+    const backend = await open();
+    const refused = ': the storage could not make out a request';
+    expect(await told(backend.get(pack))).toContain(`BACKEND_READ_FAILED (later)${refused}`);
+    expect(await told(backend.stat(pack))).toContain(`BACKEND_READ_FAILED (later)${refused}`);
+    const writes = [backend.put(pack, [content]), backend.remove(pack)];
+    for (const line of await Promise.all(writes.map(told))) {
+      expect(line).toContain(`BACKEND_WRITE_FAILED (later)${refused}`);
+    }
+  });
+
+  test('is explained, where a HEAD has 400 for an answer and a GET says more', async () => {
+    server.answer = errorAnswer(400, 'InvalidArgument');
+    expect(await told((await open()).stat(pack))).toContain('UNSUPPORTED (never)');
+  });
+
+  test('goes through at last, also where the line cuts it within its first bytes', async () => {
+    server.answer = (_, response) => response.writeHead(200, { 'content-length': 7 }).end(content);
+    const proxy = await TcpProxy.start({
+      port: Number(endpoint.split(':')[1]),
+      faults: [{ does: 'truncate', way: 'up', afterBytes: 10, times: 2 }],
+    });
+    try {
+      const backend = await openBackend(`s3:http://127.0.0.1:${proxy.port}/bucket`, {
+        environment: testEnvironment(),
+        variables: keys,
+      });
+      opened.push(backend);
+      expect(await backend.get(pack)).toEqual(content);
+      expect((await proxy.state()).strikes).toEqual([2]);
+    } finally {
+      await proxy.stop();
+    }
+  });
 });
 
 test('names the side and the size of a wrong clock', async () => {
@@ -212,6 +269,14 @@ test('takes no memory for a file that is larger than any can be', async () => {
   expect(await codeOf((await open()).get(pack))).toBe('UNPACKED_DAMAGED');
 });
 
+test('says that the storage went away, where all connections that were kept are gone', async () => {
+  server.answer = (_, response) => response.writeHead(200, { 'content-length': 7 }).end(content);
+  const backend = await open();
+  await Promise.all([backend.get(pack), backend.get(pack)]);
+  server.answer = (_, response) => response.socket?.resetAndDestroy();
+  expect(await told(backend.get(pack))).toContain('BACKEND_UNAVAILABLE (later)');
+});
+
 test('gives up a request that stands still', async () => {
   server.answer = (_, response) => {
     response.writeHead(200, { 'content-length': 7 });
@@ -219,6 +284,34 @@ test('gives up a request that stands still', async () => {
   };
   const line = await told((await open({ stuckMs: 50 })).get(pack));
   expect(line).toContain('BACKEND_UNAVAILABLE (later): the storage did not answer for');
+});
+
+test.each([
+  ['a file', (backend: Backend) => backend.get(pack)],
+  ['a listing', (backend: Backend) => listAll(backend, 'pack')],
+])('gives up %s that comes byte by byte', async (_, ask) => {
+  let look: (() => void) | undefined;
+  let nowMs = 0;
+  const every = (_ms: number, work: () => void): { stop(): void } => {
+    look = work;
+    return { stop: () => {} };
+  };
+  const watched = { ...systemClock, monotonicMs: () => nowMs, every };
+  const asked = Promise.withResolvers<ServerResponse>();
+  server.answer = (_request, response) => asked.resolve(response);
+  const failed = told(ask(await open({ stuckMs: 60_000, clock: watched })));
+  const response = await asked.promise;
+  response.writeHead(200, { 'content-length': 1_000_000, 'content-type': 'application/xml' });
+  for (let i = 0; i <= 12; i++) {
+    await new Promise((resolve) => response.write(' ', resolve));
+    // Until the client has read it.
+    for (let turn = 0; turn < 10; turn++) await systemClock.nextTurn();
+    nowMs += 5000;
+    look?.();
+  }
+  expect(await failed).toBe(
+    'BACKEND_UNAVAILABLE (later): a request to the storage did not move for 60 s',
+  );
 });
 
 test('hands on how long the server wants to be left alone', async () => {

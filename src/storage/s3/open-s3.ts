@@ -26,6 +26,7 @@ export async function openS3(location: S3Location, options: StoreOptions): Promi
     server: { url, proxy, ...(needsTls && { tls: await loadTlsSettings(transport) }) },
     connectionCount,
     stuckMs: transport.stuckRequestMs || stuckMsDefault,
+    clock: environment.clock,
     userAgent: transport.userAgent ?? 'holdfast',
   });
   const requests = new S3Requests({

@@ -32,6 +32,8 @@ async function fill(buffer: Buffer, body: IncomingMessage): Promise<number> {
   });
   body.on('end', resolve);
   body.on('error', reject);
+  // Whoever only counts what comes has not started it.
+  body.resume();
   await promise;
   return filled;
 }

@@ -85,6 +85,20 @@ const statuses: Readonly<Record<number, ErrorCode>> = {
   507: 'STORAGE_FULL',
 };
 
+/**
+ * What a 400 is called where the server could not read the request, as where the line cut it: nothing, by the SDK; an error of its
+ * parser, where the body is no XML; and Amazon's own name for it.
+ */
+const unreadCodes: readonly string[] = [
+  '',
+  'Unknown',
+  'UnknownError',
+  'Error',
+  'SyntaxError',
+  'BadRequest',
+];
+const unreadStatus = 400;
+
 /** A server that asks for more patience than a call has is not waited for. */
 const retryAfterMsMax = 3_600_000;
 
@@ -130,7 +144,7 @@ export function retryAfterMs(text: string | undefined, nowMs: number): number | 
 
 function refused(refusal: Refusal, call: FailedCall): HoldfastError {
   const { status } = refusal;
-  const code = codes[refusal.code] ?? statuses[status] ?? otherwise(status, call);
+  const code = codes[refusal.code] ?? statuses[status] ?? otherwise(refusal, call);
   const details = {
     file: call.subject,
     answer: [status || '', refusal.code].filter((part) => part !== '').join(' ') || undefined,
@@ -138,9 +152,16 @@ function refused(refusal: Refusal, call: FailedCall): HoldfastError {
   return new HoldfastError(code, { details, ...told(code, refusal, call) });
 }
 
-function otherwise(status: number, call: FailedCall): ErrorCode {
+function otherwise(refusal: Refusal, call: FailedCall): ErrorCode {
+  const { status } = refusal;
   if (status >= 300 && status < 400) return 'LOCATION_INVALID';
+  if (isUnread(refusal)) return failureOf(call);
   return status >= 400 && status < 500 ? 'UNSUPPORTED' : failureOf(call);
+}
+
+/** The next request may arrive whole. */
+function isUnread({ status, code }: Refusal): boolean {
+  return status === unreadStatus && unreadCodes.includes(code);
 }
 
 /** What there is to say beyond the code's own sentence. */
@@ -150,6 +171,7 @@ function told(code: ErrorCode, refusal: Refusal, call: FailedCall): HoldfastErro
   if (code === 'CLOCK_SKEWED') return skewed(refusal, call);
   if (refusal.code === 'NoSuchBucket') return { message: `there is no bucket "${call.bucket}"` };
   if (code === 'UNSUPPORTED') return { message: 'the storage refused a request' };
+  if (isUnread(refusal)) return { message: 'the storage could not make out a request' };
   if (code !== 'BACKEND_UNAVAILABLE') return {};
   return {
     message: 'the storage is too busy or does not work',
