@@ -39,22 +39,23 @@ export interface RunPlace {
   readonly programVersion: string;
 }
 
-/**
- * Carries out a run that was started, to its end, and stores what it came to. Never throws for what goes wrong with the run.
- * @throws STATE_FAILED and kin if the state cannot be written: the run is then left to whoever sees its lease end
- */
-export async function carryRun(
-  place: RunPlace,
-  {
-    run,
-    carrier,
-    controller,
-  }: {
-    readonly run: RunRow;
-    readonly carrier: Carrier;
-    readonly controller: AbortController;
-  },
-): Promise<void> {
+/** A run that was started, by whom, and what ends it. */
+interface StartedRun {
+  readonly run: RunRow;
+  readonly carrier: Carrier;
+  readonly controller: AbortController;
+  /** The server ends: what cannot be stored now is left to whoever sees its lease end. */
+  readonly stopped: AbortSignal;
+  /** Hears that the end could not be stored. */
+  readonly tell: (error: unknown) => void;
+}
+
+/** How long the end of a run waits that could not be stored, in milliseconds. */
+const storePauseMs = 5000;
+
+/** Carries out a run that was started, to its end, and stores what it came to. Never throws for what goes wrong with the run. */
+export async function carryRun(place: RunPlace, started: StartedRun): Promise<void> {
+  const { run, carrier, controller } = started;
   const notes = new RunNotes(place, { run, carrier, onLost: () => controller.abort(lost()) });
   let end: RunEnd;
   try {
@@ -64,11 +65,26 @@ export async function carryRun(
   } finally {
     await notes.close();
   }
-  await place.runs.end(
-    run,
-    carrier,
-    controller.signal.aborted ? endAsAsked(end, controller.signal) : end,
-  );
+  await storeEnd(place, started, endAsAsked(end, controller.signal));
+}
+
+/** As long as this server has its lease nobody else ends the run: a database that is away is waited for. */
+async function storeEnd(
+  place: RunPlace,
+  { run, carrier, stopped, tell }: StartedRun,
+  end: RunEnd,
+): Promise<void> {
+  const { clock } = place.state.environment;
+  for (;;) {
+    try {
+      await place.runs.end(run, carrier, end);
+      return;
+    } catch (error) {
+      tell(error);
+      if (stopped.aborted) return;
+    }
+    await clock.sleep(storePauseMs, stopped).catch(() => {});
+  }
 }
 
 async function performRun(

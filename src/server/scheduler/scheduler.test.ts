@@ -3,6 +3,7 @@ import { eachDatabase } from '../../../test/tools/databases.ts';
 import { scratchFolder } from '../../../test/tools/scratch.ts';
 import type { Policy } from '../../contracts/policy.ts';
 import { StateBed } from '../server-test-support.ts';
+import { fillAtEnds } from '../state/full-database-test-support.ts';
 import type { StateLocation } from '../state/state.ts';
 import { pass, SchedulerBed, settle, SimulatedClock, timeText } from './scheduler-test-support.ts';
 
@@ -297,5 +298,20 @@ describe('on SQLite', () => {
     await state.state.transaction((db) => state.estate.put(db, { ...source, entry }, true));
     await pass(clock, [bed], 10_000);
     expect(await history(bed)).toEqual(['2027-01-01T10:00Z success', '2027-01-01T10:00Z success']);
+  });
+
+  test('the end of a run that cannot be stored is stored when it can be', async () => {
+    const { state, clock } = await openState(newFile(), '2027-01-01T10:30:00Z');
+    const bed = await start(state, clock);
+    const makeRoom = await fillAtEnds(state.state);
+    while (bed.told.length === 0) await clock.nextTurn();
+    expect(bed.told[0]).toMatch(/^run-not-stored: .*disk is full/);
+    expect(await history(bed)).toEqual(['2027-01-01T10:00Z open']);
+    await makeRoom();
+    clock.step(clock.monotonic + 10_000);
+    while ((await history(bed))[0] !== '2027-01-01T10:00Z success')
+      clock.step(clock.monotonic + 1000);
+    await settle(clock, [bed]);
+    expect(bed.begun).toHaveLength(1);
   });
 });

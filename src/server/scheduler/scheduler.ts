@@ -206,8 +206,10 @@ export class Scheduler {
       const run = await place.runs.startNext(carrier, isFull ? 'restore' : undefined);
       if (!run) return;
       const controller = new AbortController();
-      const done = carryRun(place, { run, carrier, controller })
-        .catch((error: unknown) => this.#options.tell('run-not-stored', error))
+      const tell = (error: unknown): void => this.#options.tell('run-not-stored', error);
+      const { signal: stopped } = this.#stopped;
+      const done = carryRun(place, { run, carrier, controller, stopped, tell })
+        .catch(tell)
         .finally(() => {
           this.#running.delete(run.id);
           this.#wakeMs.delete(run.duty);
