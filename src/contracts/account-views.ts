@@ -100,3 +100,18 @@ export const auditView: z.ZodType<AuditView> = z.object({
   details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
   hash: z.string().meta({ description: 'of this record and the hash of the one before' }),
 });
+
+/** Whether the records of what was done are as they were written. */
+export interface AuditCheckView {
+  readonly intact: boolean;
+  readonly 'first-broken'?: number | undefined;
+}
+
+/** Whether the records of what was done are as they were written. */
+export const auditCheckView: z.ZodType<AuditCheckView> = z.object({
+  intact: z.boolean(),
+  'first-broken': z
+    .int()
+    .optional()
+    .meta({ description: 'the number of the first that is not as it was, or is missing' }),
+});

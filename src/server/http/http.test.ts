@@ -520,3 +520,14 @@ test('each line of the log is one JSON document, without what was asked', () => 
   expect(text).not.toContain('nobody');
   expect(text).toContain('/api/v1/policies/:name');
 });
+
+test('what was done is recorded, with who did it, and is as it was written', async () => {
+  const { items } = await bed.must<{
+    items: { actor: string; action: string; decision: string }[];
+  }>('GET /api/v1/audit?limit=200');
+  expect(items.at(-1)).toMatchObject({ actor: 'user:anna', action: 'set-up', decision: 'done' });
+  expect(
+    items.some(({ action, decision }) => action === 'change-password' && decision === 'refused'),
+  ).toBe(true);
+  expect(await bed.must('GET /api/v1/audit/check')).toEqual({ intact: true });
+});

@@ -4,6 +4,7 @@ import { scratchFolder } from '../../../test/tools/scratch.ts';
 import type { Policy } from '../../contracts/policy.ts';
 import { StateBed } from '../server-test-support.ts';
 import { fillAtEnds } from '../state/full-database-test-support.ts';
+import { leaseMs } from '../state/lease-store.ts';
 import type { StateLocation } from '../state/state.ts';
 import { pass, SchedulerBed, settle, SimulatedClock, timeText } from './scheduler-test-support.ts';
 
@@ -313,5 +314,25 @@ describe('on SQLite', () => {
       clock.step(clock.monotonic + 1000);
     await settle(clock, [bed]);
     expect(bed.begun).toHaveLength(1);
+  });
+
+  test('a server whose database stays away ends its runs when its lease is over', async () => {
+    const { state, clock } = await openState(newFile(), '2027-01-01T10:30:00Z');
+    const bed = await start(state, clock, false);
+    bed.script = bed.held().script;
+    while (bed.heldCount === 0) await clock.nextTurn();
+    await state.close();
+    const endMs = clock.monotonic + leaseMs;
+    while (clock.monotonic < endMs) {
+      expect(bed.heldCount).toBe(1);
+      clock.step(endMs);
+      while (clock.sleepingCount === 0) await clock.nextTurn();
+    }
+    while (bed.heldCount > 0) {
+      clock.step(clock.monotonic + 1000);
+      await clock.nextTurn();
+    }
+    await stop(bed);
+    expect(bed.told.at(-1)).toMatch(/^lease-not-closed/);
   });
 });

@@ -3,7 +3,7 @@ import { type OverdueDuty, overdueDuties } from '../../agent/plan-run.ts';
 import { type Duty, dutiesOf } from '../../policy/duties.ts';
 import { duenessOf } from '../../policy/schedule.ts';
 import type { AlertStore } from '../state/alert-store.ts';
-import type { LeaseStore } from '../state/lease-store.ts';
+import { leaseMs, type LeaseStore } from '../state/lease-store.ts';
 import type { Carrier } from '../state/run-store.ts';
 import { carryRun, type RunPlace } from './carry-run.ts';
 import { nextAttempt } from './next-attempt.ts';
@@ -97,7 +97,12 @@ export class Scheduler {
     const waited = new AbortController();
     await Promise.race([ended, clock.sleep(stopMsMax, waited.signal).catch(() => {})]);
     waited.abort();
-    if (this.#carrier) await this.#options.leases.close(this.#carrier);
+    try {
+      if (this.#carrier) await this.#options.leases.close(this.#carrier);
+    } catch (error) {
+      // It runs out by itself.
+      this.#options.tell('lease-not-closed', error);
+    }
   }
 
   async #run(): Promise<void> {
@@ -110,6 +115,7 @@ export class Scheduler {
       } catch (error) {
         this.#options.tell('scheduler-failed', error);
         pauseMs = failurePauseMs;
+        this.#endIfLeaseIsOver();
       }
       const poked = new AbortController();
       this.#poke = () => poked.abort(new HoldfastError('CANCELLED'));
@@ -153,6 +159,14 @@ export class Scheduler {
     }
     await leases.sweep(carrier, isAlone);
     return carrier;
+  }
+
+  /** A database that was away for so long may have given another server what runs here. */
+  #endIfLeaseIsOver(): void {
+    const { place, isAlone } = this.#options;
+    const ageMs = place.state.environment.clock.monotonicMs() - this.#last.renewMs;
+    if (isAlone || ageMs < leaseMs) return;
+    for (const { controller } of this.#running.values()) controller.abort(lostLease());
   }
 
   /** Loads the duties anew if the estate was changed, by whichever server. */

@@ -178,6 +178,7 @@ export class Accounts {
     return { user: row.name, role, scopes: scopesOfRole[role], actor, sessionHash: hash };
   }
 
+  /** Ends a session. */
   async closeSession(db: Queries, hash: string): Promise<void> {
     await db.deleteFrom('sessions').where('hash', '=', hash).execute();
   }

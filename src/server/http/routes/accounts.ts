@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { HoldfastError } from '../../../base/errors.ts';
 import {
+  auditCheckView,
   type AuditView,
   auditView,
   newTokenView,
@@ -63,12 +64,12 @@ export const accountRoutes: readonly Route[] = [
     path: '/api/v1/session',
     access: 'signed-in',
     summary: 'Sign out',
-    handle: async ({ cookies, change }) => {
+    handle: async ({ cookies, services, change }) => {
       const { session } = cookies;
       if (!session)
         throw new HoldfastError('STATE_CONFLICT', { message: 'a token does not sign out' });
       await change({ action: 'sign-out', object: session.user }, (db) =>
-        db.deleteFrom('sessions').where('hash', '=', session.sessionHash).execute(),
+        services.accounts.closeSession(db, session.sessionHash),
       );
       cookies.clear();
     },
@@ -194,6 +195,17 @@ export const accountRoutes: readonly Route[] = [
       const page = numberedPageFrom(query);
       const rows = await services.audit.list(page);
       return pageAnswer(rows, page, { keyOf: ({ seq }) => seq, view: viewAudit });
+    },
+  }),
+  jsonRoute({
+    method: 'GET',
+    path: '/api/v1/audit/check',
+    access: 'admin',
+    summary: 'Look whether records of what was done were changed, removed or put in between',
+    answer: auditCheckView,
+    handle: async ({ services }) => {
+      const broken = await services.audit.firstBroken();
+      return { intact: broken === undefined, 'first-broken': broken };
     },
   }),
 ];
