@@ -175,7 +175,21 @@ eachDatabase(scratch, (newDatabase) => {
     mkdirSync(source);
     writeFileSync(path.join(source, 'much'), randomBytes(400_000));
     await protect(killed.asker, source, { 'limit-upload': '20' });
-    const { id } = await runOf(killed.asker, 'running');
+    const first = await runOf(killed.asker, 'running');
+    const [worker] = childrenOf(killed.child.pid ?? 0);
+    // Other users of the machine can see arguments, and whoever is the same user the environment.
+    for (const pid of [killed.child.pid ?? 0, Number(worker)]) {
+      for (const name of ['cmdline', 'environ']) {
+        expect(readFileSync(`/proc/${pid}/${name}`, 'latin1')).not.toContain(password);
+      }
+    }
+    process.kill(Number(worker), 'SIGKILL');
+    expect((await follow(killed.asker, first.id)).run).toMatchObject({
+      outcome: 'failed',
+      'error-code': 'WORKER_FAILED',
+    });
+    const { id } = await killed.asker.must<RunView>('POST /api/v1/runs', { duty: first.duty });
+    await runOf(killed.asker, 'running');
     await killed.kill();
     await endLeases(location);
     const server = await start(folder, location);

@@ -17,6 +17,9 @@ const renewMs = 5000;
 /** How often it is looked what is overdue. */
 const alertMs = 60_000;
 
+/** How often old runs are removed. */
+const trimMs = 3_600_000;
+
 /** A wall clock that went so much further than time did was set. */
 const clockJumpMs = 2000;
 
@@ -56,7 +59,13 @@ export class Scheduler {
   #revision: string | undefined;
   /** When a duty is looked at again, by its id. */
   #wakeMs = new Map<string, number>();
-  #last = { wallMs: 0, monotonicMs: 0, renewMs: 0, alertMs: 0 };
+  #last = {
+    wallMs: 0,
+    monotonicMs: 0,
+    renewMs: 0,
+    alertMs: 0,
+    trimMs: Number.NEGATIVE_INFINITY,
+  };
   #loop: Promise<void> | undefined;
   #poke: () => void = () => {};
 
@@ -141,6 +150,10 @@ export class Scheduler {
     if (monotonicMs - this.#last.alertMs >= alertMs) {
       this.#last.alertMs = monotonicMs;
       await this.#updateAlerts(wallMs);
+    }
+    if (monotonicMs - this.#last.trimMs >= trimMs) {
+      this.#last.trimMs = monotonicMs;
+      await this.#options.place.runs.trim();
     }
   }
 

@@ -56,6 +56,10 @@ const priorities = { restore: 0, person: 10, schedule: 20 } as const;
 /** Lines of the log of one run that are kept; the rest is counted. */
 export const logLineCountMax = 10_000;
 
+/** How long logs of runs are kept, and runs: longer than any slot is away from the next. */
+const logKeptMs = 90 * 86_400_000;
+const runKeptMs = 400 * 86_400_000;
+
 /** Repositories that a duty works on. */
 export function resourcesOf(duty: Duty): string[] {
   return duty.kind === 'copy' ? [duty.repository, duty.from].toSorted() : [duty.repository];
@@ -436,6 +440,17 @@ export class RunStore {
     }
   }
 
+  /** Removes the logs of runs that are old, and runs that are older. Their ids begin with the time at which they were made. */
+  async trim(): Promise<void> {
+    const { db } = this.#state;
+    const now = this.#nowMs();
+    const old = idTime(now - logKeptMs);
+    await db.deleteFrom('run_logs').where('run', '<', old).execute();
+    const older = idTime(now - runKeptMs);
+    await db.deleteFrom('runs').where('id', '<', older).where('state', '=', 'ended').execute();
+    await db.deleteFrom('slots').where('run', '<', older).execute();
+  }
+
   #nowMs(): number {
     return this.#state.environment.clock.wallMs();
   }
@@ -446,7 +461,7 @@ export class RunStore {
     this.#made =
       now === this.#made.ms ? { ms: now, count: this.#made.count + 1 } : { ms: now, count: 0 };
     const chance = Buffer.from(randomBytes(this.#state.environment.random, 8)).toString('hex');
-    return `${digits(now, 12)}${digits(Math.min(this.#made.count, 0xffff), 4)}${chance}`;
+    return `${idTime(now)}${digits(Math.min(this.#made.count, 0xffff), 4)}${chance}`;
   }
 }
 
@@ -486,6 +501,11 @@ async function saveDuty(db: Queries, id: string, record: DutyRecord): Promise<vo
     .values({ id, ...values })
     .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
     .execute();
+}
+
+/** The beginning of the ids of runs that are made at a time. */
+function idTime(ms: number): string {
+  return digits(Math.max(ms, 0), 12);
 }
 
 function digits(value: number, count: number): string {

@@ -223,6 +223,34 @@ eachDatabase(scratch, (newDatabase) => {
     expect(await bed.runs.startNext(carrier)).toBeUndefined();
   });
 
+  test('old logs go, and older runs with their slots; what waits stays', async () => {
+    const bed = await open(await newDatabase());
+    await bed.addEstate({}, ['a', 'b']);
+    const [first, second] = await bed.duties();
+    if (!first || !second) throw new Error('it has two');
+    await bed.runs.claim(runOf(first));
+    const waiting = await bed.runs.claim(runOf(second));
+    const carrier = await bed.leases.open('here');
+    const run = await bed.runs.startNext(carrier);
+    if (!run) throw new Error('it was started');
+    const line = { seq: 1, at_ms: 1, level: 'note', text: 'said' };
+    await bed.runs.note(run.id, carrier, { progress: undefined, lines: [line] });
+    await bed.runs.end(run, carrier, success);
+    const log = (): Promise<unknown[]> => bed.runs.log(run.id, { after: 0, limit: 10 });
+    clock.suspend(89 * 86_400_000);
+    await bed.runs.trim();
+    expect(await log()).toHaveLength(1);
+    clock.suspend(2 * 86_400_000);
+    await bed.runs.trim();
+    expect(await log()).toEqual([]);
+    expect(await bed.runs.lastAttempt(first.id, 1000)).toMatchObject({ id: run.id });
+    clock.suspend(310 * 86_400_000);
+    await bed.runs.trim();
+    const left = await bed.runs.list({}, { after: undefined, limit: 10 });
+    expect(left.map(({ id }) => id)).toEqual([waiting]);
+    expect(await bed.runs.lastAttempt(first.id, 1000)).toBeUndefined();
+  });
+
   test('there is one first user, whoever asks at the same time, and always one who administers', async () => {
     const location = await newDatabase();
     const bed = await open(location);
