@@ -28,6 +28,8 @@ interface Server {
   readonly child: ChildProcess;
   readonly asker: Asker;
   readonly setUpUrl: string | undefined;
+  /** When it was started. */
+  readonly startedAt: string;
   /** Ends it as a service manager does. @returns its exit code */
   stop(): Promise<number | null>;
   kill(): Promise<void>;
@@ -36,6 +38,7 @@ interface Server {
 async function start(folder: string, location?: StateLocation): Promise<Server> {
   const database = location?.kind === 'postgres' ? ['--database', location.url] : [];
   const args = ['serve', '--json', '--listen', '127.0.0.1:0', '--data', folder, ...database];
+  const startedAt = new Date(systemEnvironment.clock.wallMs()).toISOString();
   const child = spawn(process.execPath, [program, ...args], {
     env: { ...compiledOnce, PATH: process.env['PATH'], HOME: folder, ...slowMachine },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,6 +56,7 @@ async function start(folder: string, location?: StateLocation): Promise<Server> 
     child,
     asker: new Asker(url),
     setUpUrl,
+    startedAt,
     stop: () => {
       child.kill('SIGTERM');
       return ended;
@@ -224,6 +228,42 @@ eachDatabase(scratch, (newDatabase) => {
     await until(async () => (childrenOf(server.child.pid ?? 0).length === 0 ? true : undefined));
     expect(await server.stop()).toBe(0);
   });
+});
+
+test('killed at whatever moment, it leaves nothing under way and a sound repository', async () => {
+  const folder = scratch.fresh('data');
+  const source = scratch.fresh('source');
+  mkdirSync(source);
+  let server = await start(folder);
+  await server.asker.setUp(server.setUpUrl ?? '');
+  const { token } = server.asker;
+  const repository = await protect(server.asker, source);
+  for (const delayMs of [0, 150, 350, 600]) {
+    writeFileSync(path.join(source, `file-${delayMs}`), randomBytes(3_000_000));
+    // One may wait still, of before the server was killed.
+    await server.asker.ask('POST /api/v1/runs', { duty: 'back up documents' });
+    await systemEnvironment.clock.sleep(delayMs);
+    await server.kill();
+    server = await start(folder);
+    server.asker.token = token;
+    const isLeft = (await runs(server.asker, '?state=running')).some(
+      ({ started = '' }) => server.startedAt > started,
+    );
+    expect(isLeft).toBe(false);
+  }
+  await until(async () => {
+    const all = await runs(server.asker);
+    return all.every(({ state }) => state === 'ended') ? all : undefined;
+  });
+  const last = await server.asker.must<RunView>('POST /api/v1/runs', { duty: 'back up documents' });
+  expect((await follow(server.asker, last.id)).run.outcome).toBe('success');
+  const all = await runs(server.asker, '?limit=200');
+  expect(all.map(({ state, outcome }) => `${state} ${outcome}`)).toEqual(
+    all.map(() => expect.stringMatching(/^ended (success|interrupted|superseded)$/)),
+  );
+  expect(await server.asker.must('GET /api/v1/audit/check')).toEqual({ intact: true });
+  expect(await server.stop()).toBe(0);
+  expect(await mustRestic(repository, ['check', '--read-data'], { password })).toMatch(/no errors/);
 });
 
 /** On PostgreSQL others may be there, and the lease of the killed server runs out by itself, half a minute later: here at once. */

@@ -335,4 +335,23 @@ describe('on SQLite', () => {
     await stop(bed);
     expect(bed.told.at(-1)).toMatch(/^lease-not-closed/);
   });
+
+  test('many that wait for one repository keep nobody else waiting', async () => {
+    const sources = Array.from({ length: 600 }, (_, i) => `s${i}`);
+    const { state, clock } = await openState(newFile(), '2027-01-01T10:30:00Z', { sources });
+    await state.state.transaction(async (db) => {
+      const secrets = { password: 'x', environment: {} };
+      const entry = { location: '/srv/other' };
+      const other = { name: 'other', entry, secrets, repositoryId: '22'.repeat(32) };
+      await state.estate.putRepository(db, other, true);
+      const policy = { repository: 'other', backup: { every: '1h' } };
+      await state.estate.put(db, { kind: 'policies', name: 'q', entry: policy }, true);
+      const source = { kind: 'files', paths: ['/x'], policy: 'q' } as const;
+      await state.estate.put(db, { kind: 'sources', name: 'z', entry: source }, true);
+    });
+    const bed = await start(state, clock);
+    bed.script = bed.held().script;
+    while (bed.heldCount < 2) await clock.nextTurn();
+    expect(bed.begun.map(({ duty }) => duty).toSorted()).toEqual(['back up s0', 'back up z']);
+  });
 });

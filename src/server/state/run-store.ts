@@ -198,6 +198,13 @@ export class RunStore {
         .selectAll()
         .where('state', '=', 'queued')
         .$if(kind !== undefined, (query) => query.where('kind', '=', kind ?? ''))
+        // However many wait for one repository, those of another are looked at.
+        .where((build) =>
+          build.or([
+            build('kind', '=', 'restore'),
+            build('repository', 'not in', build.selectFrom('busy').select('resource')),
+          ]),
+        )
         .orderBy('priority')
         .orderBy('id')
         .limit(queuedLookedThroughMax)
