@@ -23,6 +23,7 @@ const named = {
 export interface RepositoryView extends NamedView {
   readonly 'repository-id': string;
   readonly secrets: readonly string[];
+  readonly problem?: string | undefined;
 }
 
 /** What is told of a repository. */
@@ -30,6 +31,7 @@ export const repositoryView: z.ZodType<RepositoryView> = z.object({
   ...named,
   'repository-id': z.string(),
   secrets: z.array(z.string()).meta({ description: 'names of the secrets that are kept' }),
+  problem: z.string().optional(),
 });
 
 /** What is told of a policy: its entry, and what that means. */

@@ -19,6 +19,7 @@ import { EstateStore } from './state/estate-store.ts';
 import { IdempotencyStore } from './state/idempotency-store.ts';
 import { LeaseStore } from './state/lease-store.ts';
 import { RunStore } from './state/run-store.ts';
+import { checkKey } from './state/key-check.ts';
 import { openKeyFile, Sealer } from './state/seal.ts';
 import { parseStateLocation, State } from './state/state.ts';
 
@@ -28,6 +29,8 @@ export interface ServerOptions {
   readonly dataPath: string;
   /** As `--database`; undefined: a file in the folder. */
   readonly database: string | undefined;
+  /** The key that sealed the secrets is lost: start with another. */
+  readonly isKeyNew: boolean;
   /** An address of this machine alone, and a port; 0 for any that is free. */
   readonly listen: { readonly host: string; readonly port: number };
   /** Where browsers find it behind a proxy: `https://backup.example.org`. */
@@ -60,11 +63,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         : parseStateLocation(database);
     const state = await State.open(location, environment);
     try {
-      return await startWith(options, {
-        folder,
-        state,
-        sealer: new Sealer(key, environment.random),
-      });
+      const sealer = new Sealer(key, environment.random);
+      await checkKey(state, sealer, options.isKeyNew);
+      return await startWith(options, { folder, state, sealer });
     } catch (error) {
       await state.close();
       throw error;

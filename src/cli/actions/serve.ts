@@ -20,6 +20,7 @@ export async function serve(invocation: ServeInvocation): Promise<number> {
   const server = await startServer({
     dataPath: dataPathOf(invocation),
     database: flags.database,
+    isKeyNew: flags.newKey,
     listen: listenOf(flags.listen ?? listenDefault),
     origin: flags.origin,
     environment,

@@ -32,6 +32,11 @@ const flags = {
     description: 'postgres://USER@HOST/NAME to keep its state in PostgreSQL',
     defaultText: 'an SQLite file in its folder',
   },
+  newKey: {
+    kind: 'boolean',
+    name: 'new-key',
+    description: 'start though the key of its secrets is lost: they must be given anew',
+  },
 } as const;
 
 /** Flags of `holdfast serve`. */

@@ -136,14 +136,18 @@ export class ServerBed extends Asker {
   /** Starts it, set up unless told otherwise. */
   static async start(
     folder: string,
-    { isSetUp = true, origin }: { readonly isSetUp?: boolean; readonly origin?: string } = {},
+    {
+      isSetUp = true,
+      isKeyNew = false,
+    }: { readonly isSetUp?: boolean; readonly isKeyNew?: boolean } = {},
   ): Promise<ServerBed> {
     const log: string[] = [];
     const server = await startServer({
       dataPath: folder,
       database: undefined,
       listen: { host: '127.0.0.1', port: 0 },
-      origin,
+      origin: undefined,
+      isKeyNew,
       environment: systemEnvironment,
       variables: { PATH: process.env['PATH'], HOME: folder },
       programVersion: 'holdfast test',

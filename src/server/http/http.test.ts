@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { scratchFolder } from '../../../test/tools/scratch.ts';
 import { type Role, roles, type Scope, scopesOfRole } from '../../contracts/accounts.ts';
@@ -27,6 +27,21 @@ beforeAll(async () => {
   }
 });
 afterAll(() => bed.server.stop());
+
+/** A repository whose key costs little. @returns where it is */
+async function newRepository(): Promise<string> {
+  const location = scratch.fresh('repository');
+  mkdirSync(location);
+  const backend = await LocalBackend.open(location, { environment: systemEnvironment });
+  await createRepository(backend, {
+    environment: systemEnvironment,
+    hostname: 'host',
+    username: 'user',
+    scrypt: { N: 1024, r: 8, p: 1 },
+    password: Buffer.from(repositoryPassword),
+  });
+  return location;
+}
 
 /** What asks a route for something that is not there. */
 function placeOf({ method, path }: Route): string {
@@ -447,16 +462,7 @@ test('lists come in pages', async () => {
 });
 
 test('repositories are opened before they are kept, and their secrets are nowhere', async () => {
-  const location = scratch.fresh('repository');
-  mkdirSync(location);
-  const backend = await LocalBackend.open(location, { environment: systemEnvironment });
-  await createRepository(backend, {
-    environment: systemEnvironment,
-    hostname: 'host',
-    username: 'user',
-    scrypt: { N: 1024, r: 8, p: 1 },
-    password: Buffer.from(repositoryPassword),
-  });
+  const location = await newRepository();
   const asked = { name: 'kept', entry: { location }, password: repositoryPassword };
   const environment = { AWS_SECRET_ACCESS_KEY: 'canary-store-secret' };
   const add = (more: object): Promise<string[]> =>
@@ -530,4 +536,34 @@ test('what was done is recorded, with who did it, and is as it was written', asy
     items.some(({ action, decision }) => action === 'change-password' && decision === 'refused'),
   ).toBe(true);
   expect(await bed.must('GET /api/v1/audit/check')).toEqual({ intact: true });
+});
+
+test('with another key nothing is begun; where it is lost, secrets are given anew', async () => {
+  const folder = scratch.fresh('key');
+  const location = await newRepository();
+  const first = await ServerBed.start(folder);
+  const request = { name: 'kept', entry: { location }, password: repositoryPassword };
+  await first.must('POST /api/v1/repositories', request);
+  await first.server.stop();
+  rmSync(`${folder}/secret.key`);
+  await expect(ServerBed.start(folder)).rejects.toMatchObject({ code: 'SECRET_NOT_OPENED' });
+  const next = await ServerBed.start(folder, { isSetUp: false, isKeyNew: true });
+  try {
+    next.token = first.token;
+    expect(await next.must('GET /api/v1/repositories/kept')).toMatchObject({
+      secrets: [],
+      problem: 'its secrets cannot be opened: give them anew',
+    });
+    const change = { entry: { location } };
+    expect(await next.problems('PUT /api/v1/repositories/kept', change)).toEqual([
+      '400 REQUEST_INVALID',
+      'password: is needed: the one that is kept cannot be opened',
+    ]);
+    const given = { ...change, password: repositoryPassword };
+    expect(await next.must('PUT /api/v1/repositories/kept', given)).toMatchObject({
+      secrets: ['password'],
+    });
+  } finally {
+    await next.server.stop();
+  }
 });

@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../base/errors.ts';
+import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import { randomBytes } from '../../base/random.ts';
 import type { Estate } from '../../contracts/estate.ts';
 import { type FieldProblem, referenceProblems } from '../../contracts/estate-references.ts';
@@ -87,6 +87,16 @@ export class EstateStore {
   /** @throws SECRET_NOT_OPENED */
   secretsOf({ name, secrets }: Pick<RepositoryRow, 'name' | 'secrets'>): RepositorySecrets {
     return storedJson(this.#sealer.open(secrets, placeOf(name)));
+  }
+
+  /** As `secretsOf`; undefined if they cannot be opened. */
+  openSecrets(row: Pick<RepositoryRow, 'name' | 'secrets'>): RepositorySecrets | undefined {
+    try {
+      return this.secretsOf(row);
+    } catch (error) {
+      if (isHoldfastError(error, 'SECRET_NOT_OPENED')) return undefined;
+      throw error;
+    }
   }
 
   /** Adds a repository that was opened, or changes one. @throws STATE_CONFLICT if `isNew` and it is there */
@@ -190,7 +200,7 @@ export class EstateStore {
       repositories: Object.fromEntries(
         repositories.map((row) => [
           row.name,
-          entryOf(row.name, storedJson(row.entry), this.secretsOf(row)),
+          entryOf(row.name, storedJson(row.entry), this.openSecrets(row) ?? noSecrets),
         ]),
       ),
       policies: Object.fromEntries(
@@ -260,6 +270,9 @@ export class EstateStore {
     return this.#state.environment.clock.wallMs();
   }
 }
+
+/** Of a repository whose secrets cannot be opened: its runs fail, and those of others go on. */
+const noSecrets: RepositorySecrets = { password: '', environment: {} };
 
 /** Problems of one request that are told. */
 const problemsToldMax = 100;

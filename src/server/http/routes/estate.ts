@@ -222,11 +222,7 @@ async function changeRepository(request: Named<RepositoryChange>): Promise<Repos
   const { name } = path;
   const { entry } = body;
   const before = await services.estate.getRepository(name);
-  const kept = services.estate.secretsOf(before);
-  const secrets: RepositorySecrets = {
-    password: body.password ?? kept.password,
-    environment: body.environment ? defined(body.environment) : kept.environment,
-  };
+  const secrets = secretsAfter(body, services.estate.openSecrets(before));
   const { repositoryId } = await attach(services, { name, entry, secrets, create: false });
   if (repositoryId !== before.repository_id) {
     throw fieldError([
@@ -243,6 +239,23 @@ async function changeRepository(request: Named<RepositoryChange>): Promise<Repos
   });
   services.control.poke();
   return view;
+}
+
+/** What is left out stays. @throws REQUEST_INVALID if that cannot be opened */
+function secretsAfter(
+  { password, environment }: RepositoryChange,
+  kept: RepositorySecrets | undefined,
+): RepositorySecrets {
+  const secret = password ?? kept?.password;
+  if (secret === undefined) {
+    throw fieldError([
+      { path: ['password'], message: 'is needed: the one that is kept cannot be opened' },
+    ]);
+  }
+  return {
+    password: secret,
+    environment: environment ? defined(environment) : (kept?.environment ?? {}),
+  };
 }
 
 /** Opens the repository before it is stored, so that what cannot work is not there. @throws REQUEST_INVALID, naming the field */
@@ -281,14 +294,18 @@ function defined(
 
 /** Views of repositories, of whose stored secrets they tell the names. */
 function storedViewer({ estate }: Services): (row: RepositoryRow) => RepositoryView {
-  return (row) => viewRepository(row, estate.secretsOf(row));
+  return (row) => viewRepository(row, estate.openSecrets(row));
 }
 
-function viewRepository(row: RepositoryRow, { environment }: RepositorySecrets): RepositoryView {
+function viewRepository(
+  row: RepositoryRow,
+  secrets: RepositorySecrets | undefined,
+): RepositoryView {
   return {
     ...viewSource(row),
     'repository-id': row.repository_id,
-    secrets: ['password', ...Object.keys(environment)],
+    secrets: secrets ? ['password', ...Object.keys(secrets.environment)] : [],
+    ...(secrets ? {} : { problem: 'its secrets cannot be opened: give them anew' }),
   };
 }
 
