@@ -180,6 +180,14 @@ test('runs are started, followed, listed, shown and cancelled', async () => {
     message_type: 'run',
     outcome: 'success',
   });
+  const snapshots = await must('runs', 'restore', 'main');
+  const snapshot = /^[0-9a-f]{8}(?= )/m.exec(snapshots)?.[0] ?? '';
+  const target = at('restored');
+  const where = ['--target', target, '--path', at('documents')];
+  expect(await must('runs', 'restore', 'main', snapshot, ...where, '--follow')).toMatch(
+    /^restore from main \(asked for by token:\w+\): success\. /m,
+  );
+  expect(readFileSync(`${target}/letter`, 'utf8')).toBe('dear anna');
   const late = await holdfast('runs', 'cancel', id);
   expect([late.exitCode, late.errors]).toEqual([1, expect.stringMatching(/the run has ended/)]);
   const none = await holdfast('runs', 'start', 'back up nothing');

@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { eachDatabase } from '../../test/tools/databases.ts';
+import { describeWith } from '../../test/tools/peers.ts';
+import { startPostgres } from '../../test/tools/postgres.ts';
 import { program } from '../../test/tools/program.ts';
 import { mustRestic } from '../../test/tools/restic.ts';
 import { compiledOnce } from '../../test/tools/run-program.ts';
@@ -264,6 +266,39 @@ test('killed at whatever moment, it leaves nothing under way and a sound reposit
   expect(await server.asker.must('GET /api/v1/audit/check')).toEqual({ intact: true });
   expect(await server.stop()).toBe(0);
   expect(await mustRestic(repository, ['check', '--read-data'], { password })).toMatch(/no errors/);
+});
+
+describeWith(['postgres'], 'a database that goes away', () => {
+  test('is told, and what runs meanwhile ends as it should when it is back', async () => {
+    const postgres = await startPostgres(scratch.fresh('postgres'));
+    try {
+      await postgres.createDatabase('away');
+      const location = { kind: 'postgres', url: postgres.url('away') } as const;
+      const server = await start(scratch.fresh('data'), location);
+      await server.asker.setUp(server.setUpUrl ?? '');
+      const source = scratch.fresh('source');
+      mkdirSync(source);
+      writeFileSync(path.join(source, 'much'), randomBytes(60_000));
+      await protect(server.asker, source, { 'limit-upload': '20' });
+      const { id } = await runOf(server.asker, 'running');
+      await postgres.stop();
+      const health = await server.asker.ask('GET /healthz');
+      expect([health.status, health.body['code']]).toEqual([503, 'STATE_FAILED']);
+      expect((await server.asker.ask('GET /api/v1/runs')).status).toBe(503);
+      const [worker] = childrenOf(server.child.pid ?? 0);
+      expect(worker).toBeDefined();
+      await until(async () => (childrenOf(server.child.pid ?? 0).length === 0 ? true : undefined));
+      await postgres.start();
+      const run = await until(async () => {
+        const answer = await server.asker.ask<RunView>(`GET /api/v1/runs/${id}`);
+        return answer.body.state === 'ended' ? answer.body : undefined;
+      });
+      expect(run.outcome).toBe('success');
+      expect(await server.stop()).toBe(0);
+    } finally {
+      await postgres.stop();
+    }
+  });
 });
 
 /** On PostgreSQL others may be there, and the lease of the killed server runs out by itself, half a minute later: here at once. */

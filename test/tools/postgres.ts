@@ -11,6 +11,8 @@ export interface PostgresServer {
   /** Makes an empty database. */
   readonly createDatabase: (name: string) => Promise<void>;
   readonly stop: () => Promise<void>;
+  /** Starts it again, with what it has. */
+  readonly start: () => Promise<void>;
 }
 
 /** Who it runs as where the test is root, which it refuses to be. */
@@ -31,10 +33,39 @@ export async function startPostgres(folder: string): Promise<PostgresServer> {
     ['-D', data, '-U', 'holdfast', '--auth=trust', '--no-sync', '--locale=C', '-E', 'UTF8'],
     { ...(isRoot ? { uid: nobody } : {}), cwd: folder },
   );
+  let running = await runServer(bin, { folder, user });
+  const url = (database: string): string =>
+    `postgres://holdfast@localhost/${database}?host=${encodeURIComponent(folder)}`;
+  return {
+    url,
+    createDatabase: async (name) => {
+      const command = ['-h', folder, '-U', 'holdfast', '-d', 'postgres', '-qc'];
+      await mustRun(path.join(bin, 'psql'), [...command, `create database "${name}"`]);
+    },
+    stop: () => running.stop(),
+    start: async () => {
+      running = await runServer(bin, { folder, user });
+    },
+  };
+}
+
+async function runServer(
+  bin: string,
+  {
+    folder,
+    user,
+  }: { readonly folder: string; readonly user: { readonly uid?: number; readonly gid?: number } },
+): Promise<{ readonly stop: () => Promise<void> }> {
   const settings = ['listen_addresses=', 'fsync=off', 'max_connections=60', 'autovacuum=off'];
   const child = spawn(
     path.join(bin, 'postgres'),
-    ['-D', data, '-k', folder, ...settings.flatMap((setting) => ['-c', setting])],
+    [
+      '-D',
+      path.join(folder, 'data'),
+      '-k',
+      folder,
+      ...settings.flatMap((setting) => ['-c', setting]),
+    ],
     { ...user, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], env: { LC_ALL: 'C' } },
   );
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
@@ -46,14 +77,7 @@ export async function startPostgres(folder: string): Promise<PostgresServer> {
     });
     child.once('close', () => reject(new Error(`PostgreSQL did not start:\n${said}`)));
   });
-  const url = (database: string): string =>
-    `postgres://holdfast@localhost/${database}?host=${encodeURIComponent(folder)}`;
   return {
-    url,
-    createDatabase: async (name) => {
-      const command = ['-h', folder, '-U', 'holdfast', '-d', 'postgres', '-qc'];
-      await mustRun(path.join(bin, 'psql'), [...command, `create database "${name}"`]);
-    },
     stop: async () => {
       child.kill('SIGINT');
       await ended;

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../../base/errors.ts';
 import { pageOf } from '../../contracts/paging.ts';
+import { type SnapshotView, snapshotView } from '../../contracts/snapshot-requests.ts';
 import {
   type DutyView,
   dutyView,
@@ -9,8 +10,9 @@ import {
   runView,
 } from '../../contracts/views.ts';
 import type { Invocation } from '../command.ts';
-import type { RunsFollowFlags, RunsListFlags } from '../commands/runs.ts';
+import type { RunsFollowFlags, RunsListFlags, RunsRestoreFlags } from '../commands/runs.ts';
 import type { Output } from '../output.ts';
+import { usage } from '../parse.ts';
 import { safeText } from '../safe-text.ts';
 import { readEvents } from '../server-events.ts';
 import { ServerClient } from '../server-client.ts';
@@ -25,6 +27,14 @@ const columns: readonly Column<RunView>[] = [
   { title: 'Run', cell: ({ duty }) => safeText(duty) },
   { title: 'Result', cell: ({ state, outcome }) => outcome ?? state },
   { title: '', cell: ({ summary }) => safeText(summary ?? '') },
+];
+
+const snapshotColumns: readonly Column<SnapshotView>[] = [
+  { title: 'ID', cell: ({ id }) => id.slice(0, 8) },
+  { title: 'Time', cell: ({ time }) => minuteText(time) },
+  { title: 'Host', cell: ({ host }) => safeText(host ?? '') },
+  { title: 'Paths', cell: ({ paths }) => paths.map(safeText) },
+  { title: '', cell: ({ complete }) => (complete ? '' : 'incomplete') },
 ];
 
 const dutyColumns: readonly Column<DutyView>[] = [
@@ -82,7 +92,7 @@ export async function runsShow(invocation: Invocation<RunsFollowFlags>): Promise
 
 /** `holdfast runs start`. */
 export async function runsStart(invocation: Invocation<RunsFollowFlags>): Promise<number> {
-  const { output, flags } = invocation;
+  const { output } = invocation;
   const [duty] = invocation.arguments;
   const client = ServerClient.of(invocation);
   if (duty === undefined) {
@@ -92,6 +102,15 @@ export async function runsStart(invocation: Invocation<RunsFollowFlags>): Promis
     return 0;
   }
   const run = await client.ask({ call: 'POST /api/v1/runs', body: { duty } }, runView);
+  return tellStarted(invocation, client, run);
+}
+
+/** Follows a run that was asked for, if that was, too. @returns its exit code */
+async function tellStarted(
+  { output, flags }: Invocation<RunsFollowFlags>,
+  client: ServerClient,
+  run: RunView,
+): Promise<number> {
   if (!flags.follow) {
     if (output.isJson) printJson(output, 'run', run);
     else output.line(run.id);
@@ -101,6 +120,26 @@ export async function runsStart(invocation: Invocation<RunsFollowFlags>): Promis
   tellRun(output, ended);
   if (ended.outcome === 'success') return 0;
   return ended.outcome === 'incomplete' ? 3 : 1;
+}
+
+/** `holdfast runs restore`. */
+export async function runsRestore(invocation: Invocation<RunsRestoreFlags>): Promise<number> {
+  const { output, flags } = invocation;
+  const [repository = '', snapshot] = invocation.arguments;
+  const client = ServerClient.of(invocation);
+  const place = `/api/v1/repositories/${encodeURIComponent(repository)}`;
+  if (snapshot === undefined) {
+    const snapshots = await client.all(`${place}/snapshots`, snapshotView);
+    if (output.isJson) for (const one of snapshots) printJson(output, 'snapshot', one);
+    else for (const line of formatTable(snapshotColumns, snapshots)) output.line(line);
+    return 0;
+  }
+  const { target, path } = flags;
+  if (target === undefined)
+    throw usage('it is not known where to', 'Name a new folder with --target.');
+  const body = { snapshot, target, ...(path === undefined ? {} : { path }) };
+  const run = await client.ask({ call: `POST ${place}/restores`, body }, runView);
+  return tellStarted(invocation, client, run);
 }
 
 /** `holdfast runs cancel`. */

@@ -112,13 +112,52 @@ const cancel: Command<ServerFlags> = {
   run: async (invocation) => (await import('../actions/runs.ts')).runsCancel(invocation),
 };
 
+const restoreFlags = {
+  target: {
+    kind: 'text',
+    name: 'target',
+    short: 't',
+    placeholder: 'directory',
+    description: 'a folder of the machine of the server that is not there yet',
+  },
+  path: {
+    kind: 'text',
+    name: 'path',
+    placeholder: 'path',
+    description: 'a folder in the snapshot',
+    defaultText: 'the whole snapshot',
+  },
+} as const;
+
+/** Flags of `holdfast runs restore`. */
+export type RunsRestoreFlags = RunsFollowFlags & typeof restoreFlags;
+
+const restore: Command<RunsRestoreFlags> = {
+  name: 'runs restore',
+  summary: 'Have a server restore a snapshot',
+  description: `
+Has a server restore a snapshot of one of its repositories to a new folder of its machine, before everything else that waits, and read back what
+it wrote. Without a snapshot, lists those of the repository.`,
+  arguments: { usage: 'REPOSITORY [SNAPSHOT]', minimum: 1, maximum: 2, complete: [] },
+  flags: { ...serverFlags, ...followFlags, ...restoreFlags },
+  examples: [
+    { text: 'which there are', command: 'holdfast runs restore disk' },
+    {
+      text: 'one of them',
+      command: 'holdfast runs restore disk 2e0be6cc --target /srv/restored --follow',
+    },
+  ],
+  exitCodes: [0, 1],
+  run: async (invocation) => (await import('../actions/runs.ts')).runsRestore(invocation),
+};
+
 /** The commands of `holdfast runs`. */
 export const command: CommandGroup = {
   name: 'runs',
-  summary: 'Look at runs of a server, start and cancel them',
+  summary: 'Look at runs of a server, start, cancel, restore',
   description: `
 A run is one execution of anything that a server does: a backup, a copy, a restore. Log in first with "holdfast login".`,
-  commands: [list, show, start, cancel],
+  commands: [list, show, start, cancel, restore],
   examples: [
     { text: 'the last ones', command: 'holdfast runs list' },
     { text: 'back up now', command: 'holdfast runs start "back up documents" --follow' },

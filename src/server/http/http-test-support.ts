@@ -139,14 +139,15 @@ export class ServerBed extends Asker {
     {
       isSetUp = true,
       isKeyNew = false,
-    }: { readonly isSetUp?: boolean; readonly isKeyNew?: boolean } = {},
+      origin,
+    }: { readonly isSetUp?: boolean; readonly isKeyNew?: boolean; readonly origin?: string } = {},
   ): Promise<ServerBed> {
     const log: string[] = [];
     const server = await startServer({
       dataPath: folder,
       database: undefined,
       listen: { host: '127.0.0.1', port: 0 },
-      origin: undefined,
+      origin,
       isKeyNew,
       environment: systemEnvironment,
       variables: { PATH: process.env['PATH'], HOME: folder },

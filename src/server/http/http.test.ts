@@ -567,3 +567,24 @@ test('with another key nothing is begun; where it is lost, secrets are given ane
     await next.server.stop();
   }
 });
+
+test('behind a proxy with TLS cookies are for https alone, and pages are of its name', async () => {
+  const origin = 'https://backup.example.org';
+  const own = await ServerBed.start(scratch.fresh('origin'), { origin, isSetUp: false });
+  try {
+    const link = own.server.setUpUrl ?? '';
+    expect(link.startsWith(`${origin}/set-up?token=`)).toBe(true);
+    await own.setUp(link);
+    const person = { name: 'anna', password: adminPassword };
+    const sign = (headers: Record<string, string>): ReturnType<typeof own.ask> =>
+      own.ask('POST /api/v1/session', person, { token: null, headers });
+    const answer = await sign({ Origin: origin });
+    expect(answer.headers.get('set-cookie')).toMatch(
+      /^__Host-holdfast=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Secure$/,
+    );
+    expect(answer.headers.get('strict-transport-security')).toBe('max-age=31536000');
+    expect((await sign({ Origin: own.url })).status).toBe(403);
+  } finally {
+    await own.server.stop();
+  }
+});

@@ -1,4 +1,4 @@
-import { type ErrorCode, errorTable, HoldfastError } from '../../base/errors.ts';
+import { type ErrorCode, errorTable, HoldfastError, systemCode } from '../../base/errors.ts';
 import { harmlessLine } from '../../base/harmless-text.ts';
 import { FieldError } from '../state/estate-store.ts';
 
@@ -48,9 +48,19 @@ function isInternal(code: ErrorCode): boolean {
 
 function knownError(error: unknown): HoldfastError {
   if (error instanceof HoldfastError) return error;
+  if (isDatabaseAway(error)) return new HoldfastError('STATE_FAILED');
   const foreign = codeOfFramework(error);
   if (foreign) return new HoldfastError(foreign[0], { message: foreign[1] });
   return new HoldfastError('ASSERTION_FAILED');
+}
+
+/** Connections that break or are not made, and the classes of PostgreSQL's errors that say so. @see https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const awayCodes =
+  /^(?:E(?:CONNREFUSED|CONNRESET|NOENT|PIPE|TIMEDOUT)|ERR_SQLITE_ERROR|(?:08|53|57)\w{3})$/;
+
+function isDatabaseAway(error: unknown): boolean {
+  const code = systemCode(error);
+  return code !== undefined && awayCodes.test(code);
 }
 
 /** Errors of the web framework and its parsers, by their codes. */

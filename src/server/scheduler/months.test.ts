@@ -101,7 +101,7 @@ describeNeeding('restic')(`three months${needs('restic')}`, () => {
       retention: { 'keep-daily': 7, 'keep-weekly': 4 },
       copies: [{ repository: 'second', when: { weekly: { on: ['sun'], at: ['05:00'] } } }],
       prune: { when: { weekly: { on: ['sun'], at: ['06:00'] } } },
-      verify: { within: '30d' },
+      verify: { within: '30d', when: { weekly: { on: ['mon'], at: ['08:00'] } } },
       drill: { when: { monthly: { on: [1], at: ['07:00'] } }, files: 3 },
     };
     await bed.state.transaction(async (db) => {
