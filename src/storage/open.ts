@@ -7,7 +7,7 @@ import { limit } from './limit.ts';
 import { localStore } from './local/store.ts';
 import { parseLocation, redactLocation, type Scheme, schemes } from './location.ts';
 import type { RateAt } from './rate-timetable.ts';
-import { retry } from './retry.ts';
+import { repeat, retry, type RetryOptions } from './retry.ts';
 import { thawReads } from './thaw-reads.ts';
 import type { ExtendedOption, Store, TransportSettings, Variables } from './store.ts';
 
@@ -76,16 +76,19 @@ export async function openBackend(location: string, options: BackendOptions): Pr
   const { connections, ...own } = readExtended(scheme, store, options);
   const connectionCount =
     connections === undefined ? options.connectionCount : parseConnections(scheme, connections);
-  const inner = await store.open(parsed, {
-    environment: options.environment,
-    connectionCount: connectionCount ?? store.connectionCount,
-    extended: new Map(Object.entries(own)),
-    transport: options.transport ?? {},
-    variables: options.variables ?? {},
-    ...(options.signal && { signal: options.signal }),
-    ...(options.monitor && { monitor: options.monitor }),
-  });
-  return decorate(inner, options);
+  const open = (): Promise<Backend> =>
+    store.open(parsed, {
+      environment: options.environment,
+      connectionCount: connectionCount ?? store.connectionCount,
+      extended: new Map(Object.entries(own)),
+      transport: options.transport ?? {},
+      variables: options.variables ?? {},
+      ...(options.signal && { signal: options.signal }),
+      ...(options.monitor && { monitor: options.monitor }),
+    });
+  const retries = retriesOf(options);
+  const inner = await repeat('open the storage', { ...retries, signal: options.signal }, open);
+  return decorate(inner, retries, options);
 }
 
 /** The store of a scheme, which takes the locations of that scheme only; undefined if it is not built in. */
@@ -101,19 +104,23 @@ function optionsOf(scheme: Scheme, { connectionCount, options }: Store): Extende
   return [connections, ...options];
 }
 
-function decorate(inner: Backend, options: BackendOptions): Backend {
-  const { environment, monitor } = options;
-  let backend = limit(inner, { connectionCount: inner.connectionCount });
-  if (options.uploadLimit || options.downloadLimit) {
-    backend = bandwidth(backend, { ...options, clock: environment.clock });
-  }
-  backend = retry(backend, {
+function retriesOf({ environment, monitor }: BackendOptions): RetryOptions {
+  return {
     environment,
     onRetry: ({ call, error, delayMs }) =>
       monitor?.note(
         `${call}: ${describeError(error)}; trying again in ${Math.ceil(delayMs / 1000)} s`,
       ),
-  });
+  };
+}
+
+function decorate(inner: Backend, retries: RetryOptions, options: BackendOptions): Backend {
+  const { environment, monitor } = options;
+  let backend = limit(inner, { connectionCount: inner.connectionCount });
+  if (options.uploadLimit || options.downloadLimit) {
+    backend = bandwidth(backend, { ...options, clock: environment.clock });
+  }
+  backend = retry(backend, retries);
   // Around all: who waits for an archive holds no connection.
   return inner.thawing ? thawReads(backend, { clock: environment.clock, monitor }) : backend;
 }

@@ -56,16 +56,56 @@ export function retryDelayMs(attempt: number, random: Random): number {
   return Math.round(delayMs * (0.5 + randomBelow(random, 2 ** 32) / 2 ** 32));
 }
 
+/**
+ * Does work that is a call of a storage, again where its error allows it.
+ * @param call for people: `put pack 0123456789`
+ * @param work is given the number of the try, from 1
+ * @throws the error of the last try
+ */
+export async function repeat<T>(
+  call: string,
+  options: RetryOptions & CallOptions,
+  work: (attempt: number) => Promise<T>,
+): Promise<T> {
+  let pace: Pace | undefined;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work(attempt);
+    } catch (error) {
+      pace ??= paceOf(call, options);
+      await pace(error);
+    }
+  }
+}
+
+/** Waits before the next try of one call, or throws the error if there is none. */
+type Pace = (error: unknown) => Promise<void>;
+
+function paceOf(
+  call: string,
+  { environment, elapsedMsMax = elapsedMsMaxDefault, onRetry, signal }: RetryOptions & CallOptions,
+): Pace {
+  const { clock, random } = environment;
+  let attempt = 0;
+  let endMs: number | undefined;
+  return async (error) => {
+    if (!isHoldfastError(error) || error.row.retry === 'never') throw error;
+    throwIfAborted(signal);
+    attempt++;
+    endMs ??= clock.monotonicMs() + elapsedMsMax;
+    const delayMs = Math.max(retryDelayMs(attempt, random), error.retryAfterMs ?? 0);
+    if (clock.monotonicMs() + delayMs > endMs) throw error;
+    onRetry?.({ call, error, delayMs });
+    await clock.sleep(delayMs, signal);
+  };
+}
+
 class RetryingBackend extends ForwardingBackend {
-  readonly #environment: Environment;
-  readonly #elapsedMsMax: number;
-  readonly #onRetry: (event: RetryEvent) => void;
+  readonly #options: RetryOptions;
 
   constructor(inner: Backend, options: RetryOptions) {
     super(inner);
-    this.#environment = options.environment;
-    this.#elapsedMsMax = options.elapsedMsMax ?? elapsedMsMaxDefault;
-    this.#onRetry = options.onRetry ?? (() => {});
+    this.#options = options;
   }
 
   override get versions(): Versions | undefined {
@@ -127,7 +167,7 @@ class RetryingBackend extends ForwardingBackend {
     options?: CallOptions,
   ): AsyncGenerator<FileStat, void, undefined> {
     const listed = new Set<string>();
-    const pacer = this.#pacer(`list ${type} files`, options);
+    const pace = paceOf(`list ${type} files`, this.#with(options));
     for (;;) {
       try {
         for await (const file of this.inner.list(type, options)) {
@@ -137,7 +177,7 @@ class RetryingBackend extends ForwardingBackend {
         }
         return;
       } catch (error) {
-        await pacer(error);
+        await pace(error);
       }
     }
   }
@@ -177,37 +217,16 @@ class RetryingBackend extends ForwardingBackend {
     work: () => Promise<T>,
   ): Promise<T> => this.#repeat(call, options, work);
 
-  async #repeat<T>(
+  #repeat<T>(
     call: string,
     options: CallOptions | undefined,
     work: (attempt: number) => Promise<T>,
   ): Promise<T> {
-    let pacer: ((error: unknown) => Promise<void>) | undefined;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await work(attempt);
-      } catch (error) {
-        pacer ??= this.#pacer(call, options);
-        await pacer(error);
-      }
-    }
+    return repeat(call, this.#with(options), work);
   }
 
-  /** Gives a function that waits before the next try of one call, or throws the error if there is none. */
-  #pacer(call: string, options: CallOptions | undefined): (error: unknown) => Promise<void> {
-    const { clock, random } = this.#environment;
-    let attempt = 0;
-    let endMs: number | undefined;
-    return async (error) => {
-      if (!isHoldfastError(error) || error.row.retry === 'never') throw error;
-      throwIfAborted(options?.signal);
-      attempt++;
-      endMs ??= clock.monotonicMs() + this.#elapsedMsMax;
-      const delayMs = Math.max(retryDelayMs(attempt, random), error.retryAfterMs ?? 0);
-      if (clock.monotonicMs() + delayMs > endMs) throw error;
-      this.#onRetry({ call, error, delayMs });
-      await clock.sleep(delayMs, options?.signal);
-    };
+  #with(options: CallOptions | undefined): RetryOptions & CallOptions {
+    return { ...this.#options, signal: options?.signal };
   }
 }
 

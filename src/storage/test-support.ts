@@ -42,6 +42,13 @@ export class JumpingClock implements Clock {
   }
 }
 
+/** A clock on which every wait is a long one, so that what does not work is tried twice. */
+export class ImpatientClock extends JumpingClock {
+  override sleep(_ms: number, signal?: AbortSignal): Promise<void> {
+    return super.sleep(900_000, signal);
+  }
+}
+
 /** Numbers that repeat for each run: xorshift32. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0 || 1;

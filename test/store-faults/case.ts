@@ -2,7 +2,7 @@ import type { Backend } from '../../src/storage/backend.ts';
 import { limit } from '../../src/storage/limit.ts';
 import { MemoryBackend, type MemoryFiles } from '../../src/storage/memory/memory-backend.ts';
 import { record } from '../../src/storage/record.ts';
-import { retry } from '../../src/storage/retry.ts';
+import { repeat, retry } from '../../src/storage/retry.ts';
 import type { Content } from '../tools/manifest.ts';
 import type { Bed } from './bed.ts';
 import { Chance } from './chance.ts';
@@ -204,16 +204,16 @@ async function throughStore(
   },
   work: (backend: Backend) => Promise<Outcome>,
 ): Promise<Outcome> {
+  const { environment } = client;
+  const retries = { environment, elapsedMsMax: retryMsMax };
   let store: Backend;
   try {
-    store = await place.open(how);
+    store = await repeat('open', retries, () => place.open(how));
   } catch (error) {
-    const outcome = await runOperation('check', { client, backend: unopened(error) } as Work);
-    return { ...outcome, isUnopened: true };
+    return runOperation('check', { client, backend: unopened(error) } as Work);
   }
   const limited = limit(around(store), { connectionCount: store.connectionCount });
-  const { environment } = client;
-  const backend = retry(limited, { environment, elapsedMsMax: retryMsMax });
+  const backend = retry(limited, retries);
   try {
     return await work(backend);
   } finally {
@@ -274,9 +274,7 @@ class Judge {
     const { armed, outcome, strikes } = this.#happened;
     if (outcome.codes.at(-1) !== 'BACKEND_UNAVAILABLE') return false;
     // With little patience a busy machine alone may be taken for a server that hangs. The next one has more, and must work.
-    if (strikes === 0) return armed.how?.stuckRequestMs !== undefined;
-    // An SFTP server that cannot be reached when the storage is opened is not asked again.
-    return outcome.isUnopened === true && this.#run.store === 'sftp';
+    return strikes === 0 && armed.how?.stuckRequestMs !== undefined;
   }
 
   async judgeAgain(outcome: Outcome): Promise<void> {

@@ -49,8 +49,6 @@ export interface Outcome {
   /** What was told to the user, and the codes of it. */
   readonly said: readonly string[];
   readonly codes: readonly string[];
-  /** It never came to the operation: the storage could not be opened. */
-  readonly isUnopened?: true;
   /** What is no error for a user. */
   readonly defect?: unknown;
 }

@@ -185,6 +185,8 @@ async function serveSftp(room: Room): Promise<Served> {
     server
       .location(folder)
       .replace(`:${server.port}/`, `:${way === 'tcp' ? tcp.port : server.port}/`);
+  // A line that stalls is given up after a second, and a login after two.
+  server.writeClientSettings(['ConnectTimeout 1']);
   const args = `-F ${server.clientSettings}`;
   return {
     kind: 'sftp',

@@ -15,6 +15,7 @@ import { silentMonitor } from '../../base/monitor.ts';
 import type { Backend } from '../backend.ts';
 import { codeOf, handleFor, listAll } from '../conformance.ts';
 import { openBackend } from '../open.ts';
+import { ImpatientClock } from '../test-support.ts';
 
 const scratch = scratchFolder('sftp-backend');
 const config = { type: 'config', name: '' } as const;
@@ -42,7 +43,8 @@ async function openProgram(root: string, args = ''): Promise<Backend> {
 
 function start(command: string): Promise<Backend> {
   const extended = new Map([['sftp.command', command]]);
-  return openBackend('sftp:host:x', { environment: systemEnvironment, extended });
+  const environment = { ...systemEnvironment, clock: new ImpatientClock() };
+  return openBackend('sftp:host:x', { environment, extended });
 }
 
 function modeOf(file: string): string {
@@ -171,6 +173,7 @@ describeWith(['sshd', 'mount'], 'SFTP to a file system of 1 MiB', () => {
     await backend.put(large, [new Uint8Array(500_000)]);
     execFileSync('mount', ['-o', 'remount,ro', root]);
     expect(await codeOf(backend.put(handleFor('key', 'x'), [utf8('x')]))).toBe('READ_ONLY');
+    expect(await codeOf(backend.remove(large))).toBe('READ_ONLY');
   });
 });
 
@@ -239,6 +242,19 @@ describeWith(['sshd'], 'a connection that is lost', () => {
       await systemClock.sleep(5);
     await server.begin();
     expect(await call).toEqual(new Uint8Array([3, 3]));
+  });
+
+  test('waits for a server that is not there yet when the storage is opened', async () => {
+    await server.stop();
+    const opening = openBackend(server.location('x'), {
+      environment: impatient,
+      extended: new Map([['sftp.args', `-F ${server.clientSettings}`]]),
+      monitor: { ...silentMonitor, note: (text) => notes.push(text) },
+    });
+    while (!notes.some((note) => note.startsWith('open the storage: the server refuses')))
+      await systemClock.sleep(5);
+    await server.begin();
+    await (await opening).close();
   });
 
   test('does not trust a server that came back with another key', async () => {

@@ -25,7 +25,14 @@ import { notFile, readFile } from './read-file.ts';
 import type { SftpSession } from './sftp-session.ts';
 import { hasStatus, ignore, translate } from './translate.ts';
 import { statusCodes } from './wire.ts';
-import { groupModes, type Modes, privateModes, syncFolder, writeFile } from './write-file.ts';
+import {
+  explain,
+  groupModes,
+  type Modes,
+  privateModes,
+  syncFolder,
+  writeFile,
+} from './write-file.ts';
 
 /** Which repository is opened, and how. */
 export interface SftpBackendOptions {
@@ -164,8 +171,7 @@ export class SftpBackend implements Backend {
     const path = this.#pathOf(handle);
     await this.#call({ action: 'write', path }, options, async (session) => {
       // Also if it was gone: an earlier try may have failed after it had removed the file.
-      const removal = session.remove(path).then(() => true, ignore(noSuchFile));
-      const wasThere = await removal;
+      const wasThere = await removeFile(session, path);
       if (durablyRemoved.includes(handle.type)) await this.#sync(session, path);
       if (!wasThere) throw new HoldfastError('FILE_NOT_FOUND', { details: { path } });
     });
@@ -239,6 +245,17 @@ export class SftpBackend implements Backend {
   #pathOf(handle: FileHandle): string {
     const place = placeOf(layout, handle);
     return [...place.folders, place.name].reduce(join, this.#root);
+  }
+}
+
+/** @returns false if there was no such file @throws StatusError; READ_ONLY */
+async function removeFile(session: SftpSession, path: string): Promise<boolean> {
+  try {
+    await session.remove(path);
+    return true;
+  } catch (error) {
+    if (hasStatus(error, noSuchFile)) return false;
+    throw await explain(session, error, { path, sizeBytes: 0 });
   }
 }
 

@@ -28,6 +28,7 @@ export interface SshConnection {
   readonly settings: SshSettings;
   /** To be called before something is written: what is written in the same turn goes out together. */
   readonly beforeWrite: () => void;
+  isClosed(): boolean;
   /** Why it ended. */
   reason(): Error | undefined;
   close(): void;
@@ -61,6 +62,7 @@ export async function connectSsh(
   const client = new ssh2.Client();
   let reason: Error | undefined;
   let refusal: HoldfastError | undefined;
+  let isClosed = false;
   // Stays for good: an error without a listener would end the program.
   client.on('error', (error: Error & { level?: string }) => {
     // An agent that does not answer is no reason to give up: identity files come next.
@@ -74,7 +76,10 @@ export async function connectSsh(
   // It is waited for below, unless that fails before.
   ready.promise.catch(() => {});
   client.once('ready', () => ready.resolve());
-  client.once('close', () => ready.reject(reason ?? new Error('the server closed the connection')));
+  client.once('close', () => {
+    isClosed = true;
+    ready.reject(reason ?? new Error('the server closed the connection'));
+  });
   client.on('error', () => reason && ready.reject(reason));
   try {
     client.connect({
@@ -103,14 +108,24 @@ export async function connectSsh(
     close();
     throw refusal ?? translateLogin(error, settings, identities);
   }
-  return { client, settings, beforeWrite, close, reason: () => refusal ?? reason };
+  return {
+    client,
+    settings,
+    beforeWrite,
+    close,
+    isClosed: () => isClosed,
+    reason: () => refusal ?? reason,
+  };
 }
 
-/** Opens the channel of the subsystem. @throws PROTOCOL_BROKEN if the server has none */
-export function openSftpChannel({ client, settings }: SshConnection): Promise<ClientChannel> {
+/** Opens the channel of the subsystem. @throws PROTOCOL_BROKEN if the server has none; BACKEND_UNAVAILABLE */
+export function openSftpChannel(connection: SshConnection): Promise<ClientChannel> {
+  const { client, settings } = connection;
   return new Promise((resolve, reject) => {
     client.subsys('sftp', (error, channel) => {
       if (!error) return resolve(channel);
+      if (connection.isClosed())
+        return reject(unreachableHost(connection.reason() ?? error, settings));
       reject(
         new HoldfastError('PROTOCOL_BROKEN', {
           message: 'the server offers no SFTP',

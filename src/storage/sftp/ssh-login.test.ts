@@ -11,6 +11,7 @@ import { freePort, makeKey, SshServer } from '../../../test/tools/ssh-server.ts'
 import { systemEnvironment } from '../../base/environment.ts';
 import { describeError, isHoldfastError } from '../../base/errors.ts';
 import { openBackend } from '../open.ts';
+import { ImpatientClock } from '../test-support.ts';
 
 const scratch = scratchFolder('ssh-login');
 
@@ -18,7 +19,8 @@ const scratch = scratchFolder('ssh-login');
 async function logIn(location: string, args: string): Promise<string> {
   try {
     const extended = new Map([['sftp.args', args]]);
-    const backend = await openBackend(location, { environment: systemEnvironment, extended });
+    const environment = { ...systemEnvironment, clock: new ImpatientClock() };
+    const backend = await openBackend(location, { environment, extended });
     await backend.close();
     return 'in';
   } catch (error) {

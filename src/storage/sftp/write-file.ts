@@ -223,8 +223,16 @@ async function isThere(session: SftpSession, path: string): Promise<boolean> {
 
 const isReadOnlyFlag = 1;
 
-/** OpenSSH says "failure" whether the disk is full, broken or read-only: asks how full it is. */
-async function explain(session: SftpSession, error: unknown, file: NewFile): Promise<unknown> {
+/**
+ * OpenSSH says "failure" whether the disk is full, broken or read-only: asks how full it is.
+ * @param file that was to be written or removed, and the bytes that it needs
+ * @returns STORAGE_FULL, READ_ONLY, or `error` where nothing more can be said
+ */
+export async function explain(
+  session: SftpSession,
+  error: unknown,
+  file: { readonly path: string; readonly sizeBytes: number },
+): Promise<unknown> {
   if (!hasStatus(error, failure) || !session.offers(extensions.space)) return error;
   const numbers = await session
     .numbers(extensions.space, folderOf(file.path))
