@@ -45,7 +45,8 @@ export function buildApp(options: AppOptions): FastifyInstance {
     requestTimeout: requestMsMax,
     keepAliveTimeout: keepAliveMs,
     http: { maxHeaderSize: headerSizeBytesMax },
-    trustProxy: false,
+    // Only this machine reaches the server: behind a proxy, who asks is whom that names, or all would share one limit of tries.
+    trustProxy: site.origin === undefined ? false : 'loopback',
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200 },

@@ -374,6 +374,13 @@ describe('a browser', () => {
   });
 });
 
+test('without a proxy nobody names another address', async () => {
+  const person = { name: 'anna', password: adminPassword };
+  const headers = { 'X-Forwarded-For': '203.0.113.9' };
+  await bed.must('POST /api/v1/session', person, { token: null, headers });
+  expect(bed.log.join()).not.toContain('203.0.113.9');
+});
+
 test('wrong passwords cost time, and tell nothing', async () => {
   const own = await ServerBed.start(scratch.fresh('tries'));
   try {
@@ -584,6 +591,13 @@ test('behind a proxy with TLS cookies are for https alone, and pages are of its 
     );
     expect(answer.headers.get('strict-transport-security')).toBe('max-age=31536000');
     expect((await sign({ Origin: own.url })).status).toBe(403);
+    // What the proxy adds counts, not what whoever asks wrote before it.
+    await sign({ Origin: origin, 'X-Forwarded-For': '198.51.100.1, 203.0.113.9' });
+    interface Page {
+      readonly items: readonly { readonly action: string; readonly address: string }[];
+    }
+    const { items } = await own.must<Page>('GET /api/v1/audit?limit=1');
+    expect(items).toMatchObject([{ action: 'sign-in', address: '203.0.113.9' }]);
   } finally {
     await own.server.stop();
   }
