@@ -2,10 +2,8 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CommandRun, runCommand } from '../../test/tools/in-process.ts';
 import { scratchFolder } from '../../test/tools/scratch.ts';
-import { adminPassword, ServerBed } from '../server/http/http-test-support.ts';
+import { adminPassword, cheapRepository, ServerBed } from '../server/http/http-test-support.ts';
 import { systemEnvironment } from '../base/environment.ts';
-import { createRepository } from '../repository/repository.ts';
-import { LocalBackend } from '../storage/local/local-backend.ts';
 
 /** The commands that ask a server, on one that runs. */
 
@@ -24,14 +22,7 @@ beforeAll(async () => {
   writeFileSync(at('anna.password'), adminPassword);
   writeFileSync(at('main.password'), password);
   writeFileSync(at('link'), `To set it up, open this link:\n${bed.server.setUpUrl}\n`);
-  const backend = await LocalBackend.open(at('main'), { environment: systemEnvironment });
-  await createRepository(backend, {
-    environment: systemEnvironment,
-    hostname: 'host',
-    username: 'user',
-    scrypt: { N: 1024, r: 8, p: 1 },
-    password: Buffer.from(password),
-  });
+  await cheapRepository(at('main'), password);
   file = at('estate.yaml');
   writeEstate('30d');
 });

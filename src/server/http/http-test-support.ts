@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { systemEnvironment } from '../../base/environment.ts';
 import type { Scope } from '../../contracts/accounts.ts';
+import { createRepository } from '../../repository/repository.ts';
+import { LocalBackend } from '../../storage/local/local-backend.ts';
 import { type RunningServer, startServer } from '../start-server.ts';
 import type { ProblemDocument } from './problem.ts';
 
@@ -168,4 +170,18 @@ export class ServerBed extends Asker {
       .map((file) => readFileSync(file, 'latin1'));
     return [...files, ...this.log].join('\n');
   }
+}
+
+/** Makes a repository whose key costs little. @returns where it is */
+export async function cheapRepository(location: string, password: string): Promise<string> {
+  mkdirSync(location);
+  const backend = await LocalBackend.open(location, { environment: systemEnvironment });
+  await createRepository(backend, {
+    environment: systemEnvironment,
+    hostname: 'host',
+    username: 'user',
+    scrypt: { N: 1024, r: 8, p: 1 },
+    password: Buffer.from(password),
+  });
+  return location;
 }

@@ -1,13 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { mkdirSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { scratchFolder } from '../../../test/tools/scratch.ts';
 import { type Role, roles, type Scope, scopesOfRole } from '../../contracts/accounts.ts';
 import type { RepositoryView } from '../../contracts/views.ts';
-import { systemEnvironment } from '../../base/environment.ts';
-import { createRepository } from '../../repository/repository.ts';
-import { LocalBackend } from '../../storage/local/local-backend.ts';
-import { adminPassword, ServerBed } from './http-test-support.ts';
+import { adminPassword, cheapRepository, ServerBed } from './http-test-support.ts';
 import { allRoutes } from './routes/all-routes.ts';
 import type { Route } from './route.ts';
 
@@ -27,21 +23,6 @@ beforeAll(async () => {
   }
 });
 afterAll(() => bed.server.stop());
-
-/** A repository whose key costs little. @returns where it is */
-async function newRepository(): Promise<string> {
-  const location = scratch.fresh('repository');
-  mkdirSync(location);
-  const backend = await LocalBackend.open(location, { environment: systemEnvironment });
-  await createRepository(backend, {
-    environment: systemEnvironment,
-    hostname: 'host',
-    username: 'user',
-    scrypt: { N: 1024, r: 8, p: 1 },
-    password: Buffer.from(repositoryPassword),
-  });
-  return location;
-}
 
 /** What asks a route for something that is not there. */
 function placeOf({ method, path }: Route): string {
@@ -381,53 +362,6 @@ test('without a proxy nobody names another address', async () => {
   expect(bed.log.join()).not.toContain('203.0.113.9');
 });
 
-test('wrong passwords cost time, and tell nothing', async () => {
-  const own = await ServerBed.start(scratch.fresh('tries'));
-  try {
-    const wrong = async (name: string): Promise<unknown[]> => {
-      const person = { name, password: 'wrong password' };
-      const answer = await own.ask('POST /api/v1/session', person, { token: null });
-      const { status, headers, body } = answer;
-      return [status, body['detail'], headers.get('retry-after') !== null];
-    };
-    const refused = [401, 'the name or the password is wrong', false];
-    for (let i = 0; i < 5; i++) expect(await wrong('anna')).toEqual(refused);
-    expect(await wrong('anna')).toEqual([429, undefined, true]);
-    expect(await wrong('nobody')).toEqual(refused);
-  } finally {
-    await own.server.stop();
-  }
-});
-
-test('the set-up link makes one user, once', async () => {
-  const own = await ServerBed.start(scratch.fresh('set-up'), { isSetUp: false });
-  try {
-    const link = own.server.setUpUrl ?? '';
-    const token = new URL(link).searchParams.get('token') ?? '';
-    expect(Buffer.from(token, 'base64url').byteLength).toBe(24);
-    const person = { name: 'anna', password: adminPassword };
-    expect((await own.ask(`GET /set-up?token=${token}`, undefined)).text).toContain('<form');
-    const guess = { ...person, token: 'guess' };
-    expect(await own.problems('POST /api/v1/set-up', guess)).toEqual(['403 NOT_ALLOWED']);
-    const easy = { ...person, token, password: 'password1234' };
-    expect((await own.problems('POST /api/v1/set-up', easy))[1]).toMatch(/^password: /);
-    const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
-    const raw = new URLSearchParams({ ...person, token }).toString();
-    const made = await own.ask('POST /set-up', undefined, { raw, headers: form });
-    expect([made.status, made.text]).toEqual([200, expect.stringMatching(/is set up/)]);
-    expect(await own.problems('POST /api/v1/set-up', { ...person, token })).toEqual([
-      '409 STATE_CONFLICT',
-    ]);
-    await own.signIn(person);
-    expect(own.everything()).not.toContain(token);
-  } finally {
-    await own.server.stop();
-  }
-  const again = await ServerBed.start(own.folder, { isSetUp: false });
-  expect(again.server.setUpUrl).toBeUndefined();
-  await again.server.stop();
-});
-
 test('a request with a key is done once', async () => {
   const headers = { 'Idempotency-Key': 'once' };
   const request = { label: 'once', scopes: ['read'] };
@@ -469,7 +403,7 @@ test('lists come in pages', async () => {
 });
 
 test('repositories are opened before they are kept, and their secrets are nowhere', async () => {
-  const location = await newRepository();
+  const location = await cheapRepository(scratch.fresh('repository'), repositoryPassword);
   const asked = { name: 'kept', entry: { location }, password: repositoryPassword };
   const environment = { AWS_SECRET_ACCESS_KEY: 'canary-store-secret' };
   const add = (more: object): Promise<string[]> =>
@@ -543,62 +477,4 @@ test('what was done is recorded, with who did it, and is as it was written', asy
     items.some(({ action, decision }) => action === 'change-password' && decision === 'refused'),
   ).toBe(true);
   expect(await bed.must('GET /api/v1/audit/check')).toEqual({ intact: true });
-});
-
-test('with another key nothing is begun; where it is lost, secrets are given anew', async () => {
-  const folder = scratch.fresh('key');
-  const location = await newRepository();
-  const first = await ServerBed.start(folder);
-  const request = { name: 'kept', entry: { location }, password: repositoryPassword };
-  await first.must('POST /api/v1/repositories', request);
-  await first.server.stop();
-  rmSync(`${folder}/secret.key`);
-  await expect(ServerBed.start(folder)).rejects.toMatchObject({ code: 'SECRET_NOT_OPENED' });
-  const next = await ServerBed.start(folder, { isSetUp: false, isKeyNew: true });
-  try {
-    next.token = first.token;
-    expect(await next.must('GET /api/v1/repositories/kept')).toMatchObject({
-      secrets: [],
-      problem: 'its secrets cannot be opened: give them anew',
-    });
-    const change = { entry: { location } };
-    expect(await next.problems('PUT /api/v1/repositories/kept', change)).toEqual([
-      '400 REQUEST_INVALID',
-      'password: is needed: the one that is kept cannot be opened',
-    ]);
-    const given = { ...change, password: repositoryPassword };
-    expect(await next.must('PUT /api/v1/repositories/kept', given)).toMatchObject({
-      secrets: ['password'],
-    });
-  } finally {
-    await next.server.stop();
-  }
-});
-
-test('behind a proxy with TLS cookies are for https alone, and pages are of its name', async () => {
-  const origin = 'https://backup.example.org';
-  const own = await ServerBed.start(scratch.fresh('origin'), { origin, isSetUp: false });
-  try {
-    const link = own.server.setUpUrl ?? '';
-    expect(link.startsWith(`${origin}/set-up?token=`)).toBe(true);
-    await own.setUp(link);
-    const person = { name: 'anna', password: adminPassword };
-    const sign = (headers: Record<string, string>): ReturnType<typeof own.ask> =>
-      own.ask('POST /api/v1/session', person, { token: null, headers });
-    const answer = await sign({ Origin: origin });
-    expect(answer.headers.get('set-cookie')).toMatch(
-      /^__Host-holdfast=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Secure$/,
-    );
-    expect(answer.headers.get('strict-transport-security')).toBe('max-age=31536000');
-    expect((await sign({ Origin: own.url })).status).toBe(403);
-    // What the proxy adds counts, not what whoever asks wrote before it.
-    await sign({ Origin: origin, 'X-Forwarded-For': '198.51.100.1, 203.0.113.9' });
-    interface Page {
-      readonly items: readonly { readonly action: string; readonly address: string }[];
-    }
-    const { items } = await own.must<Page>('GET /api/v1/audit?limit=1');
-    expect(items).toMatchObject([{ action: 'sign-in', address: '203.0.113.9' }]);
-  } finally {
-    await own.server.stop();
-  }
 });
