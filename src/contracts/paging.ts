@@ -6,6 +6,9 @@ export const pageSizeMax = 200;
 /** Entries of one page where nothing is said. */
 export const pageSizeDefault = 50;
 
+/** Under this name the JSON schema of a number in a query has what it is: on the way it is a text. */
+export const numberMark = 'x-number';
+
 /** A number in the query of a request. */
 export function queryNumber(bounds: {
   readonly minimum: number;
@@ -18,7 +21,8 @@ export function queryNumber(bounds: {
     .refine(
       (value) => value >= bounds.minimum && value <= bounds.maximum,
       `must be from ${bounds.minimum} to ${bounds.maximum}`,
-    );
+    )
+    .meta({ [numberMark]: { type: 'integer', ...bounds } });
 }
 
 /** What every list takes. */

@@ -434,7 +434,10 @@ test('repositories are opened before they are kept, and their secrets are nowher
 test('the API describes itself: all of its routes, and who may use them', async () => {
   interface Document {
     readonly openapi: string;
-    readonly paths: Record<string, Record<string, { 'x-access': string; operationId: string }>>;
+    readonly paths: Record<
+      string,
+      Record<string, { 'x-access': string; operationId: string; parameters?: object[] }>
+    >;
   }
   const document = await bed.must<Document>('GET /api/v1/openapi.json');
   expect(document.openapi).toBe('3.1.0');
@@ -447,6 +450,11 @@ test('the API describes itself: all of its routes, and who may use them', async 
     .filter(({ path }) => path.startsWith('/api/'))
     .map(({ method, path, access }) => `${method} ${path} ${access}`);
   expect(described.toSorted()).toEqual(expected.toSorted());
+  const [limit] = document.paths['/api/v1/runs']?.['get']?.parameters ?? [];
+  expect(limit).toMatchObject({
+    name: 'limit',
+    schema: { type: 'integer', minimum: 1, maximum: 200 },
+  });
   const ids = Object.values(document.paths).flatMap((operations) =>
     Object.values(operations).map(({ operationId }) => operationId),
   );

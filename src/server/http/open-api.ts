@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { numberMark } from '../../contracts/paging.ts';
 import type { Route } from './route.ts';
 
 type Json = Record<string, unknown>;
@@ -93,13 +94,15 @@ function parametersOf(schema: z.ZodType | undefined, place: 'path' | 'query'): J
     properties?: Record<string, Json>;
     required?: string[];
   };
-  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
-    name,
-    in: place,
-    required: place === 'path' || required.includes(name),
-    ...(description === undefined ? {} : { description }),
-    schema: rest,
-  }));
+  return Object.entries(properties).map(
+    ([name, { description, [numberMark]: number, ...rest }]) => ({
+      name,
+      in: place,
+      required: place === 'path' || required.includes(name),
+      ...(description === undefined ? {} : { description }),
+      schema: number ?? rest,
+    }),
+  );
 }
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
