@@ -6,10 +6,11 @@ import type { RepositoryEntry } from '../contracts/repository-entry.ts';
 import { openRepository } from '../repository/repository.ts';
 import { parseExtendedOptions } from '../session/extended-options.ts';
 import { openSession, type Session, type SessionUse } from '../session/session.ts';
+import type { Backend } from '../storage/backend.ts';
 import { openBackend } from '../storage/open.ts';
 import { parseRates, type RateAt } from '../storage/rate-timetable.ts';
 import type { TransportSettings } from '../storage/store.ts';
-import type { AgentRun } from './host.ts';
+import type { AgentHost, AgentRun } from './host.ts';
 import { passwordOf, storeVariables } from './secrets.ts';
 
 /** How long to wait for a lock where a policy does not say, in milliseconds. */
@@ -54,17 +55,7 @@ export async function withRepository<T>(
   const request = {
     ...use,
     monitor,
-    openStorage: async () =>
-      openBackend(entry.location, {
-        environment,
-        signal,
-        monitor,
-        extended: parseExtendedOptions(entry.option ?? []),
-        transport: transportOf(entry),
-        variables: await storeVariables(name, entry, host),
-        uploadLimit: rateOf('limit-upload', entry, policy),
-        downloadLimit: rateOf('limit-download', entry, policy),
-      }),
+    openStorage: () => openEntryStorage({ name, entry, host, monitor, signal, policy }),
     open: (storage: Parameters<typeof openRepository>[0], hints: OpeningHints) =>
       openRepository(storage, {
         environment,
@@ -79,6 +70,33 @@ export async function withRepository<T>(
       }),
   };
   return openSession(sessionHost, request, work);
+}
+
+/** A repository's entry whose storage is opened. */
+export interface EntryUse {
+  /** Its name in the estate. */
+  readonly name: string;
+  readonly entry: RepositoryEntry;
+  readonly host: AgentHost;
+  readonly monitor: Monitor;
+  readonly signal: AbortSignal;
+  /** Whose limits count before the entry's. */
+  readonly policy?: Policy;
+}
+
+/** Opens the storage of an entry. @throws USAGE, PASSWORD_MISSING, COMMAND_FAILED, and what stores throw */
+export async function openEntryStorage(use: EntryUse): Promise<Backend> {
+  const { name, entry, host, monitor, signal, policy } = use;
+  return openBackend(entry.location, {
+    environment: host.environment,
+    signal,
+    monitor,
+    extended: parseExtendedOptions(entry.option ?? []),
+    transport: transportOf(entry),
+    variables: await storeVariables(name, entry, host),
+    uploadLimit: rateOf('limit-upload', entry, policy),
+    downloadLimit: rateOf('limit-download', entry, policy),
+  });
 }
 
 type OpeningHints = Parameters<Parameters<typeof openSession>[1]['open']>[1];
@@ -97,9 +115,9 @@ function transportOf(entry: RepositoryEntry): TransportSettings {
 function rateOf(
   field: 'limit-upload' | 'limit-download',
   entry: RepositoryEntry,
-  policy: Policy,
+  policy: Policy | undefined,
 ): RateAt | undefined {
-  const text = policy[field] ?? entry[field];
+  const text = policy?.[field] ?? entry[field];
   if (text === undefined) return undefined;
   const rates = parseRates(text);
   if (rates) return rates;

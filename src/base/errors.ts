@@ -95,7 +95,17 @@ export type ErrorCode =
   | 'TARGET_FAILED'
   | 'PATTERN_INVALID'
   | 'WORKER_FAILED'
-  | 'SYSTEM_CALL_FAILED';
+  | 'SYSTEM_CALL_FAILED'
+  | 'REQUEST_INVALID'
+  | 'NOT_AUTHENTICATED'
+  | 'NOT_ALLOWED'
+  | 'NOT_THERE'
+  | 'STATE_CONFLICT'
+  | 'REQUEST_TOO_LARGE'
+  | 'TOO_MANY_TRIES'
+  | 'STATE_FAILED'
+  | 'SECRET_NOT_OPENED'
+  | 'RUN_INTERRUPTED';
 
 const keyFileHint =
   'Put this file back, from a copy of the repository or from the recovery kit, or use the password of another key.';
@@ -254,6 +264,29 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   PATTERN_INVALID: row('a pattern is not valid', undefined, { httpStatus: 400 }),
   WORKER_FAILED: row('a worker thread failed', undefined, { scope: 'work' }),
   SYSTEM_CALL_FAILED: row('a system call failed'),
+
+  REQUEST_INVALID: row('the request is not valid', 'Nothing was changed.', { httpStatus: 400 }),
+  NOT_AUTHENTICATED: row('who asks is not known', 'Sign in, or send a token.', { httpStatus: 401 }),
+  NOT_ALLOWED: row('who asks may not do this', undefined, { httpStatus: 403 }),
+  NOT_THERE: row('there is nothing of this name', undefined, { httpStatus: 404 }),
+  STATE_CONFLICT: row('this does not go with what is there', undefined, { httpStatus: 409 }),
+  REQUEST_TOO_LARGE: row('the request is larger than it may be', undefined, { httpStatus: 413 }),
+  TOO_MANY_TRIES: row('too many wrong tries', 'Wait, then try again.', {
+    httpStatus: 429,
+    retry: 'later',
+  }),
+  STATE_FAILED: row(
+    "the server's database cannot be used",
+    'Look whether it is there, and whether this user may read and write it.',
+    { scope: 'work', httpStatus: 503, retry: 'later' },
+  ),
+  SECRET_NOT_OPENED: row(
+    'a stored secret cannot be opened',
+    'Put the key file of this server back, or set the secret anew.',
+  ),
+  RUN_INTERRUPTED: row('a run was interrupted', 'What it had stored is used by the next one.', {
+    retry: 'later',
+  }),
 };
 
 /** A value that may stand in an error: ids, sizes, names, redacted locations; never a secret. */

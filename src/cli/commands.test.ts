@@ -91,18 +91,23 @@ test.runIf(isRequired)('restic is there', () => expect(isResticThere).toBe(true)
 
 describe.skipIf(!isResticThere)('every flag of restic is a flag here', () => {
   const ownNames = [
+    'apply',
     'completion',
     'estate',
+    'export',
     'help',
     'immutability',
+    'login',
     'parity',
     'rescue',
     'run',
+    'runs',
+    'serve',
     'serve-repository',
     'serve-user',
   ];
   const known = commands.filter(
-    ({ name }) => !ownNames.includes(name.replace(/^(serve-user|estate) .*/, '$1')),
+    ({ name }) => !ownNames.includes(name.replace(/^(serve-user|estate|runs) .*/, '$1')),
   );
   test.each(known.map((command) => [command.name, command] as const))('%s', (name, command) => {
     const all = [...Object.values(globalFlags), ...Object.values(command.flags)];

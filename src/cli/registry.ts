@@ -7,6 +7,7 @@ interface CommandModule {
 
 // Loaded one by one, so that a command pays only for itself.
 const loaders = {
+  apply: () => import('./commands/apply.ts'),
   backup: () => import('./commands/backup.ts'),
   cache: () => import('./commands/cache.ts'),
   cat: () => import('./commands/cat.ts'),
@@ -16,6 +17,7 @@ const loaders = {
   diff: () => import('./commands/diff.ts'),
   dump: () => import('./commands/dump.ts'),
   estate: () => import('./commands/estate.ts'),
+  export: () => import('./commands/export.ts'),
   features: () => import('./commands/features.ts'),
   find: () => import('./commands/find.ts'),
   forget: () => import('./commands/forget.ts'),
@@ -25,6 +27,7 @@ const loaders = {
   init: () => import('./commands/init.ts'),
   key: () => import('./commands/key.ts'),
   list: () => import('./commands/list.ts'),
+  login: () => import('./commands/login.ts'),
   ls: () => import('./commands/ls.ts'),
   migrate: () => import('./commands/migrate.ts'),
   options: () => import('./commands/options.ts'),
@@ -37,6 +40,8 @@ const loaders = {
   restore: () => import('./commands/restore.ts'),
   rewrite: () => import('./commands/rewrite.ts'),
   run: () => import('./commands/run.ts'),
+  runs: () => import('./commands/runs.ts'),
+  serve: () => import('./commands/serve.ts'),
   'serve-repository': () => import('./commands/serve-repository.ts'),
   'serve-user': () => import('./commands/serve-user.ts'),
   snapshots: () => import('./commands/snapshots.ts'),

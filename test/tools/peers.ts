@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
@@ -17,6 +17,7 @@ const installs = {
   /** The right to mount file systems. */
   mount: 'to run as root where mounting is allowed',
   openssl: 'the Debian package openssl',
+  postgres: 'the Debian package postgresql',
   python3: 'the Debian package python3',
   radosgw:
     'the Debian packages radosgw, ceph-mon, ceph-osd and ceph-common, and the folder shared beside the checkout',
@@ -41,8 +42,22 @@ export type PeerName = keyof typeof installs;
 export function findPeer(name: PeerName): string | undefined {
   if (isRight(name)) return hasRight(name) ? '/' : undefined;
   if (name === 'radosgw' && !existsSync(s3Scripts)) return undefined;
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  const path = (process.env['PATH'] ?? '').split(delimiter);
+  const folders = [
+    ...path,
+    '/usr/sbin',
+    '/sbin',
+    ...(name === 'postgres' ? postgresFolders() : []),
+  ];
   return folders.map((folder) => join(folder, name)).find(isProgram);
+}
+
+/** Debian keeps the server's programs off the PATH, a folder for each version. */
+function postgresFolders(): string[] {
+  const base = '/usr/lib/postgresql';
+  if (!existsSync(base)) return [];
+  const versions = readdirSync(base).toSorted((a, b) => Number(b) - Number(a));
+  return versions.map((version) => join(base, version, 'bin'));
 }
 
 const rights = ['root', 'mount', 'fuse'] as const;
