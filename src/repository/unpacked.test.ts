@@ -211,6 +211,19 @@ describe('content-addressed files', () => {
     });
   });
 
+  test('that are there already are read three times before they count as others', async () => {
+    const { backend, handle, sealed } = await storeOne();
+    const get = backend.get.bind(backend);
+    let damagedReads = 2;
+    backend.get = async (...call) => {
+      const bytes = await get(...call);
+      return damagedReads-- > 0 ? bytes.reverse() : bytes;
+    };
+    await putContent(backend, handle, sealed);
+    damagedReads = 3;
+    await expect(putContent(backend, handle, sealed)).rejects.toThrow(code('FILE_EXISTS'));
+  });
+
   test('that are missing are missing, not damaged', async () => {
     const { backend, handle } = await storeOne();
     await backend.remove(handle);

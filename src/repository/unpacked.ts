@@ -19,7 +19,7 @@ import {
   type PutOptions,
 } from '../storage/backend.ts';
 import type { Id } from './id.ts';
-import { readUntilSound } from './readings.ts';
+import { readings, readUntilSound } from './readings.ts';
 
 /** The file types that hold one sealed JSON document. */
 export type UnpackedType = 'index' | 'snapshot' | 'lock';
@@ -266,10 +266,13 @@ export async function putContent(
     await backend.put(handle, [bytes], options);
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_EXISTS')) throw error;
-    const existing = await getIfThere(backend, handle, { ...options, fresh: true });
-    // Removed since by somebody who took it for left behind.
-    if (!existing) await backend.put(handle, [bytes], options);
-    else if (!equalBytes(existing, bytes)) throw error;
+    for (const _ of readings) {
+      const existing = await getIfThere(backend, handle, { ...options, fresh: true });
+      // Removed since by somebody who took it for left behind.
+      if (!existing) return backend.put(handle, [bytes], options);
+      if (equalBytes(existing, bytes)) return;
+    }
+    throw error;
   }
 }
 
