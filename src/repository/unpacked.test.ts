@@ -217,7 +217,7 @@ describe('content-addressed files', () => {
     let damagedReads = 2;
     backend.get = async (...call) => {
       const bytes = await get(...call);
-      return damagedReads-- > 0 ? bytes.reverse() : bytes;
+      return damagedReads-- > 0 ? bytes.toReversed() : bytes;
     };
     await putContent(backend, handle, sealed);
     damagedReads = 3;
