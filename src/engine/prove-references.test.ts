@@ -273,6 +273,44 @@ test('index files that others add or join are no reason to store anything again'
   await assertWhole(backend.files, [{ id: result.snapshotId ?? '' }]);
 });
 
+function isIndex(key: string): boolean {
+  return key.startsWith('index/');
+}
+
+test('what it stored itself and no listing shows yet is not lost when others join index files', async () => {
+  await backUp(backend);
+  writeFileSync(`${folder}/t/more`, noise(5000, 99));
+  await backUp(backend);
+  const before = [...backend.files.keys()].filter(isIndex);
+  const copy = new MemoryBackend();
+  for (const [key, bytes] of backend.files) copy.files.set(key, bytes);
+  await rewriteIndex(testRepository({ backend: copy }), {});
+  const join = (): Promise<void> => {
+    for (const key of before) backend.files.delete(key);
+    for (const [key, bytes] of copy.files) if (isIndex(key)) backend.files.set(key, bytes);
+    return Promise.resolve();
+  };
+  const own = new Set<string>();
+  const lagging = new (class extends ForwardingBackend {
+    override put(...call: Parameters<Backend['put']>): Promise<void> {
+      own.add(call[0].name);
+      return this.inner.put(...call);
+    }
+
+    override async *list(type: FileType, options?: CallOptions): AsyncGenerator<FileStat> {
+      for await (const file of this.inner.list(type, options)) {
+        if (type !== 'index' || !own.has(file.name)) yield file;
+      }
+    }
+  })(backend);
+  writeFileSync(`${folder}/t/new`, noise(5000, 1234));
+  const recorded = record(lagging);
+  const result = await backUp(new BeforeListing(recorded, 2, join));
+  expect(recorded.count({ operation: 'put', type: 'pack' })).toBe(2);
+  expect(result.notes).toEqual([]);
+  await assertWhole(backend.files, [{ id: result.snapshotId ?? '' }]);
+});
+
 describe('what an operation may lean on that runs since before the mark', () => {
   const owner = { hostname: 'elsewhere', username: 'anna', pid: 1 };
 

@@ -121,11 +121,9 @@ async function lostSince(
   const listed = new Set<Id>();
   for await (const { name } of repository.backend.list('index', { signal })) listed.add(name);
   const names = [...listed].filter((name) => !seen.has(name));
-  const isAnyGone = await areGone(
-    repository,
-    [...seen].filter((name) => !listed.has(name)),
-    signal,
-  );
+  const unlisted = [...seen].filter((name) => !listed.has(name));
+  const stillThere = await thoseThere(repository, unlisted, signal);
+  const isAnyGone = stillThere.length < unlisted.length;
   const wasAway = repository.absences.count > 0;
   const lost = wasAway ? await missingPacks({ repository, index }, { signal }) : new Set<number>();
   if (names.length === 0 && !isAnyGone) return lost;
@@ -139,28 +137,30 @@ async function lostSince(
   // Not before: after a failure all of them are read again, whose marks did not count yet.
   for (const name of names) seen.add(name);
   if (!isAnyGone) return lost;
-  const now = await loadIndexFiles(repository, { signal });
+  // Also those that no listing shows yet, such as its own: what they list is not lost.
+  const now = await loadIndexFiles(repository, { signal, also: stillThere });
   for (let pack = 0; pack < packCount; pack++) {
     if (now.index.findPack(index.packId(pack)) < 0) lost.add(pack);
   }
   return lost;
 }
 
-/** Whether any of these index files is gone. What a listing lacks is asked for by name. */
-async function areGone(
+/** Those of some index files that are there. What a listing lacks is asked for by name. */
+async function thoseThere(
   { backend }: IndexedRepository['repository'],
   names: readonly Id[],
   signal: AbortSignal | undefined,
-): Promise<boolean> {
-  for (const name of names) {
+): Promise<Id[]> {
+  const there: Id[] = [];
+  await forEachConcurrent(names, backend.connectionCount, async (name) => {
     try {
       await backend.stat({ type: 'index', name }, { signal });
+      there.push(name);
     } catch (error) {
-      if (isHoldfastError(error, 'FILE_NOT_FOUND')) return true;
-      throw error;
+      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
     }
-  }
-  return false;
+  });
+  return there;
 }
 
 /** An entry of each blob of the tree that lies in lost packs only. */

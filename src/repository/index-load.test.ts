@@ -1,8 +1,9 @@
 import { describe, expect, it, test } from 'vitest';
 
 import { HoldfastError } from '../base/errors.ts';
-import type { FileStat } from '../storage/backend.ts';
+import type { Backend, FileStat } from '../storage/backend.ts';
 import { fault, type FaultRule } from '../storage/fault.ts';
+import { ForwardingBackend } from '../storage/forward.ts';
 import { MemoryBackend } from '../storage/memory/memory-backend.ts';
 import { record } from '../storage/record.ts';
 import type { Id } from './id.ts';
@@ -135,6 +136,32 @@ test('reads what takes the place of files that vanish meanwhile', async () => {
   };
   const loaded = await loadIndexFiles(testRepository({ backend: replacing }));
   expect(dumpIndex(loaded.index)).toEqual(indexText(madeUpPacks(0, 12, 4)));
+  expect([...loaded.names]).toEqual([after]);
+});
+
+test('reads all anew if files that were read vanish with one that was not', async () => {
+  const { backend, names } = await indexFiles(2);
+  const [first = '', second = ''] = names.toSorted();
+  // Of the packs of the first it has none: a prune has deleted them.
+  const after = await saveIndex(testRepository({ backend }), madeUpPacks(6, 3, 4));
+  const replacement = backend.files.get(`index/${after}`) ?? new Uint8Array(0);
+  backend.files.delete(`index/${after}`);
+  const isFirstRead = Promise.withResolvers<void>();
+  const replacing = new (class extends ForwardingBackend {
+    override async get(...call: Parameters<Backend['get']>): Promise<Uint8Array<ArrayBuffer>> {
+      const [{ name }] = call;
+      if (name === second) {
+        await isFirstRead.promise;
+        for (const each of names) backend.files.delete(`index/${each}`);
+        backend.files.set(`index/${after}`, replacement);
+      }
+      const bytes = await this.inner.get(...call);
+      if (name === first) isFirstRead.resolve();
+      return bytes;
+    }
+  })(backend);
+  const loaded = await loadIndexFiles(testRepository({ backend: replacing }));
+  expect(dumpIndex(loaded.index)).toEqual(indexText(madeUpPacks(6, 3, 4)));
   expect([...loaded.names]).toEqual([after]);
 });
 

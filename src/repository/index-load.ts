@@ -36,6 +36,8 @@ export interface LoadIndexOptions extends CallOptions {
   /** Threads to decode large indexes with; default: one a processor, at most 3. */
   readonly workerCount?: number;
   readonly limits?: Partial<IndexLoadLimits>;
+  /** Names of index files that are there, which a listing may lack for a while. */
+  readonly also?: Iterable<Id>;
 }
 
 const moduleAddress = workerModule('./index-worker.ts', import.meta.url);
@@ -97,7 +99,33 @@ export async function loadIndexFiles(
   repository: Repository,
   options: LoadIndexOptions = {},
 ): Promise<LoadedIndex> {
-  const files = await listIndexFiles(repository, options);
+  const { onProblem } = options;
+  let files: readonly FileStat[] = await listIndexFiles(repository, options);
+  for (let tries = 1; ; tries++) {
+    const problems: HoldfastError[] = [];
+    const tell = (problem: HoldfastError): void => void problems.push(problem);
+    const passOptions = onProblem ? { ...options, onProblem: tell } : options;
+    const { loaded, instead } = await loadListed(repository, files, passOptions);
+    if (!instead || tries === replacedTimesMax) {
+      for (const problem of problems) onProblem?.(problem);
+      return loaded;
+    }
+    files = instead;
+  }
+}
+
+/** What one reading of all listed index files gave. */
+interface ListedIndex {
+  readonly loaded: LoadedIndex;
+  /** The files to read in their place: some that were read are gone, so that the index has what no file lists any more. */
+  readonly instead: readonly FileStat[] | undefined;
+}
+
+async function loadListed(
+  repository: Repository,
+  files: readonly FileStat[],
+  options: LoadIndexOptions,
+): Promise<ListedIndex> {
   const cached = await tryLoadCache(repository, files, options);
   const index = cached?.index ?? createFor(repository, files);
   const known = new Set(cached?.manifest.names);
@@ -106,7 +134,10 @@ export async function loadIndexFiles(
   const onMarks = (name: Id): void => void markNames.push(name);
   const listed = new Map(files.map((file) => [file.name, file]));
   const decodeOptions = { ...options, index, onMarks };
-  const isWhole = await decodeListed(repository, newFiles, { ...decodeOptions, listed });
+  const decoded = await decodeListed(repository, newFiles, { ...decodeOptions, listed });
+  const { isWhole, instead } = decoded;
+  const loaded = { index, names: new Set(listed.keys()), markNames };
+  if (instead) return { loaded, instead };
   const newBlobCount = index.blobCount - (cached?.manifest.blobCount ?? 0);
   const limits = { ...limitsDefault, ...options.limits };
   const isNew =
@@ -118,38 +149,68 @@ export async function loadIndexFiles(
       options,
     );
   }
-  return { index, names: new Set(listed.keys()), markNames };
+  return { loaded, instead };
+}
+
+/** What became of the index files that were to be decoded. */
+interface Decoded {
+  readonly isWhole: boolean;
+  readonly instead: ListedIndex['instead'];
 }
 
 /**
  * Decodes files. If some are gone before they are read, somebody is replacing index files, and what takes their place is
- * listed and read as well.
+ * listed and read as well, unless files that were read are gone by then, too.
  * @param options.listed all files that were listed: gets the others
  */
 async function decodeListed(
   repository: Repository,
   files: readonly FileStat[],
   options: DecodeOptions & { readonly listed: Map<Id, FileStat> },
-): Promise<boolean> {
+): Promise<Decoded> {
+  const { listed } = options;
   let next = files;
   let isWhole = true;
   for (let tries = 0; ; tries++) {
     const gone: HoldfastError[] = [];
     const onGone = (_: Id, error: HoldfastError): void => void gone.push(error);
     isWhole = (await decodeFiles(repository, next, { ...options, onGone })) && isWhole;
-    if (gone.length === 0) return isWhole;
+    if (gone.length === 0) return { isWhole, instead: undefined };
     const now = await listIndexFiles(repository, options);
-    next = now.filter(({ name }) => !options.listed.has(name));
+    next = now.filter(({ name }) => !listed.has(name));
     const names = new Set(now.map(({ name }) => name));
     const isReplaced = gone.every(({ details }) => !names.has(String(details['index'])));
     if (!isReplaced || tries === replacedTimesMax) {
       if (!options.onProblem) throw gone[0];
       for (const error of gone) options.onProblem(error);
-      return false;
+      return { isWhole: false, instead: undefined };
     }
-    for (const { details } of gone) options.listed.delete(String(details['index']));
-    for (const file of next) options.listed.set(file.name, file);
+    for (const { details } of gone) listed.delete(String(details['index']));
+    const unlisted = [...listed.values()].filter(({ name }) => !names.has(name));
+    for (const file of next) listed.set(file.name, file);
+    const outdated = await firstGone(repository, unlisted, options);
+    if (outdated !== undefined) {
+      listed.delete(outdated);
+      return { isWhole: false, instead: [...listed.values()] };
+    }
   }
+}
+
+/** The first of some index files that is gone. What a listing lacks is asked for by name. */
+async function firstGone(
+  { backend }: Pick<Repository, 'backend'>,
+  files: readonly FileStat[],
+  { signal }: CallOptions,
+): Promise<Id | undefined> {
+  for (const { name } of files) {
+    try {
+      await backend.stat({ type: 'index', name }, { signal });
+    } catch (error) {
+      if (isHoldfastError(error, 'FILE_NOT_FOUND')) return name;
+      throw error;
+    }
+  }
+  return undefined;
 }
 
 /**
@@ -197,11 +258,12 @@ function createFor(repository: Repository, files: readonly FileStat[]): BlobInde
 
 async function listIndexFiles(
   repository: Pick<Repository, 'backend'>,
-  options: CallOptions,
+  { signal, also = [] }: Pick<LoadIndexOptions, 'signal' | 'also'>,
 ): Promise<FileStat[]> {
-  const files: FileStat[] = [];
-  for await (const file of repository.backend.list('index', options)) files.push(file);
-  return files.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const files = new Map<Id, FileStat>();
+  for (const name of also) files.set(name, { name, sizeBytes: 0 });
+  for await (const file of repository.backend.list('index', { signal })) files.set(file.name, file);
+  return [...files.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 async function tryLoadCache(
