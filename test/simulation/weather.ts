@@ -140,7 +140,10 @@ export class Weather {
    */
   garble(
     bytes: Uint8Array<ArrayBuffer>,
-    { isWhole, other }: { readonly isWhole: boolean; other(): Uint8Array<ArrayBuffer> | undefined },
+    {
+      isWhole,
+      other,
+    }: { readonly isWhole: boolean; readonly other: () => Uint8Array<ArrayBuffer> | undefined },
   ): Uint8Array<ArrayBuffer> {
     if (bytes.byteLength === 0 || !this.#random.chance(this.#climate.garbles)) return bytes;
     this.#reach('garbled');
