@@ -18,6 +18,8 @@ afterAll(() => place.remove());
 
 test('forget --prune goes on with what the removed snapshots leave', async () => {
   const dry = await place.must(['forget', '--keep-last', '2', '--prune', '--dry-run']);
+  expect(dry).toMatch(/^\d+ snapshots would be removed, running prune dry run$/m);
+  expect(dry).not.toContain('have been removed');
   expect(dry).toMatch(/^to delete: +[1-9]\d* blobs/m);
   const done = await place.must(['forget', '--keep-last', '2', '--prune']);
   expect(done).toMatch(/^marked 2 packs/m);
@@ -27,6 +29,16 @@ test('forget --prune goes on with what the removed snapshots leave', async () =>
   const instant = await place.must(['forget', '--keep-last', '1', '--prune', '--instant']);
   expect(instant).toMatch(/^removing 2 old packs$/m);
   expect(await place.must(['check', '--read-data'])).toMatch(/no errors were found/);
+});
+
+test('a dry run that finds nothing to do says what would be, not what was', async () => {
+  for (const args of [
+    ['repair', 'snapshots'],
+    ['rewrite', '--exclude', 'no such file'],
+  ]) {
+    expect(await place.must([...args, '--dry-run'])).toMatch(/^no snapshots would be modified$/m);
+    expect(await place.must(args)).toMatch(/^no snapshots were modified$/m);
+  }
 });
 
 test('a repository that lost its snapshots is left alone, unless all shall go', async () => {

@@ -26,6 +26,8 @@ export const reachable = {
   powerTorn: 'a power cut left a part of a file',
   answerLost: 'a change was made and reported as failed',
   garbled: 'wrong bytes were read once',
+  misdirected: 'the bytes of another file were read once',
+  cutShort: 'a part of a file was read as the whole once',
   listingLacked: 'a listing lacked a file that was there',
   listingGhost: 'a listing had a file that was gone',
   clockJumped: 'a clock jumped by more than a lock lives',

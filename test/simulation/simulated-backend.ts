@@ -100,8 +100,10 @@ export class SimulatedBackend implements Backend {
       const { start, end } = range ?? { start: 0, end: bytes.byteLength };
       if (end > bytes.byteLength) throw new HoldfastError('RANGE_NOT_SATISFIABLE');
       const part = bytes.slice(start, end);
-      if (weather.garble(part)) caller.meet('garbled');
-      return part;
+      const other = (): Uint8Array<ArrayBuffer> | undefined => store.partOfAnother(handle, range);
+      const given = weather.garble(part, { isWhole: range === undefined, other });
+      if (given !== part) caller.meet('garbled');
+      return given;
     });
   }
 

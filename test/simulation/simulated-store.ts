@@ -163,6 +163,19 @@ export class SimulatedStore {
     return keys.map((key) => key.slice(prefix.length));
   }
 
+  /** The same part of the file of its type that comes next by name, as of a read that went astray; undefined if there is none. */
+  partOfAnother(
+    { type, name }: FileHandle,
+    range?: { readonly start: number; readonly end: number },
+  ): Uint8Array<ArrayBuffer> | undefined {
+    const names = this.namesOf(type).toSorted();
+    const next = names[(names.indexOf(name) + 1) % names.length];
+    if (type === 'config' || next === undefined || next === name) return undefined;
+    const bytes = this.get({ type, name: next });
+    if (!range) return bytes.slice();
+    return range.end <= bytes.byteLength ? bytes.slice(range.start, range.end) : undefined;
+  }
+
   /** Who stored the lock; undefined if it is not there. */
   lockOwner(name: string): string | undefined {
     return this.#lockOwners.get(name);

@@ -130,13 +130,37 @@ export class Weather {
     };
   }
 
-  /** Changes the bytes at times. @returns whether it did */
-  garble(bytes: Uint8Array<ArrayBuffer>): boolean {
-    if (bytes.byteLength === 0 || !this.#random.chance(this.#climate.garbles)) return false;
+  /**
+   * Gives other bytes than were asked for, at times: with a bit flipped, cut short, or those of another file. Which of
+   * them follows from the bit, so that what else a seed brings does not depend on it.
+   *
+   * @param isWhole nobody can tell from what was asked for how many bytes there must be
+   * @param other the same part of another file, if there is one
+   * @returns the same bytes when nothing happened
+   */
+  garble(
+    bytes: Uint8Array<ArrayBuffer>,
+    {
+      isWhole,
+      other,
+    }: { readonly isWhole: boolean; readonly other: () => Uint8Array<ArrayBuffer> | undefined },
+  ): Uint8Array<ArrayBuffer> {
+    if (bytes.byteLength === 0 || !this.#random.chance(this.#climate.garbles)) return bytes;
     this.#reach('garbled');
     const at = this.#random.below(bytes.byteLength);
-    bytes[at] = (bytes[at] ?? 0) ^ (1 << this.#random.below(8));
-    return true;
+    const bit = this.#random.below(8);
+    const misdirected = bit < 3 ? other() : undefined;
+    if (misdirected) {
+      this.#reach('misdirected');
+      return misdirected;
+    }
+    if (bit === 3 && isWhole) {
+      this.#reach('cutShort');
+      return bytes.slice(0, at);
+    }
+    const wrong = bytes.slice();
+    wrong[at] = (wrong[at] ?? 0) ^ (1 << bit);
+    return wrong;
   }
 
   #now(): Trouble | undefined {

@@ -87,7 +87,10 @@ async function carryOut(
   const exitCode = finish(output, result) ?? session.exitCode();
   const removed = flags.dryRun ? ids : result.removed;
   if (!flags.prune || removed.length === 0) return exitCode;
-  output.info(`${removed.length} snapshots have been removed, running prune`);
+  const what = flags.dryRun
+    ? 'would be removed, running prune dry run'
+    : 'have been removed, running prune';
+  output.info(`${removed.length} snapshots ${what}`);
   // Loaded late: most do not prune with it, and loading what that needs takes as long as removing a thousand snapshots.
   const { runPrune } = await import('../prune-run.ts');
   const pruned = await runPrune(invocation, session, {

@@ -54,7 +54,7 @@ function printSummary(
 ): void {
   output.info('');
   if (healedCount > 0) output.info(`${healedCount} missing blobs were found elsewhere and stored`);
-  if (modifiedCount === 0) output.info('no snapshots were modified');
+  if (modifiedCount === 0) output.info(`no snapshots ${dryRun ? 'would be' : 'were'} modified`);
   else output.info(`${dryRun ? 'would modify' : 'modified'} ${modifiedCount} snapshots`);
 }
 
