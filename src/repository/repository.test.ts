@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { throwIfAborted } from '../base/abort.ts';
 import { utf8 } from '../base/bytes.ts';
 import { systemEnvironment } from '../base/environment.ts';
 import { HoldfastError } from '../base/errors.ts';
@@ -237,6 +238,28 @@ test('creating that is interrupted once there is a key takes it back', async () 
   await expect(createRepository(backend, options)).rejects.toThrow(code('CANCELLED'));
   expect([...backend.files.keys()]).toEqual([]);
   await createRepository(backend, creation);
+});
+
+test('creating that is interrupted while the config is put is finished', async () => {
+  const backend = new MemoryBackend();
+  const stop = new AbortController();
+  const put = backend.put.bind(backend);
+  backend.put = async (...call) => {
+    const [{ type }, , options] = call;
+    if (type === 'config') {
+      stop.abort();
+      throwIfAborted(options?.signal);
+    }
+    await put(...call);
+  };
+  const options = { ...creation, signal: stop.signal };
+  await createRepository(backend, options).catch((error: unknown) => {
+    expect(error).toEqual(code('CANCELLED'));
+  });
+  expect([...backend.files.keys()].map((key) => key.split('/')[0]).toSorted()).toEqual([
+    'config',
+    'key',
+  ]);
 });
 
 describe('documents', () => {

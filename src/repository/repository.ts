@@ -2,6 +2,7 @@ import { cancelled } from '../base/abort.ts';
 import { equalBytes } from '../base/bytes.ts';
 import type { Environment } from '../base/environment.ts';
 import { type ErrorDetail, HoldfastError, isHoldfastError } from '../base/errors.ts';
+import { withGrace } from '../base/grace.ts';
 import { type Random, randomBytes } from '../base/random.ts';
 import { releaseBuffer } from '../base/release.ts';
 import { type Polynomial, randomPolynomial } from '../kernels/polynomial.ts';
@@ -366,6 +367,9 @@ async function passwordOf({ password }: OpenOptions): Promise<Uint8Array> {
   return typeof password === 'function' ? await password() : password;
 }
 
+/** An interrupt is to end everything within five seconds; the config gets some of them. */
+const configGraceMs = 3000;
+
 /**
  * Creates a repository: the folders, a proven key, then the config, which alone makes it one. Of several that try at
  * once, one wins. After an error or a crash there is no repository; a key file may be left.
@@ -393,8 +397,11 @@ export async function createRepository(
     await backend.remove({ type: 'key', name: keyId }).catch(() => undefined);
     throw cancelled(signal);
   }
+  const put = (late: AbortSignal | undefined): Promise<void> =>
+    backend.put({ type: 'config', name: '' }, [sealedConfig], { signal: late });
   try {
-    await backend.put({ type: 'config', name: '' }, [sealedConfig], { signal });
+    // Cut off on its way it could be counted on neither way, and the key beside it not be taken back.
+    await withGrace(put, { signal, clock: environment.clock, graceMs: configGraceMs });
   } catch (error) {
     if (!isHoldfastError(error, 'FILE_EXISTS')) throw error;
     const existing = await loadSealedConfig(backend, { signal });
