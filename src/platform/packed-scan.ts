@@ -291,26 +291,31 @@ export class PackedDirectory implements ScannedDirectory {
     return true;
   }
 
+  /** Calls `take` with name and status of each entry, in order; nothing of it is kept here, unlike `entries`. */
+  visit(take: (name: Uint8Array<ArrayBuffer>, status: FileStatus) => void): void {
+    const { numbers, names } = this;
+    let nameAt = 0;
+    for (let at = 0; at < numbers.length; at += statusFields) {
+      const nameEnd = nameAt + numbers[at + nameField]!;
+      take(names.subarray(nameAt, nameEnd), statusAt(numbers, at));
+      nameAt = nameEnd;
+    }
+  }
+
   get #all(): Pick<ScannedDirectory, 'entries' | 'linkTargets'> {
     this.#made ??= this.#make();
     return this.#made;
   }
 
   #make(): Pick<ScannedDirectory, 'entries' | 'linkTargets'> {
-    const { numbers, names, count } = this;
     const entries: {
       name: Uint8Array<ArrayBuffer>;
       status: FileStatus;
       extendedAttributes: readonly ExtendedAttribute[];
     }[] = [];
-    let nameAt = 0;
-    for (let i = 0; i < count; i++) {
-      const at = i * statusFields;
-      const nameEnd = nameAt + numbers[at + nameField]!;
-      const name = names.subarray(nameAt, nameEnd);
-      nameAt = nameEnd;
-      entries.push({ name, status: statusAt(numbers, at), extendedAttributes: noAttributes });
-    }
+    this.visit((name, status) => {
+      entries.push({ name, status, extendedAttributes: noAttributes });
+    });
     const linkTargets = new Map<Uint8Array, Uint8Array<ArrayBuffer>>();
     for (const { index, attributes, linkTarget } of this.#extras ?? []) {
       const entry = entries[index];

@@ -3,6 +3,7 @@ import { assert } from '../base/assert.ts';
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { HoldfastError } from '../base/errors.ts';
 import { releaseBuffer } from '../base/release.ts';
+import { isSmallNoise } from '../kernels/small-noise.ts';
 import { type Sealer, sealOverheadBytes, sealStartBytes } from '../kernels/seal.ts';
 import { sha256, sha256Into } from '../kernels/sha256.ts';
 import { type CompressionMode, compressBound, Compressor, Decompressor } from '../kernels/zstd.ts';
@@ -322,8 +323,12 @@ export class PackBuilder {
     if (this.#options.version === 1 || isPlain || plain.byteLength === 0) return plain;
     const { guess, compressor, compressed } = this.#workspace;
     if (type === 'data' && this.#mayGuess && !guess.isWorthwhile(plain, compressed)) return plain;
+    if (type === 'data' && this.#mayGuess && isSmallNoise(plain)) return plain;
     const target = compressed.take(compressBound(plain.byteLength));
-    return target.subarray(0, compressor.compress(plain, target));
+    const sizeBytes = compressor.compress(plain, target);
+    // A frame that saves nothing costs a decompression here and with each reading. Trees are always compressed.
+    if (type === 'data' && sizeBytes >= plain.byteLength) return plain;
+    return target.subarray(0, sizeBytes);
   }
 
   /** The plain bytes of the blob that was sealed last, in the workspace. @throws if it does not open */

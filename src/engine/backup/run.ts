@@ -32,6 +32,7 @@ import type { Pipeline } from './pipeline.ts';
 import type { BackupReport } from './report.ts';
 import { entryCount, type SourceWalk } from '../source-walk.ts';
 import { areStorable } from './storable-attributes.ts';
+import { TakenListing } from './taken-listing.ts';
 import { TreeBuilder } from './tree-builder.ts';
 import { type FramePart, type MatchedTree, NodeCursor, TreeFrame } from './tree-frame.ts';
 
@@ -114,7 +115,7 @@ export class BackupRun {
       // An interrupt may have ended the listing: then that is no problem of the source.
       throwIfAborted(context.signal);
       if (!listing) break;
-      await this.#takeListing(listing);
+      await this.#takeListing(new TakenListing(listing));
       await pipeline.ready();
       await this.#farFiles.ready();
       if (clock.monotonicMs() - turnStart < turnMs) continue;

@@ -1,9 +1,14 @@
 import type { PackedDirectory } from '../../platform/packed-scan.ts';
-import type { PackedEntries, SourceListing, SourceProblem } from '../source.ts';
+import type { ExtendedAttribute, PackedEntries, SourceListing, SourceProblem } from '../source.ts';
 import type { DirectoryScope } from './directory-scope.ts';
 import { FileEntry } from './file-entry.ts';
 
-/** A directory of which nothing is left out and nothing is unusual. Its files become entries only if somebody asks. */
+const noAttributes: readonly ExtendedAttribute[] = [];
+
+/**
+ * A directory of which nothing is left out and nothing is unusual. Its files become entries only if somebody asks: anew each
+ * time. The listing may be old when it is taken, and the engine collects old objects rarely: what they refer to lives as long.
+ */
 export class PackedListing implements SourceListing {
   readonly problems: readonly SourceProblem[] = [];
   readonly vanished: readonly Uint8Array[] = [];
@@ -12,7 +17,6 @@ export class PackedListing implements SourceListing {
     readonly directories: readonly { readonly slot: number; readonly entry: FileEntry }[];
   };
   readonly #scope: DirectoryScope;
-  #entries: FileEntry[] | undefined;
 
   constructor(
     directory: PackedDirectory,
@@ -29,18 +33,14 @@ export class PackedListing implements SourceListing {
     };
   }
 
+  /** Made by the call, but for directories: whoever needs them twice keeps them. */
   get entries(): FileEntry[] {
-    this.#entries ??= this.#make();
-    return this.#entries;
-  }
-
-  #make(): FileEntry[] {
     const { directory, directories } = this.packed;
-    const scope = this.#scope;
-    const entries = directory.entries.map(({ name, status, extendedAttributes }) => {
-      // A scan that was packed has no errors in it.
-      const facts = { status: status as FileEntry['status'], linkTarget: undefined };
-      return new FileEntry(name, { ...facts, extendedAttributes }, { scope });
+    const place = { scope: this.#scope };
+    const entries: FileEntry[] = [];
+    directory.visit((name, status) => {
+      const facts = { status, linkTarget: undefined, extendedAttributes: noAttributes };
+      entries.push(new FileEntry(name, facts, place));
     });
     for (const { slot, entry } of directories) entries[slot] = entry;
     return entries;
