@@ -134,6 +134,7 @@ function start(): ChildProcess {
       '--disable-warning=ExperimentalWarning',
       '--max-semi-space-size=32',
       '--no-lazy-feedback-allocation',
+      '--no-allocation-site-pretenuring',
     ],
     env: Object.fromEntries(ownVariables.map((name) => [name, process.env[name]])),
     cwd: '/',

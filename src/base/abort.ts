@@ -19,11 +19,26 @@ export async function untilAborted<T>(
   if (!signal) return work;
   throwIfAborted(signal);
   const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(cancelled(signal));
-  signal.addEventListener('abort', onAbort, { once: true });
+  const end = whenAborted(signal, () => aborted.reject(cancelled(signal)));
   try {
     return await Promise.race([work, aborted.promise]);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    end();
   }
+}
+
+/**
+ * Calls `action` once `signal` is aborted, unless what this returns is called before.
+ *
+ * Node's list of listeners is linked, and one that was removed still points to the next: where the engine has moved it among
+ * the objects that it collects rarely, all that were added later live on with it. So nothing of `action` is kept from then on.
+ */
+export function whenAborted(signal: AbortSignal, action: () => void): () => void {
+  let current: (() => void) | undefined = action;
+  const listener = (): void => current?.();
+  signal.addEventListener('abort', listener, { once: true });
+  return () => {
+    current = undefined;
+    signal.removeEventListener('abort', listener);
+  };
 }

@@ -1,5 +1,5 @@
 import { type Transferable, Worker } from 'node:worker_threads';
-import { cancelled } from '../base/abort.ts';
+import { cancelled, whenAborted } from '../base/abort.ts';
 import { assert, defined } from '../base/assert.ts';
 import type { Environment } from '../base/environment.ts';
 import { HoldfastError } from '../base/errors.ts';
@@ -169,8 +169,7 @@ export class WorkerPool<Request extends { readonly type: string }, Response, Eve
         this.#queue = this.#queue.filter((queued) => queued.call.id !== id);
         if (signal) reject(cancelled(signal));
       };
-      const settle = (): void => signal?.removeEventListener('abort', onAbort);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const settle = signal ? whenAborted(signal, onAbort) : () => undefined;
       const call: Call<Request, Response, Event> = {
         id,
         request,

@@ -82,7 +82,11 @@ export class WorkerThread<Request, Response, Event> {
   readonly #worker: WorkerEnd<Request>;
   readonly #clock: Clock;
   readonly #listener: WorkerListener;
-  readonly #calls: Map<number, Call<Request, Response, Event>> = new Map();
+  /**
+   * Few, and no `Map`: the engine links its tables as they are made anew, the old one to the next. One that it has moved among the
+   * objects that it collects rarely would keep alive all that calls referred to since then.
+   */
+  #calls: readonly Call<Request, Response, Event>[] = [];
   readonly #ended: Promise<void>;
   readonly #ready: Promise<void>;
   #state: WorkerState = 'starting';
@@ -119,7 +123,7 @@ export class WorkerThread<Request, Response, Event> {
 
   /** Number of calls that are not answered yet. */
   get callCount(): number {
-    return this.#calls.size;
+    return this.#calls.length;
   }
 
   /** Resolves when the thread takes requests. @throws WORKER_FAILED if it ends or takes too long */
@@ -137,11 +141,11 @@ export class WorkerThread<Request, Response, Event> {
   /** Sends a call. Its promise is settled by the answer, or by the end of the thread. */
   send(call: Call<Request, Response, Event>): void {
     assert(this.#state === 'ready', 'calls go to threads that are ready');
-    this.#calls.set(call.id, call);
+    this.#calls = [...this.#calls, call];
     try {
       this.#post({ type: 'request', id: call.id, request: call.request }, call.transfer);
     } catch (cause) {
-      this.#calls.delete(call.id);
+      this.#forget(call.id);
       call.reject(new HoldfastError('WORKER_FAILED', { cause }));
     }
   }
@@ -179,16 +183,20 @@ export class WorkerThread<Request, Response, Event> {
       this.#markReady();
       return;
     }
-    const call = this.#calls.get(message.id);
+    const call = this.#calls.find(({ id }) => id === message.id);
     if (call === undefined) return;
     if (message.type === 'event') {
       hear(call, message.message);
       return;
     }
-    this.#calls.delete(message.id);
+    this.#forget(message.id);
     if (message.type === 'response') call.resolve(message.value);
     else call.reject(deserializeError(message.error));
     this.#listener.onFree();
+  }
+
+  #forget(id: number): void {
+    this.#calls = this.#calls.filter((call) => call.id !== id);
   }
 
   /** The thread is gone or beyond use: `error` for whoever waits, unless it was asked to end. */
@@ -198,8 +206,8 @@ export class WorkerThread<Request, Response, Event> {
     this.#state = 'closed';
     const reason = wasAsked ? new HoldfastError('CANCELLED') : error;
     this.#failStart(reason);
-    const calls = [...this.#calls.values()];
-    this.#calls.clear();
+    const calls = this.#calls;
+    this.#calls = [];
     for (const call of calls) call.reject(reason);
     if (!wasAsked) this.#listener.onFailed(error);
   }
