@@ -1,4 +1,5 @@
-// Builds dist/: the WebAssembly kernels first, as modules that the TypeScript imports, then the program.
+// Builds dist/: the WebAssembly kernels first, as modules that the TypeScript imports, then the program, then the client
+// of the server's API, which programs of others import with its types.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,7 @@ function run(script, args) {
 
 run('scripts/build-kernels.mjs', ['src/kernels']);
 run('scripts/bundle.mjs', []);
+run('node_modules/typescript/bin/tsc', ['-p', 'tsconfig.client.json']);
 
 /** Has the parts that every day's work uses compiled and kept, which needs a dist/ that can be written. */
 function warmUp() {

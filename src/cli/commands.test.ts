@@ -98,6 +98,7 @@ describe.skipIf(!isResticThere)('every flag of restic is a flag here', () => {
     'help',
     'immutability',
     'login',
+    'move-state',
     'parity',
     'rescue',
     'run',

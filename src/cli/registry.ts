@@ -30,6 +30,7 @@ const loaders = {
   login: () => import('./commands/login.ts'),
   ls: () => import('./commands/ls.ts'),
   migrate: () => import('./commands/migrate.ts'),
+  'move-state': () => import('./commands/move-state.ts'),
   options: () => import('./commands/options.ts'),
   parity: () => import('./commands/parity.ts'),
   prune: () => import('./commands/prune.ts'),

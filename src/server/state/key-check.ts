@@ -1,6 +1,7 @@
 import { HoldfastError, isHoldfastError } from '../../base/errors.ts';
 import type { Sealer } from './seal.ts';
 import type { State } from './state.ts';
+import type { Queries } from './tables.ts';
 
 const checkName = 'key-check';
 
@@ -37,6 +38,19 @@ export function checkKey(state: State, sealer: Sealer, isNew: boolean): Promise<
     // Answers that are kept for keys of requests are sealed as well.
     await db.deleteFrom('idempotency').execute();
   });
+}
+
+/**
+ * Proves that a key is the one that sealed what is in a database, where something is.
+ * @throws SECRET_NOT_OPENED
+ */
+export async function assertKeyOf(db: Queries, sealer: Sealer): Promise<void> {
+  const known = await db
+    .selectFrom('settings')
+    .select('value')
+    .where('name', '=', checkName)
+    .executeTakeFirst();
+  if (known) sealer.open(known.value, placeOfCheck);
 }
 
 const placeOfCheck = `settings/${checkName}`;

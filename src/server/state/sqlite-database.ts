@@ -21,6 +21,15 @@ export function openSqlite(path: string): SqliteDatabase {
   ]) {
     database.exec(`PRAGMA ${pragma}`);
   }
+  return databaseOf(database);
+}
+
+/** Opens an SQLite file that is there, to read it. */
+export function readSqlite(path: string): SqliteDatabase {
+  return databaseOf(new DatabaseSync(path, { readOnly: true, timeout: busyMsMax }));
+}
+
+function databaseOf(database: DatabaseSync): SqliteDatabase {
   return {
     close: () => database.close(),
     prepare: (sql) => statementOf(database.prepare(sql)),

@@ -4,7 +4,7 @@ import type { Environment } from '../../base/environment.ts';
 import { HoldfastError } from '../../base/errors.ts';
 import { exists } from '../../platform/folders.ts';
 import { migrations as released } from './migrations.ts';
-import { copySqlite, openSqlite } from './sqlite-database.ts';
+import { copySqlite, openSqlite, readSqlite } from './sqlite-database.ts';
 import type { Tables } from './tables.ts';
 
 /** Where the state is: a file, or a PostgreSQL database. */
@@ -84,10 +84,15 @@ export class State {
   }
 }
 
-async function connect(location: StateLocation): Promise<Kysely<Tables>> {
+/**
+ * Connects to a state as it is.
+ * @param mayChange false: of an SQLite file, which must be there, nothing is changed
+ * @throws STATE_FAILED
+ */
+export async function connect(location: StateLocation, mayChange = true): Promise<Kysely<Tables>> {
   if (location.kind === 'sqlite') {
     try {
-      const database = openSqlite(location.path);
+      const database = mayChange ? openSqlite(location.path) : readSqlite(location.path);
       return new Kysely({ dialect: new SqliteDialect({ database }) });
     } catch (error) {
       throw stateFailure('the database of the server cannot be opened', error);
