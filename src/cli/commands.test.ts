@@ -91,6 +91,7 @@ test.runIf(isRequired)('restic is there', () => expect(isResticThere).toBe(true)
 
 describe.skipIf(!isResticThere)('every flag of restic is a flag here', () => {
   const ownNames = [
+    'alerts',
     'apply',
     'completion',
     'estate',
@@ -106,9 +107,12 @@ describe.skipIf(!isResticThere)('every flag of restic is a flag here', () => {
     'serve',
     'serve-repository',
     'serve-user',
+    'tokens',
+    'users',
   ];
   const known = commands.filter(
-    ({ name }) => !ownNames.includes(name.replace(/^(serve-user|estate|runs) .*/, '$1')),
+    ({ name }) =>
+      !ownNames.includes(name.replace(/^(serve-user|estate|runs|tokens|users) .*/, '$1')),
   );
   test.each(known.map((command) => [command.name, command] as const))('%s', (name, command) => {
     const all = [...Object.values(globalFlags), ...Object.values(command.flags)];

@@ -7,6 +7,7 @@ interface CommandModule {
 
 // Loaded one by one, so that a command pays only for itself.
 const loaders = {
+  alerts: () => import('./commands/alerts.ts'),
   apply: () => import('./commands/apply.ts'),
   backup: () => import('./commands/backup.ts'),
   cache: () => import('./commands/cache.ts'),
@@ -48,7 +49,9 @@ const loaders = {
   snapshots: () => import('./commands/snapshots.ts'),
   stats: () => import('./commands/stats.ts'),
   tag: () => import('./commands/tag.ts'),
+  tokens: () => import('./commands/tokens.ts'),
   unlock: () => import('./commands/unlock.ts'),
+  users: () => import('./commands/users.ts'),
   version: () => import('./commands/version.ts'),
 } as const satisfies Readonly<Record<string, () => Promise<CommandModule>>>;
 
