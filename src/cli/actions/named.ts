@@ -1,3 +1,4 @@
+import type { Schema } from '../../contracts/schema.ts';
 import {
   type PolicyView,
   policyView,
@@ -12,10 +13,14 @@ import { ServerClient } from '../server-client.ts';
 import type { ServerFlags } from '../server-flags.ts';
 import { type Column, formatTable } from '../table.ts';
 
-const views = { repositories: repositoryView, policies: policyView, sources: sourceView } as const;
-
-type Kind = keyof typeof views;
+type Kind = 'repositories' | 'policies' | 'sources';
 type View = RepositoryView | PolicyView | SourceView;
+
+const views: Readonly<Record<Kind, Schema<View>>> = {
+  repositories: repositoryView,
+  policies: policyView,
+  sources: sourceView,
+};
 
 const columns: readonly Column<View>[] = [
   { title: 'Name', cell: ({ name }) => safeText(name) },
@@ -25,7 +30,7 @@ const columns: readonly Column<View>[] = [
 /** `holdfast repositories list` and its kin. */
 export async function listNamed(kind: Kind, invocation: Invocation<ServerFlags>): Promise<number> {
   const { output } = invocation;
-  const found = await ServerClient.of(invocation).all<View>(`/api/v1/${kind}`, views[kind]);
+  const found = await ServerClient.of(invocation).all(`/api/v1/${kind}`, views[kind]);
   if (output.isJson) for (const view of found) output.line(jsonText(kind, view));
   else if (found.length > 0) for (const line of formatTable(columns, found)) output.line(line);
   return 0;
@@ -35,7 +40,7 @@ export async function listNamed(kind: Kind, invocation: Invocation<ServerFlags>)
 export async function showNamed(kind: Kind, invocation: Invocation<ServerFlags>): Promise<number> {
   const { output } = invocation;
   const call = `GET ${placeOf(kind, invocation)}`;
-  const view = await ServerClient.of(invocation).ask<View>({ call }, views[kind]);
+  const view = await ServerClient.of(invocation).ask({ call }, views[kind]);
   if (output.isJson) {
     output.line(jsonText(kind, view));
     return 0;

@@ -1,13 +1,12 @@
 import type { Command } from '../command.ts';
-import { serverFlags } from '../server-flags.ts';
+import { type ServerFlags, serverFlags } from '../server-flags.ts';
 
 const flags = {
-  ...serverFlags,
   all: { kind: 'boolean', name: 'all', description: 'also those that are over' },
 } as const;
 
 /** Flags of `holdfast alerts`. */
-export type AlertsFlags = typeof flags;
+export type AlertsFlags = ServerFlags & typeof flags;
 
 /** `holdfast alerts`; what it does is loaded only when it runs. */
 export const command: Command<AlertsFlags> = {
@@ -16,7 +15,7 @@ export const command: Command<AlertsFlags> = {
   description:
     'Lists what did not succeed for too long. An alert ends by itself with the next success.',
   arguments: { usage: '', minimum: 0, maximum: 0 },
-  flags,
+  flags: { ...serverFlags, ...flags },
   examples: [
     { text: 'what is wrong now', command: 'holdfast alerts' },
     { text: 'and what was', command: 'holdfast alerts --all' },

@@ -2,7 +2,6 @@ import type { Command, CommandGroup } from '../command.ts';
 import { type ServerFlags, serverFlags } from '../server-flags.ts';
 
 const addFlags = {
-  ...serverFlags,
   scope: {
     kind: 'texts',
     name: 'scope',
@@ -22,7 +21,7 @@ const addFlags = {
 } as const;
 
 /** Flags of `holdfast tokens add`. */
-export type TokensAddFlags = typeof addFlags;
+export type TokensAddFlags = ServerFlags & typeof addFlags;
 
 const list: Command<ServerFlags> = {
   name: 'tokens list',
@@ -43,7 +42,7 @@ const add: Command<TokensAddFlags> = {
 Makes a token and prints it: this once, nobody can read it again. It has no scope that you have not. Programs send it as
 "Authorization: Bearer TOKEN", and "holdfast" reads it from --token-file.`,
   arguments: { usage: 'LABEL', minimum: 1, maximum: 1, complete: [] },
-  flags: addFlags,
+  flags: { ...serverFlags, ...addFlags },
   examples: [
     { text: 'for a program that looks', command: 'holdfast tokens add prometheus >token' },
     {

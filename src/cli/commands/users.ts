@@ -1,28 +1,26 @@
 import type { Command, CommandGroup } from '../command.ts';
 import { type ServerFlags, serverFlags } from '../server-flags.ts';
 
-const roleFlag = {
-  kind: 'choice',
-  name: 'role',
-  placeholder: 'role',
-  choices: ['viewer', 'operator', 'admin'],
-  description: 'what they may, one of (viewer|operator|admin)',
+const addFlags = {
+  role: {
+    kind: 'choice',
+    name: 'role',
+    placeholder: 'role',
+    choices: ['viewer', 'operator', 'admin'],
+    description: 'what they may, one of (viewer|operator|admin)',
+  },
+  userPasswordFile: {
+    kind: 'text',
+    name: 'user-password-file',
+    placeholder: 'file',
+    description: 'file to read the password of the user from',
+  },
 } as const;
-
-const passwordFlag = {
-  kind: 'text',
-  name: 'user-password-file',
-  placeholder: 'file',
-  description: 'file to read the password of the user from',
-} as const;
-
-const addFlags = { ...serverFlags, role: roleFlag, userPasswordFile: passwordFlag } as const;
 
 /** Flags of `holdfast users add`. */
-export type UsersAddFlags = typeof addFlags;
+export type UsersAddFlags = ServerFlags & typeof addFlags;
 
 const changeFlags = {
-  ...addFlags,
   disable: {
     kind: 'boolean',
     name: 'disable',
@@ -32,7 +30,7 @@ const changeFlags = {
 } as const;
 
 /** Flags of `holdfast users change`. */
-export type UsersChangeFlags = typeof changeFlags;
+export type UsersChangeFlags = UsersAddFlags & typeof changeFlags;
 
 const list: Command<ServerFlags> = {
   name: 'users list',
@@ -52,7 +50,7 @@ const add: Command<UsersAddFlags> = {
 Adds a user. Without --role they may look, and nothing else. The password is asked for on a terminal, or else read from a line of
 standard input; it has at least 12 characters.`,
   arguments: { usage: 'NAME', minimum: 1, maximum: 1, complete: [] },
-  flags: addFlags,
+  flags: { ...serverFlags, ...addFlags },
   examples: [
     { text: 'who may start runs', command: 'holdfast users add ben --role operator' },
     { text: 'without a terminal', command: 'holdfast users add ben --user-password-file secret' },
@@ -66,7 +64,7 @@ const change: Command<UsersChangeFlags> = {
   summary: 'Change the role or the password of a user, or shut them out',
   description: 'Changes a user. All their sessions end; a lower role takes from their tokens, too.',
   arguments: { usage: 'NAME', minimum: 1, maximum: 1, complete: [] },
-  flags: changeFlags,
+  flags: { ...serverFlags, ...addFlags, ...changeFlags },
   examples: [
     { text: 'another role', command: 'holdfast users change ben --role admin' },
     { text: 'shut out', command: 'holdfast users change ben --disable' },
