@@ -91,6 +91,7 @@ test.runIf(isRequired)('restic is there', () => expect(isResticThere).toBe(true)
 
 describe.skipIf(!isResticThere)('every flag of restic is a flag here', () => {
   const ownNames = [
+    'alerts',
     'apply',
     'completion',
     'estate',
@@ -100,15 +101,26 @@ describe.skipIf(!isResticThere)('every flag of restic is a flag here', () => {
     'login',
     'move-state',
     'parity',
+    'policies',
+    'repositories',
     'rescue',
     'run',
     'runs',
     'serve',
     'serve-repository',
     'serve-user',
+    'sources',
+    'tokens',
+    'users',
   ];
   const known = commands.filter(
-    ({ name }) => !ownNames.includes(name.replace(/^(serve-user|estate|runs) .*/, '$1')),
+    ({ name }) =>
+      !ownNames.includes(
+        name.replace(
+          /^(serve-user|estate|runs|tokens|users|policies|repositories|sources) .*/,
+          '$1',
+        ),
+      ),
   );
   test.each(known.map((command) => [command.name, command] as const))('%s', (name, command) => {
     const all = [...Object.values(globalFlags), ...Object.values(command.flags)];

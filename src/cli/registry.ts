@@ -7,6 +7,7 @@ interface CommandModule {
 
 // Loaded one by one, so that a command pays only for itself.
 const loaders = {
+  alerts: () => import('./commands/alerts.ts'),
   apply: () => import('./commands/apply.ts'),
   backup: () => import('./commands/backup.ts'),
   cache: () => import('./commands/cache.ts'),
@@ -33,10 +34,12 @@ const loaders = {
   'move-state': () => import('./commands/move-state.ts'),
   options: () => import('./commands/options.ts'),
   parity: () => import('./commands/parity.ts'),
+  policies: () => import('./commands/policies.ts'),
   prune: () => import('./commands/prune.ts'),
   'rebuild-index': () => import('./commands/rebuild-index.ts'),
   recover: () => import('./commands/recover.ts'),
   repair: () => import('./commands/repair.ts'),
+  repositories: () => import('./commands/repositories.ts'),
   rescue: () => import('./commands/rescue.ts'),
   restore: () => import('./commands/restore.ts'),
   rewrite: () => import('./commands/rewrite.ts'),
@@ -46,9 +49,12 @@ const loaders = {
   'serve-repository': () => import('./commands/serve-repository.ts'),
   'serve-user': () => import('./commands/serve-user.ts'),
   snapshots: () => import('./commands/snapshots.ts'),
+  sources: () => import('./commands/sources.ts'),
   stats: () => import('./commands/stats.ts'),
   tag: () => import('./commands/tag.ts'),
+  tokens: () => import('./commands/tokens.ts'),
   unlock: () => import('./commands/unlock.ts'),
+  users: () => import('./commands/users.ts'),
   version: () => import('./commands/version.ts'),
 } as const satisfies Readonly<Record<string, () => Promise<CommandModule>>>;
 

@@ -124,6 +124,33 @@ test('apply shows the difference, and makes it', async () => {
   expect(await must('apply', '-f', file, '--yes', '--secrets')).toMatch(/main: its secrets/);
 });
 
+test('what is there is listed and shown, and what is used is not removed', async () => {
+  expect(await must('repositories', 'list')).toMatch(/^main +\/.*\/main$/m);
+  expect(await must('policies', 'list')).toMatch(/^monthly +\S/m);
+  expect(await must('sources', 'list')).toMatch(/^documents +\/.*\/documents$/m);
+  const shown = await must('repositories', 'show', 'main');
+  expect(shown).toMatch(/^secrets that are kept: password$/m);
+  expect(shown).not.toContain(password);
+  expect(JSON.parse(await must('policies', 'show', 'monthly', '--json'))).toMatchObject({
+    message_type: 'policy',
+    name: 'monthly',
+    entry: { repository: 'main', 'time-zone': 'UTC' },
+  });
+  const used = await holdfast('policies', 'remove', 'monthly');
+  expect([used.exitCode, used.errors]).toEqual([
+    1,
+    expect.stringMatching(/is used by source "documents"/),
+  ]);
+  const none = await holdfast('sources', 'show', 'none');
+  expect([none.exitCode, none.errors]).toEqual([1, expect.stringMatching(/the server: /)]);
+});
+
+test('a source is removed, and comes back by what the file says', async () => {
+  await must('sources', 'remove', 'documents');
+  expect(await must('sources', 'list')).toBe('');
+  expect(await must('apply', '-f', file, '--yes')).toMatch(/1 changes? made/);
+});
+
 test('what a server does not take is named, and nothing is changed', async () => {
   const before = await must('export');
   writeEstate('90d', 'hooks: { x: { command: [id] } }\n');
