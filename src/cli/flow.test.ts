@@ -399,7 +399,9 @@ test('stats counts', async () => {
   ]);
   expect(contents).toEqual({ total_size: 3_000_019, total_file_count: 5, snapshots_count: 2 });
   const [raw] = await place.json(['stats', '--mode', 'raw-data', first.id]);
-  expect(raw).toMatchObject({ compression_progress: 100, snapshots_count: 1 });
+  // A few bytes that do not shrink are stored plain.
+  const progress = expect.closeTo(100, 1) as unknown;
+  expect(raw).toMatchObject({ compression_progress: progress, snapshots_count: 1 });
 });
 
 test('tag stores a snapshot anew and remembers the first id', async () => {

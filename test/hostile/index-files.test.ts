@@ -162,8 +162,9 @@ test.each([
 ])('an index with %s gives no wrong bytes, and check names it', async (_, edit) => {
   const location = scratch.fresh('repository');
   const hostile = await HostileRepository.create(location);
-  const blob = hostile.blob('data', 'content');
-  const tree = hostile.tree(nodeJson('a', { content: [blob], size: 7 }));
+  // Such that compressing it pays, and its index tells a plain length.
+  const blob = hostile.blob('data', 'content'.repeat(20));
+  const tree = hostile.tree(nodeJson('a', { content: [blob], size: 140 }));
   await hostile.store({ index: (json) => Buffer.from(edit(Buffer.from(json).toString())) });
   await hostile.snapshot(tree);
   const { errorCount } = await checkAll(location);
