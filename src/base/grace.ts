@@ -1,3 +1,4 @@
+import { whenAborted } from './abort.ts';
 import type { Clock } from './clock.ts';
 
 /** Whom to listen to, and how late. */
@@ -23,11 +24,11 @@ export async function withGrace<T>(
     );
   };
   if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
+  const stopListening = whenAborted(signal, onAbort);
   try {
     return await work(late.signal);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    stopListening();
     end.abort();
   }
 }

@@ -40,6 +40,26 @@ export function repositoryPassword({ globals }: Pick<Invocation, 'globals'>): Pa
   };
 }
 
+/** The sources of the password of a user of a server, and how it is asked for. */
+export function userPassword(
+  name: string,
+  file: string | undefined,
+): {
+  readonly sources: PasswordSources;
+  readonly prompts: { readonly first: string; readonly second: string };
+} {
+  return {
+    sources: {
+      file,
+      command: undefined,
+      variable: undefined,
+      allowEmpty: false,
+      emptyHint: 'Type it, give it on standard input, or name a file with --user-password-file.',
+    },
+    prompts: { first: `password for ${name}: `, second: 'password again: ' },
+  };
+}
+
 /**
  * Reads a password that needs nobody to type it.
  *

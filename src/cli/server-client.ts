@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorTable, HoldfastError } from '../base/errors.ts';
 import { harmlessLine } from '../base/harmless-text.ts';
+import { readEvents, type ServerEvent } from '../client/read-events.ts';
 import { pageOf, pageSizeMax } from '../contracts/paging.ts';
 import type { Schema } from '../contracts/schema.ts';
 import { readSmallFile } from '../session/small-file.ts';
@@ -63,11 +64,21 @@ export class ServerClient {
   /** @throws what the server answers; BACKEND_UNAVAILABLE if it does not */
   async ask<T>(call: ServerCall, schema: Schema<T>): Promise<T> {
     const response = await this.send(call);
-    const parsed = schema.safeParse(await response.json());
-    if (parsed.success) return parsed.data;
-    throw new HoldfastError('PROTOCOL_BROKEN', {
-      message: 'the server answers in a form that is not known here: it may be of another version',
-    });
+    return parseAnswer(schema, await response.json().catch(() => undefined));
+  }
+
+  /** The events of an answer, as they come, until it ends or breaks off. @throws as `ask` */
+  async *events(call: ServerCall): AsyncGenerator<ServerEvent, void, undefined> {
+    const { body } = await this.send(call);
+    if (!body) return;
+    try {
+      yield* readEvents(body);
+    } catch (error) {
+      if (this.#signal.aborted) throw new HoldfastError('CANCELLED');
+      if (error instanceof RangeError || error instanceof SyntaxError) throw unknownForm();
+      // What `fetch` tells of a connection that was cut.
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 
   /** All pages of a list. */
@@ -117,6 +128,19 @@ export class ServerClient {
     if (response.ok) return response;
     throw await refusal(response);
   }
+}
+
+/** What a server told, if it has the form that is known here. @throws PROTOCOL_BROKEN */
+export function parseAnswer<T>(schema: Schema<T>, told: unknown): T {
+  const parsed = schema.safeParse(told);
+  if (parsed.success) return parsed.data;
+  throw unknownForm();
+}
+
+function unknownForm(): HoldfastError {
+  return new HoldfastError('PROTOCOL_BROKEN', {
+    message: 'the server answers in a form that is not known here: it may be of another version',
+  });
 }
 
 /** A token is sent to no other server than the one that gave it. */

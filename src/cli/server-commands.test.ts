@@ -180,14 +180,16 @@ test('export gives what apply takes, without a secret', async () => {
 });
 
 test('runs are started, followed, listed, shown and cancelled', async () => {
-  // The source was just added: its first run comes by itself.
-  for (let duties = ''; !/^back up documents +\d{4}-/m.test(duties); ) {
+  expect(await must('runs', 'start')).toMatch(/^Duty .*\n-+\nback up documents /);
+  // The source was just added: its first run comes by itself, and while that waits no other is taken.
+  for (;;) {
+    const { state, 'last-success': success } = JSON.parse(await must('runs', 'start', '--json'));
+    const waiting = await must('runs', 'list', '--state', 'queued', '--json');
+    if (state === 'served' && success !== undefined && waiting === '') break;
     await systemEnvironment.clock.sleep(50);
-    duties = await must('runs', 'start');
-    expect(duties).toMatch(/^Duty .*\n-+\nback up documents /);
   }
   const started = await holdfast('runs', 'start', 'back up documents', '--follow');
-  expect([started.exitCode, started.output]).toEqual([
+  expect([started.exitCode, started.errors + started.output]).toEqual([
     0,
     expect.stringMatching(/back up documents \(asked for by token:\w+\): success\. snapshot /),
   ]);

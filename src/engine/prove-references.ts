@@ -4,6 +4,7 @@ import { describeError, HoldfastError, isHoldfastError } from '../base/errors.ts
 import { type Id, idBytes } from '../repository/id.ts';
 import {
   type IndexFileNames,
+  indexFilesThere,
   loadIndexFiles,
   loadMarks,
   loadMoreIndexFiles,
@@ -122,7 +123,7 @@ async function lostSince(
   for await (const { name } of repository.backend.list('index', { signal })) listed.add(name);
   const names = [...listed].filter((name) => !seen.has(name));
   const unlisted = [...seen].filter((name) => !listed.has(name));
-  const stillThere = await thoseThere(repository, unlisted, signal);
+  const stillThere = await indexFilesThere(repository, unlisted, { signal });
   const isAnyGone = stillThere.length < unlisted.length;
   const wasAway = repository.absences.count > 0;
   const lost = wasAway ? await missingPacks({ repository, index }, { signal }) : new Set<number>();
@@ -143,24 +144,6 @@ async function lostSince(
     if (now.index.findPack(index.packId(pack)) < 0) lost.add(pack);
   }
   return lost;
-}
-
-/** Those of some index files that are there. What a listing lacks is asked for by name. */
-async function thoseThere(
-  { backend }: IndexedRepository['repository'],
-  names: readonly Id[],
-  signal: AbortSignal | undefined,
-): Promise<Id[]> {
-  const there: Id[] = [];
-  await forEachConcurrent(names, backend.connectionCount, async (name) => {
-    try {
-      await backend.stat({ type: 'index', name }, { signal });
-      there.push(name);
-    } catch (error) {
-      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
-    }
-  });
-  return there;
 }
 
 /** An entry of each blob of the tree that lies in lost packs only. */

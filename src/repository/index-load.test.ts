@@ -165,6 +165,37 @@ test('reads all anew if files that were read vanish with one that was not', asyn
   expect([...loaded.names]).toEqual([after]);
 });
 
+test('an index that is replaced at each reading is a problem, not one of the past', async () => {
+  const { backend, names } = await indexFiles(10);
+  const files = new Map(backend.files);
+  const pairs = Array.from({ length: 5 }, (_, i) => names.slice(2 * i, 2 * i + 2).toSorted());
+  const show = (pair: readonly Id[] = []): void => {
+    backend.files.clear();
+    for (const name of pair) backend.files.set(`index/${name}`, files.get(`index/${name}`)!);
+  };
+  show(pairs[0]);
+  const read = new Map(names.map((name) => [name, Promise.withResolvers<void>()]));
+  const replacing = new (class extends ForwardingBackend {
+    override async get(...call: Parameters<Backend['get']>): Promise<Uint8Array<ArrayBuffer>> {
+      const [{ name }] = call;
+      const at = pairs.findIndex(([, second]) => second === name);
+      if (at >= 0) {
+        await read.get(pairs[at]?.[0] ?? '')?.promise;
+        show(pairs[at + 1]);
+      }
+      const bytes = await this.inner.get(...call);
+      read.get(name)?.resolve();
+      return bytes;
+    }
+  })(backend);
+  const repository = testRepository({ backend: replacing });
+  await expect(loadIndexFiles(repository)).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+  show(pairs[0]);
+  const problems: HoldfastError[] = [];
+  await loadIndexFiles(repository, { onProblem: (error) => void problems.push(error) });
+  expect(problems.map(({ code }) => code)).toEqual(['FILE_NOT_FOUND']);
+});
+
 test('a file that stays listed and cannot be found is a problem', async () => {
   const { backend, names } = await indexFiles(2);
   const rule: FaultRule = {

@@ -99,14 +99,18 @@ export async function loadIndexFiles(
   repository: Repository,
   options: LoadIndexOptions = {},
 ): Promise<LoadedIndex> {
-  const { onProblem } = options;
-  let files: readonly FileStat[] = await listIndexFiles(repository, options);
+  const { onProblem, also = [] } = options;
+  const listed = await listIndexFiles(repository, options);
+  const names = new Set(listed.map(({ name }) => name));
+  const unlisted = [...also].filter((name) => !names.has(name));
+  let files = [...listed, ...unlisted.map((name) => ({ name, sizeBytes: 0 }))];
   for (let tries = 1; ; tries++) {
     const problems: HoldfastError[] = [];
     const tell = (problem: HoldfastError): void => void problems.push(problem);
-    const passOptions = onProblem ? { ...options, onProblem: tell } : options;
-    const { loaded, instead } = await loadListed(repository, files, passOptions);
-    if (!instead || tries === replacedTimesMax) {
+    const passOptions = { ...options, ...(onProblem ? { onProblem: tell } : {}) };
+    const isLast = tries === replacedTimesMax;
+    const { loaded, instead } = await loadListed(repository, files, { ...passOptions, isLast });
+    if (!instead) {
       for (const problem of problems) onProblem?.(problem);
       return loaded;
     }
@@ -118,13 +122,14 @@ export async function loadIndexFiles(
 interface ListedIndex {
   readonly loaded: LoadedIndex;
   /** The files to read in their place: some that were read are gone, so that the index has what no file lists any more. */
-  readonly instead: readonly FileStat[] | undefined;
+  readonly instead: FileStat[] | undefined;
 }
 
+/** One reading: of the last, nothing is read instead, and what is gone is a problem. */
 async function loadListed(
   repository: Repository,
   files: readonly FileStat[],
-  options: LoadIndexOptions,
+  options: LoadIndexOptions & { readonly isLast: boolean },
 ): Promise<ListedIndex> {
   const cached = await tryLoadCache(repository, files, options);
   const index = cached?.index ?? createFor(repository, files);
@@ -166,7 +171,7 @@ interface Decoded {
 async function decodeListed(
   repository: Repository,
   files: readonly FileStat[],
-  options: DecodeOptions & { readonly listed: Map<Id, FileStat> },
+  options: DecodeOptions & { readonly listed: Map<Id, FileStat>; readonly isLast: boolean },
 ): Promise<Decoded> {
   const { listed } = options;
   let next = files;
@@ -179,38 +184,42 @@ async function decodeListed(
     const now = await listIndexFiles(repository, options);
     next = now.filter(({ name }) => !listed.has(name));
     const names = new Set(now.map(({ name }) => name));
-    const isReplaced = gone.every(({ details }) => !names.has(String(details['index'])));
-    if (!isReplaced || tries === replacedTimesMax) {
+    const goneNames = new Set(gone.map(({ details }) => String(details['index'])));
+    const unlisted = [...listed.keys()].filter((name) => !names.has(name) && !goneNames.has(name));
+    const there = new Set(await indexFilesThere(repository, unlisted, options));
+    const isOutdated = there.size < unlisted.length;
+    const isReplaced = ![...goneNames].some((name) => names.has(name));
+    if (!isReplaced || tries === replacedTimesMax || (isOutdated && options.isLast)) {
       if (!options.onProblem) throw gone[0];
       for (const error of gone) options.onProblem(error);
       return { isWhole: false, instead: undefined };
     }
-    for (const { details } of gone) listed.delete(String(details['index']));
-    const unlisted = [...listed.values()].filter(({ name }) => !names.has(name));
+    for (const name of goneNames) listed.delete(name);
+    for (const name of unlisted) if (!there.has(name)) listed.delete(name);
     for (const file of next) listed.set(file.name, file);
-    const outdated = await firstGone(repository, unlisted, options);
-    if (outdated !== undefined) {
-      listed.delete(outdated);
-      return { isWhole: false, instead: [...listed.values()] };
-    }
+    if (isOutdated) return { isWhole: false, instead: [...listed.values()] };
   }
 }
 
-/** The first of some index files that is gone. What a listing lacks is asked for by name. */
-async function firstGone(
+/**
+ * Those of some index files that are there. What a listing lacks is asked for by name.
+ * @throws what the storage throws when it cannot tell
+ */
+export async function indexFilesThere(
   { backend }: Pick<Repository, 'backend'>,
-  files: readonly FileStat[],
+  names: readonly Id[],
   { signal }: CallOptions,
-): Promise<Id | undefined> {
-  for (const { name } of files) {
+): Promise<Id[]> {
+  const there: Id[] = [];
+  await forEachConcurrent(names, backend.connectionCount, async (name) => {
     try {
       await backend.stat({ type: 'index', name }, { signal });
+      there.push(name);
     } catch (error) {
-      if (isHoldfastError(error, 'FILE_NOT_FOUND')) return name;
-      throw error;
+      if (!isHoldfastError(error, 'FILE_NOT_FOUND')) throw error;
     }
-  }
-  return undefined;
+  });
+  return there;
 }
 
 /**
@@ -258,12 +267,11 @@ function createFor(repository: Repository, files: readonly FileStat[]): BlobInde
 
 async function listIndexFiles(
   repository: Pick<Repository, 'backend'>,
-  { signal, also = [] }: Pick<LoadIndexOptions, 'signal' | 'also'>,
+  { signal }: CallOptions,
 ): Promise<FileStat[]> {
-  const files = new Map<Id, FileStat>();
-  for (const name of also) files.set(name, { name, sizeBytes: 0 });
-  for await (const file of repository.backend.list('index', { signal })) files.set(file.name, file);
-  return [...files.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const files: FileStat[] = [];
+  for await (const file of repository.backend.list('index', { signal })) files.push(file);
+  return files.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 async function tryLoadCache(

@@ -13,7 +13,7 @@ import type { TokensAddFlags } from '../commands/tokens.ts';
 import type { UsersAddFlags, UsersChangeFlags } from '../commands/users.ts';
 import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
-import { passwordToCreate } from '../password.ts';
+import { passwordToCreate, userPassword } from '../password.ts';
 import { safeText } from '../safe-text.ts';
 import { ServerClient } from '../server-client.ts';
 import type { ServerFlags } from '../server-flags.ts';
@@ -94,14 +94,7 @@ function placeOfUser(name: string): string {
 }
 
 async function readPassword(invocation: Invocation<UsersAddFlags>, name: string): Promise<string> {
-  const sources = {
-    file: invocation.flags.userPasswordFile,
-    command: undefined,
-    variable: undefined,
-    allowEmpty: false,
-    emptyHint: 'Type it, give it on standard input, or name a file with --user-password-file.',
-  };
-  const prompts = { first: `password for ${name}: `, second: 'password again: ' };
+  const { sources, prompts } = userPassword(name, invocation.flags.userPasswordFile);
   return Buffer.from(await passwordToCreate(invocation, sources, prompts)).toString('utf8');
 }
 

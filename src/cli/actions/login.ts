@@ -5,7 +5,7 @@ import { readSmallFile } from '../../session/small-file.ts';
 import type { Invocation } from '../command.ts';
 import type { LoginFlags } from '../commands/login.ts';
 import { usage } from '../parse.ts';
-import { passwordToCreate, passwordToOpen } from '../password.ts';
+import { passwordToCreate, passwordToOpen, userPassword } from '../password.ts';
 import { ServerClient } from '../server-client.ts';
 import { keepLogin, serverUrl } from '../server-login.ts';
 
@@ -71,14 +71,7 @@ async function readPassword(
   invocation: LoginInvocation,
   { name, isNew }: { readonly name: string; readonly isNew: boolean },
 ): Promise<string> {
-  const sources = {
-    file: invocation.flags.userPasswordFile,
-    command: undefined,
-    variable: undefined,
-    allowEmpty: false,
-    emptyHint: 'Type it, give it on standard input, or name a file with --user-password-file.',
-  };
-  const prompts = { first: `password for ${name}: `, second: 'password again: ' };
+  const { sources, prompts } = userPassword(name, invocation.flags.userPasswordFile);
   const bytes = isNew
     ? await passwordToCreate(invocation, sources, prompts)
     : (await passwordToOpen(invocation, sources, name)).password;

@@ -14,8 +14,7 @@ import type { RunsFollowFlags, RunsListFlags, RunsRestoreFlags } from '../comman
 import type { Output } from '../output.ts';
 import { usage } from '../parse.ts';
 import { safeText } from '../safe-text.ts';
-import { readEvents } from '../server-events.ts';
-import { ServerClient } from '../server-client.ts';
+import { parseAnswer, ServerClient } from '../server-client.ts';
 import type { ServerFlags } from '../server-flags.ts';
 import { type Column, formatTable } from '../table.ts';
 
@@ -154,11 +153,11 @@ export async function runsCancel(invocation: Invocation<ServerFlags>): Promise<n
 
 /** Prints the log of a run as it grows. @returns the run when it has ended */
 async function follow(client: ServerClient, output: Output, id: string): Promise<RunView> {
-  const response = await client.send({ call: `GET /api/v1/runs/${encodeURIComponent(id)}/events` });
-  for await (const { event, data } of readEvents(response)) {
-    if (event === 'log') tellLine(output, logLineView.parse(JSON.parse(data)));
+  const call = `GET /api/v1/runs/${encodeURIComponent(id)}/events`;
+  for await (const { event, data } of client.events({ call })) {
+    if (event === 'log') tellLine(output, parseAnswer(logLineView, data));
     if (event !== 'run') continue;
-    const run = runView.parse(JSON.parse(data));
+    const run = parseAnswer(runView, data);
     if (run.state === 'ended') return run;
   }
   throw new HoldfastError('BACKEND_UNAVAILABLE', {

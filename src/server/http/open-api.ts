@@ -4,6 +4,18 @@ import type { Route } from './route.ts';
 
 type Json = Record<string, unknown>;
 
+/** What the document says of the API. */
+export interface OpenApiDocument {
+  readonly openapi: string;
+  readonly info: Json;
+  /** Operations by path and method. */
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Json>>>>;
+  readonly components: {
+    readonly schemas: { readonly Problem: Json };
+    readonly securitySchemes: Json;
+  };
+}
+
 /** What an answer of each kind may say besides, for all routes. */
 const problemSchema = z.object({
   type: z.string(),
@@ -17,8 +29,8 @@ const problemSchema = z.object({
 });
 
 /** The API as OpenAPI 3.1, made of the schemas that hold requests and answers. */
-export function openApiDocument(routes: readonly Route[], version: string): Json {
-  const paths: Record<string, Json> = {};
+export function openApiDocument(routes: readonly Route[], version: string): OpenApiDocument {
+  const paths: Record<string, Record<string, Json>> = {};
   for (const route of routes.filter(({ path }) => path.startsWith('/api/'))) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(route) };
   }

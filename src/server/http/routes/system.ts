@@ -44,8 +44,9 @@ export function systemRoutes(others: readonly Route[]): Route[] {
       access: 'signed-in',
       summary: 'This API, as OpenAPI 3.1',
       answer: anyDocument,
-      handle: async ({ services }) =>
-        openApiDocument([...others, ...routes], services.programVersion),
+      handle: async ({ services }) => ({
+        ...openApiDocument([...others, ...routes], services.programVersion),
+      }),
     }),
   ];
   return routes;
