@@ -1,6 +1,9 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { eachDatabase } from '../../../test/tools/databases.ts';
+import { describeWith } from '../../../test/tools/peers.ts';
+import { startPostgres } from '../../../test/tools/postgres.ts';
 import { scratchFolder } from '../../../test/tools/scratch.ts';
 import { systemEnvironment } from '../../base/environment.ts';
 import { systemRandom } from '../../base/random.ts';
@@ -389,4 +392,27 @@ test('a key file is made once, for its owner alone; what is no key is refused', 
   const other = scratch.fresh('key');
   writeFileSync(other, 'hello');
   expect(() => openKeyFile(other, systemRandom)).toThrow(/holds no key/);
+});
+
+describeWith(['postgres'], 'a connection to PostgreSQL', () => {
+  test('that breaks between two queries of a transaction fails the transaction, not the server', async () => {
+    const postgres = await startPostgres(scratch.fresh('postgres'));
+    try {
+      await postgres.createDatabase('state');
+      const bed = await open({ kind: 'postgres', url: postgres.url('state') });
+      const broken = bed.state.transaction(async (db) => {
+        await bed.state.sharedNowMs(db);
+        // All that its end tells has arrived once another connection is refused.
+        await postgres.stop();
+        await expect(bed.state.sharedNowMs()).rejects.toThrow();
+        await bed.state.sharedNowMs(db);
+      });
+      await expect(broken).rejects.toThrow();
+      await postgres.start();
+      const { rows } = await sql`select 1 as one`.execute(bed.state.db);
+      expect(rows).toEqual([{ one: 1 }]);
+    } finally {
+      await postgres.stop();
+    }
+  });
 });

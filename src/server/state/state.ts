@@ -112,6 +112,8 @@ export async function connect(location: StateLocation, mayChange = true): Promis
   });
   // A connection that breaks while nobody uses it is made anew; who uses it gets the error.
   pool.on('error', () => {});
+  // So does who has it for a transaction, but only of a query under way: between two of them the error has nobody else.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return new Kysely({ dialect: new PostgresDialect({ pool }) });
 }
 
