@@ -125,6 +125,8 @@ async function measureOnce(row: Row, tool: Tool, place: Place): Promise<Measured
   place.takeRequests?.();
   const measured = { ...(await measure(row.timed(tool, data))), output: '' };
   const requests = place.takeRequests?.();
+  // A million files of each program besides those that were backed up are more than a filesystem in memory may have.
+  rmSync(tool.target, { recursive: true, force: true });
   return { ...measured, ...(requests !== undefined && { requests }) };
 }
 
